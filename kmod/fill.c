@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* table-fill: many synthetic entries from a seed, all or none. */
+
+#include <linux/kernel.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "table.h"
+
+/* The next number of a sequence (splitmix64): good enough for test data. */
+static u64 next_random(u64 *state)
+{
+	u64 z = (*state += 0x9e3779b97f4a7c15ULL);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+	return z ^ (z >> 31);
+}
+
+static u64 hash_bytes(u64 hash, const void *data, size_t len)
+{
+	const u8 *p = data;
+
+	while (len--)
+		hash = (hash ^ *p++) * 0x100000001b3ULL;
+	return hash;
+}
+
+/* FNV-1a over the entry; bulkdump.yaml says over what and in which order. */
+static u64 entry_hash(const struct bulkdump_entry *e)
+{
+	__le32 payload_len = cpu_to_le32(e->payload_len);
+	__le32 flags = cpu_to_le32(e->flags);
+	__le64 value = cpu_to_le64(e->value);
+	__le32 id = cpu_to_le32(e->id);
+	u64 hash = 0xcbf29ce484222325ULL;
+
+	hash = hash_bytes(hash, &id, sizeof(id));
+	hash = hash_bytes(hash, &e->name_len, sizeof(e->name_len));
+	hash = hash_bytes(hash, e->data, e->name_len);
+	hash = hash_bytes(hash, &flags, sizeof(flags));
+	hash = hash_bytes(hash, &value, sizeof(value));
+	hash = hash_bytes(hash, &payload_len, sizeof(payload_len));
+	return hash_bytes(hash, bulkdump_entry_payload(e), e->payload_len);
+}
+
+static struct bulkdump_entry *synthetic_entry(const struct bulkdump_fill *fill,
+					      u32 id)
+{
+	u64 state = fill->seed ^ ((u64)id << 32 | id);
+	u16 spread = fill->payload_max - fill->payload_min;
+	char name[BULKDUMP_NAME_LEN_MAX + 1];
+	u16 payload_len = fill->payload_min;
+	struct bulkdump_entry *e;
+	u8 name_len;
+	u16 i;
+
+	name_len = scnprintf(name, sizeof(name), "entry-%u-%04x", id,
+			     (u16)next_random(&state));
+	if (spread)
+		payload_len += next_random(&state) % (spread + 1U);
+	e = bulkdump_entry_alloc(name_len, payload_len);
+	if (!e)
+		return NULL;
+	e->id = id;
+	memcpy(e->data, name, name_len);
+	e->flags = next_random(&state);
+	e->value = next_random(&state);
+	for (i = 0; i < payload_len; i++)
+		e->data[name_len + 1 + i] = next_random(&state);
+	return e;
+}
+
+static int fill_one(struct bulkdump_table *table, struct bulkdump_fill *fill,
+		    u32 nr, u64 generation, struct netlink_ext_ack *extack)
+{
+	struct bulkdump_entry *e;
+	int err;
+
+	e = synthetic_entry(fill, fill->id_start + nr * fill->id_stride);
+	if (!e) {
+		NL_SET_ERR_MSG(extack, "no memory for the entries");
+		return -ENOMEM;
+	}
+	e->generation = generation;
+	err = bulkdump_entry_insert(table, e, extack);
+	if (err) {
+		kvfree(e);
+		return err;
+	}
+	fill->checksum += entry_hash(e);
+	return 0;
+}
+
+static void fill_undo(struct bulkdump_table *table,
+		      const struct bulkdump_fill *fill, u32 done)
+{
+	while (done--) {
+		u32 id = fill->id_start + done * fill->id_stride;
+
+		bulkdump_entry_remove(table, xa_load(&table->entries, id));
+		cond_resched();
+	}
+}
+
+int bulkdump_table_fill(struct bulkdump_table *table,
+			struct bulkdump_fill *fill,
+			struct netlink_ext_ack *extack)
+{
+	u64 first;
+	u32 nr;
+	int err;
+
+	if (fill->id_start + (u64)(fill->count - 1) * fill->id_stride > U32_MAX) {
+		NL_SET_ERR_MSG(extack, "the last id would be above 0xffffffff");
+		return -ERANGE;
+	}
+
+	mutex_lock(&table->lock);
+	if (fill->count > bulkdump_max_entries ||
+	    table->count > bulkdump_max_entries - fill->count) {
+		NL_SET_ERR_MSG(extack, "more than the table may hold (max_entries)");
+		mutex_unlock(&table->lock);
+		return -ENOSPC;
+	}
+	/* A generation for each entry, as if they came one by one. */
+	first = bulkdump_change_begin(table, fill->count);
+	fill->generation = first + fill->count - 1;
+	fill->checksum = 0;
+	for (nr = 0; nr < fill->count; nr++) {
+		err = fill_one(table, fill, nr, first + nr, extack);
+		if (err)
+			break;
+		cond_resched();
+		if (fatal_signal_pending(current)) {
+			NL_SET_ERR_MSG(extack, "killed while filling");
+			err = -EINTR;
+			nr++;
+			break;
+		}
+	}
+	if (err)
+		fill_undo(table, fill, nr);
+	bulkdump_change_end(table);
+	mutex_unlock(&table->lock);
+	return err;
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Load and unload. */
+
+#include <linux/module.h>
+
+#include "netlink_gen.h"
+#include "table.h"
+
+static int __init bulkdump_init(void)
+{
+	int err;
+
+	err = bulkdump_table_register();
+	if (err)
+		return err;
+	/* Last: from here on requests come. */
+	err = genl_register_family(&bulkdump_nl_family);
+	if (err)
+		bulkdump_table_unregister();
+	return err;
+}
+
+/*
+ * No dump is open: each holds a reference to the module until its done(). No
+ * RCU callback is of this module: entries go by kvfree_rcu().
+ */
+static void __exit bulkdump_exit(void)
+{
+	genl_unregister_family(&bulkdump_nl_family);
+	bulkdump_table_unregister();
+}
+
+module_init(bulkdump_init);
+module_exit(bulkdump_exit);
+
+MODULE_DESCRIPTION("A large table, and the reference way to dump it over generic netlink");
+MODULE_LICENSE("GPL");
+MODULE_VERSION("1");

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The smallest correct dump of a table over generic netlink: copy it and put
+ * your own entries and attributes in. Kernels from 6.1 on, no other file.
+ *
+ *   echo 1000 > /sys/module/bulkdump_minimal/parameters/entries
+ *
+ * grows or shrinks the table, also while somebody dumps it.
+ */
+
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/xarray.h>
+#include <net/genetlink.h>
+
+enum { MINIMAL_A_ID = 1, MINIMAL_A_VALUE, __MINIMAL_A_MAX };
+enum { MINIMAL_CMD_GET = 1 };
+
+struct entry {
+	u32 id;			/* the key: any value */
+	u32 value;
+};
+
+static DEFINE_XARRAY(table);		/* id to entry; under table_lock */
+static DEFINE_MUTEX(table_lock);	/* writers, and the generation */
+static unsigned int table_size;
+static u32 table_generation = 1;	/* rises before each change; never 0 */
+
+/* What a dump remembers between two pages: no object, no count, a key. */
+struct dump_ctx {
+	u32 next;		/* the smallest id that was not sent yet */
+};
+
+static struct genl_family minimal_family;
+
+static struct dump_ctx *dump_ctx(struct netlink_callback *cb)
+{
+	static_assert(sizeof(struct dump_ctx) <=
+		      sizeof_field(struct netlink_callback, ctx));
+	return (struct dump_ctx *)cb->ctx;
+}
+
+static int minimal_start(struct netlink_callback *cb)
+{
+	dump_ctx(cb)->next = 0;
+	/* So that a change before the first page is told, too. */
+	cb->prev_seq = READ_ONCE(table_generation);
+	return 0;
+}
+
+static int put_record(struct sk_buff *skb, struct netlink_callback *cb,
+		      const struct entry *e)
+{
+	void *hdr;
+
+	/* NLM_F_MULTI: one of many, DONE comes at the end. */
+	hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
+			  &minimal_family, NLM_F_MULTI, MINIMAL_CMD_GET);
+	if (!hdr)
+		return -EMSGSIZE;
+	if (nla_put_u32(skb, MINIMAL_A_ID, e->id) ||
+	    nla_put_u32(skb, MINIMAL_A_VALUE, e->value)) {
+		genlmsg_cancel(skb, hdr);
+		return -EMSGSIZE;
+	}
+	/* Tells the reader when the table changed; just before the end. */
+	genl_dump_check_consistent(cb, hdr);
+	genlmsg_end(skb, hdr);
+	return 0;
+}
+
+static int minimal_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct dump_ctx *ctx = dump_ctx(cb);
+	unsigned long id;
+	struct entry *e;
+	int err = 0;
+
+	/* One generation for the whole page: nobody writes under the lock. */
+	mutex_lock(&table_lock);
+	cb->seq = table_generation;
+	for (id = ctx->next; (e = xa_find(&table, &id, U32_MAX, XA_PRESENT));
+	     id = ctx->next) {
+		err = put_record(skb, cb, e);
+		/* At the largest id stop: id + 1 would start over. */
+		if (err || id == U32_MAX)
+			break;
+		ctx->next = id + 1;
+	}
+	mutex_unlock(&table_lock);
+
+	/* A full page: more to come. Never so for an empty one. */
+	if (err == -EMSGSIZE && skb->len)
+		return skb->len;
+	return err;
+}
+
+/* Without it, an attribute that the dump does not understand is ignored. */
+static const struct nla_policy minimal_policy[__MINIMAL_A_MAX] = {
+	[MINIMAL_A_ID] = { .type = NLA_REJECT },
+	[MINIMAL_A_VALUE] = { .type = NLA_REJECT },
+};
+
+static const struct genl_ops minimal_ops[] = {
+	{
+		.cmd		= MINIMAL_CMD_GET,
+		.start		= minimal_start,
+		.dumpit		= minimal_dumpit,
+		.policy		= minimal_policy,
+		.maxattr	= __MINIMAL_A_MAX - 1,
+	},
+};
+
+static struct genl_family minimal_family __ro_after_init = {
+	.name		= "bulkdump_min",
+	.version	= 1,
+	.module		= THIS_MODULE,	/* or rmmod in a dump is unsafe */
+	.ops		= minimal_ops,
+	.n_ops		= ARRAY_SIZE(minimal_ops),
+	.parallel_ops	= true,		/* we have a lock of our own */
+};
+
+static int table_resize(unsigned int size)
+{
+	struct entry *e;
+	int err = 0;
+
+	mutex_lock(&table_lock);
+	WRITE_ONCE(table_generation, table_generation % U32_MAX + 1);
+	while (!err && table_size < size) {
+		e = kzalloc(sizeof(*e), GFP_KERNEL);
+		if (!e) {
+			err = -ENOMEM;
+			break;
+		}
+		e->id = table_size;
+		e->value = ~table_size;
+		err = xa_insert(&table, e->id, e, GFP_KERNEL);
+		if (err)
+			kfree(e);
+		else
+			table_size++;
+	}
+	while (table_size > size)
+		kfree(xa_erase(&table, --table_size));
+	mutex_unlock(&table_lock);
+	return err;
+}
+
+static int entries_set(const char *text, const struct kernel_param *kp)
+{
+	unsigned int size;
+	int err = kstrtouint(text, 0, &size);
+
+	return err ? err : table_resize(size);
+}
+
+static const struct kernel_param_ops entries_ops = {
+	.set = entries_set,
+	.get = param_get_uint,
+};
+
+module_param_cb(entries, &entries_ops, &table_size, 0644);
+MODULE_PARM_DESC(entries, "how many entries the table has");
+
+static int __init minimal_init(void)
+{
+	int err = genl_register_family(&minimal_family);
+
+	if (err)
+		table_resize(0);	/* the parameter may have made some */
+	return err;
+}
+
+static void __exit minimal_exit(void)
+{
+	genl_unregister_family(&minimal_family);
+	table_resize(0);
+	xa_destroy(&table);
+}
+
+module_init(minimal_init);
+module_exit(minimal_exit);
+
+MODULE_DESCRIPTION("The smallest correct dump of a table over generic netlink");
+MODULE_LICENSE("GPL");

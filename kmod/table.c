@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The table: lookup, changes, accounting, lifetime. */
+
+#include <linux/moduleparam.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/stringhash.h>
+#include <linux/timekeeping.h>
+#include <linux/vmalloc.h>
+#include <net/netns/generic.h>
+
+#include "table.h"
+
+unsigned int bulkdump_max_entries = 16 << 20;
+module_param_named(max_entries, bulkdump_max_entries, uint, 0444);
+MODULE_PARM_DESC(max_entries, "most entries in one network namespace's table");
+
+static unsigned int hash_bits = 16;
+module_param(hash_bits, uint, 0444);
+MODULE_PARM_DESC(hash_bits, "log2 of the buckets of the hash on the name, 4 to 24");
+
+static unsigned int bulkdump_net_id;
+
+struct bulkdump_table *bulkdump_table(struct net *net)
+{
+	return net_generic(net, bulkdump_net_id);
+}
+
+static struct hlist_head *name_bucket(struct bulkdump_table *table,
+				      struct hlist_head *names,
+				      const char *name)
+{
+	return &names[full_name_hash(table, name, strlen(name)) &
+		      ((1U << hash_bits) - 1)];
+}
+
+struct bulkdump_entry *bulkdump_table_find(struct bulkdump_table *table, u32 id)
+{
+	return xa_load(&table->entries, id);
+}
+
+struct bulkdump_entry *bulkdump_table_find_name(struct bulkdump_table *table,
+						const char *name)
+{
+	/* Pairs with the release in name_buckets_alloc(). */
+	struct hlist_head *names = smp_load_acquire(&table->names);
+	struct bulkdump_entry *e, *found = NULL;
+
+	if (!names)
+		return NULL;
+	hlist_for_each_entry_rcu(e, name_bucket(table, names, name), by_name)
+		if (!strcmp(e->data, name) && (!found || e->id < found->id))
+			found = e;
+	return found;
+}
+
+static int name_buckets_alloc(struct bulkdump_table *table)
+{
+	struct hlist_head *names;
+
+	if (table->names)
+		return 0;
+	names = kvcalloc(1UL << hash_bits, sizeof(*names), GFP_KERNEL_ACCOUNT);
+	if (!names)
+		return -ENOMEM;
+	/* Readers find the buckets empty, never uninitialised. */
+	smp_store_release(&table->names, names);
+	return 0;
+}
+
+/*
+ * Two counters, because a change takes time and a page is read while it goes
+ * on. @begun rises before the first reader can see anything of the change and
+ * @completed after the last of it is in place. A page that starts at
+ * @completed and ends at the same @begun saw one state of the table.
+ */
+u64 bulkdump_change_begin(struct bulkdump_table *table, u32 changes)
+{
+	u64 first = atomic64_read(&table->begun) + 1;
+
+	atomic64_add(changes, &table->begun);
+	/* Pairs with smp_rmb() in dump_generation_end(). */
+	smp_wmb();
+	return first;
+}
+
+void bulkdump_change_end(struct bulkdump_table *table)
+{
+	/* Pairs with the acquire in dump_generation_begin(). */
+	atomic64_set_release(&table->completed, atomic64_read(&table->begun));
+}
+
+static size_t entry_size(u8 name_len, u16 payload_len)
+{
+	return offsetof(struct bulkdump_entry, data) + name_len + 1 +
+	       payload_len;
+}
+
+struct bulkdump_entry *bulkdump_entry_alloc(u8 name_len, u16 payload_len)
+{
+	struct bulkdump_entry *e;
+
+	e = kvmalloc(entry_size(name_len, payload_len), GFP_KERNEL_ACCOUNT);
+	if (!e)
+		return NULL;
+	memset(e, 0, offsetof(struct bulkdump_entry, data));
+	e->name_len = name_len;
+	e->payload_len = payload_len;
+	e->data[name_len] = '\0';
+	e->created = ktime_get_real_ns();
+	e->updated = e->created;
+	return e;
+}
+
+static void account(struct bulkdump_table *table,
+		    const struct bulkdump_entry *e)
+{
+	u32 record = bulkdump_record_size(e->name_len, e->payload_len);
+
+	table->bytes += entry_size(e->name_len, e->payload_len);
+	/* Readers size their pages by it, without the lock. */
+	if (record > table->record_max)
+		WRITE_ONCE(table->record_max, record);
+}
+
+static void unaccount(struct bulkdump_table *table,
+		      const struct bulkdump_entry *e)
+{
+	table->bytes -= entry_size(e->name_len, e->payload_len);
+}
+
+int bulkdump_entry_insert(struct bulkdump_table *table,
+			  struct bulkdump_entry *e,
+			  struct netlink_ext_ack *extack)
+{
+	int err;
+
+	if (table->count >= bulkdump_max_entries) {
+		NL_SET_ERR_MSG(extack, "the table is full (max_entries)");
+		return -ENOSPC;
+	}
+	err = name_buckets_alloc(table);
+	if (err) {
+		NL_SET_ERR_MSG(extack, "no memory for the hash on names");
+		return err;
+	}
+	/* Before a reader can find the entry: its page must have room. */
+	account(table, e);
+	err = xa_insert(&table->entries, e->id, e, GFP_KERNEL_ACCOUNT);
+	if (err) {
+		unaccount(table, e);
+		if (err == -EBUSY) {
+			NL_SET_ERR_MSG(extack, "there is an entry with this id");
+			return -EEXIST;
+		}
+		NL_SET_ERR_MSG(extack, "no memory for the entry");
+		return err;
+	}
+	hlist_add_head_rcu(&e->by_name,
+			   name_bucket(table, table->names, e->data));
+	table->count++;
+	return 0;
+}
+
+void bulkdump_entry_remove(struct bulkdump_table *table,
+			   struct bulkdump_entry *e)
+{
+	xa_erase(&table->entries, e->id);
+	hlist_del_rcu(&e->by_name);
+	unaccount(table, e);
+	table->count--;
+	if (!table->count)
+		WRITE_ONCE(table->record_max, 0);
+	kvfree_rcu(e, rcu);
+}
+
+/* A new entry from @old, which may be NULL, and from what @values gives. */
+static struct bulkdump_entry *entry_make(const struct bulkdump_values *values,
+					 const struct bulkdump_entry *old)
+{
+	const void *payload = values->payload;
+	u16 payload_len = values->payload_len;
+	const char *name = values->name;
+	u8 name_len = values->name_len;
+	struct bulkdump_entry *e;
+
+	if (old && !name) {
+		name = old->data;
+		name_len = old->name_len;
+	}
+	if (old && !payload) {
+		payload = bulkdump_entry_payload(old);
+		payload_len = old->payload_len;
+	}
+	e = bulkdump_entry_alloc(name_len, payload_len);
+	if (!e)
+		return NULL;
+	memcpy(e->data, name, name_len);
+	memcpy(e->data + name_len + 1, payload, payload_len);
+	e->id = values->id;
+	if (old) {
+		e->flags = old->flags;
+		e->value = old->value;
+		e->created = old->created;
+		atomic64_set(&e->hits, atomic64_read(&old->hits));
+		atomic64_set(&e->bytes, atomic64_read(&old->bytes));
+	}
+	if (values->flags)
+		e->flags = *values->flags;
+	if (values->value)
+		e->value = *values->value;
+	return e;
+}
+
+static int table_insert(struct bulkdump_table *table,
+			const struct bulkdump_values *values, u64 *generation,
+			struct netlink_ext_ack *extack)
+{
+	struct bulkdump_entry *e;
+	int err;
+
+	if (!values->name) {
+		NL_SET_ERR_MSG(extack, "a new entry needs a name");
+		return -EINVAL;
+	}
+	/* Known without a change: then the generation need not rise. */
+	if (xa_load(&table->entries, values->id)) {
+		NL_SET_ERR_MSG(extack, "there is an entry with this id");
+		return -EEXIST;
+	}
+	e = entry_make(values, NULL);
+	if (!e) {
+		NL_SET_ERR_MSG(extack, "no memory for the entry");
+		return -ENOMEM;
+	}
+	*generation = bulkdump_change_begin(table, 1);
+	e->generation = *generation;
+	err = bulkdump_entry_insert(table, e, extack);
+	bulkdump_change_end(table);
+	if (err)
+		kvfree(e);
+	return err;
+}
+
+static int table_replace(struct bulkdump_table *table,
+			 const struct bulkdump_values *values,
+			 struct bulkdump_entry *old, u64 *generation,
+			 struct netlink_ext_ack *extack)
+{
+	struct bulkdump_entry *e = entry_make(values, old);
+
+	if (!e) {
+		NL_SET_ERR_MSG(extack, "no memory for the entry");
+		return -ENOMEM;
+	}
+	*generation = bulkdump_change_begin(table, 1);
+	e->generation = *generation;
+	account(table, e);
+	/* The slot is there: nothing to allocate, it cannot fail. */
+	xa_store(&table->entries, e->id, e, 0);
+	hlist_add_head_rcu(&e->by_name,
+			   name_bucket(table, table->names, e->data));
+	hlist_del_rcu(&old->by_name);
+	bulkdump_change_end(table);
+	unaccount(table, old);
+	kvfree_rcu(old, rcu);
+	return 0;
+}
+
+int bulkdump_table_new(struct bulkdump_table *table,
+		       const struct bulkdump_values *values, u64 *generation,
+		       struct netlink_ext_ack *extack)
+{
+	int err;
+
+	mutex_lock(&table->lock);
+	err = table_insert(table, values, generation, extack);
+	mutex_unlock(&table->lock);
+	return err;
+}
+
+int bulkdump_table_set(struct bulkdump_table *table,
+		       const struct bulkdump_values *values, bool create,
+		       u64 *generation, struct netlink_ext_ack *extack)
+{
+	struct bulkdump_entry *old;
+	int err;
+
+	mutex_lock(&table->lock);
+	old = xa_load(&table->entries, values->id);
+	if (old) {
+		err = table_replace(table, values, old, generation, extack);
+	} else if (create) {
+		err = table_insert(table, values, generation, extack);
+	} else {
+		NL_SET_ERR_MSG(extack, "there is no entry with this id");
+		err = -ENOENT;
+	}
+	mutex_unlock(&table->lock);
+	return err;
+}
+
+int bulkdump_table_del(struct bulkdump_table *table, u32 id, u64 *generation,
+		       struct netlink_ext_ack *extack)
+{
+	struct bulkdump_entry *e;
+	int err = 0;
+
+	mutex_lock(&table->lock);
+	e = xa_load(&table->entries, id);
+	if (e) {
+		*generation = bulkdump_change_begin(table, 1);
+		bulkdump_entry_remove(table, e);
+		bulkdump_change_end(table);
+	} else {
+		NL_SET_ERR_MSG(extack, "there is no entry with this id");
+		err = -ENOENT;
+	}
+	mutex_unlock(&table->lock);
+	return err;
+}
+
+u32 bulkdump_table_flush(struct bulkdump_table *table, u64 *generation)
+{
+	struct bulkdump_entry *e;
+	unsigned long id;
+	u32 count;
+
+	mutex_lock(&table->lock);
+	count = table->count;
+	*generation = bulkdump_change_begin(table, 1);
+	xa_for_each(&table->entries, id, e) {
+		bulkdump_entry_remove(table, e);
+		cond_resched();
+	}
+	bulkdump_change_end(table);
+	mutex_unlock(&table->lock);
+	return count;
+}
+
+bool bulkdump_table_bounds(struct bulkdump_table *table, u32 *min, u32 *max)
+{
+	unsigned long id = 0;
+	u32 below = U32_MAX;
+
+	if (!xa_find(&table->entries, &id, U32_MAX, XA_PRESENT))
+		return false;
+	*min = id;
+	/* Halve the ids in which the largest one is: some entry is >= *max. */
+	*max = id;
+	while (*max < below) {
+		u32 middle = *max + (below - *max) / 2 + 1;
+
+		id = middle;
+		if (xa_find(&table->entries, &id, below, XA_PRESENT))
+			*max = id;
+		else
+			below = middle - 1;
+	}
+	return true;
+}
+
+static int __net_init table_net_init(struct net *net)
+{
+	struct bulkdump_table *table = bulkdump_table(net);
+
+	mutex_init(&table->lock);
+	xa_init_flags(&table->entries, XA_FLAGS_ACCOUNT);
+	/* A generation is never 0. */
+	atomic64_set(&table->begun, 1);
+	atomic64_set(&table->completed, 1);
+	return 0;
+}
+
+/* No reader is left: a socket, and a dump on it, holds its namespace. */
+static void __net_exit table_net_exit(struct net *net)
+{
+	struct bulkdump_table *table = bulkdump_table(net);
+	struct bulkdump_entry *e;
+	unsigned long id;
+
+	xa_for_each(&table->entries, id, e) {
+		kvfree(e);
+		cond_resched();
+	}
+	xa_destroy(&table->entries);
+	kvfree(table->names);
+}
+
+static struct pernet_operations table_net_ops = {
+	.init	= table_net_init,
+	.exit	= table_net_exit,
+	.id	= &bulkdump_net_id,
+	.size	= sizeof(struct bulkdump_table),
+};
+
+int bulkdump_table_register(void)
+{
+	if (hash_bits < 4 || hash_bits > 24) {
+		pr_err("bulkdump: hash_bits=%u is not in 4..24\n", hash_bits);
+		return -EINVAL;
+	}
+	return register_pernet_subsys(&table_net_ops);
+}
+
+void bulkdump_table_unregister(void)
+{
+	unregister_pernet_subsys(&table_net_ops);
+}
