@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# make help lists what there is.
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+SCRIPTS = .ci/run vm/run vm/deps vm/source kmod/gen kmod/gen-check
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## a million records out of a real kernel, in a virtual machine
+	vm/run -- demo
+
+vm-test: ## the tests that need the module, in a virtual machine (RUN=regexp for some)
+	vm/run --test $(RUN)
+
+vm-shell: ## a shell in the virtual machine, with the module loaded
+	vm/run --shell
+
+test: ## the tests that need no virtual machine
+	go test ./...
+
+lint: gofmt vet staticcheck shellcheck checkpatch ## all that reads the code
+
+gofmt:
+	@out=$$(gofmt -l client cmd test vm); test -z "$$out" || { echo "not gofmt-ed: $$out"; exit 1; }
+
+vet:
+	go vet ./...
+
+staticcheck:
+	go run $(STATICCHECK) ./...
+
+shellcheck:
+	@vm/deps lint
+	shellcheck $(SCRIPTS)
+
+# The rules that compat.h exists to break are not asked there, nor those that
+# need a newer kernel than the oldest one supported.
+checkpatch:
+	@$$(vm/source)/scripts/checkpatch.pl --no-tree --strict --terse -q --no-summary \
+		--ignore ALLOC_WITH_SIZEOF \
+		-f $(filter-out %_gen.c %_gen.h kmod/compat.c kmod/compat.h,$(wildcard kmod/*.[ch] kmod/minimal/*.c))
+
+gen: ## make anew what is generated from kmod/bulkdump.yaml
+gen-check: ## fail if that would change anything
+gen gen-check:
+	$(MAKE) -s -C kmod $@
+	go run ./client/internal/gen $(if $(filter gen-check,$@),-check) -spec kmod/bulkdump.yaml -o client/uapi_gen.go
+
+.PHONY: help demo vm-test vm-shell test lint gofmt vet staticcheck shellcheck checkpatch gen gen-check
