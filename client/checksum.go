@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package client
+
+import "encoding/binary"
+
+// A Checksum is the sum, modulo 2^64, of the hashes of a set of entries. It
+// does not depend on their order, so a dump's can be compared with the one
+// that Fill returned. The zero value is that of no entries.
+//
+// An entry's hash is the 64 bit FNV-1a over id (4 bytes), name length (1),
+// name, flags (4), value (8), payload length (4) and payload, numbers in
+// little endian: the attribute checksum of the set fill in the family's spec.
+type Checksum uint64
+
+// Add adds the entry that r lends. It does not allocate.
+func (c *Checksum) Add(r *Record) {
+	h := fnv64(fnvOffset)
+	h = h.uint32(r.ID)
+	h = h.byte(byte(len(r.Name)))
+	h = h.bytes(r.Name)
+	h = h.uint32(r.Flags)
+	h = h.uint64(r.Value)
+	h = h.uint32(uint32(len(r.Payload)))
+	h = h.bytes(r.Payload)
+	*c += Checksum(h)
+}
+
+// AddEntry adds e.
+func (c *Checksum) AddEntry(e *Entry) {
+	c.Add(&Record{ID: e.ID, Name: []byte(e.Name), Flags: e.Flags, Value: e.Value, Payload: e.Payload})
+}
+
+// fnv64 is a running FNV-1a. hash/fnv would do, but its writes go through an
+// interface, which makes its argument escape.
+type fnv64 uint64
+
+const (
+	fnvOffset = 14695981039346656037
+	fnvPrime  = 1099511628211
+)
+
+func (h fnv64) byte(b byte) fnv64 { return (h ^ fnv64(b)) * fnvPrime }
+
+func (h fnv64) bytes(b []byte) fnv64 {
+	for _, c := range b {
+		h = h.byte(c)
+	}
+	return h
+}
+
+func (h fnv64) uint32(v uint32) fnv64 {
+	var b [4]byte
+	binary.LittleEndian.PutUint32(b[:], v)
+	return h.bytes(b[:])
+}
+
+func (h fnv64) uint64(v uint64) fnv64 {
+	var b [8]byte
+	binary.LittleEndian.PutUint64(b[:], v)
+	return h.bytes(b[:])
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const spec = `
+name: fam
+protocol: genetlink
+definitions:
+  - {type: const, name: len-max, value: 63, doc: "The longest.\nIn bytes."}
+attribute-sets:
+  - name: one
+    attributes:
+      - {name: id, type: u32}
+      - {name: id-from, type: u32, value: 7}
+      - {name: in, type: nest, nested-attributes: two}
+  - name: two
+    attributes:
+      - {name: x, type: uint}
+operations:
+  list:
+    - {name: one-get}
+    - {name: one-set, value: 10}
+    - {name: one-del}
+`
+
+func TestGenerate(t *testing.T) {
+	f, err := parse([]byte(spec))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := f.generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := strings.Join(strings.Fields(string(b)), " ")
+	for _, want := range []string{
+		`const FamilyName = "fam"`,
+		"// LenMax: The longest. // In bytes. const LenMax = 63",
+		"attrOneID = 1 // u32", "attrOneIDFrom = 7 // u32", "attrOneIn = 8 // nest", "attrTwoX = 1 // uint",
+		"cmdOneGet = 1", "cmdOneSet = 10", "cmdOneDel = 11",
+		`attrOneIn: {name: "in", nest: namesTwo},`,
+	} {
+		if !strings.Contains(words, want) {
+			t.Errorf("%q is not in\n%s", want, b)
+		}
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for old, bad := range map[string]string{
+		"protocol: genetlink":        "protocol: netlink-raw",
+		"operations:\n":              "operations:\n  enum-model: directional\n",
+		"type: const":                "type: enum",
+		"- name: two":                "- name: two\n    subset-of: one",
+		"name: fam":                  "name: [",
+		"{name: one-set, value: 10}": "{name: one-set, value: ten}",
+	} {
+		if _, err := parse([]byte(strings.Replace(spec, old, bad, 1))); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "fam.yaml"), filepath.Join(dir, "out.go")
+	write := func(name, s string) {
+		t.Helper()
+		if err := os.WriteFile(name, []byte(s), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(in, spec)
+	if err := run(in, out, true); err == nil {
+		t.Error("check of a missing file passes")
+	}
+	if err := run(in, out, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(in, out, true); err != nil {
+		t.Errorf("check of a fresh file: %v", err)
+	}
+	write(in, strings.Replace(spec, "value: 10", "value: 20", 1))
+	err := run(in, out, true)
+	if err == nil || !strings.Contains(err.Error(), "-\tcmdOneSet = 10\n") || !strings.Contains(err.Error(), "+\tcmdOneSet = 20\n") {
+		t.Errorf("check of a stale file: %v", err)
+	}
+	have, err := os.ReadFile(out)
+	if err != nil || !strings.Contains(string(have), "cmdOneSet = 10") {
+		t.Errorf("check wrote to the file: %v", err)
+	}
+}
+
+// TestUpToDate is what keeps the constants and the spec together.
+func TestUpToDate(t *testing.T) {
+	if err := run("../../../kmod/bulkdump.yaml", "../../uapi_gen.go", true); err != nil {
+		t.Error(err)
+	}
+}

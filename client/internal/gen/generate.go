@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"go/format"
+	"strings"
+)
+
+// generate returns the Go file for the spec.
+func (f *family) generate() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteString("// SPDX-License-Identifier: BSD-3-Clause\n\n")
+	fmt.Fprintf(&b, "// Code generated from kmod/%s.yaml by client/internal/gen; DO NOT EDIT.\n\n", f.Name)
+	b.WriteString("package client\n\n")
+	fmt.Fprintf(&b, "// FamilyName is the name of the generic netlink family.\nconst FamilyName = %q\n\n", f.Name)
+	b.WriteString("// familyVersion is that of every family of protocol \"genetlink\".\nconst familyVersion = 1\n\n")
+
+	for _, d := range f.Definitions {
+		name := goName(d.Name)
+		fmt.Fprintf(&b, "// %s: %s\nconst %s = %d\n\n", name, comment(d.Doc), name, d.Value)
+	}
+	for _, s := range f.Sets {
+		fmt.Fprintf(&b, "// Attributes of the set %q.\nconst (\n", s.Name)
+		for _, a := range s.Attributes {
+			fmt.Fprintf(&b, "attr%s%s = %d // %s\n", goName(s.Name), goName(a.Name), a.number, a.Type)
+		}
+		b.WriteString(")\n\n")
+	}
+	b.WriteString("// Operations; a reply has its request's number.\nconst (\n")
+	for _, o := range f.Operations.List {
+		fmt.Fprintf(&b, "cmd%s = %d\n", goName(o.Name), o.number)
+	}
+	b.WriteString(")\n\n")
+	f.names(&b)
+	return format.Source(b.Bytes())
+}
+
+// names writes the attributes' names, by which errors call them.
+func (f *family) names(b *bytes.Buffer) {
+	for _, s := range f.Sets {
+		fmt.Fprintf(b, "var names%s = map[uint16]attrName{\n", goName(s.Name))
+		for _, a := range s.Attributes {
+			fmt.Fprintf(b, "attr%s%s: {name: %q", goName(s.Name), goName(a.Name), a.Name)
+			if a.Type == "nest" {
+				fmt.Fprintf(b, ", nest: names%s", goName(a.Nested))
+			}
+			b.WriteString("},\n")
+		}
+		b.WriteString("}\n\n")
+	}
+}
+
+// comment folds a doc of several lines and keeps the comment prefix.
+func comment(doc string) string {
+	return strings.Join(strings.Split(strings.TrimSpace(doc), "\n"), "\n// ")
+}
+
+// goName turns entry-get into EntryGet and id-from into IDFrom.
+func goName(name string) string {
+	var b strings.Builder
+	for word := range strings.SplitSeq(name, "-") {
+		if word == "id" {
+			b.WriteString("ID")
+		} else if word != "" {
+			b.WriteString(strings.ToUpper(word[:1]) + word[1:])
+		}
+	}
+	return b.String()
+}
+
+// diff shows what changed between two texts, without the lines that they
+// share at the start and at the end.
+func diff(have, want []byte) string {
+	h, w := strings.SplitAfter(string(have), "\n"), strings.SplitAfter(string(want), "\n")
+	first := 0
+	for first < len(h) && first < len(w) && h[first] == w[first] {
+		first++
+	}
+	h, w = h[first:], w[first:]
+	for len(h) > 0 && len(w) > 0 && h[len(h)-1] == w[len(w)-1] {
+		h, w = h[:len(h)-1], w[:len(w)-1]
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "@@ from line %d @@\n", first+1)
+	for _, l := range h {
+		b.WriteString("-" + l)
+	}
+	for _, l := range w {
+		b.WriteString("+" + l)
+	}
+	return b.String()
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"fmt"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// family is the part of a YNL spec (Documentation/netlink/genetlink.yaml in
+// the kernel's source) that has numbers in it. Keys that would change how
+// numbers are given out are here to be refused.
+type family struct {
+	Name        string       `yaml:"name"`
+	Protocol    string       `yaml:"protocol"`
+	Definitions []definition `yaml:"definitions"`
+	Sets        []set        `yaml:"attribute-sets"`
+	Operations  struct {
+		EnumModel string `yaml:"enum-model"`
+		List      []op   `yaml:"list"`
+	} `yaml:"operations"`
+}
+
+type definition struct {
+	Type  string `yaml:"type"`
+	Name  string `yaml:"name"`
+	Value uint64 `yaml:"value"`
+	Doc   string `yaml:"doc"`
+}
+
+type set struct {
+	Name       string `yaml:"name"`
+	SubsetOf   string `yaml:"subset-of"`
+	Attributes []attr `yaml:"attributes"`
+}
+
+type attr struct {
+	Name   string `yaml:"name"`
+	Type   string `yaml:"type"`
+	Value  *int   `yaml:"value"`
+	Nested string `yaml:"nested-attributes"`
+	number int
+}
+
+type op struct {
+	Name   string `yaml:"name"`
+	Value  *int   `yaml:"value"`
+	number int
+}
+
+// parse reads a spec and numbers its attributes and operations: both count
+// from 1 in the order of the list, and a value given restarts the count there
+// (tools/net/ynl/pyynl/lib/nlspec.py: SpecAttrSet and _dictify_ops_unified).
+func parse(in []byte) (*family, error) {
+	f := new(family)
+	if err := yaml.Unmarshal(in, f); err != nil {
+		return nil, err
+	}
+	if f.Protocol != "genetlink" {
+		return nil, fmt.Errorf("protocol %q is not supported, only genetlink", f.Protocol)
+	}
+	if m := f.Operations.EnumModel; m != "" && m != "unified" {
+		return nil, fmt.Errorf("operations: enum-model %q is not supported", m)
+	}
+	for _, s := range f.Sets {
+		if s.SubsetOf != "" {
+			return nil, fmt.Errorf("attribute set %s: subset-of is not supported", s.Name)
+		}
+		next := 1
+		for i := range s.Attributes {
+			next = assign(&s.Attributes[i].number, s.Attributes[i].Value, next)
+		}
+	}
+	next := 1
+	for i := range f.Operations.List {
+		o := &f.Operations.List[i]
+		next = assign(&o.number, o.Value, next)
+	}
+	for _, d := range f.Definitions {
+		if d.Type != "const" {
+			return nil, fmt.Errorf("definition %s: type %q is not supported", d.Name, d.Type)
+		}
+	}
+	return f, nil
+}
+
+func assign(number, given *int, next int) int {
+	if given != nil {
+		next = *given
+	}
+	*number = next
+	return next + 1
+}

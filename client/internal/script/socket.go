@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package script is a netlink socket for tests that says what it is told to:
+// any sequence of pages, right or wrong, that a kernel might send.
+package script
+
+import (
+	"errors"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/mdlayher/netlink"
+
+	"bulkdump/client/nldump"
+)
+
+// Seq and Port are the sequence number and the port id of every request on a
+// Socket, and of the messages that the builders make.
+const (
+	Seq  = 7
+	Port = 42
+)
+
+// A Step is what one Recv gives.
+type Step struct {
+	Page   []byte
+	From   uint32 // port id of the sender
+	Groups uint32
+	Err    error
+	Wait   bool // wait for the deadline or for Close instead
+	Again  bool // stay at this step for ever
+}
+
+// Page is the Step of a page from the kernel that holds the messages.
+func Page(messages ...[]byte) Step {
+	var s Step
+	for _, m := range messages {
+		s.Page = append(s.Page, m...)
+	}
+	return s
+}
+
+// A Socket is an nldump.Socket that follows a script. When the script is at
+// its end, Recv fails.
+type Socket struct {
+	// Waiting is closed when a Step waits for the first time.
+	Waiting chan struct{}
+
+	mu       sync.Mutex
+	change   *sync.Cond
+	steps    []Step
+	sent     []netlink.Message
+	deadline bool
+	closed   bool
+	once     sync.Once
+}
+
+// ErrEnd is what Recv returns after the last step.
+var ErrEnd = errors.New("the script is at its end")
+
+// New returns a Socket with the script.
+func New(steps ...Step) *Socket {
+	s := &Socket{steps: steps, Waiting: make(chan struct{})}
+	s.change = sync.NewCond(&s.mu)
+	return s
+}
+
+// Stream returns a Stream on a Socket with the script.
+func Stream(cfg nldump.Config, steps ...Step) (*nldump.Stream, *Socket) {
+	sock := New(steps...)
+	s, err := nldump.New(sock, cfg)
+	if err != nil {
+		panic(err)
+	}
+	return s, sock
+}
+
+// Sent returns the requests so far.
+func (s *Socket) Sent() []netlink.Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sent
+}
+
+// Closed tells whether Close was called.
+func (s *Socket) Closed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// Deadline tells whether a deadline is set.
+func (s *Socket) Deadline() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.deadline
+}
+
+// Send implements nldump.Socket.
+func (s *Socket) Send(m netlink.Message) (netlink.Message, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return m, os.ErrClosed
+	}
+	m.Header.Sequence, m.Header.PID = Seq, Port
+	s.sent = append(s.sent, m)
+	return m, nil
+}
+
+// Recv implements nldump.Socket.
+func (s *Socket) Recv(buf []byte) (nldump.Datagram, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.steps) == 0 {
+		return nldump.Datagram{}, ErrEnd
+	}
+	for s.steps[0].Wait && !s.deadline && !s.closed {
+		s.once.Do(func() { close(s.Waiting) })
+		s.change.Wait()
+	}
+	switch {
+	case s.closed:
+		return nldump.Datagram{}, os.ErrClosed
+	case s.deadline:
+		return nldump.Datagram{}, os.ErrDeadlineExceeded
+	}
+	step := s.steps[0]
+	if !step.Again {
+		s.steps = s.steps[1:]
+	}
+	copy(buf, step.Page)
+	return nldump.Datagram{Len: len(step.Page), From: step.From, Groups: step.Groups}, step.Err
+}
+
+// SetReadDeadline implements nldump.Socket; any time but zero has passed.
+func (s *Socket) SetReadDeadline(t time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deadline = !t.IsZero()
+	s.change.Broadcast()
+	return nil
+}
+
+// Close implements nldump.Socket. Closing again is an error, as it is of a file.
+func (s *Socket) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return os.ErrClosed
+	}
+	s.closed = true
+	s.change.Broadcast()
+	return nil
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package nldump_test
+
+import (
+	"context"
+	"testing"
+
+	"bulkdump/client/internal/script"
+	"bulkdump/client/nldump"
+)
+
+// bigDump is a script of pages pages with records records each, and an
+// attribute in each record.
+func bigDump(pages, records int) []script.Step {
+	var steps []script.Step
+	for p := range pages {
+		var b []byte
+		for r := range records {
+			b = append(b, script.Record(0, script.U32(1, uint32(p*records+r)), script.Text(2, "a name"))...)
+		}
+		steps = append(steps, script.Page(b))
+	}
+	return append(steps, script.Page(done()))
+}
+
+// drainAttrs reads a dump with all its attributes and returns its records.
+func drainAttrs(tb testing.TB, ctx context.Context, steps []script.Step) (n int) {
+	s, _ := script.Stream(nldump.Config{}, steps...)
+	for m, err := range s.Records(ctx, request()) {
+		if err != nil {
+			tb.Fatal(err)
+		}
+		a := nldump.Parse(m.Data)
+		for a.Next() {
+			if a.Type() == 1 && a.Uint32() != uint32(n) {
+				tb.Fatalf("record %d says %d", n, a.Uint32())
+			}
+		}
+		if a.Err() != nil {
+			tb.Fatal(a.Err())
+		}
+		n++
+	}
+	return n
+}
+
+// TestNoAllocPerRecord compares a dump with one a hundred times as long: what
+// is allocated must be the same.
+func TestNoAllocPerRecord(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context()) // one that is watched
+	defer cancel()
+	few, many := bigDump(1, 100), bigDump(100, 100)
+	a := testing.AllocsPerRun(20, func() { drainAttrs(t, ctx, few) })
+	b := testing.AllocsPerRun(20, func() { drainAttrs(t, ctx, many) })
+	if perRecord := (b - a) / (9900); perRecord > 0.0005 {
+		t.Errorf("%v allocations for 100 records, %v for 10000", a, b)
+	}
+}
+
+// TestKernelNoAllocPerPage does the same with a real socket: a page costs no
+// allocation either.
+func TestKernelNoAllocPerPage(t *testing.T) {
+	s := dialKernel(t, 16, nldump.Config{BufferSize: nldump.MinBufferSize})
+	run := func(family string) (allocs float64, pages uint64) {
+		req := policy(family)
+		return testing.AllocsPerRun(20, func() {
+			for _, err := range s.Records(t.Context(), req) {
+				if err != nil {
+					t.Skipf("no policy of %s: %v", family, err)
+				}
+			}
+		}), s.Stats().Pages
+	}
+	few, onePage := run("nlctrl")
+	many, pages := run("ethtool")
+	if pages < onePage+3 {
+		t.Skipf("the policy of ethtool has %d pages only", pages)
+	}
+	if many > few {
+		t.Errorf("%v allocations for %d page, %v for %d", few, onePage, many, pages)
+	}
+}
+
+func BenchmarkRecords(b *testing.B) {
+	steps := bigDump(100, 300)
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		n += drainAttrs(b, b.Context(), steps)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/record")
+}

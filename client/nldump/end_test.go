@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package nldump_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"bulkdump/client/internal/script"
+	"bulkdump/client/nldump"
+)
+
+// A dump that is left early.
+
+func TestBreak(t *testing.T) {
+	s, sock := script.Stream(nldump.Config{},
+		script.Page(rec(0, 1), rec(0, 2)), script.Page(rec(0, 3)), script.Page(done()), // left after 1
+		script.Page(rec(0, 4), done())) // the next dump
+	for m := range s.Records(t.Context(), request()) {
+		if m.Data[0] != 1 {
+			t.Errorf("record %d", m.Data[0])
+		}
+		break
+	}
+	if s.Idle() {
+		t.Error("idle before the dump's end")
+	}
+	if _, err := read(t.Context(), s); !errors.Is(err, nldump.ErrBusy) {
+		t.Errorf("got %v, want ErrBusy", err)
+	}
+	if n := len(sock.Sent()); n != 1 {
+		t.Errorf("%d requests sent, want 1: none while busy", n)
+	}
+	if err := s.Drain(t.Context()); err != nil || !s.Idle() {
+		t.Fatalf("Drain: %v, idle %v", err, s.Idle())
+	}
+	if err := s.Drain(t.Context()); err != nil {
+		t.Errorf("Drain of an idle stream: %v", err)
+	}
+	if got, err := read(t.Context(), s); err != nil || !slices.Equal(got, []byte{4}) {
+		t.Errorf("after Drain: %v, %v", got, err)
+	}
+}
+
+// TestBreakOnLastPage leaves a dump whose end is in the page at hand: nothing
+// more will come, so there is nothing to drain.
+func TestBreakOnLastPage(t *testing.T) {
+	s, _ := script.Stream(nldump.Config{}, script.Page(rec(0, 1), rec(0, 2), script.Done(intr, 0)))
+	for _, err := range s.Records(t.Context(), request()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		break
+	}
+	if !s.Idle() {
+		t.Error("not idle, though NLMSG_DONE was in the page")
+	}
+	if n := s.Stats().Records; n != 1 {
+		t.Errorf("%d records counted, want the 1 delivered", n)
+	}
+}
+
+func TestDrain(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		step script.Step
+		err  error
+	}{
+		{"interrupted", script.Page(script.Done(intr, 0)), nil},
+		{"ended by an error", script.Page(script.Done(0, 5)), nil},
+		{"truncated", script.Step{Page: make([]byte, 5000)}, nldump.ErrTruncated},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, _ := script.Stream(nldump.Config{BufferSize: nldump.MinBufferSize}, script.Page(rec(0, 1)), tt.step)
+			for range s.Records(t.Context(), request()) {
+				break
+			}
+			if err := s.Drain(t.Context()); !errors.Is(err, tt.err) || s.Idle() != (tt.err == nil) {
+				t.Errorf("got %v, idle %v; want %v", err, s.Idle(), tt.err)
+			}
+		})
+	}
+}
+
+func TestCancelBlocked(t *testing.T) {
+	s, sock := script.Stream(nldump.Config{}, script.Page(rec(0, 1)), script.Step{Wait: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-sock.Waiting
+		cancel()
+	}()
+	got, err := read(ctx, s)
+	if !errors.Is(err, context.Canceled) || !slices.Equal(got, []byte{1}) {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if sock.Deadline() {
+		t.Error("the deadline stayed set")
+	}
+	if s.Idle() {
+		t.Error("idle in the middle of a dump")
+	}
+}
+
+// TestCancelInPage cancels between two records of one page.
+func TestCancelInPage(t *testing.T) {
+	s, _ := script.Stream(nldump.Config{}, script.Page(rec(0, 1), rec(0, 2), done()))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var got []byte
+	var last error
+	for m, err := range s.Records(ctx, request()) {
+		if last = err; err == nil {
+			got = append(got, m.Data[0])
+			cancel()
+		}
+	}
+	if !errors.Is(last, context.Canceled) || !slices.Equal(got, []byte{1}) {
+		t.Errorf("got %v, %v", got, last)
+	}
+	if !s.Idle() {
+		t.Error("not idle, though NLMSG_DONE was in the page")
+	}
+}
+
+// TestCancelUnderFlood cancels while datagrams that do not count come without
+// end, so that no read ever waits.
+func TestCancelUnderFlood(t *testing.T) {
+	s, sock := script.Stream(nldump.Config{}, script.Step{Page: rec(0, 1), From: 99, Again: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	flood := &flooded{Socket: sock, cancel: cancel}
+	s, err := nldump.New(flood, s.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := read(ctx, s); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want Canceled", err)
+	}
+	if flood.reads != 3 {
+		t.Errorf("%d reads, want none after the cancel", flood.reads)
+	}
+}
+
+// flooded ignores deadlines and cancels at the third read.
+type flooded struct {
+	*script.Socket
+	cancel func()
+	reads  int
+}
+
+func (f *flooded) Recv(b []byte) (nldump.Datagram, error) {
+	f.reads++
+	if f.reads == 3 {
+		f.cancel()
+	}
+	if f.reads > 1000 {
+		return nldump.Datagram{}, errors.New("still reading")
+	}
+	return f.Socket.Recv(b)
+}
+
+// SetReadDeadline does nothing.
+func (f *flooded) SetReadDeadline(time.Time) error { return nil }
+
+func TestCancelledBefore(t *testing.T) {
+	s, sock := script.Stream(nldump.Config{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := read(ctx, s); !errors.Is(err, context.Canceled) || len(sock.Sent()) != 0 || !s.Idle() {
+		t.Errorf("got %v, %d requests, idle %v", err, len(sock.Sent()), s.Idle())
+	}
+}
+
+func TestCloseBlocked(t *testing.T) {
+	s, sock := script.Stream(nldump.Config{}, script.Step{Wait: true})
+	go func() {
+		<-sock.Waiting
+		_ = s.Close()
+	}()
+	if _, err := read(t.Context(), s); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("got %v, want ErrClosed", err)
+	}
+	if _, err := read(t.Context(), s); !errors.Is(err, nldump.ErrBusy) {
+		t.Errorf("got %v, want ErrBusy", err)
+	}
+}
+
+func TestSendFails(t *testing.T) {
+	s, _ := script.Stream(nldump.Config{})
+	_ = s.Close()
+	if _, err := read(t.Context(), s); !errors.Is(err, os.ErrClosed) || !s.Idle() {
+		t.Errorf("got %v, idle %v", err, s.Idle())
+	}
+}
+
+func TestConfig(t *testing.T) {
+	for _, cfg := range []nldump.Config{{BufferSize: nldump.MinBufferSize - 1}, {BufferSize: -1}, {RepeatLimit: -1}} {
+		if _, err := nldump.New(script.New(), cfg); err == nil {
+			t.Errorf("New took %+v", cfg)
+		}
+		if _, err := nldump.Dial(16, cfg); err == nil {
+			t.Errorf("Dial took %+v", cfg)
+		}
+	}
+	s, _ := script.Stream(nldump.Config{})
+	if got := s.Config(); got.BufferSize != nldump.DefaultBufferSize || got.RepeatLimit != nldump.DefaultRepeatLimit {
+		t.Errorf("defaults: %+v", got)
+	}
+}

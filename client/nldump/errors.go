@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package nldump
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+)
+
+var (
+	// ErrInterrupted says that the table changed during the dump
+	// (NLM_F_DUMP_INTR). All records have been delivered when it comes, but
+	// together they may be no state that the table ever had.
+	ErrInterrupted = errors.New("dump interrupted: the table changed meanwhile")
+
+	// ErrTruncated says that a page was larger than the buffer and lost its
+	// end. See [TruncatedError] for the sizes.
+	ErrTruncated = errors.New("page truncated: the buffer is too small")
+
+	// ErrOverrun says that the socket's receive queue overflowed and that
+	// messages may be lost. The dump is still open in the kernel. If the
+	// kernel said so by errno, the error is ENOBUFS too.
+	ErrOverrun = errors.New("receive queue overrun")
+
+	// ErrMalformed says that a page or an attribute has impossible lengths.
+	ErrMalformed = errors.New("malformed netlink data")
+
+	// ErrProtocol says that a message is well formed but does not belong
+	// into this dump.
+	ErrProtocol = errors.New("netlink protocol violated")
+
+	// ErrNoProgress says that the kernel sent the same page again and again.
+	ErrNoProgress = errors.New("dump makes no progress: the same page again")
+
+	// ErrBusy says that the stream's last dump was left before its end.
+	ErrBusy = errors.New("the last dump on this stream was not read to its end")
+)
+
+// A TruncatedError is an ErrTruncated with its numbers.
+type TruncatedError struct {
+	Size   int // bytes of the page
+	Buffer int // bytes of the buffer
+}
+
+func (e *TruncatedError) Error() string {
+	return fmt.Sprintf("%v: page of %d bytes, buffer of %d", ErrTruncated, e.Size, e.Buffer)
+}
+
+// Unwrap makes errors.Is(err, ErrTruncated) true.
+func (e *TruncatedError) Unwrap() error { return ErrTruncated }
+
+// A KernelError is an errno that the kernel sent in NLMSG_ERROR (the request
+// was refused) or in NLMSG_DONE (the dump ended early), with its extended
+// acknowledgement. It unwraps to the errno, so errors.Is works with it and
+// with os.ErrNotExist, os.ErrPermission and os.ErrExist.
+type KernelError struct {
+	Errno syscall.Errno
+	// Message is the kernel's own explanation (NLMSGERR_ATTR_MSG), or "".
+	Message string
+	// Offset is where in the request, in bytes from its netlink header, the
+	// offending attribute starts (NLMSGERR_ATTR_OFFS); 0 if not told.
+	Offset uint32
+	// MissingType is the type of a required attribute that the request lacks
+	// (NLMSGERR_ATTR_MISS_TYPE); 0 if not told.
+	MissingType uint32
+	// MissingNest is the offset of the nest that lacks it
+	// (NLMSGERR_ATTR_MISS_NEST); 0 for the top level.
+	MissingNest uint32
+	// Done is true if the error came in NLMSG_DONE, after some records maybe.
+	Done bool
+}
+
+func (e *KernelError) Error() string {
+	var b strings.Builder
+	if e.Done {
+		b.WriteString("dump ended early: ")
+	}
+	b.WriteString(e.Errno.Error())
+	if e.Message != "" {
+		b.WriteString(": ")
+		b.WriteString(e.Message)
+	}
+	if e.Offset != 0 {
+		fmt.Fprintf(&b, " (attribute at offset %d)", e.Offset)
+	}
+	if e.MissingType != 0 {
+		fmt.Fprintf(&b, " (attribute %d is missing)", e.MissingType)
+	}
+	return b.String()
+}
+
+// Unwrap returns the errno.
+func (e *KernelError) Unwrap() error { return e.Errno }

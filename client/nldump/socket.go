@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package nldump
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// A Socket is what a Stream needs of a netlink socket. [Open] makes one of a
+// real socket; a test can script one.
+type Socket interface {
+	// Send sends a request and returns it with its length, sequence and port
+	// id filled in. *netlink.Conn has this method.
+	Send(netlink.Message) (netlink.Message, error)
+
+	// Recv waits for a datagram and copies it to buf. A datagram longer than
+	// buf is cut, and its full length returned. A deadline that passes while
+	// it waits is an os.ErrDeadlineExceeded, a Close an os.ErrClosed.
+	Recv(buf []byte) (Datagram, error)
+
+	// SetReadDeadline makes Recv give up then, also one that waits already.
+	SetReadDeadline(time.Time) error
+
+	Close() error
+}
+
+// A Datagram is what Recv learns of a datagram beside its bytes.
+type Datagram struct {
+	Len    int    // full length, even if more than the buffer holds
+	From   uint32 // port id of the sender; 0 is the kernel
+	Groups uint32 // multicast groups it was sent to; 0 means to this socket only
+}
+
+// conn is a Socket on the file descriptor of a netlink.Conn.
+type conn struct {
+	*netlink.Conn
+	raw    syscall.RawConn
+	closed atomic.Bool
+
+	// For recvmsg, kept here so that a read allocates nothing.
+	read  func(fd uintptr) bool
+	msg   unix.Msghdr
+	iov   unix.Iovec
+	from  unix.RawSockaddrNetlink
+	n     int
+	errno syscall.Errno
+}
+
+// Open returns a Socket that reads from c's file descriptor, and sets the
+// socket options that a dump is better with, as far as the kernel has them:
+// extended acknowledgements, not to echo the request (NETLINK_CAP_ACK), strict
+// checking of the request. c must not be used for receiving any more; closing
+// the Socket closes it.
+func Open(c *netlink.Conn) (Socket, error) {
+	for _, o := range []netlink.ConnOption{netlink.ExtendedAcknowledge, netlink.CapAcknowledge, netlink.GetStrictCheck} {
+		if err := c.SetOption(o, true); err != nil && !errors.Is(err, unix.ENOPROTOOPT) {
+			return nil, fmt.Errorf("nldump: %w", err)
+		}
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("nldump: %w", err)
+	}
+	s := &conn{Conn: c, raw: raw}
+	s.read = s.recvmsg
+	return s, nil
+}
+
+// recvmsg is called by the runtime's poller; false means: wait until readable.
+// The call must not be a RawSyscall: in it the kernel builds the next page.
+func (s *conn) recvmsg(fd uintptr) bool {
+	for {
+		s.msg.Name = (*byte)(unsafe.Pointer(&s.from))
+		s.msg.Namelen = unix.SizeofSockaddrNetlink
+		s.msg.Iov = &s.iov
+		s.msg.SetIovlen(1)
+		// With MSG_TRUNC the result is the datagram's full length
+		// (af_netlink.c:netlink_recvmsg).
+		n, _, errno := unix.Syscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&s.msg)), unix.MSG_DONTWAIT|unix.MSG_TRUNC)
+		switch errno {
+		case unix.EINTR:
+			continue
+		case unix.EAGAIN:
+			return false
+		}
+		s.n, s.errno = int(n), errno
+		return true
+	}
+}
+
+// Recv implements Socket.
+func (s *conn) Recv(buf []byte) (Datagram, error) {
+	s.iov.Base = unsafe.SliceData(buf)
+	s.iov.SetLen(len(buf))
+	err := s.raw.Read(s.read)
+	s.iov.Base = nil
+	if err != nil {
+		return Datagram{}, s.orClosed(err)
+	}
+	if s.errno != 0 {
+		return Datagram{}, os.NewSyscallError("recvmsg", s.errno)
+	}
+	return Datagram{Len: s.n, From: s.from.Pid, Groups: s.from.Groups}, nil
+}
+
+// Send implements Socket.
+func (s *conn) Send(m netlink.Message) (netlink.Message, error) {
+	sent, err := s.Conn.Send(m)
+	return sent, s.orClosed(err)
+}
+
+// Close implements Socket.
+func (s *conn) Close() error {
+	s.closed.Store(true)
+	return s.Conn.Close()
+}
+
+// orClosed gives an error after Close the name that callers know: the poller
+// and the library have names of their own.
+func (s *conn) orClosed(err error) error {
+	if err != nil && s.closed.Load() {
+		return fmt.Errorf("%w (%v)", os.ErrClosed, err)
+	}
+	return err
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package client
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/mdlayher/netlink"
+
+	"bulkdump/client/nldump"
+)
+
+// Get returns the entry with the id; os.ErrNotExist if there is none.
+func (c *Client) Get(ctx context.Context, id uint32) (Entry, error) {
+	return c.get(ctx, func(e *netlink.AttributeEncoder) { e.Uint32(attrEntryID, id) })
+}
+
+// GetByName returns an entry with the name, any one if there are several;
+// os.ErrNotExist if there is none.
+func (c *Client) GetByName(ctx context.Context, name string) (Entry, error) {
+	return c.get(ctx, func(e *netlink.AttributeEncoder) { putName(e, attrEntryName, name) })
+}
+
+func (c *Client) get(ctx context.Context, put func(*netlink.AttributeEncoder)) (Entry, error) {
+	b, err := c.do(ctx, opEntryGet, put)
+	if err != nil {
+		return Entry{}, err
+	}
+	var r Record
+	if err := decodeRecord(b, &r); err != nil {
+		return Entry{}, fmt.Errorf("%s: %w", opEntryGet.name, err)
+	}
+	return r.Entry(), nil
+}
+
+// New makes the entry e, whose Stats and Generation are not looked at, and
+// returns the table's generation with it. os.ErrExist if the id is taken.
+func (c *Client) New(ctx context.Context, e Entry) (generation uint64, err error) {
+	return c.change(ctx, opEntryNew, func(enc *netlink.AttributeEncoder) {
+		enc.Uint32(attrEntryID, e.ID)
+		putName(enc, attrEntryName, e.Name)
+		enc.Uint32(attrEntryFlags, e.Flags)
+		putUint(enc, attrEntryValue, e.Value)
+		if len(e.Payload) > 0 {
+			enc.Bytes(attrEntryPayload, e.Payload)
+		}
+	})
+}
+
+// Set changes an entry and returns the table's generation after it.
+// os.ErrNotExist if there is no entry with the id and ch.Create is not set.
+func (c *Client) Set(ctx context.Context, ch Change) (generation uint64, err error) {
+	return c.change(ctx, opEntrySet, func(enc *netlink.AttributeEncoder) {
+		enc.Uint32(attrEntryID, ch.ID)
+		if ch.Name != nil {
+			putName(enc, attrEntryName, *ch.Name)
+		}
+		if ch.Flags != nil {
+			enc.Uint32(attrEntryFlags, *ch.Flags)
+		}
+		if ch.Value != nil {
+			putUint(enc, attrEntryValue, *ch.Value)
+		}
+		if ch.Payload != nil {
+			enc.Bytes(attrEntryPayload, ch.Payload)
+		}
+		enc.Flag(attrEntryCreate, ch.Create)
+	})
+}
+
+// Delete deletes the entry with the id and returns the table's generation
+// without it. os.ErrNotExist if there is none.
+func (c *Client) Delete(ctx context.Context, id uint32) (generation uint64, err error) {
+	return c.change(ctx, opEntryDel, func(e *netlink.AttributeEncoder) { e.Uint32(attrEntryID, id) })
+}
+
+func (c *Client) change(ctx context.Context, o op, put func(*netlink.AttributeEncoder)) (uint64, error) {
+	b, err := c.do(ctx, o, put)
+	if err != nil {
+		return 0, err
+	}
+	generation := uint64(0)
+	a := nldump.Parse(b)
+	for a.Next() {
+		if a.Type() == attrEntryGeneration {
+			generation = a.Uint()
+		}
+	}
+	if a.Err() != nil {
+		return 0, fmt.Errorf("%s: %w: %w", o.name, ErrBadReply, a.Err())
+	}
+	if generation == 0 { // which no generation is
+		return 0, fmt.Errorf("%s: %w: no generation", o.name, ErrBadReply)
+	}
+	return generation, nil
+}
+
+// Fill makes many synthetic entries, all or none. os.ErrExist if an id is
+// taken, ENOSPC if the table's limit would be passed, ERANGE if an id would pass
+// the largest. The context does not end it once it runs in the kernel.
+func (c *Client) Fill(ctx context.Context, o FillOptions) (Filled, error) {
+	b, err := c.do(ctx, opTableFill, func(e *netlink.AttributeEncoder) {
+		e.Uint32(attrFillCount, o.Count)
+		putUint(e, attrFillSeed, o.Seed)
+		e.Uint32(attrFillIDStart, o.IDStart)
+		if o.IDStride != 0 {
+			e.Uint32(attrFillIDStride, o.IDStride)
+		}
+		e.Uint32(attrFillPayloadMin, o.PayloadMin)
+		if o.PayloadMax != 0 {
+			e.Uint32(attrFillPayloadMax, o.PayloadMax)
+		}
+	})
+	if err != nil {
+		return Filled{}, err
+	}
+	return decodeFilled(b)
+}
+
+// Flush deletes all entries.
+func (c *Client) Flush(ctx context.Context) (Flushed, error) {
+	b, err := c.do(ctx, opTableFlush, func(*netlink.AttributeEncoder) {})
+	if err != nil {
+		return Flushed{}, err
+	}
+	t, err := decodeTable(b)
+	return Flushed{Count: t.Count, Generation: t.Generation}, err
+}
+
+// Table returns the table's size, generation, limits and counters.
+func (c *Client) Table(ctx context.Context) (Table, error) {
+	b, err := c.do(ctx, opTableGet, func(*netlink.AttributeEncoder) {})
+	if err != nil {
+		return Table{}, err
+	}
+	return decodeTable(b)
+}

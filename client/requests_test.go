@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/mdlayher/genetlink"
+	"github.com/mdlayher/genetlink/genltest"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client/internal/script"
+)
+
+// TestModuleLoadedAnew changes the family's number under the client.
+func TestModuleLoadedAnew(t *testing.T) {
+	k := &fakeKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
+		return reply(m.Header.Command), nil
+	}}
+	refused := script.Page(script.Message(unix.NLMSG_ERROR, 0, script.Errno(unix.ENOENT)))
+	c := dialFake(t, k, []script.Step{refused, script.Page(done()), refused, refused})
+	k.family++
+	if _, err := c.Table(t.Context()); err != nil {
+		t.Errorf("Table with the new number: %v", err)
+	}
+	k.family++
+	if _, err := ids(t.Context(), c, DumpOptions{}); err != nil {
+		t.Errorf("Dump with the new number: %v", err)
+	}
+	if _, err := ids(t.Context(), c, DumpOptions{}); !errors.Is(err, unix.ENOENT) || errors.Is(err, ErrNoFamily) {
+		t.Errorf("a bare ENOENT with the same number: %v", err)
+	}
+	k.family = 0
+	if _, err := c.Table(t.Context()); !errors.Is(err, ErrNoFamily) {
+		t.Errorf("Table without the module: %v, want ErrNoFamily", err)
+	}
+	if _, err := ids(t.Context(), c, DumpOptions{}); !errors.Is(err, ErrNoFamily) {
+		t.Errorf("Dump without the module: %v, want ErrNoFamily", err)
+	}
+}
+
+// TestOwnENOENT has the family's own ENOENT, which says why or comes at the
+// end of a dump: no reason to look whether the family is still there.
+func TestOwnENOENT(t *testing.T) {
+	why := script.Text(unix.NLMSGERR_ATTR_MSG, "why")
+	const tlvs, capped = 0x200, 0x100 // NLM_F_ACK_TLVS, NLM_F_CAPPED
+	k := &fakeKernel{}
+	c := dialFake(t, k, []script.Step{
+		script.Page(script.Message(unix.NLMSG_ERROR, tlvs|capped, script.Errno(unix.ENOENT), make([]byte, 16), why)),
+		script.Page(script.Done(0, unix.ENOENT)),
+	})
+	k.family = 0
+	for range 2 {
+		if _, err := ids(t.Context(), c, DumpOptions{}); !errors.Is(err, unix.ENOENT) || errors.Is(err, ErrNoFamily) {
+			t.Errorf("got %v, want the family's ENOENT", err)
+		}
+	}
+}
+
+// TestRequestInDoubt lets a read fail, after which a late reply may come: the
+// socket must not be used again.
+func TestRequestInDoubt(t *testing.T) {
+	fail := true
+	k := &fakeKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
+		if fail {
+			return nil, io.ErrUnexpectedEOF
+		}
+		return reply(m.Header.Command), nil
+	}}
+	c := dialFake(t, k)
+	if _, err := c.Table(t.Context()); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("got %v", err)
+	}
+	fail = false
+	if _, err := c.Table(t.Context()); err != nil || k.requests != 2 {
+		t.Errorf("got %v, %d sockets; want another socket", err, k.requests)
+	}
+}
+
+// TestRequestWaitsForItsTurn cancels a request while another has the socket.
+func TestRequestWaitsForItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		leave := make(chan struct{})
+		k := &fakeKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
+			<-leave
+			return reply(m.Header.Command), nil
+		}}
+		c := dialFake(t, k)
+		request := func(ctx context.Context) <-chan error {
+			ran := make(chan error, 1)
+			go func() {
+				_, err := c.Table(ctx)
+				ran <- err
+			}()
+			synctest.Wait() // it waits for the reply, or for its turn
+			return ran
+		}
+		first := request(context.Background())
+		ctx, cancel := context.WithCancel(t.Context())
+		second := request(ctx)
+		cancel()
+		synctest.Wait()
+		select {
+		case err := <-second:
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("the second: %v, want Canceled", err)
+			}
+		default:
+			t.Error("the second still waits")
+		}
+		close(leave)
+		if err := <-first; err != nil {
+			t.Errorf("the first: %v", err)
+		}
+	})
+}
+
+// TestConcurrent is for the race detector.
+func TestConcurrent(t *testing.T) {
+	k := &fakeKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
+		if m.Header.Command == cmdEntryDel {
+			return nil, genltest.Error(int(unix.ENOENT))
+		}
+		return reply(m.Header.Command), nil
+	}}
+	var scripts [][]script.Step
+	for range 8 {
+		var s []script.Step
+		for range 8 {
+			s = append(s, script.Page(entry(0, 1)), script.Page(entry(0, 2), done()))
+		}
+		scripts = append(scripts, s)
+	}
+	c := dialFake(t, k, scripts...)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for e, err := range c.Dump(t.Context(), DumpOptions{}) {
+				if err != nil {
+					t.Error(e, err)
+				}
+			}
+			if _, err := c.Table(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if _, err := c.Delete(t.Context(), 1); !errors.Is(err, unix.ENOENT) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}

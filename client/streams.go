@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/mdlayher/netlink"
+
+	"bulkdump/client/nldump"
+)
+
+// idleMax is how many sockets are kept for later dumps.
+const idleMax = 4
+
+// records runs a dump on a stream of its own and hands each record to fn until
+// fn returns false.
+func (c *Client) records(ctx context.Context, o DumpOptions, fn func(*Record) bool) error {
+	m, err := opEntryGet.message(o.put)
+	if err != nil {
+		return err
+	}
+	raw, err := m.MarshalBinary()
+	if err != nil {
+		return fmt.Errorf("%s: %w", opEntryGet.name, err)
+	}
+	s, err := c.acquire(o.BufferSize)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if o.Stats != nil {
+			*o.Stats = s.Stats()
+		}
+		c.release(s)
+	}()
+	return c.retry(ctx, func() error {
+		return c.read(ctx, s, raw, fn)
+	})
+}
+
+func (c *Client) read(ctx context.Context, s *nldump.Stream, raw []byte, fn func(*Record) bool) error {
+	family := uint16(c.family.Load())
+	req := netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(family)}, Data: raw}
+	var r Record
+	for m, err := range s.Records(ctx, req) {
+		if err != nil {
+			if errors.Is(err, os.ErrClosed) {
+				err = ErrClosed
+			}
+			return opEntryGet.fail(err, raw)
+		}
+		if m.Type != family || len(m.Data) < genlHeaderLen || m.Data[0] != cmdEntryGet {
+			return fmt.Errorf("%s: %w: record of another family or command", opEntryGet.name, ErrBadReply)
+		}
+		if err := decodeRecord(m.Data[genlHeaderLen:], &r); err != nil {
+			return fmt.Errorf("%s: %w", opEntryGet.name, err)
+		}
+		if !fn(&r) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// put encodes the dump's request.
+func (o *DumpOptions) put(e *netlink.AttributeEncoder) {
+	if o.IDFrom == nil && o.IDTo == nil {
+		return
+	}
+	e.Nested(attrEntryFilter, func(e *netlink.AttributeEncoder) error {
+		if o.IDFrom != nil {
+			e.Uint32(attrFilterIDFrom, *o.IDFrom)
+		}
+		if o.IDTo != nil {
+			e.Uint32(attrFilterIDTo, *o.IDTo)
+		}
+		return nil
+	})
+}
+
+// acquire returns a stream that is idle, or a new one. Its buffer is of exactly
+// the size asked for: the kernel remembers the largest buffer that a socket was
+// read with (nlk->max_recvmsg_len) and makes pages of that size, which a
+// smaller one would truncate.
+func (c *Client) acquire(size int) (*nldump.Stream, error) {
+	if size == 0 {
+		size = nldump.DefaultBufferSize
+	}
+	if s, err := c.takeIdle(size); s != nil || err != nil {
+		return s, err
+	}
+	s, err := c.dialDump(nldump.Config{BufferSize: size})
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	closed := c.closed
+	if !closed {
+		c.active[s] = struct{}{}
+	}
+	c.mu.Unlock()
+	if closed {
+		_ = s.Close()
+		return nil, ErrClosed
+	}
+	return s, nil
+}
+
+// takeIdle returns an idle stream with a buffer of the size, nil if there is
+// none.
+func (c *Client) takeIdle(size int) (*nldump.Stream, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, ErrClosed
+	}
+	i := slices.IndexFunc(c.idle, func(s *nldump.Stream) bool { return s.Config().BufferSize == size })
+	if i < 0 {
+		return nil, nil
+	}
+	s := c.idle[i]
+	c.idle = slices.Delete(c.idle, i, i+1)
+	c.active[s] = struct{}{}
+	return s, nil
+}
+
+// release takes a stream back. One whose dump was not read to its end is
+// closed, upon which the kernel ends the dump (af_netlink.c:netlink_release).
+func (c *Client) release(s *nldump.Stream) {
+	c.mu.Lock()
+	delete(c.active, s)
+	keep := s.Idle() && !c.closed
+	if keep {
+		c.idle = append(c.idle, s)
+	}
+	var surplus *nldump.Stream
+	if len(c.idle) > idleMax {
+		surplus = c.idle[0]
+		c.idle = slices.Delete(c.idle, 0, 1)
+	}
+	c.mu.Unlock()
+	if !keep {
+		_ = s.Close()
+	}
+	if surplus != nil {
+		_ = surplus.Close()
+	}
+}
