@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// cache holds what is made once: build roots, modules, programs, what was
+// found out about the machine. An entry's name says what it holds, and it is
+// there whole or not at all.
+type cache struct {
+	dir  string
+	note notef
+}
+
+func openCache(note notef) (*cache, error) {
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return nil, err
+	}
+	c := &cache{dir: filepath.Join(base, "bulkdump"), note: note}
+	return c, os.MkdirAll(filepath.Join(c.dir, "locks"), 0o755)
+}
+
+// lock takes the lock of that name, waiting for another run to let it go. The
+// lock is the kernel's: it ends with the process, however that ends.
+func (c *cache) lock(ctx context.Context, name string) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(c.dir, "locks", strings.ReplaceAll(name, "/", "-")), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	for waited := false; ; {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			f.Close()
+			return nil, err
+		}
+		if !waited {
+			c.note("another run is making %s: waiting for it", name)
+			waited = true
+		}
+		select {
+		case <-ctx.Done():
+			f.Close()
+			return nil, context.Cause(ctx)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// entry returns the path of the entry called name, which make fills if it is
+// not there: into a directory of another name, moved into place when whole.
+func (c *cache) entry(ctx context.Context, name string, make func(dir string) error) (string, error) {
+	path := filepath.Join(c.dir, name)
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	unlock, err := c.lock(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	// Under the lock nobody else makes it: what a killed run left is garbage.
+	tmp := path + ".part"
+	if err := os.RemoveAll(tmp); err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(tmp)
+	err = os.MkdirAll(tmp, 0o755)
+	if err == nil {
+		err = make(tmp)
+	}
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	if errors.Is(err, syscall.ENOSPC) {
+		err = fmt.Errorf("the disk that holds %s is full; nothing half made was kept", c.dir)
+	}
+	return path, err
+}
+
+// digest is a short name for what the parts say.
+func digest(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(h, "%d:%s", len(p), p)
+	}
+	return fmt.Sprintf("%x", h.Sum(nil)[:6])
+}

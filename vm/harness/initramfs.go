@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/cavaliergopher/cpio"
+	"golang.org/x/sys/unix"
+
+	"bulkdump/vm/internal/proto"
+)
+
+// archive collects the guest's files. A later file of the same name replaces
+// the earlier one; directories above a file come by themselves.
+type archive struct {
+	entries map[string]entry
+}
+
+type entry struct {
+	mode cpio.FileMode
+	text []byte // content, or where a symlink points
+}
+
+func newArchive() *archive { return &archive{entries: map[string]entry{}} }
+
+func (a *archive) dir(name string, perm cpio.FileMode) {
+	a.entries[name] = entry{mode: cpio.TypeDir | perm}
+}
+
+func (a *archive) file(name string, perm cpio.FileMode, text []byte) {
+	a.entries[name] = entry{mode: cpio.TypeReg | perm, text: text}
+}
+
+func (a *archive) link(name, to string) {
+	a.entries[name] = entry{mode: cpio.TypeSymlink | 0o777, text: []byte(to)}
+}
+
+// tree adds a file or a directory of the host's.
+func (a *archive) tree(name, host string) error {
+	root, err := filepath.EvalSymlinks(host)
+	if err != nil {
+		return err
+	}
+	return filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, p)
+		if err != nil {
+			return err
+		}
+		to := path.Join(name, filepath.ToSlash(rel))
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		switch {
+		case d.IsDir():
+			a.dir(to, cpio.FileMode(info.Mode().Perm()))
+		case d.Type()&fs.ModeSymlink != 0:
+			target, err := os.Readlink(p)
+			if err != nil {
+				return err
+			}
+			a.link(to, target)
+		case d.Type().IsRegular():
+			text, err := os.ReadFile(p)
+			if err != nil {
+				return err
+			}
+			a.file(to, cpio.FileMode(info.Mode().Perm()), text)
+		default:
+			return fmt.Errorf("%s is neither a file nor a directory", p)
+		}
+		return nil
+	})
+}
+
+// write writes the archive; its bytes depend on nothing but its content.
+func (a *archive) write(w io.Writer) error {
+	for name := range a.entries {
+		for d := path.Dir(name); d != "/"; d = path.Dir(d) {
+			if _, ok := a.entries[d]; !ok {
+				a.dir(d, 0o755)
+			}
+		}
+	}
+	var names []string
+	for name := range a.entries {
+		names = append(names, name)
+	}
+	slices.Sort(names) // a directory before what is in it
+	cw := cpio.NewWriter(w)
+	for _, name := range names {
+		e := a.entries[name]
+		h := &cpio.Header{Name: strings.TrimPrefix(name, "/"), Mode: e.mode, Size: int64(len(e.text))}
+		if e.mode&^cpio.ModePerm == cpio.TypeSymlink {
+			h.Linkname = string(e.text)
+		}
+		if err := cw.WriteHeader(h); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if _, err := cw.Write(e.text); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return cw.Close()
+}
+
+// Users that a test may want to become.
+const (
+	passwd = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n"
+	group  = "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n"
+	hosts  = "127.0.0.1 localhost vm\n::1 localhost\n"
+	// A shell in the guest says where it is.
+	profile = "export PS1='vm:\\w\\$ '\n"
+)
+
+// guestFiles is everything that the guest has.
+func guestFiles(cfg *proto.Config, k *kernel, modules []string, p *programs, opts *options) (*archive, error) {
+	a := newArchive()
+	for _, d := range []string{"/dev", "/proc", "/sys", "/run", "/root", "/test"} {
+		a.dir(d, 0o755)
+	}
+	a.dir("/tmp", 0o1777)
+	a.file("/etc/passwd", 0o644, []byte(passwd))
+	a.file("/etc/group", 0o644, []byte(group))
+	a.file("/etc/hosts", 0o644, []byte(hosts))
+	a.file("/etc/profile", 0o644, []byte(profile))
+	for _, l := range []string{"/sbin", "/usr/bin", "/usr/sbin"} {
+		a.link(l, "/bin")
+	}
+	if err := addBusybox(a); err != nil {
+		return nil, err
+	}
+	for _, m := range slices.Concat(k.drivers, modules) {
+		text, err := os.ReadFile(m)
+		if err != nil {
+			return nil, err
+		}
+		a.file("/lib/modules/"+filepath.Base(m), 0o644, text)
+	}
+	a.file("/init", 0o755, p.text[p.init])
+	for _, f := range p.bin {
+		a.file("/bin/"+filepath.Base(f), 0o755, p.text[f])
+	}
+	if p.test != "" {
+		a.file("/bin/"+filepath.Base(p.test), 0o755, p.text[p.test])
+		data := filepath.Join(p.testDir, "testdata")
+		if _, err := os.Stat(data); err == nil {
+			if err := a.tree("/test/testdata", data); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, add := range opts.adds {
+		to := add.guest
+		if to == "" {
+			to = path.Join("/root", filepath.Base(add.host))
+		}
+		if err := a.tree(path.Clean(to), add.host); err != nil {
+			return nil, err
+		}
+	}
+	text, err := json.Marshal(cfg)
+	if err != nil {
+		return nil, err
+	}
+	a.file(proto.ConfigPath, 0o600, text)
+	return a, nil
+}
+
+// addBusybox puts busybox and its names into /bin; the project's programs come
+// later and win.
+func addBusybox(a *archive) error {
+	file, err := exec.LookPath("busybox")
+	if err != nil {
+		return errors.New("busybox is not installed: run vm/deps")
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	a.file("/bin/busybox", 0o755, text)
+	names, err := exec.Command(file, "--list").Output()
+	if err != nil {
+		return fmt.Errorf("busybox --list: %w", err)
+	}
+	for _, name := range strings.Fields(string(names)) {
+		if name != "busybox" {
+			a.link("/bin/"+name, "busybox")
+		}
+	}
+	return nil
+}
+
+// buildInitramfs writes the guest's files into memory that QEMU can read as a
+// file and that goes with the two processes.
+func buildInitramfs(cfg *proto.Config, k *kernel, modules []string, p *programs, opts *options) (*os.File, error) {
+	a, err := guestFiles(cfg, k, modules, p, opts)
+	if err != nil {
+		return nil, fmt.Errorf("initramfs: %w", err)
+	}
+	fd, err := unix.MemfdCreate("initramfs", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "initramfs")
+	w := bufio.NewWriterSize(f, 1<<20)
+	if err := errors.Join(a.write(w), w.Flush()); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("initramfs: %w", err)
+	}
+	return f, nil
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Command harness boots a kernel in QEMU, loads the project's module, runs one
+// command (or the guest's test suite) and says whether all of it was clean.
+// vm/run builds it and starts it; vm/README.md tells what it promises.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+)
+
+func main() {
+	opts, err := parseArgs(os.Args[1:])
+	switch {
+	case errors.Is(err, errHelp):
+		fmt.Print(usage)
+		return
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "vm: %v\nvm: `vm/run -h` tells how it is used\n", err)
+		os.Exit(exitHarness)
+	}
+
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		s := <-signals
+		cancel(interrupted{s.(syscall.Signal)})
+	}()
+	// The reader may go away (a pager that quits): that ends the relay, not us.
+	signal.Ignore(syscall.SIGPIPE)
+
+	os.Exit(run(ctx, opts, os.Stdout, os.Stderr))
+}
+
+// interrupted is the cause of a context that a signal ended.
+type interrupted struct{ signal syscall.Signal }
+
+func (i interrupted) Error() string { return "ended by signal: " + i.signal.String() }
+
+// run does the whole of it and prints the verdict last.
+func run(ctx context.Context, opts *options, stdout, stderr io.Writer) int {
+	note := func(format string, args ...any) { fmt.Fprintf(stderr, "vm: "+format+"\n", args...) }
+	o := &outcome{kernel: opts.kernel}
+	if err := conduct(ctx, opts, o, stdout, stderr, note); err != nil {
+		o.err = err
+	}
+	if cause, ok := errors.AsType[interrupted](context.Cause(ctx)); ok {
+		o.signal = cause.signal
+	}
+	for _, line := range o.evidence() {
+		fmt.Fprintln(stderr, line)
+	}
+	code, line := o.verdict()
+	if opts.outDir != "" {
+		if err := writeResults(opts.outDir, o); err != nil {
+			o.err = fmt.Errorf("write results: %w", err)
+			code, line = o.verdict()
+		}
+	}
+	if o.suite != nil {
+		fmt.Fprintln(stderr, o.suite.summary())
+	}
+	fmt.Fprintln(stderr, line)
+	return code
+}
+
+// conduct prepares what is to boot, boots it and records what happened. It
+// returns an error only for what is the harness's own fault or the host's.
+func conduct(ctx context.Context, opts *options, o *outcome, stdout, stderr io.Writer, note notef) error {
+	c, err := openCache(note)
+	if err != nil {
+		return err
+	}
+	if opts.outDir != "" {
+		if err := os.MkdirAll(opts.outDir, 0o755); err != nil {
+			return err
+		}
+	}
+
+	// Three things that do not depend on each other.
+	var (
+		wg                         sync.WaitGroup
+		errKernel, errGo, errAccel error
+		kernel                     *kernel
+		modules                    []string
+		progs                      *programs
+		accel                      string
+	)
+	wg.Go(func() {
+		if kernel, errKernel = c.kernel(ctx, opts.kernel); errKernel == nil && !opts.noModule {
+			modules, errKernel = c.modules(ctx, kernel, opts.moduleDir)
+		}
+	})
+	wg.Go(func() { progs, errGo = c.programs(ctx, opts.top, opts.test) })
+	wg.Go(func() { accel, errAccel = c.accelerator(ctx, opts.accel) })
+	wg.Wait()
+	if err := errors.Join(errKernel, errGo, errAccel); err != nil {
+		return err
+	}
+	o.kernel, o.accel = kernel.release, accel
+
+	if opts.test {
+		o.suite, err = newSuite(progs, opts, stdout)
+		if err != nil {
+			return err
+		}
+	}
+	cfg, err := guestConfig(opts, kernel, modules)
+	if err != nil {
+		return err
+	}
+	image, err := buildInitramfs(cfg, kernel, modules, progs, opts)
+	if err != nil {
+		return err
+	}
+	defer image.Close()
+	return boot(ctx, opts, kernel, cfg, image, o, stdout, stderr, note)
+}

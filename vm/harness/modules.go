@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// buildScript builds a module inside the build root. /dev and /proc are
+// mounted in a mount name space of its own, which goes with the build.
+const buildScript = `set -eu
+mount --rbind /dev "$1/dev"
+mount -t proc proc "$1/proc"
+exec chroot "$1" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C \
+	make -j"$4" -C "/usr/src/linux-headers-$2" M="$3" W=1 KCFLAGS=-Werror modules
+`
+
+// buildRecipe changes when the way a module is built changes.
+const buildRecipe = "1"
+
+// sourceNames are the files that a module is built from.
+func isSource(name string) bool {
+	switch filepath.Ext(name) {
+	case ".c", ".h", ".S", ".lds":
+		return !strings.HasSuffix(name, ".mod.c")
+	}
+	return strings.HasPrefix(name, "Kbuild") || strings.HasPrefix(name, "Makefile") || name == "Kconfig"
+}
+
+// modules builds the modules of dir for the kernel, unless these very sources
+// were built before, and returns the files, in the order of their names.
+func (c *cache) modules(ctx context.Context, k *kernel, dir string) ([]string, error) {
+	sources, err := readSources(dir)
+	if err != nil {
+		return nil, err
+	}
+	parts := []string{buildRecipe, filepath.Base(k.root), k.release}
+	for _, s := range sources {
+		parts = append(parts, s.name, s.text)
+	}
+	key := digest(parts...)
+	built, err := c.entry(ctx, "modules-"+k.release+"-"+key, func(out string) error {
+		return buildModules(ctx, k, sources, key, out)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("build the modules of %s for %s: %w", dir, k.release, err)
+	}
+	files, err := filepath.Glob(filepath.Join(built, "*.ko"))
+	slices.Sort(files)
+	return files, err
+}
+
+type source struct{ name, text string }
+
+func readSources(dir string) ([]source, error) {
+	var sources []source
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !isSource(d.Name()) {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		sources = append(sources, source{name, string(text)})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(sources, func(s source) bool { return s.name == "Kbuild" || s.name == "Makefile" }) {
+		return nil, fmt.Errorf("%s has neither Kbuild nor Makefile: nothing to build a module from", dir)
+	}
+	return sources, nil
+}
+
+func buildModules(ctx context.Context, k *kernel, sources []source, key, out string) error {
+	inside := filepath.Join("/build", key)
+	work := filepath.Join(k.root, inside)
+	os.RemoveAll(work) // of a run that was killed
+	defer os.RemoveAll(work)
+	for _, s := range sources {
+		path := filepath.Join(work, s.name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(s.text), 0o644); err != nil {
+			return err
+		}
+	}
+	args := []string{"--mount", "--pid", "--fork", "--kill-child"}
+	if os.Getuid() != 0 {
+		args = append(args, "--user", "--map-root-user")
+	}
+	args = append(args, "sh", "-c", buildScript, "sh", k.root, k.release, inside, fmt.Sprint(2))
+	if err := runTool(tool(ctx, "unshare", args...)); err != nil {
+		return err
+	}
+	return filepath.WalkDir(work, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".ko" {
+			return err
+		}
+		return copyFile(filepath.Join(out, d.Name()), path)
+	})
+}
+
+// pickModule finds the module to load before the command: the one named after
+// the project, else the only one. The others are there for the command.
+func pickModule(files []string) (string, error) {
+	var names []string
+	for _, f := range files {
+		if filepath.Base(f) == "bulkdump.ko" {
+			return f, nil
+		}
+		names = append(names, filepath.Base(f))
+	}
+	if len(files) == 1 {
+		return files[0], nil
+	}
+	return "", fmt.Errorf("which module to load? there is no bulkdump.ko, but %q", names)
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// programs are the Go binaries of a run.
+type programs struct {
+	init      string
+	bin       []string // go into the guest's /bin under their own names
+	test      string   // the compiled tests of ./test, or empty
+	testDir   string   // ./test
+	testPkg   string   // its import path
+	testFiles []string // its test files, as this build has them
+
+	text map[string][]byte // what the files above held when they were built
+}
+
+// goPackage is what the harness needs of `go list -json`.
+type goPackage struct {
+	Dir, ImportPath, Name     string
+	TestGoFiles, XTestGoFiles []string
+}
+
+// programs builds init, the commands and, for a test run, the tests. Go's own
+// cache knows what is up to date; what was built lies in a directory that
+// belongs to this source tree, and is read from there under the lock.
+func (c *cache) programs(ctx context.Context, top string, test bool) (*programs, error) {
+	top, err := filepath.Abs(top)
+	if err != nil {
+		return nil, err
+	}
+	pkgs, err := goList(ctx, top, "./vm/init", "./cmd/...", "./test/...")
+	if err != nil {
+		return nil, err
+	}
+	p := &programs{testDir: filepath.Join(top, "test")}
+	name := "bin-" + digest(top)
+	unlock, err := c.lock(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	dir := filepath.Join(c.dir, name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	args := []string{"build", "-buildvcs=false", "-trimpath", "-ldflags=-s -w", "-o", dir + "/"}
+	for _, pkg := range pkgs {
+		if pkg.Name == "main" {
+			args = append(args, pkg.ImportPath)
+			file := filepath.Join(dir, filepath.Base(pkg.ImportPath))
+			if strings.HasSuffix(pkg.ImportPath, "/vm/init") {
+				p.init = file
+			} else {
+				p.bin = append(p.bin, file)
+			}
+		}
+		if pkg.Dir == p.testDir {
+			p.testPkg = pkg.ImportPath
+			for _, f := range append(pkg.TestGoFiles, pkg.XTestGoFiles...) {
+				p.testFiles = append(p.testFiles, filepath.Join(pkg.Dir, f))
+			}
+		}
+	}
+	if err := runTool(goTool(ctx, top, args...)); err != nil {
+		return nil, fmt.Errorf("build the guest's programs: %w", err)
+	}
+	if test {
+		if len(p.testFiles) == 0 {
+			return nil, errors.New("./test has no tests")
+		}
+		p.test = filepath.Join(dir, "bulkdump.test")
+		if err := runTool(goTool(ctx, top, "test", "-c", "-trimpath", "-ldflags=-s -w", "-o", p.test, "./test")); err != nil {
+			return nil, fmt.Errorf("build the tests: %w", err)
+		}
+	}
+	return p, p.freeze()
+}
+
+// freeze reads the binaries now, while nobody else builds over them.
+func (p *programs) freeze() error {
+	all := append([]string{p.init}, p.bin...)
+	if p.test != "" {
+		all = append(all, p.test)
+	}
+	p.text = map[string][]byte{}
+	for _, f := range all {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			return err
+		}
+		p.text[f] = text
+	}
+	return nil
+}
+
+func goTool(ctx context.Context, top string, args ...string) *exec.Cmd {
+	cmd := tool(ctx, "go", args...)
+	cmd.Dir = top
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOFLAGS=")
+	return cmd
+}
+
+// goList lists the packages of patterns; one that matches nothing is no error.
+func goList(ctx context.Context, top string, patterns ...string) ([]goPackage, error) {
+	cmd := goTool(ctx, top, append([]string{"list", "-e", "-json=Dir,ImportPath,Name,TestGoFiles,XTestGoFiles"}, patterns...)...)
+	text, err := output(cmd)
+	if err != nil {
+		return nil, err
+	}
+	var pkgs []goPackage
+	for d := json.NewDecoder(strings.NewReader(text)); ; {
+		var p goPackage
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return pkgs, nil
+		} else if err != nil {
+			return nil, err
+		}
+		pkgs = append(pkgs, p)
+	}
+}

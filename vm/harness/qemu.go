@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/vm/internal/proto"
+)
+
+const qemuBinary = "qemu-system-x86_64"
+
+var debugExitDevice = fmt.Sprintf("isa-debug-exit,iobase=%#x,iosize=1", proto.DebugExitPort)
+
+// kernelArgs: a panic or an Oops ends the guest at once, and so QEMU, which
+// has no reboot; a warning does not, it is reported.
+const kernelArgs = "console=ttyS0 panic=-1 oops=panic loglevel=7 log_buf_len=4M 8250.nr_uarts=4 " +
+	"i8042.noaux i8042.nokbd i8042.nopnp nokaslr random.trust_cpu=on"
+
+// The ports of a guest, in the order of their descriptors in QEMU.
+const (
+	portConsole = iota
+	portControl
+	portStdout
+	portStderr
+	portCount
+)
+
+// machine is a running QEMU.
+type machine struct {
+	cmd   *exec.Cmd
+	ports [portCount]*os.File
+	log   bytes.Buffer // what QEMU itself says
+}
+
+// devices says how the guest reaches its ports. The serial ports take what
+// must always get through; output goes by virtio where the kernel has it,
+// which is many times faster.
+func devices(virtio bool) (control, stdout, stderr string) {
+	if virtio {
+		return "/dev/ttyS1", "virtio:stdout", "virtio:stderr"
+	}
+	return "/dev/ttyS1", "/dev/ttyS2", "/dev/ttyS3"
+}
+
+// qemuArgs is the whole command line. Descriptors 3 and up are the ports, the
+// one after them is the initramfs.
+func qemuArgs(opts *options, k *kernel, accel string) []string {
+	args := []string{
+		"-M", "q35", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+		"-m", fmt.Sprint(opts.mem), "-smp", fmt.Sprint(opts.cpus),
+		"-kernel", k.image, "-initrd", fmt.Sprintf("/proc/self/fd/%d", 3+portCount),
+		"-append", kernelArgs,
+		"-device", debugExitDevice,
+	}
+	switch {
+	case opts.icount:
+		args = append(args, "-accel", "tcg,thread=single", "-icount", "shift=0", "-cpu", "max")
+	case accel == "tcg":
+		args = append(args, "-accel", "tcg,thread=multi", "-cpu", "max")
+	default:
+		args = append(args, "-accel", accel, "-cpu", "host")
+	}
+	names := [portCount]string{"console", "control", "stdout", "stderr"}
+	for i, name := range names {
+		args = append(args, "-chardev", fmt.Sprintf("socket,id=%s,fd=%d", name, 3+i))
+	}
+	args = append(args, "-serial", "chardev:console", "-serial", "chardev:control")
+	if k.hasVirtio() {
+		args = append(args, "-device", "virtio-serial-pci")
+		for _, name := range names[portStdout:] {
+			args = append(args, "-device", fmt.Sprintf("virtserialport,chardev=%s,name=%s", name, name))
+		}
+	} else {
+		args = append(args, "-serial", "chardev:stdout", "-serial", "chardev:stderr")
+	}
+	return args
+}
+
+// startQEMU starts it with nothing of the host's but the descriptors. The
+// kernel ends it when we end, however that happens.
+func startQEMU(opts *options, k *kernel, accel string, image *os.File) (*machine, error) {
+	m := &machine{cmd: exec.Command(qemuBinary, qemuArgs(opts, k, accel)...)}
+	m.cmd.Stdout, m.cmd.Stderr = &m.log, &m.log
+	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	for i := range m.ports {
+		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			m.close()
+			return nil, err
+		}
+		unix.SetNonblock(fds[0], true) // so that the reader can be ended
+		m.ports[i] = os.NewFile(uintptr(fds[0]), "port")
+		theirs := os.NewFile(uintptr(fds[1]), "port")
+		defer theirs.Close()
+		m.cmd.ExtraFiles = append(m.cmd.ExtraFiles, theirs)
+	}
+	m.cmd.ExtraFiles = append(m.cmd.ExtraFiles, image)
+	if err := m.cmd.Start(); err != nil {
+		m.close()
+		return nil, fmt.Errorf("start QEMU: %w", err)
+	}
+	return m, nil
+}
+
+func (m *machine) close() {
+	for _, p := range m.ports {
+		if p != nil {
+			p.Close()
+		}
+	}
+}
+
+// kill ends QEMU. It is a process of ours until it was waited for, so the id
+// cannot be another's.
+func (m *machine) kill() { m.cmd.Process.Kill() }
+
+// complaint is QEMU's own output in a line.
+func (m *machine) complaint() string {
+	return strings.Join(strings.Fields(m.log.String()), " ")
+}

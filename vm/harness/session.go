@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"bulkdump/vm/internal/proto"
+)
+
+// phases are the parts of a run that have a limit of their own. In the order
+// in which they come.
+const (
+	phaseBoot    = "the boot"
+	phaseLoad    = "loading the modules"
+	phaseCommand = "the command"
+	phaseStop    = "ending the command"
+	phaseUnload  = "the unload"
+	phaseExit    = "the guest's end"
+)
+
+// phaseLimit is how long a phase may last. An emulated processor is given more.
+func phaseLimit(phase, accel string, opts *options) time.Duration {
+	limit := 20 * time.Second
+	if phase == phaseCommand {
+		limit = 300 * time.Second
+	}
+	if accel == "tcg" {
+		limit *= 3
+	}
+	if opts.icount {
+		limit *= 3
+	}
+	if phase == phaseCommand {
+		switch {
+		case opts.timeout != 0:
+			return opts.timeout
+		case opts.shell:
+			return 365 * 24 * time.Hour // as long as the user likes
+		}
+	}
+	return limit
+}
+
+// guestConfig is what the guest is told.
+func guestConfig(opts *options, k *kernel, modules []string) (*proto.Config, error) {
+	cfg := &proto.Config{Token: rand.Text(), Env: opts.env, Shell: opts.shell, Dir: "/root"}
+	cfg.Control, cfg.Stdout, cfg.Stderr = devices(k.hasVirtio())
+	for _, d := range k.drivers {
+		cfg.Drivers = append(cfg.Drivers, "/lib/modules/"+filepath.Base(d))
+	}
+	if !opts.noModule {
+		m, err := pickModule(modules)
+		if err != nil {
+			return nil, err
+		}
+		name := strings.TrimSuffix(filepath.Base(m), ".ko")
+		cfg.Modules = []proto.Module{{Path: "/lib/modules/" + filepath.Base(m), Params: strings.Join(opts.params[name], " ")}}
+	}
+	switch {
+	case opts.test:
+		cfg.Dir = "/test"
+		cfg.Command = testCommand(opts)
+	case opts.shell && len(opts.args) == 0:
+		cfg.Command = []string{"sh", "-l"}
+	default:
+		cfg.Command = guestArgv(opts.args)
+	}
+	if opts.shell {
+		cfg.Size, _ = terminalSize()
+		cfg.Env = append([]string{"TERM=" + os.Getenv("TERM")}, cfg.Env...)
+	}
+	return cfg, nil
+}
+
+// session is a guest that runs.
+type session struct {
+	opts    *options
+	o       *outcome
+	m       *machine
+	cfg     *proto.Config
+	ctl     *proto.Writer
+	note    notef
+	started time.Time
+
+	phase   string
+	timer   *time.Timer
+	stopped bool // the command was told to end
+
+	outBytes, errBytes atomic.Int64
+	progress           chan struct{}  // output arrived
+	output             *proto.Message // what should arrive
+}
+
+// boot starts the guest, serves it until it ends, and records what it saw.
+func boot(ctx context.Context, opts *options, k *kernel, cfg *proto.Config, image *os.File, o *outcome, stdout, stderr io.Writer, note notef) (err error) {
+	sinks, err := openSinks(opts, o, stdout, stderr)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, sinks.close()) }()
+
+	note("booting %s on %s, %d cpus, %d MiB", k.release, o.accel, opts.cpus, opts.mem)
+	m, err := startQEMU(opts, k, o.accel, image)
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	s := &session{
+		opts: opts, o: o, m: m, cfg: cfg, note: note,
+		ctl: proto.NewWriter(m.ports[portControl]), started: time.Now(),
+		progress: make(chan struct{}, 1),
+		timer:    time.NewTimer(time.Hour),
+	}
+	s.enter(phaseBoot)
+
+	var readers sync.WaitGroup
+	readers.Go(func() { relay(m.ports[portStdout], sinks.stdout, &s.outBytes, s.progress) })
+	readers.Go(func() { relay(m.ports[portStderr], sinks.stderr, &s.errBytes, s.progress) })
+	panicked := make(chan struct{})
+	readers.Go(func() { o.console = readConsole(m.ports[portConsole], sinks.console, panicked) })
+	messages := make(chan proto.Message)
+	go s.readControl(messages)
+	ended := make(chan struct{})
+	go func() { m.cmd.Wait(); close(ended) }()
+	if opts.shell {
+		restore := s.attachTerminal()
+		defer restore()
+	}
+
+	s.serve(ctx, messages, ended, panicked)
+	readers.Wait()
+	o.qemuCode, o.qemuLog = m.cmd.ProcessState.ExitCode(), m.complaint()
+	return nil
+}
+
+// serve follows the run until QEMU has ended and all it sent is read.
+func (s *session) serve(ctx context.Context, messages <-chan proto.Message, ended, panicked <-chan struct{}) {
+	cancelled := ctx.Done()
+	for messages != nil || ended != nil {
+		select {
+		case m, ok := <-messages:
+			if !ok {
+				messages = nil
+			} else {
+				s.handle(m)
+			}
+		case <-s.progress:
+			s.checkOutput()
+		case <-ended:
+			ended = nil
+		case <-panicked:
+			// It ends by itself; if it does not, it is ended.
+			panicked = nil
+			s.timer.Reset(10 * time.Second)
+		case <-cancelled:
+			cancelled = nil
+			s.m.kill()
+		case <-s.timer.C:
+			s.expire()
+		}
+	}
+	s.checkOutput()
+}
+
+func (s *session) enter(phase string) {
+	s.phase = phase
+	s.timer.Reset(phaseLimit(phase, s.o.accel, s.opts))
+}
+
+// expire ends what took too long: the command first, so that the kernel's log
+// says what it hung on, then the guest.
+func (s *session) expire() {
+	if s.o.timedOut == "" {
+		s.o.timedOut = s.phase
+		s.o.limit = phaseLimit(s.phase, s.o.accel, s.opts)
+	}
+	if s.phase == phaseCommand {
+		s.enter(phaseStop)
+		s.ctl.Send(proto.Message{Kind: proto.KindStop})
+		return
+	}
+	s.m.kill()
+}
+
+func (s *session) handle(m proto.Message) {
+	o := s.o
+	switch m.Kind {
+	case proto.KindHello:
+		o.hello, o.kernel = true, m.Text
+		s.enter(phaseLoad)
+	case proto.KindRunning:
+		o.running, o.boot = true, time.Since(s.started)
+		s.enter(phaseCommand)
+	case proto.KindExit:
+		o.exit = &m
+		s.enter(phaseUnload)
+	case proto.KindOutput:
+		s.output = &m
+		s.checkOutput()
+	case proto.KindUnloaded:
+		o.unloaded = &m
+	case proto.KindTaint:
+		o.taint = &m
+	case proto.KindDone:
+		o.done = m.Text == s.cfg.Token
+		s.enter(phaseExit)
+	case proto.KindFail:
+		o.faults = append(o.faults, "guest: "+m.Text)
+		s.enter(phaseExit)
+	case proto.KindKmsg:
+		o.kmsg = append(o.kmsg, kmsgLine(m.Text))
+	case proto.KindNote:
+		s.note("guest: %s", m.Text)
+	}
+}
+
+// checkOutput lets the guest go on once all that it wrote is here.
+func (s *session) checkOutput() {
+	if s.output == nil || s.o.whole {
+		return
+	}
+	if s.outBytes.Load() == s.output.Stdout && s.errBytes.Load() == s.output.Stderr {
+		s.o.whole = true
+		s.ctl.Send(proto.Message{Kind: proto.KindDrained})
+	}
+}
+
+func (s *session) readControl(messages chan<- proto.Message) {
+	defer close(messages)
+	r := proto.NewReader(s.m.ports[portControl])
+	for {
+		m, err := r.Next()
+		if err != nil {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrClosed) {
+				s.o.garbled = err
+				io.Copy(io.Discard, s.m.ports[portControl])
+			}
+			return
+		}
+		messages <- m
+	}
+}
+
+// relay copies as it comes. A reader that went away does not stop the guest:
+// what is left is counted and dropped.
+func relay(from io.Reader, to io.Writer, n *atomic.Int64, progress chan<- struct{}) {
+	buf := make([]byte, 64<<10)
+	for {
+		got, err := from.Read(buf)
+		if got > 0 {
+			to.Write(buf[:got])
+			n.Add(int64(got))
+			select {
+			case progress <- struct{}{}:
+			default:
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// readConsole returns the console's lines, and tells at once of a panic.
+func readConsole(from io.Reader, to io.Writer, panicked chan<- struct{}) []string {
+	var text bytes.Buffer
+	buf := make([]byte, 16<<10)
+	for scanned := 0; ; {
+		n, err := from.Read(buf)
+		text.Write(buf[:n])
+		to.Write(buf[:n])
+		if panicked != nil && bytes.Contains(text.Bytes()[scanned:], []byte("Kernel panic - not syncing")) {
+			close(panicked)
+			panicked = nil
+		}
+		if i := bytes.LastIndexByte(text.Bytes()[scanned:], '\n'); i >= 0 {
+			scanned += i + 1
+		}
+		if err != nil {
+			return consoleLines(text.String())
+		}
+	}
+}
+
+func consoleLines(text string) []string {
+	text = strings.TrimRight(strings.ReplaceAll(text, "\r", ""), "\n")
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, "\n")
+}

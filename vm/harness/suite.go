@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	resultNone = ""
+	resultPass = "PASS"
+	resultFail = "FAIL"
+	resultSkip = "SKIP"
+)
+
+// testResult is one top-level test; its subtests speak through it.
+type testResult struct {
+	name    string
+	result  string
+	seconds float64
+	started bool
+	output  bytes.Buffer
+	live    []string // tests that run: itself and its subtests
+}
+
+// suite follows the tests of the guest. Which tests there are it knows from
+// the sources, so that one that never spoke is missed.
+type suite struct {
+	pkg   string
+	tests []*testResult // expected ones first, in the order of the sources
+	json  bytes.Buffer  // the events, as `go test -json` prints them
+	out   io.Writer
+
+	convert *exec.Cmd // go tool test2json
+	in      io.WriteCloser
+	parsed  chan error
+}
+
+// testEvent is what test2json prints.
+type testEvent struct {
+	Action, Test, Output string
+	Elapsed              float64
+}
+
+// testCommand is what runs in the guest. Its own limit is a little shorter
+// than ours, so that a test that hangs shows its goroutines.
+func testCommand(opts *options) []string {
+	args := []string{"bulkdump.test", "-test.v=test2json"}
+	if opts.testRegex != "" {
+		args = append(args, "-test.run="+opts.testRegex)
+	}
+	limit := opts.timeout
+	if limit == 0 {
+		limit = 300 * time.Second
+		if opts.accel != "kvm" {
+			limit = 900 * time.Second
+		}
+	}
+	if limit > 20*time.Second {
+		limit -= 10 * time.Second
+	}
+	return append(append(args, "-test.timeout="+limit.String()), opts.args...)
+}
+
+// newSuite finds the expected tests and starts the converter.
+func newSuite(p *programs, opts *options, out io.Writer) (*suite, error) {
+	names, err := testNames(p.testFiles)
+	if err != nil {
+		return nil, err
+	}
+	names, err = selectTests(names, opts.testRegex)
+	if err != nil {
+		return nil, err
+	}
+	s := &suite{pkg: p.testPkg, out: out, parsed: make(chan error, 1)}
+	for _, name := range names {
+		s.tests = append(s.tests, &testResult{name: name})
+	}
+	if len(s.tests) == 0 {
+		return nil, fmt.Errorf("no test matches %q", opts.testRegex)
+	}
+	s.convert = exec.Command("go", "tool", "test2json", "-t", "-p", s.pkg)
+	s.convert.Dir = opts.top
+	s.convert.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if s.in, err = s.convert.StdinPipe(); err != nil {
+		return nil, err
+	}
+	events, err := s.convert.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.convert.Start(); err != nil {
+		return nil, err
+	}
+	go func() { s.parsed <- s.parse(events) }()
+	return s, nil
+}
+
+// Write takes the output of the test binary.
+func (s *suite) Write(p []byte) (int, error) { return s.in.Write(p) }
+
+// finish is called when no more output comes: a test without a result is one
+// that failed, and why depends on how far it came.
+func (s *suite) finish() error {
+	s.in.Close()
+	err := errors.Join(<-s.parsed, s.convert.Wait())
+	s.closeTests()
+	return err
+}
+
+func (s *suite) closeTests() {
+	for _, t := range s.tests {
+		if t.result != resultNone {
+			continue
+		}
+		why := "missing: it never ran"
+		if t.started {
+			why = "no result: the run ended while it was running"
+			if n := len(t.live); n > 0 && t.live[n-1] != t.name {
+				why += ", in " + t.live[n-1]
+			}
+		}
+		fmt.Fprintf(&t.output, "%s\n", why)
+		s.report(t, resultFail, 0)
+	}
+}
+
+// parse reads test2json's events.
+func (s *suite) parse(r io.Reader) error {
+	d := json.NewDecoder(io.TeeReader(r, &s.json))
+	for {
+		var e testEvent
+		if err := d.Decode(&e); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			io.Copy(io.Discard, r)
+			return fmt.Errorf("test events: %w", err)
+		}
+		s.event(e)
+	}
+}
+
+func (s *suite) event(e testEvent) {
+	if e.Test == "" {
+		// What no test said: a panic's trace, a message of TestMain.
+		if e.Action == "output" && e.Output != "PASS\n" && e.Output != "FAIL\n" {
+			io.WriteString(s.out, e.Output)
+		}
+		return
+	}
+	top, _, sub := strings.Cut(e.Test, "/")
+	t := s.find(top)
+	switch e.Action {
+	case "run":
+		t.started = true
+		t.live = append(t.live, e.Test)
+	case "output":
+		if !strings.HasPrefix(e.Output, "=== ") {
+			t.output.WriteString(e.Output)
+		}
+	case "pass", "fail", "skip":
+		t.live = slices.DeleteFunc(t.live, func(l string) bool { return l == e.Test })
+		if !sub {
+			s.report(t, strings.ToUpper(e.Action), e.Elapsed)
+		}
+	}
+}
+
+func (s *suite) find(name string) *testResult {
+	for _, t := range s.tests {
+		if t.name == name {
+			return t
+		}
+	}
+	t := &testResult{name: name}
+	s.tests = append(s.tests, t)
+	return t
+}
+
+// report prints a test's line, and its output unless it passed. A test that
+// runs more than once (-test.count) is as good as its worst run.
+func (s *suite) report(t *testResult, result string, seconds float64) {
+	fmt.Fprintf(s.out, "%s %s %.2fs\n", result, t.name, seconds)
+	if result != resultPass {
+		for line := range strings.Lines(t.output.String()) {
+			fmt.Fprintf(s.out, "    %s\n", strings.TrimRight(line, "\n"))
+		}
+	}
+	if t.result != resultFail {
+		t.result = result
+	}
+	t.seconds += seconds
+}
+
+func (s *suite) count() (passed, failed, skipped int) {
+	for _, t := range s.tests {
+		switch t.result {
+		case resultPass:
+			passed++
+		case resultSkip:
+			skipped++
+		default:
+			failed++
+		}
+	}
+	return passed, failed, skipped
+}
+
+func (s *suite) summary() string {
+	passed, failed, skipped := s.count()
+	line := fmt.Sprintf("%d passed, %d failed", passed, failed)
+	if skipped > 0 {
+		line += fmt.Sprintf(", %d skipped", skipped)
+	}
+	return line
+}
+
+// verdict says why the suite is not green, if it is not.
+func (s *suite) verdict() string {
+	passed, failed, skipped := s.count()
+	switch {
+	case failed > 0:
+		var names []string
+		for _, t := range s.tests {
+			if t.result != resultPass && t.result != resultSkip {
+				names = append(names, t.name)
+			}
+		}
+		return fmt.Sprintf("%d of %d tests failed: %s", failed, passed+failed+skipped, strings.Join(names, ", "))
+	case passed == 0:
+		return "no test passed"
+	}
+	return ""
+}
+
+// testNames lists the tests and fuzz targets in the files, as `go test` finds
+// them.
+func testNames(files []string) ([]string, error) {
+	var names []string
+	for _, file := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range f.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if ok && fn.Recv == nil && isTestName(fn.Name.Name) {
+				names = append(names, fn.Name.Name)
+			}
+		}
+	}
+	return names, nil
+}
+
+func isTestName(name string) bool {
+	for _, prefix := range []string{"Test", "Fuzz"} {
+		if rest, ok := strings.CutPrefix(name, prefix); ok && name != "TestMain" {
+			r, _ := utf8.DecodeRuneInString(rest)
+			return rest == "" || !unicode.IsLower(r)
+		}
+	}
+	return false
+}
+
+// selectTests keeps the tests that -test.run=expr runs: what comes before the
+// first slash is for them, the rest for their subtests.
+func selectTests(names []string, expr string) ([]string, error) {
+	top, _, _ := strings.Cut(expr, "/")
+	re, err := regexp.Compile(top)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(names, func(n string) bool { return !re.MatchString(n) }), nil
+}

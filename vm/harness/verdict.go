@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"bulkdump/vm/internal/proto"
+)
+
+// Exit codes beside the command's own.
+const (
+	exitHarness = 121 // the harness or the host failed, or the call was wrong
+	exitDirty   = 122 // the command ran; log, taint or unload are not clean
+	exitTimeout = 123 // a limit passed after the command was started
+	exitCrash   = 124 // no boot, a panic, or an end without the last word
+)
+
+// allowedTaint: a module of ours is out of tree (12) and not signed (13).
+const allowedTaint = 1<<12 | 1<<13
+
+// taintNames are the letters of the kernel's taint bits.
+const taintNames = "PFSRMBUDAWCIOELKXTN"
+
+// outcome is all that was seen of a run. Nothing in it is taken for granted:
+// what was not seen did not happen.
+type outcome struct {
+	kernel string
+	accel  string
+
+	err      error          // the harness's own
+	signal   syscall.Signal // that ended the harness
+	boot     time.Duration  // until the command started
+	hello    bool           // init ran
+	running  bool           // the command started
+	exit     *proto.Message // how it ended
+	whole    bool           // all its output arrived
+	unloaded *proto.Message
+	taint    *proto.Message
+	done     bool     // the guest's last word, with this run's token
+	faults   []string // what the guest could not do
+	garbled  error    // what came on the control port was no message
+	timedOut string   // the phase whose limit passed
+	limit    time.Duration
+	qemuCode int
+	qemuLog  string
+	console  []string // lines
+	kmsg     []string // lines
+	suite    *suite   // with --test
+}
+
+// verdict is the run's exit code and its last line.
+func (o *outcome) verdict() (int, string) {
+	code, why := o.judge()
+	facts := []string{"kernel " + o.kernel}
+	if o.accel != "" {
+		facts = append(facts, o.accel)
+	}
+	if o.running {
+		facts = append(facts, fmt.Sprintf("boot %.1f s", o.boot.Seconds()))
+	}
+	if o.exit != nil {
+		facts = append(facts, o.command())
+	}
+	if o.hello {
+		switch n := len(o.findings()); {
+		case n > 0:
+			facts = append(facts, fmt.Sprintf("log: %d bad lines", n))
+		case o.done:
+			facts = append(facts, "log clean")
+		}
+	}
+	line := "vm: PASS"
+	if why != "" {
+		line = "vm: FAIL: " + why
+	}
+	return code, line + " (" + strings.Join(facts, ", ") + ")"
+}
+
+// judge finds the worst of what happened; no reason means PASS.
+func (o *outcome) judge() (code int, why string) {
+	findings := o.findings()
+	panicked := slices.IndexFunc(findings, finding.isFatal)
+	switch {
+	case o.signal != 0:
+		return 128 + int(o.signal), "ended by signal: " + o.signal.String()
+	case o.err != nil:
+		return exitHarness, firstLine(o.err)
+	case panicked >= 0:
+		why := "kernel panic: " + findings[panicked].line
+		if panicked > 0 && findings[0].name != "call trace" {
+			why += " (first: " + findings[0].line + ")"
+		}
+		return exitCrash, why
+	case o.timedOut != "":
+		code = exitTimeout
+		if !o.running {
+			code = exitCrash
+		}
+		return code, fmt.Sprintf("timeout: %s took longer than %v", o.timedOut, o.limit)
+	case !o.hello:
+		return exitCrash, fmt.Sprintf("boot failure: the guest never spoke; QEMU exited with %d %s", o.qemuCode, o.qemuLog)
+	case !o.running:
+		return exitCrash, "the command was not started: " + strings.Join(append(o.faults, o.gone()), "; ")
+	case o.garbled != nil:
+		return exitCrash, "the guest's word is garbled: " + o.garbled.Error()
+	case o.exit == nil || !o.done && len(o.faults) == 0:
+		return exitCrash, o.gone()
+	}
+	if dirt := o.dirt(findings); len(dirt) > 0 {
+		return exitDirty, strings.Join(dirt, "; ")
+	}
+	if o.suite != nil {
+		if why := o.suite.verdict(); why != "" {
+			return 1, why
+		}
+	}
+	switch {
+	case o.exit.Signal != 0:
+		return 128 + o.exit.Signal, o.command()
+	case o.exit.Status != 0:
+		return o.exit.Status, o.command()
+	}
+	return 0, ""
+}
+
+// dirt lists what is not clean about a run whose command ended.
+func (o *outcome) dirt(findings []finding) []string {
+	dirt := slices.Clone(o.faults)
+	if len(findings) > 0 {
+		dirt = append(dirt, "kernel log: "+findings[0].line)
+	}
+	switch {
+	case o.unloaded == nil:
+		dirt = append(dirt, "no word of the modules' unload")
+	case o.unloaded.Text != "":
+		dirt = append(dirt, o.unloaded.Text)
+	}
+	switch {
+	case o.taint == nil:
+		dirt = append(dirt, "no word of the kernel's taint")
+	case o.taint.Taint&^allowedTaint != 0:
+		dirt = append(dirt, "kernel tainted: "+taintLetters(o.taint.Taint&^allowedTaint))
+	}
+	if !o.whole {
+		dirt = append(dirt, "output was lost")
+	}
+	if !o.done || o.qemuCode != proto.DebugExitCode {
+		dirt = append(dirt, o.gone())
+	}
+	return dirt
+}
+
+func (o *outcome) gone() string {
+	return fmt.Sprintf("the guest went away without its last word; QEMU exited with %d %s", o.qemuCode, o.qemuLog)
+}
+
+// command says how the command ended.
+func (o *outcome) command() string {
+	switch e := o.exit; {
+	case e.Signal != 0:
+		return fmt.Sprintf("command killed by signal %d (%s)", e.Signal, syscall.Signal(e.Signal))
+	case e.Text != "":
+		return fmt.Sprintf("command not run: %s", e.Text)
+	default:
+		return fmt.Sprintf("command exited %d", e.Status)
+	}
+}
+
+// findings are those of the kernel's log as the guest sent it, and those that
+// only the console has: a dying kernel sends no more.
+func (o *outcome) findings() []finding {
+	found := scanLog(o.kmsg)
+	for _, f := range scanLog(o.console) {
+		if !slices.ContainsFunc(found, func(g finding) bool { return g.line == f.line }) {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// evidence is what a reader wants to see before the verdict.
+func (o *outcome) evidence() []string {
+	var lines []string
+	if o.err != nil && strings.Contains(o.err.Error(), "\n") {
+		lines = append(lines, o.err.Error())
+	}
+	crashed := o.err == nil && o.signal == 0 && !o.done
+	if found := o.findings(); len(found) > 0 && !crashed {
+		log := o.kmsg
+		at := slices.IndexFunc(scanLog(log), func(f finding) bool { return f.line == found[0].line })
+		from := found[0].at
+		if at < 0 {
+			log = o.console
+		}
+		lines = append(lines, "vm: the kernel's log, from the first bad line:")
+		lines = append(lines, log[from:min(from+40, len(log))]...)
+	}
+	if crashed && len(o.console) > 0 {
+		lines = append(lines, "vm: the end of the console:")
+		lines = append(lines, o.console[max(0, len(o.console)-45):]...)
+	}
+	return lines
+}
+
+func taintLetters(t uint64) string {
+	var s []string
+	for bit := range 64 {
+		if t&(1<<bit) == 0 {
+			continue
+		}
+		name := "?"
+		if bit < len(taintNames) {
+			name = taintNames[bit : bit+1]
+		}
+		s = append(s, fmt.Sprintf("%s (bit %d)", name, bit))
+	}
+	return strings.Join(s, ", ")
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/vm/internal/proto"
+)
+
+// As a shell reports them.
+const (
+	statusNotFound = 127
+	statusCannot   = 126
+)
+
+// command is the one command of a run. Its output goes through pipes (or a
+// terminal), never to the port itself: so the bytes can be counted, and no
+// process can hold the port.
+type command struct {
+	cfg            *proto.Config
+	stdout, stderr *os.File // ports
+	master         *os.File // the terminal's other end, with Config.Shell
+	copies         []*copier
+}
+
+// copier moves bytes from one of the command's ends to a port.
+type copier struct {
+	from *os.File
+	n    int64
+	err  error
+	done chan struct{}
+}
+
+func startCopy(to, from *os.File) *copier {
+	c := &copier{from: from, done: make(chan struct{})}
+	go func() {
+		defer close(c.done)
+		// The interface hides *os.File: its ReadFrom would splice.
+		c.n, c.err = io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{from}, make([]byte, 64<<10))
+		if errors.Is(c.err, unix.EIO) && from.Name() == ptmx {
+			c.err = nil // how a terminal says that nobody has it open
+		}
+	}()
+	return c
+}
+
+func newCommand(cfg *proto.Config) (*command, error) {
+	c := &command{cfg: cfg}
+	var err error
+	if c.stdout, err = openPort(cfg.Stdout); err != nil {
+		return nil, err
+	}
+	c.stderr, err = openPort(cfg.Stderr)
+	return c, err
+}
+
+// run starts the command and waits for its end, obeying the host meanwhile.
+func (c *command) run(orders <-chan proto.Message) proto.Message {
+	for _, e := range append([]string{"PATH=/bin:/root", "HOME=/root", "USER=root", "TMPDIR=/tmp", "BULKDUMP_GUEST=1"}, c.cfg.Env...) {
+		k, v, _ := strings.Cut(e, "=")
+		os.Setenv(k, v)
+	}
+	attr := &os.ProcAttr{Dir: c.cfg.Dir, Sys: &syscall.SysProcAttr{Setsid: true}}
+	ends, err := c.attach(attr)
+	if err != nil {
+		return c.cannot(statusCannot, err)
+	}
+	closeEnds := func() {
+		for _, f := range ends {
+			f.Close()
+		}
+	}
+	path, err := exec.LookPath(c.cfg.Command[0])
+	if err != nil {
+		closeEnds()
+		return c.cannot(statusNotFound, fmt.Errorf("%s: command not found", c.cfg.Command[0]))
+	}
+	p, err := os.StartProcess(path, c.cfg.Command, attr)
+	closeEnds()
+	if err != nil {
+		return c.cannot(statusCannot, err)
+	}
+
+	ended := make(chan syscall.WaitStatus)
+	go func() { ended <- reapUntil(p.Pid) }()
+	for {
+		select {
+		case ws := <-ended:
+			if ws.Signaled() {
+				return proto.Message{Kind: proto.KindExit, Signal: int(ws.Signal())}
+			}
+			return proto.Message{Kind: proto.KindExit, Status: ws.ExitStatus()}
+		case m, ok := <-orders:
+			switch {
+			case !ok:
+				orders = nil
+			case m.Kind == proto.KindStop:
+				// What it hangs on, for the log; then its end.
+				os.WriteFile("/proc/sysrq-trigger", []byte("w"), 0)
+				unix.Kill(p.Pid, unix.SIGKILL)
+			case m.Kind == proto.KindResize && c.master != nil && m.Size != nil:
+				setSize(c.master, *m.Size)
+			}
+		}
+	}
+}
+
+func (c *command) cannot(status int, err error) proto.Message {
+	return proto.Message{Kind: proto.KindExit, Status: status, Text: err.Error()}
+}
+
+// attach gives the command its files: a terminal, or nothing to read and two
+// pipes. It returns the ends that are the command's alone.
+func (c *command) attach(attr *os.ProcAttr) ([]*os.File, error) {
+	if c.cfg.Shell {
+		master, slave, err := openTerminal(c.cfg.Size)
+		if err != nil {
+			return nil, err
+		}
+		c.master = master
+		attr.Files = []*os.File{slave, slave, slave}
+		attr.Sys.Setctty = true
+		c.copies = append(c.copies, startCopy(c.stdout, master))
+		go io.Copy(struct{ io.Writer }{master}, struct{ io.Reader }{c.stdout})
+		return []*os.File{slave}, nil
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, err
+	}
+	ends := []*os.File{null}
+	for _, port := range []*os.File{c.stdout, c.stderr} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return nil, err
+		}
+		ends = append(ends, w)
+		c.copies = append(c.copies, startCopy(port, r))
+	}
+	attr.Files = ends
+	return ends, nil
+}
+
+// drain waits until all that was written has gone out. All writers are dead,
+// so an end that stays open is a process that could not be killed.
+func (c *command) drain() (proto.Message, error) {
+	m := proto.Message{Kind: proto.KindOutput}
+	for i, cp := range c.copies {
+		select {
+		case <-cp.done:
+		case <-time.After(10 * time.Minute): // a slow reader on the host; its own limit comes first
+			return m, errors.New("output of the command does not end")
+		}
+		if cp.err != nil {
+			return m, fmt.Errorf("relay output: %w", cp.err)
+		}
+		if i == 0 {
+			m.Stdout = cp.n
+		} else {
+			m.Stderr = cp.n
+		}
+	}
+	return m, nil
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Command init is the guest's first process: it makes the usual file systems,
+// loads the modules, runs the one command of the run, takes everything down
+// again, and tells the host on the control port what it saw at each step. It
+// judges nothing: the verdict is the host's.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/vm/internal/proto"
+)
+
+func main() {
+	if os.Getpid() != 1 {
+		fmt.Fprintln(os.Stderr, "init: this is the guest's init; it runs as process 1 only")
+		os.Exit(2)
+	}
+	if err := run(); err != nil {
+		// The control port may be what failed: the console has it as well.
+		fmt.Fprintln(os.Stderr, "init:", err)
+	}
+	leave()
+}
+
+func run() error {
+	if err := mountAll(); err != nil {
+		return err
+	}
+	cfg, err := readConfig()
+	if err != nil {
+		return err
+	}
+	port, err := openPort(cfg.Control)
+	if err != nil {
+		return err
+	}
+	ctl := proto.NewWriter(port)
+	if err := serve(cfg, ctl, proto.NewReader(port)); err != nil {
+		ctl.Send(proto.Message{Kind: proto.KindFail, Text: err.Error()})
+		return err
+	}
+	return ctl.Send(proto.Message{Kind: proto.KindDone, Text: cfg.Token})
+}
+
+func readConfig() (*proto.Config, error) {
+	text, err := os.ReadFile(proto.ConfigPath)
+	if err != nil {
+		return nil, err
+	}
+	cfg := new(proto.Config)
+	if err := json.Unmarshal(text, cfg); err != nil {
+		return nil, err
+	}
+	return cfg, os.Remove(proto.ConfigPath)
+}
+
+// serve goes through the run. An error is a run that could not be gone
+// through; what the host can judge for itself is sent, and is no error here.
+func serve(cfg *proto.Config, ctl *proto.Writer, in *proto.Reader) error {
+	var uts unix.Utsname
+	if err := unix.Uname(&uts); err != nil {
+		return err
+	}
+	ctl.Send(proto.Message{Kind: proto.KindHello, Text: unix.ByteSliceToString(uts.Release[:])})
+	logSent, err := forwardLog(ctl, cfg.Token)
+	if err != nil {
+		return err
+	}
+	if err := loopbackUp(); err != nil {
+		return fmt.Errorf("bring up lo: %w", err)
+	}
+	unix.Sethostname([]byte("vm"))
+
+	for _, path := range cfg.Drivers {
+		if err := load(proto.Module{Path: path}); err != nil {
+			return err
+		}
+	}
+	keep := map[string]bool{}
+	mods, err := loadedModules()
+	if err != nil {
+		return err
+	}
+	for _, m := range mods {
+		keep[m.name] = true
+	}
+
+	c, err := newCommand(cfg)
+	if err != nil {
+		return err
+	}
+	orders := make(chan proto.Message)
+	go func() {
+		defer close(orders)
+		for {
+			m, err := in.Next()
+			if err != nil {
+				return
+			}
+			orders <- m
+		}
+	}()
+
+	for _, m := range cfg.Modules {
+		if err := load(m); err != nil {
+			return err
+		}
+	}
+	ctl.Send(proto.Message{Kind: proto.KindRunning})
+	exit := c.run(orders)
+	ctl.Send(exit)
+	for _, name := range endLeftovers() {
+		ctl.Send(proto.Message{Kind: proto.KindNote, Text: "still running after the command, killed: " + name})
+	}
+	out, err := c.drain()
+	if err != nil {
+		return err
+	}
+	ctl.Send(out)
+	// QEMU may end with output still on its way, so wait for the host's word.
+	for m := range orders {
+		if m.Kind == proto.KindDrained {
+			break
+		}
+	}
+
+	unloaded := proto.Message{Kind: proto.KindUnloaded}
+	note := func(s string) { ctl.Send(proto.Message{Kind: proto.KindNote, Text: s}) }
+	if err := unloadSince(keep, note); err != nil {
+		unloaded.Text = err.Error()
+	}
+	ctl.Send(unloaded)
+	settle()
+	taint, err := readTaint()
+	if err != nil {
+		return err
+	}
+	ctl.Send(proto.Message{Kind: proto.KindTaint, Taint: taint})
+	if err := endLog(cfg.Token); err != nil {
+		return err
+	}
+	<-logSent
+	return nil
+}
+
+func readTaint() (uint64, error) {
+	text, err := os.ReadFile("/proc/sys/kernel/tainted")
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+}
