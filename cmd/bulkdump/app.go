@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"context"
+	"io"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"bulkdump/client"
+)
+
+// table is what the commands need of a client.Client.
+type table interface {
+	Get(context.Context, uint32) (client.Entry, error)
+	GetByName(context.Context, string) (client.Entry, error)
+	New(context.Context, client.Entry) (uint64, error)
+	Set(context.Context, client.Change) (uint64, error)
+	Delete(context.Context, uint32) (uint64, error)
+	Fill(context.Context, client.FillOptions) (client.Filled, error)
+	Flush(context.Context) (client.Flushed, error)
+	Table(context.Context) (client.Table, error)
+	Records(context.Context, client.DumpOptions) iter.Seq2[*client.Record, error]
+	Close() error
+}
+
+// app is the program, with what it touches replaceable.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	progress       bool // stderr is a terminal
+	terminal       bool // stdout is a terminal
+	dial           func() (table, error)
+
+	format  string // -o
+	running bool   // the command line was understood
+}
+
+// Output formats; count is for dump only.
+const (
+	formatTable = "table"
+	formatJSON  = "json"
+	formatJSONL = "jsonl"
+	formatCSV   = "csv"
+	formatCount = "count"
+)
+
+var formats = []string{formatTable, formatJSON, formatJSONL, formatCSV}
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "bulkdump",
+		Short: "Fill, read and change the table of the bulkdump family",
+		Long: `bulkdump fills, reads and changes the bulkdump table of the network namespace
+it runs in. The table lives in the kernel module bulkdump; changes need
+CAP_NET_ADMIN.
+
+Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed,
+2 wrong usage. Numbers may be decimal or, with 0x, hexadecimal.`,
+		Example: `  bulkdump fill 1000000 --payload-max 64
+  bulkdump dump --from 10 --to 20
+  bulkdump dump -o jsonl | head`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("unknown command %q", args[0])
+			}
+			return usagef("a command is needed")
+		},
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.PersistentFlags().StringVarP(&a.format, "output", "o", formatTable,
+		"format of the output: "+strings.Join(formats, "|"))
+	root.AddCommand(a.fillCommand(), a.dumpCommand(), a.getCommand(), a.newCommand(), a.setCommand(),
+		a.delCommand(), a.flushCommand(), a.tableCommand())
+	return root
+}
+
+// runs makes a cobra function of fn: it checks the format, connects, and
+// closes the connection.
+func (a *app) runs(fn func(*cobra.Command, table, []string) error, more ...string) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		known := append(slices.Clone(formats), more...)
+		if !slices.Contains(known, a.format) {
+			return usagef("%s knows no output format %q: %s", cmd.Name(), a.format, strings.Join(known, ", "))
+		}
+		a.running = true
+		t, err := a.dial()
+		if err != nil {
+			return err
+		}
+		defer t.Close()
+		return fn(cmd, t, args)
+	}
+}
+
+func parseID(text string) (uint32, error) {
+	id, err := strconv.ParseUint(text, 0, 32)
+	if err != nil {
+		return 0, usagef("%q is no id: a number from 0 to 4294967295", text)
+	}
+	return uint32(id), nil
+}
+
+// idFlag is the value of a flag that takes an id, and nil if it was not given.
+type idFlag struct{ id *uint32 }
+
+func (f *idFlag) String() string {
+	if f.id == nil {
+		return ""
+	}
+	return strconv.FormatUint(uint64(*f.id), 10)
+}
+
+func (f *idFlag) Set(text string) error {
+	id, err := parseID(text)
+	f.id = &id
+	return err
+}
+
+func (f *idFlag) Type() string { return "ID" }

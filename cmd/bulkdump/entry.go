@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"bulkdump/client"
+)
+
+func (a *app) getCommand() *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use:   "get {ID | --name NAME}",
+		Short: "Print one entry",
+		Long: `get prints the entry with the id, or of those with the name the one with the
+smallest id. It counts as a hit of the entry.`,
+		Example: `  bulkdump get 7
+  bulkdump get --name entry-7-54c1 -o json`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if byName := cmd.Flags().Changed("name"); len(args) > 1 || byName == (len(args) == 1) {
+				return usagef("give either one id or --name")
+			}
+			_, err := parseIDs(args)
+			return err
+		},
+		RunE: a.runs(func(cmd *cobra.Command, t table, args []string) (err error) {
+			var e client.Entry
+			if ids, _ := parseIDs(args); len(ids) > 0 {
+				e, err = t.Get(cmd.Context(), ids[0])
+			} else {
+				e, err = t.GetByName(cmd.Context(), name)
+			}
+			if err != nil {
+				return err
+			}
+			return a.printEntry(&e)
+		}),
+	}
+	cmd.Flags().StringVar(&name, "name", "", "name of the entry")
+	return cmd
+}
+
+func (a *app) printEntry(e *client.Entry) error {
+	if a.format == formatTable || a.format == formatJSON {
+		return printRow(a.stdout, a.format, []field{
+			{"id", e.ID},
+			{"name", string(quoteName(e.Name))},
+			{"flags", fmt.Sprintf("0x%08x", e.Flags)},
+			{"value", e.Value},
+			{"payload", describePayload(e.Payload)},
+			{"hits", e.Stats.Hits},
+			{"bytes", e.Stats.Bytes},
+			{"created", string(appendTime(nil, e.Stats.Created))},
+			{"updated", string(appendTime(nil, e.Stats.Updated))},
+			{"generation", e.Generation},
+		}, e)
+	}
+	p := newRecordPrinter(a.stdout, a.format)
+	r := client.Record{ID: e.ID, Name: []byte(e.Name), Flags: e.Flags, Value: e.Value,
+		Payload: e.Payload, Stats: e.Stats, Generation: e.Generation}
+	return errors.Join(p.begin(), p.record(&r), p.end())
+}
+
+func quoteName(name string) string {
+	if isPlain([]byte(name)) {
+		return name
+	}
+	return fmt.Sprintf("%q", name)
+}
+
+// describePayload tells the size and the first bytes.
+func describePayload(b []byte) string {
+	const shown = 16
+	if len(b) > shown {
+		return fmt.Sprintf("%d bytes: % x ...", len(b), b[:shown])
+	}
+	if len(b) == 0 {
+		return "0 bytes"
+	}
+	return fmt.Sprintf("%d bytes: % x", len(b), b)
+}
+
+// entryFlags are the attributes that new and set take as flags.
+type entryFlags struct {
+	flags   uint32
+	value   uint64
+	payload string
+}
+
+func (f *entryFlags) register(cmd *cobra.Command) {
+	cmd.Flags().Uint32Var(&f.flags, "flags", 0, "32 bits for any purpose")
+	cmd.Flags().Uint64Var(&f.value, "value", 0, "a number of 64 bits for any purpose")
+	cmd.Flags().StringVar(&f.payload, "payload", "", "up to 60000 bytes: `TEXT`, @FILE (@- is stdin), or hex:DIGITS")
+}
+
+// readPayload returns what the flag says, not nil. Like every wrong value of a
+// flag, a payload that is none is wrong usage.
+func (a *app) readPayload(text string) ([]byte, error) {
+	b := []byte(text)
+	var err error
+	switch {
+	case strings.HasPrefix(text, "hex:"):
+		if b, err = hex.DecodeString(text[len("hex:"):]); err != nil {
+			return nil, usagef("--payload: %v", err)
+		}
+	case strings.HasPrefix(text, "@"):
+		if b, err = a.readFile(text[1:]); err != nil {
+			return nil, err
+		}
+	}
+	if len(b) > client.PayloadLenMax {
+		return nil, usagef("--payload: more than %d bytes", client.PayloadLenMax)
+	}
+	return b, nil
+}
+
+// readFile reads no more than shows that it is too much.
+func (a *app) readFile(name string) ([]byte, error) {
+	in := a.stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	return io.ReadAll(io.LimitReader(in, client.PayloadLenMax+1))
+}
+
+func parseIDs(args []string) ([]uint32, error) {
+	var ids []uint32
+	for _, arg := range args {
+		id, err := parseID(arg)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Command bulkdump fills, reads and changes the table of the bulkdump family.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	// A reader that has seen enough closes the pipe: then writes fail with
+	// EPIPE, which run() takes for success, instead of a death by signal.
+	signal.Ignore(unix.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+	a := &app{
+		stdin:    os.Stdin,
+		stdout:   os.Stdout,
+		stderr:   os.Stderr,
+		progress: isTerminal(os.Stderr),
+		terminal: isTerminal(os.Stdout),
+		dial: func() (table, error) {
+			return client.Dial(client.Config{})
+		},
+	}
+	code := a.run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// run executes a command line and returns its exit code.
+func (a *app) run(ctx context.Context, args []string) int {
+	root := a.rootCommand()
+	root.SetArgs(args)
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	usage := (*usageError)(nil)
+	switch {
+	case err == nil, errors.Is(err, unix.EPIPE):
+		return exitOK
+	case errors.As(err, &usage), !a.running:
+		// What fails before a command runs is the command line.
+		fmt.Fprintf(a.stderr, "bulkdump: %v\nSee '%s --help'.\n", err, cmd.CommandPath())
+		return exitUsage
+	case errors.Is(err, client.ErrNoFamily):
+		fmt.Fprintln(a.stderr, `bulkdump: the kernel has no generic netlink family "bulkdump": load the module, bulkdump.ko, first`)
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(a.stderr, "bulkdump: ended by a signal; what was written is not the whole")
+	case errors.Is(err, errReported):
+	default:
+		fmt.Fprintf(a.stderr, "bulkdump: %v\n", err)
+	}
+	return exitFailed
+}
+
+// errReported says that the failure was told on stderr already.
+var errReported = errors.New("failed")
+
+// A usageError is the fault of whoever wrote the command line.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+func usagef(format string, args ...any) error {
+	return &usageError{fmt.Sprintf(format, args...)}
+}
+
+func isTerminal(f *os.File) bool {
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}

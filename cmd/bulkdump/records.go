@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"strconv"
+	"time"
+
+	"bulkdump/client"
+)
+
+// A recordPrinter writes records as a stream: it keeps none of them and
+// allocates nothing for them.
+type recordPrinter struct {
+	w          *bufio.Writer
+	line       []byte // reused
+	n          uint64 // records so far
+	head, tail string
+	between    string
+	append     func([]byte, *client.Record) []byte // nil if only the number counts
+}
+
+func newRecordPrinter(w io.Writer, format string) *recordPrinter {
+	p := &recordPrinter{w: bufio.NewWriterSize(w, 64<<10)}
+	switch format {
+	case formatTable:
+		p.head, p.append = tableHead, appendTable
+	case formatJSON:
+		p.head, p.between, p.tail = "[\n", ",\n", "\n]\n"
+		p.append = appendJSON
+	case formatJSONL:
+		p.append = appendJSONL
+	case formatCSV:
+		p.head, p.append = csvHead, appendCSV
+	case formatCount:
+	}
+	return p
+}
+
+func (p *recordPrinter) begin() error {
+	_, err := p.w.WriteString(p.head)
+	return err
+}
+
+func (p *recordPrinter) record(r *client.Record) error {
+	p.n++
+	if p.append == nil {
+		return nil
+	}
+	p.line = p.line[:0]
+	if p.n > 1 {
+		p.line = append(p.line, p.between...)
+	}
+	p.line = p.append(p.line, r)
+	_, err := p.w.Write(p.line)
+	return err
+}
+
+// end is called when all records were written; when some are missing, stop.
+func (p *recordPrinter) end() error {
+	if p.append == nil {
+		p.line = append(strconv.AppendUint(p.line[:0], p.n, 10), '\n')
+		if _, err := p.w.Write(p.line); err != nil {
+			return err
+		}
+	}
+	if _, err := p.w.WriteString(p.tail); err != nil {
+		return err
+	}
+	return p.w.Flush()
+}
+
+// stop writes out the records so far, but not the end, so that nobody takes
+// them for all.
+func (p *recordPrinter) stop() error { return p.w.Flush() }
+
+// The name is last because its length varies.
+const tableHead = "" +
+	"        ID       FLAGS                 VALUE  PAYLOAD      HITS            GENERATION  NAME\n"
+
+func appendTable(b []byte, r *client.Record) []byte {
+	b = padUint(b, uint64(r.ID), 10)
+	b = append(b, "  0x"...)
+	for shift := 28; shift >= 0; shift -= 4 {
+		b = append(b, "0123456789abcdef"[r.Flags>>shift&0xf])
+	}
+	b = append(padUint(append(b, "  "...), r.Value, 20), "  "...)
+	b = append(padUint(b, uint64(len(r.Payload)), 7), "  "...)
+	b = append(padUint(b, r.Stats.Hits, 8), "  "...)
+	b = append(padUint(b, r.Generation, 20), "  "...)
+	if isPlain(r.Name) {
+		b = append(b, r.Name...)
+	} else {
+		b = strconv.AppendQuote(b, string(r.Name))
+	}
+	return append(b, '\n')
+}
+
+// padUint appends v, with blanks before it up to the width.
+func padUint(b []byte, v uint64, width int) []byte {
+	var digits [20]byte
+	d := strconv.AppendUint(digits[:0], v, 10)
+	for range width - len(d) {
+		b = append(b, ' ')
+	}
+	return append(b, d...)
+}
+
+// isPlain tells whether the text is printable ASCII without anything that a
+// format would have to quote.
+func isPlain(text []byte) bool {
+	for _, c := range text {
+		if c <= ' ' || c > '~' || c == '"' || c == '\\' || c == ',' {
+			return false
+		}
+	}
+	return true
+}
+
+func appendJSONL(b []byte, r *client.Record) []byte { return append(appendJSON(b, r), '\n') }
+
+// appendJSON writes what encoding/json makes of client.Entry.
+func appendJSON(b []byte, r *client.Record) []byte {
+	b = strconv.AppendUint(append(b, `{"id":`...), uint64(r.ID), 10)
+	b = appendJSONString(append(b, `,"name":`...), r.Name)
+	b = strconv.AppendUint(append(b, `,"flags":`...), uint64(r.Flags), 10)
+	b = strconv.AppendUint(append(b, `,"value":`...), r.Value, 10)
+	if len(r.Payload) > 0 {
+		b = base64.StdEncoding.AppendEncode(append(b, `,"payload":"`...), r.Payload)
+		b = append(b, '"')
+	}
+	b = strconv.AppendUint(append(b, `,"stats":{"hits":`...), r.Stats.Hits, 10)
+	b = strconv.AppendUint(append(b, `,"bytes":`...), r.Stats.Bytes, 10)
+	b = appendJSONTime(b, `,"created":"`, r.Stats.Created)
+	b = appendJSONTime(b, `,"updated":"`, r.Stats.Updated)
+	b = strconv.AppendUint(append(b, `},"generation":`...), r.Generation, 10)
+	return append(b, '}')
+}
+
+func appendJSONTime(b []byte, key string, t time.Time) []byte {
+	if t.IsZero() {
+		return b
+	}
+	return append(t.AppendFormat(append(b, key...), time.RFC3339Nano), '"')
+}
+
+func appendJSONString(b, text []byte) []byte {
+	if isPlain(text) {
+		b = append(append(b, '"'), text...)
+		return append(b, '"')
+	}
+	var quoted bytes.Buffer
+	e := json.NewEncoder(&quoted)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(string(text)); err != nil {
+		panic(err) // a string and a buffer: neither fails
+	}
+	return append(b, bytes.TrimSuffix(quoted.Bytes(), []byte("\n"))...)
+}
+
+const csvHead = "id,name,flags,value,payload,hits,bytes,created,updated,generation\n"
+
+// appendCSV writes the payload in hex.
+func appendCSV(b []byte, r *client.Record) []byte {
+	b = append(strconv.AppendUint(b, uint64(r.ID), 10), ',')
+	b = append(appendCSVText(b, r.Name), ',')
+	b = append(strconv.AppendUint(b, uint64(r.Flags), 10), ',')
+	b = append(strconv.AppendUint(b, r.Value, 10), ',')
+	b = append(hex.AppendEncode(b, r.Payload), ',')
+	b = append(strconv.AppendUint(b, r.Stats.Hits, 10), ',')
+	b = append(strconv.AppendUint(b, r.Stats.Bytes, 10), ',')
+	b = append(appendTime(b, r.Stats.Created), ',')
+	b = append(appendTime(b, r.Stats.Updated), ',')
+	return append(strconv.AppendUint(b, r.Generation, 10), '\n')
+}
+
+func appendTime(b []byte, t time.Time) []byte {
+	if t.IsZero() {
+		return b
+	}
+	return t.AppendFormat(b, time.RFC3339Nano)
+}
+
+func appendCSVText(b, text []byte) []byte {
+	if isPlain(text) {
+		return append(b, text...)
+	}
+	b = append(b, '"')
+	for _, c := range text {
+		if c == '"' {
+			b = append(b, '"')
+		}
+		b = append(b, c)
+	}
+	return append(b, '"')
+}
