@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
+)
+
+// Any change between two pages is told, and the dump still delivers whatever
+// was there throughout.
+func TestChangeDuringDumpInterrupts(t *testing.T) {
+	const count = 2000
+	for _, tt := range []struct {
+		name   string
+		change func(context.Context, *client.Client) error
+	}{
+		{"new behind", func(ctx context.Context, c *client.Client) error {
+			_, err := c.New(ctx, client.Entry{ID: 0, Name: "new"})
+			return err
+		}},
+		{"new ahead", func(ctx context.Context, c *client.Client) error {
+			_, err := c.New(ctx, client.Entry{ID: math.MaxUint32, Name: "new"})
+			return err
+		}},
+		{"set", func(ctx context.Context, c *client.Client) error {
+			_, err := c.Set(ctx, client.Change{ID: 1, Value: ptr(uint64(1))})
+			return err
+		}},
+		{"set and back", func(ctx context.Context, c *client.Client) error {
+			_, err1 := c.New(ctx, client.Entry{ID: 0, Name: "new"})
+			_, err2 := c.Delete(ctx, 0)
+			return errors.Join(err1, err2)
+		}},
+		{"delete", func(ctx context.Context, c *client.Client) error {
+			_, err := c.Delete(ctx, 1)
+			return err
+		}},
+		{"fill", func(ctx context.Context, c *client.Client) error {
+			_, err := c.Fill(ctx, client.FillOptions{Count: 10, IDStart: 1 << 20})
+			return err
+		}},
+		{"flush", func(ctx context.Context, c *client.Client) error {
+			_, err := c.Flush(ctx)
+			return err
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := setup(t)
+			fill(t, c, client.FillOptions{Count: count, IDStart: 1})
+			before := state(t, c)
+			n := 0
+			var last error
+			for _, err := range c.Records(t.Context(), client.DumpOptions{BufferSize: 4 << 10}) {
+				if last = err; err != nil {
+					break
+				}
+				if n++; n == 1 {
+					if err := tt.change(t.Context(), c); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if !errors.Is(last, client.ErrInterrupted) {
+				t.Errorf("error %v, want %v", last, client.ErrInterrupted)
+			}
+			if n < count && tt.name != "flush" {
+				t.Errorf("%d records, want at least %d", n, count)
+			}
+			after := checkCounters(t, c)
+			if got := after.DumpsInterrupted - before.DumpsInterrupted; got != 1 {
+				t.Errorf("interrupted dumps rose by %d, want 1", got)
+			}
+			if got := after.DumpsFinished - before.DumpsFinished; got != 1 {
+				t.Errorf("finished dumps rose by %d, want 1", got)
+			}
+		})
+	}
+}
+
+// What changes nothing does not interrupt: lookups, refused changes, other
+// dumps, and changes before the dump or after it.
+func TestNoInterruptWithoutChange(t *testing.T) {
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: 2000})
+	before := state(t, c)
+	n := 0
+	for r, err := range c.Records(t.Context(), client.DumpOptions{BufferSize: 4 << 10}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; n%100 != 1 {
+			continue
+		}
+		if _, err := c.Get(t.Context(), r.ID); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.New(t.Context(), client.Entry{ID: r.ID, Name: "taken"}); !errors.Is(err, unix.EEXIST) {
+			t.Fatalf("error %v, want EEXIST", err)
+		}
+		if _, err := c.Delete(t.Context(), 1<<20); !errors.Is(err, unix.ENOENT) {
+			t.Fatalf("error %v, want ENOENT", err)
+		}
+		mustDump(t, c, client.DumpOptions{IDFrom: ptr(uint32(1990))})
+	}
+	after := state(t, c)
+	if n != 2000 || after.Generation != before.Generation || after.DumpsInterrupted != before.DumpsInterrupted {
+		t.Errorf("%d records, generation rose by %d, interrupted dumps by %d", n,
+			after.Generation-before.Generation, after.DumpsInterrupted-before.DumpsInterrupted)
+	}
+	makeEntry(t, c, client.Entry{ID: 1 << 20})
+	mustDump(t, c, client.DumpOptions{})
+}
+
+// Nothing is left to send when the change is seen: only DONE can tell of it.
+func TestChangeOnLastPageInterruptsDone(t *testing.T) {
+	c := setup(t)
+	const count = 1000
+	fill(t, c, client.FillOptions{Count: count})
+	s := openRaw(t, client.FamilyName, 4<<10)
+	s.send(cmdEntryGet, flagDump)
+	// Reading the first page makes the kernel build the second one.
+	first, _ := s.read()
+	second, _ := s.read()
+	sent := append(first, second...)
+	third, _ := s.read()
+	sent = append(sent, third...)
+	// The fourth was built in the read of the third; the fifth will be empty.
+	next := idOf(t, sent[len(sent)-1]) + 1
+	for id := next; id < count; id++ {
+		if _, err := c.Delete(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for {
+		page, _ := s.read()
+		last := page[len(page)-1]
+		if last.Type != unix.NLMSG_DONE {
+			sent = append(sent, page...)
+			continue
+		}
+		sent = append(sent, page[:len(page)-1]...)
+		if last.Flags&flagIntr == 0 {
+			t.Error("DONE lacks NLM_F_DUMP_INTR")
+		}
+		if v := verdictOf(t, last); v.errno != 0 {
+			t.Errorf("dump ended with %v", v.errno)
+		}
+		break
+	}
+	for i, m := range sent {
+		if m.Flags&flagIntr != 0 {
+			t.Errorf("record %d has NLM_F_DUMP_INTR, though it was built before the change", i)
+		}
+		if id := idOf(t, m); id != uint32(i) {
+			t.Fatalf("record %d has id %d", i, id)
+		}
+	}
+	if len(sent) >= count {
+		t.Errorf("%d records: the dump was over before the change", len(sent))
+	}
+}
+
+// Inserts and deletes all around the cursor: the entries that nobody touched
+// come exactly once. The ids: 0 mod 4 untouched, 1 mod 4 inserted, 2 mod 4
+// deleted.
+func TestUntouchedExactlyOnceUnderChurn(t *testing.T) {
+	const count = 10000
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: count, IDStride: 2})
+	inserted, deleted := make(map[uint32]bool), make(map[uint32]bool)
+	churn := func(id uint32) {
+		id &^= 3
+		for _, at := range []uint32{id - 400, id - 4, id, id + 4, id + 8, id + 400} {
+			if at >= 2*count || inserted[at+1] {
+				continue
+			}
+			makeEntry(t, c, client.Entry{ID: at + 1})
+			inserted[at+1] = true
+			if _, err := c.Delete(t.Context(), at+2); err != nil {
+				t.Fatal(err)
+			}
+			deleted[at+2] = true
+		}
+	}
+	next := uint32(0) // the untouched id that must come next
+	n, previous := 0, int64(-1)
+	var last error
+	for r, err := range c.Records(t.Context(), client.DumpOptions{BufferSize: 4 << 10}) {
+		if last = err; err != nil {
+			break
+		}
+		if int64(r.ID) <= previous {
+			t.Fatalf("id %d after %d", r.ID, previous)
+		}
+		previous = int64(r.ID)
+		switch r.ID % 4 {
+		case 0:
+			if r.ID != next {
+				t.Fatalf("untouched id %d, want %d", r.ID, next)
+			}
+			next += 4
+		case 1:
+			if !inserted[r.ID] {
+				t.Errorf("id %d was never there", r.ID)
+			}
+		}
+		if n++; n%13 == 0 {
+			churn(r.ID)
+		}
+	}
+	if !errors.Is(last, client.ErrInterrupted) {
+		t.Errorf("error %v, want %v", last, client.ErrInterrupted)
+	}
+	if next != 2*count {
+		t.Errorf("untouched ids end before %d, want %d", next, 2*count)
+	}
+	if len(inserted) < 100 || len(deleted) < 100 {
+		t.Errorf("%d inserts and %d deletes: too few to prove anything", len(inserted), len(deleted))
+	}
+}
+
+// The same with a writer that does not wait for the reader.
+func TestUntouchedExactlyOnceWithConcurrentWriter(t *testing.T) {
+	const count = 50000
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: count, IDStride: 2})
+	writer := dial(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	changes, done := 0, make(chan error)
+	go func() {
+		for id := uint32(1); ctx.Err() == nil; id = (id + 2*7919) % (2 * count) {
+			_, err1 := writer.New(context.Background(), client.Entry{ID: id, Name: "odd"})
+			_, err2 := writer.Delete(context.Background(), id)
+			if err := errors.Join(err1, err2); err != nil {
+				done <- err
+				return
+			}
+			changes++
+		}
+		done <- nil
+	}()
+	interrupted := 0
+	for range 5 {
+		even := uint32(0)
+		for r, err := range c.Records(t.Context(), client.DumpOptions{BufferSize: 8 << 10}) {
+			if errors.Is(err, client.ErrInterrupted) {
+				interrupted++
+				continue
+			}
+			if err != nil {
+				t.Error(err)
+				break
+			}
+			if r.ID%2 == 0 {
+				if r.ID != 2*even {
+					t.Errorf("untouched id %d, want %d", r.ID, 2*even)
+					break
+				}
+				even++
+			}
+		}
+		if even != count {
+			t.Errorf("%d untouched entries, want %d", even, count)
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if changes > 1000 && interrupted == 0 {
+		t.Errorf("%d changes, and no dump was told", changes)
+	}
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package test holds what only a kernel with the module can prove. The tests
+// run as root in a guest (make vm-test); elsewhere they are skipped.
+package test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"os"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"bulkdump/client"
+	"bulkdump/client/nldump"
+)
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv(roleEnv); role != "" {
+		os.Exit(play(role))
+	}
+	os.Exit(m.Run())
+}
+
+// inGuest is set where nothing may be skipped.
+func inGuest() bool { return os.Getenv("BULKDUMP_GUEST") == "1" }
+
+// unavailable skips the test, or fails it where it must be able to run.
+func unavailable(t testing.TB, reason string) {
+	t.Helper()
+	if inGuest() {
+		t.Fatal(reason)
+	}
+	t.Skip("reason: " + reason)
+}
+
+func dial(t testing.TB) *client.Client {
+	t.Helper()
+	c, err := client.Dial(client.Config{})
+	if errors.Is(err, client.ErrNoFamily) {
+		unavailable(t, "the family bulkdump is not registered; run make vm-test")
+	}
+	if err != nil {
+		unavailable(t, "no generic netlink: "+err.Error()+"; run make vm-test")
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// setup returns a client of the empty table. When the test ends, no dump may be
+// open, and each that was started must have been counted as ended once.
+func setup(t testing.TB) *client.Client {
+	t.Helper()
+	c := dial(t)
+	flush(t, c)
+	t.Cleanup(func() {
+		checkCounters(t, c)
+		flush(t, c)
+	})
+	return c
+}
+
+func flush(t testing.TB, c *client.Client) {
+	t.Helper()
+	if _, err := c.Flush(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// patience bounds what happens in the kernel some time after a system call:
+// where a closed socket is freed by RCU, done() runs in a work queue.
+const patience = 30 * time.Second
+
+// waitFor asks until ok says yes.
+func waitFor(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s", patience, what)
+		}
+	}
+}
+
+func state(t testing.TB, c *client.Client) client.Table {
+	t.Helper()
+	s, err := c.Table(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// checkCounters waits for the last dump to be done.
+func checkCounters(t testing.TB, c *client.Client) client.Table {
+	t.Helper()
+	var s client.Table
+	waitFor(t, "no dump open", func() bool {
+		s = state(t, c)
+		return s.DumpsOpen == 0
+	})
+	if s.DumpsStarted != s.DumpsFinished+s.DumpsAbandoned {
+		t.Errorf("%d dumps started, %d finished, %d abandoned", s.DumpsStarted, s.DumpsFinished, s.DumpsAbandoned)
+	}
+	return s
+}
+
+func fill(t testing.TB, c *client.Client, o client.FillOptions) client.Filled {
+	t.Helper()
+	f, err := c.Fill(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Count != o.Count {
+		t.Fatalf("filled %d, want %d", f.Count, o.Count)
+	}
+	return f
+}
+
+func makeEntry(t testing.TB, c *client.Client, e client.Entry) {
+	t.Helper()
+	e.Name = cmp.Or(e.Name, "entry")
+	if _, err := c.New(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A dumped is what a dump delivered.
+type dumped struct {
+	count uint64
+	sum   client.Checksum
+	ids   []uint32
+	stats nldump.Stats
+}
+
+// dump reads a dump and checks that the ids rise strictly: none comes twice.
+func dump(t testing.TB, c *client.Client, o client.DumpOptions) (dumped, error) {
+	t.Helper()
+	var d dumped
+	o.Stats = &d.stats
+	for r, err := range c.Records(t.Context(), o) {
+		if err != nil {
+			return d, err
+		}
+		if n := len(d.ids); n > 0 && r.ID <= d.ids[n-1] {
+			t.Fatalf("id %d after %d", r.ID, d.ids[n-1])
+		}
+		d.count++
+		d.sum.Add(r)
+		d.ids = append(d.ids, r.ID)
+	}
+	if d.stats.Records != d.count {
+		t.Errorf("stats have %d records, the loop had %d", d.stats.Records, d.count)
+	}
+	return d, nil
+}
+
+func mustDump(t testing.TB, c *client.Client, o client.DumpOptions) dumped {
+	t.Helper()
+	d, err := dump(t, c, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// wantIDs compares the ids of a dump with a list.
+func wantIDs(t testing.TB, got []uint32, want ...uint32) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("ids %v, want %v", got, want)
+	}
+}
+
+func ptr[T any](v T) *T { return &v }

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
+)
+
+const (
+	// Capacities of a page with pages of 4 KiB and 64 bits
+	// (af_netlink.c:netlink_dump): NLMSG_GOODSIZE on a socket that was not
+	// read yet, then the reader's buffer, but no more than
+	// SKB_WITH_OVERHEAD(32768).
+	goodSize   = 4096 - 320
+	largestCap = 32768 - 320
+
+	payloadMax = 60000
+	doneSize   = unix.SizeofNlMsghdr + 4
+)
+
+// bufferSizes are the receive buffers that every set is read with.
+var bufferSizes = []int{4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10}
+
+// recordSize returns the length of the record of an entry with the payload.
+func recordSize(t testing.TB, c *client.Client, payload int) int {
+	t.Helper()
+	flush(t, c)
+	makeEntry(t, c, client.Entry{Payload: make([]byte, payload)})
+	s := openRaw(t, client.FamilyName, 64<<10)
+	defer s.close()
+	s.send(cmdEntryGet, flagDump)
+	pages, _ := s.readDump()
+	return unix.SizeofNlMsghdr + len(pages[0][0].Data)
+}
+
+func TestDumpPayloadSizes(t *testing.T) {
+	c := setup(t)
+	sizes := []int{0, 1, 2, 3, 4, 5, 255, 256, 4095, 4096, 32767, 32768, payloadMax - 1, payloadMax}
+	want := make(map[uint32][]byte)
+	for i, size := range sizes {
+		payload := make([]byte, size)
+		for j := range payload {
+			payload[j] = byte(i + j*7)
+		}
+		want[uint32(i)] = payload
+		makeEntry(t, c, client.Entry{ID: uint32(i), Payload: payload})
+	}
+	n := 0
+	for r, err := range c.Records(t.Context(), client.DumpOptions{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(r.Payload, want[r.ID]) {
+			t.Errorf("payload of id %d differs: %d bytes, want %d", r.ID, len(r.Payload), len(want[r.ID]))
+		}
+		n++
+	}
+	if n != len(sizes) {
+		t.Errorf("%d records, want %d", n, len(sizes))
+	}
+}
+
+// Several records of such a size that they fill a page to the byte, or miss it
+// by a few: none is lost or cut at a page's end, and DONE comes also where it
+// has no room beside them.
+func TestDumpPageFilledToTheByte(t *testing.T) {
+	c := setup(t)
+	const entries = 7
+	overhead := recordSize(t, c, 4) - 4 // of a payload that is a multiple of 4
+	doneAlone, doneShared := false, false
+	for _, tt := range []struct{ capacity, perPage, buffer int }{
+		{goodSize, 2, 4 << 10}, {goodSize, 4, 64 << 10}, {4 << 10, 2, 4 << 10}, {8 << 10, 2, 8 << 10},
+		{16 << 10, 4, 16 << 10}, {largestCap, 3, 32 << 10}, {largestCap, 2, 64 << 10},
+	} {
+		filled := false
+		fit := tt.capacity/tt.perPage - overhead
+		for payload := fit - 2*doneSize; payload <= fit+2*doneSize; payload++ {
+			flush(t, c)
+			for id := range uint32(entries) {
+				makeEntry(t, c, client.Entry{ID: id, Payload: make([]byte, payload)})
+			}
+			s := openRaw(t, client.FamilyName, tt.buffer)
+			s.send(cmdEntryGet, flagDump)
+			pages, sizes := s.readDump()
+			s.close()
+			next := uint32(0)
+			for i, page := range pages {
+				for j, m := range page {
+					if m.Type == unix.NLMSG_DONE {
+						if v := verdictOf(t, m); v.errno != 0 {
+							t.Fatalf("payload %d: dump ended with %v", payload, v.errno)
+						}
+						doneAlone = doneAlone || j == 0
+						doneShared = doneShared || j > 0
+						continue
+					}
+					if id := idOf(t, m); id != next {
+						t.Fatalf("payload %d, page %d: id %d, want %d", payload, i, id, next)
+					}
+					next++
+				}
+				filled = filled || sizes[i] == tt.capacity && len(page) == tt.perPage
+			}
+			if next != entries {
+				t.Fatalf("payload %d, buffer %d: %d records, want %d", payload, tt.buffer, next, entries)
+			}
+		}
+		if !filled {
+			t.Errorf("no page of %d bytes came with %d records and nothing else on it", tt.capacity, tt.perPage)
+		}
+	}
+	if !doneAlone || !doneShared {
+		t.Errorf("DONE alone on its page: %v, with records: %v; want both", doneAlone, doneShared)
+	}
+}
+
+// A record that is as large as the buffer comes whole; one that is larger is
+// told, never cut.
+func TestDumpRecordAsLargeAsTheBuffer(t *testing.T) {
+	c := setup(t)
+	overhead := recordSize(t, c, 4) - 4
+	for _, buffer := range []int{4 << 10, 8 << 10, 16 << 10, 32 << 10} {
+		for payload := buffer - overhead - 2*doneSize; payload <= buffer-overhead+2*doneSize; payload += 4 {
+			flush(t, c)
+			for id := range uint32(3) {
+				makeEntry(t, c, client.Entry{ID: id, Payload: make([]byte, payload)})
+			}
+			d, err := dump(t, c, client.DumpOptions{BufferSize: buffer})
+			if size := payload + overhead; size <= buffer {
+				if err != nil || d.count != 3 {
+					t.Errorf("record of %d bytes, buffer of %d: %d records, error %v", size, buffer, d.count, err)
+				}
+				if size == buffer && d.stats.LargestPage != buffer {
+					t.Errorf("largest page of %d bytes, want %d", d.stats.LargestPage, buffer)
+				}
+			} else if !errors.Is(err, client.ErrTruncated) {
+				t.Errorf("record of %d bytes, buffer of %d: %d records, error %v, want one of truncation", size, buffer, d.count, err)
+			}
+		}
+	}
+}
+
+// Whatever the buffer: the whole set, or an error that says why not.
+func TestDumpReceiveBuffers(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		fill     client.FillOptions
+		smallest int // buffer into which each record must fit
+	}{
+		{"small records", client.FillOptions{Count: 5000, PayloadMax: 64}, 4 << 10},
+		{"records of a page", client.FillOptions{Count: 300, PayloadMin: 3000, PayloadMax: 3400}, 4 << 10},
+		{"records of up to 7000", client.FillOptions{Count: 300, PayloadMax: 7000}, 8 << 10},
+		{"largest records", client.FillOptions{Count: 20, PayloadMin: payloadMax}, 64 << 10},
+		{"all sizes", client.FillOptions{Count: 200, PayloadMax: payloadMax}, 64 << 10},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := setup(t)
+			f := fill(t, c, tt.fill)
+			for _, buffer := range bufferSizes {
+				t.Run(fmt.Sprint(buffer), func(t *testing.T) {
+					d, err := dump(t, c, client.DumpOptions{BufferSize: buffer})
+					switch {
+					case err == nil:
+						if d.count != uint64(f.Count) || d.sum != f.Checksum {
+							t.Errorf("short success: %d records of %d", d.count, f.Count)
+						}
+						if d.stats.LargestPage > buffer {
+							t.Errorf("page of %d bytes in a buffer of %d", d.stats.LargestPage, buffer)
+						}
+					case buffer >= tt.smallest:
+						t.Errorf("error %v, though each record fits", err)
+					case !errors.Is(err, client.ErrTruncated):
+						t.Errorf("error %v, want one of truncation", err)
+					}
+				})
+			}
+		})
+	}
+}
+
+// record-max is what it says: a buffer of that size never truncates.
+func TestRecordMaxNeverTruncates(t *testing.T) {
+	c := setup(t)
+	for _, payload := range []uint32{3000, 5000, 40000, payloadMax} {
+		flush(t, c)
+		f := fill(t, c, client.FillOptions{Count: 10, PayloadMin: payload})
+		buffer := max(int(state(t, c).RecordMax), 4<<10)
+		d := mustDump(t, c, client.DumpOptions{BufferSize: buffer})
+		if d.sum != f.Checksum {
+			t.Errorf("payload %d: checksum %#x, want %#x", payload, d.sum, f.Checksum)
+		}
+		if d.stats.LargestPage > buffer {
+			t.Errorf("payload %d: page of %d, record-max %d", payload, d.stats.LargestPage, buffer)
+		}
+	}
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
+)
+
+const nobody = 65534
+
+const nobodyCount = 1000 // entries that nobody finds
+
+func TestUnprivileged(t *testing.T) {
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: nobodyCount})
+	before := state(t, c)
+	runRole(t, roleNobody, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}})
+	after := state(t, c)
+	if after.Generation != before.Generation || after.Count != before.Count {
+		t.Errorf("the table changed: %d entries of generation %d, before %d of %d", after.Count, after.Generation, before.Count, before.Generation)
+	}
+}
+
+// The right that counts is that in the user namespace which owns the network
+// namespace: nobody may change a table of his own.
+func TestOwnerOfNamespaceMayChange(t *testing.T) {
+	c := setup(t)
+	runRole(t, roleOwner, &syscall.SysProcAttr{
+		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: nobody, Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: nobody, Size: 1}},
+	})
+	if s := state(t, c); s.Count != 0 {
+		t.Errorf("%d entries came into this table", s.Count)
+	}
+}
+
+func playRole(role string) error {
+	c, err := client.Dial(client.Config{})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	switch role {
+	case roleNobody:
+		return playNobody(context.Background(), c)
+	case roleOwner:
+		return playOwner(context.Background(), c)
+	}
+	return fmt.Errorf("no role %q", role)
+}
+
+func playNobody(ctx context.Context, c *client.Client) error {
+	if uid := os.Getuid(); uid != nobody {
+		return fmt.Errorf("uid %d, want %d", uid, nobody)
+	}
+	for name, change := range changes(ctx, c) {
+		if err := change(); !errors.Is(err, unix.EPERM) {
+			return fmt.Errorf("%s: error %v, want EPERM", name, err)
+		}
+	}
+	if _, err := c.Get(ctx, 1); err != nil {
+		return err
+	}
+	if _, err := c.Table(ctx); err != nil {
+		return err
+	}
+	return countRecords(ctx, c, nobodyCount)
+}
+
+func playOwner(ctx context.Context, c *client.Client) error {
+	if err := countRecords(ctx, c, 0); err != nil {
+		return err
+	}
+	if _, err := c.Fill(ctx, client.FillOptions{Count: 10}); err != nil {
+		return err
+	}
+	for name, change := range changes(ctx, c) {
+		if name == "flush" {
+			continue
+		}
+		if err := change(); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// changes are all operations that change the table.
+func changes(ctx context.Context, c *client.Client) map[string]func() error {
+	return map[string]func() error{
+		"new":   func() error { _, err := c.New(ctx, client.Entry{ID: 1 << 20, Name: "new"}); return err },
+		"set":   func() error { _, err := c.Set(ctx, client.Change{ID: 2, Value: ptr(uint64(1))}); return err },
+		"del":   func() error { _, err := c.Delete(ctx, 3); return err },
+		"fill":  func() error { _, err := c.Fill(ctx, client.FillOptions{Count: 1, IDStart: 1 << 21}); return err },
+		"flush": func() error { _, err := c.Flush(ctx); return err },
+	}
+}
+
+func countRecords(ctx context.Context, c *client.Client, want int) error {
+	n := 0
+	for _, err := range c.Records(ctx, client.DumpOptions{}) {
+		if err != nil {
+			return err
+		}
+		n++
+	}
+	if n != want {
+		return fmt.Errorf("%d records, want %d", n, want)
+	}
+	return nil
+}

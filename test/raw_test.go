@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+	"testing"
+
+	"github.com/mdlayher/genetlink"
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client/nldump"
+)
+
+// The ABI's numbers, by hand: these tests must not follow the client in error.
+const (
+	cmdEntryGet   = 1
+	cmdEntryNew   = 2
+	cmdEntrySet   = 3
+	cmdEntryDel   = 4
+	cmdTableGet   = 5
+	cmdTableFill  = 6
+	cmdTableFlush = 7
+
+	attrID      = 1
+	attrName    = 2
+	attrFlags   = 3
+	attrPayload = 5
+	attrFilter  = 8
+	attrIDFrom  = 1
+	attrIDTo    = 2
+	attrCount   = 1
+
+	flagIntr     = unix.NLM_F_DUMP_INTR
+	flagFiltered = unix.NLM_F_DUMP_FILTERED
+	flagDump     = unix.NLM_F_REQUEST | unix.NLM_F_DUMP
+)
+
+// A rawSocket is a netlink socket with nothing between it and the test.
+type rawSocket struct {
+	t      testing.TB
+	fd     int
+	family uint16
+	seq    uint32
+	buf    []byte
+}
+
+// openRaw opens a socket for a family, which reads with a buffer of the size.
+func openRaw(t testing.TB, family string, size int) *rawSocket {
+	t.Helper()
+	c, err := genetlink.Dial(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	f, err := c.GetFamily(family)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_GENERIC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &rawSocket{t: t, fd: fd, family: f.ID, buf: make([]byte, size)}
+	t.Cleanup(s.close)
+	for _, option := range []int{unix.NETLINK_EXT_ACK, unix.NETLINK_CAP_ACK, unix.NETLINK_GET_STRICT_CHK} {
+		if err := unix.SetsockoptInt(fd, unix.SOL_NETLINK, option, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A reply that does not come is a failure, not a hang.
+	tv := unix.NsecToTimeval(patience.Nanoseconds())
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *rawSocket) close() {
+	if s.fd >= 0 {
+		_ = unix.Close(s.fd)
+	}
+	s.fd = -1
+}
+
+// send sends a request of the family and returns its sequence.
+func (s *rawSocket) send(cmd uint8, flags uint16, attrs ...[]byte) uint32 {
+	s.t.Helper()
+	return s.sendBody(flags, append([]byte{cmd, 1, 0, 0}, bytes.Join(attrs, nil)...))
+}
+
+// sendBody sends whatever body after a netlink header.
+func (s *rawSocket) sendBody(flags uint16, body []byte) uint32 {
+	s.t.Helper()
+	s.seq++
+	b := binary.NativeEndian.AppendUint32(nil, uint32(unix.SizeofNlMsghdr+len(body)))
+	b = binary.NativeEndian.AppendUint16(b, s.family)
+	b = binary.NativeEndian.AppendUint16(b, flags)
+	b = binary.NativeEndian.AppendUint32(b, s.seq)
+	b = binary.NativeEndian.AppendUint32(b, 0)
+	if err := unix.Sendto(s.fd, append(b, body...), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		s.t.Fatal(err)
+	}
+	return s.seq
+}
+
+// read returns the messages of one datagram, and its length.
+func (s *rawSocket) read() (ms []nldump.Message, size int) {
+	s.t.Helper()
+	n, _, err := unix.Recvfrom(s.fd, s.buf, unix.MSG_TRUNC)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if n > len(s.buf) {
+		s.t.Fatalf("page of %d bytes, buffer of %d", n, len(s.buf))
+	}
+	if n == 0 {
+		s.t.Fatal("an empty datagram")
+	}
+	for b := slices.Clone(s.buf[:n]); len(b) > 0; {
+		if len(b) < unix.SizeofNlMsghdr {
+			s.t.Fatalf("%d bytes after the last message", len(b))
+		}
+		l := int(binary.NativeEndian.Uint32(b))
+		if l < unix.SizeofNlMsghdr || l > len(b) {
+			s.t.Fatalf("message of %d bytes, %d left", l, len(b))
+		}
+		ms = append(ms, nldump.Message{
+			Type:  binary.NativeEndian.Uint16(b[4:]),
+			Flags: binary.NativeEndian.Uint16(b[6:]),
+			Seq:   binary.NativeEndian.Uint32(b[8:]),
+			Data:  b[unix.SizeofNlMsghdr:l],
+		})
+		b = b[min((l+3)&^3, len(b)):]
+	}
+	return ms, n
+}
+
+// readDump reads pages until DONE, which is the last message returned.
+func (s *rawSocket) readDump() (pages [][]nldump.Message, sizes []int) {
+	s.t.Helper()
+	for {
+		ms, n := s.read()
+		pages, sizes = append(pages, ms), append(sizes, n)
+		if last := ms[len(ms)-1]; last.Type == unix.NLMSG_DONE || last.Type == unix.NLMSG_ERROR {
+			return pages, sizes
+		}
+	}
+}
+
+// A verdict is how the kernel answered a request that it does not fulfil, or
+// how a dump ended.
+type verdict struct {
+	errno unix.Errno
+	text  string
+}
+
+// verdictOf reads NLMSG_ERROR or NLMSG_DONE.
+func verdictOf(t testing.TB, m nldump.Message) verdict {
+	t.Helper()
+	skip := 4
+	switch {
+	case m.Type == unix.NLMSG_ERROR:
+		skip += unix.SizeofNlMsghdr // NETLINK_CAP_ACK: no more of the request
+	case m.Type != unix.NLMSG_DONE:
+		t.Fatalf("message of type %d, want an error or DONE", m.Type)
+	}
+	v := verdict{errno: unix.Errno(-int32(binary.NativeEndian.Uint32(m.Data)))}
+	if len(m.Data) < skip {
+		return v
+	}
+	a := nldump.Parse(m.Data[skip:])
+	for a.Next() {
+		if a.Type() == unix.NLMSGERR_ATTR_MSG {
+			v.text = string(a.Text())
+		}
+	}
+	if a.Err() != nil {
+		t.Fatal(a.Err())
+	}
+	return v
+}
+
+// ask sends a request and returns the verdict on it: the last message of the
+// answer, be it an error, an acknowledgement or the end of a dump.
+func (s *rawSocket) ask(flags uint16, body []byte) verdict {
+	s.t.Helper()
+	seq := s.sendBody(flags|unix.NLM_F_ACK, body)
+	for {
+		ms, _ := s.read()
+		last := ms[len(ms)-1]
+		if last.Seq != seq {
+			s.t.Fatalf("answer to request %d, want %d", last.Seq, seq)
+		}
+		if last.Type == unix.NLMSG_ERROR || last.Type == unix.NLMSG_DONE {
+			return verdictOf(s.t, last)
+		}
+	}
+}
+
+// idOf returns the attribute id of a record.
+func idOf(t testing.TB, m nldump.Message) uint32 {
+	t.Helper()
+	a := nldump.Parse(m.Data[4:])
+	for a.Next() {
+		if a.Type() == attrID {
+			return a.Uint32()
+		}
+	}
+	t.Fatal("record without an id")
+	return 0
+}
+
+func attr(typ uint16, value ...byte) []byte {
+	b := binary.NativeEndian.AppendUint16(nil, uint16(4+len(value)))
+	b = append(binary.NativeEndian.AppendUint16(b, typ), value...)
+	return append(b, make([]byte, -len(b)&3)...)
+}
+
+func attrU32(typ uint16, v uint32) []byte {
+	return attr(typ, binary.NativeEndian.AppendUint32(nil, v)...)
+}
+
+func attrText(typ uint16, text string) []byte { return attr(typ, append([]byte(text), 0)...) }
+
+func nest(typ uint16, attrs ...[]byte) []byte {
+	return attr(typ|unix.NLA_F_NESTED, bytes.Join(attrs, nil)...)
+}
+
+// request is a body: the generic netlink header and attributes.
+func request(cmd uint8, attrs ...[]byte) []byte {
+	return append([]byte{cmd, 1, 0, 0}, bytes.Join(attrs, nil)...)
+}

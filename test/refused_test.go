@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
+)
+
+// Each refusal has the right errno, says why, and changes nothing.
+func TestRefusedRequests(t *testing.T) {
+	c := setup(t)
+	makeEntry(t, c, client.Entry{ID: 1, Name: "one"})
+	before := state(t, c)
+
+	const unknown = 60 // neither a command nor an attribute
+	id, name := attrU32(attrID, 2), attrText(attrName, "two")
+	byRange := func(from, to uint32) []byte {
+		return nest(attrFilter, attrU32(attrIDFrom, from), attrU32(attrIDTo, to))
+	}
+	for _, tt := range []struct {
+		name  string
+		flags uint16
+		body  []byte
+		errno unix.Errno
+		text  string // in the extended acknowledgement; "" where the core gives none
+	}{
+		{"unknown command", 0, request(unknown), unix.EOPNOTSUPP, ""},
+		{"unknown command, dump", unix.NLM_F_DUMP, request(unknown), unix.EOPNOTSUPP, ""},
+		{"dump of a command without", unix.NLM_F_DUMP, request(cmdTableGet), unix.EOPNOTSUPP, ""},
+		{"no header", 0, nil, unix.EINVAL, ""},
+		{"no header, dump", unix.NLM_F_DUMP, nil, unix.EINVAL, ""},
+		{"header of 3 bytes, dump", unix.NLM_F_DUMP, []byte{cmdEntryGet, 1, 0}, unix.EINVAL, ""},
+		{"reserved bits of the header", 0, []byte{cmdTableGet, 1, 1, 0}, unix.EINVAL, ""},
+
+		{"junk attribute, dump", unix.NLM_F_DUMP, request(cmdEntryGet, attrU32(unknown, 1)), unix.EINVAL, "Unknown attribute type"},
+		{"attribute of do, dump", unix.NLM_F_DUMP, request(cmdEntryGet, id), unix.EINVAL, "Unsupported attribute"},
+		{"junk in the filter", unix.NLM_F_DUMP, request(cmdEntryGet, nest(attrFilter, attrU32(unknown, 1))), unix.EINVAL, "Unknown attribute type"},
+		{"filter of 2 bytes", unix.NLM_F_DUMP, request(cmdEntryGet, nest(attrFilter, attr(attrIDFrom, 1, 0))), unix.EINVAL, "Attribute failed policy validation"},
+		{"filter without NLA_F_NESTED", unix.NLM_F_DUMP, request(cmdEntryGet, attr(attrFilter)), unix.EINVAL, "NLA_F_NESTED is missing"},
+		{"bytes after the attributes, dump", unix.NLM_F_DUMP, append(request(cmdEntryGet), 1, 0), unix.EINVAL, "bytes leftover after parsing attributes"},
+		{"bad range", unix.NLM_F_DUMP, request(cmdEntryGet, byRange(2, 1)), unix.EINVAL, "id-from is above id-to"},
+		{"bad range at the end", unix.NLM_F_DUMP, request(cmdEntryGet, byRange(0xffffffff, 0)), unix.EINVAL, "id-from is above id-to"},
+
+		{"junk attribute, get", 0, request(cmdEntryGet, id, attrU32(unknown, 1)), unix.EINVAL, "Unknown attribute type"},
+		{"filter, get", 0, request(cmdEntryGet, byRange(0, 1)), unix.EINVAL, ""},
+		{"get of nothing", 0, request(cmdEntryGet), unix.EINVAL, "give either an id or a name"},
+		{"get of two", 0, request(cmdEntryGet, id, name), unix.EINVAL, "give either an id or a name"},
+		{"get of none", 0, request(cmdEntryGet, id), unix.ENOENT, "there is no such entry"},
+		{"new without id", 0, request(cmdEntryNew, name), unix.EINVAL, "the id is missing"},
+		{"new without name", 0, request(cmdEntryNew, id), unix.EINVAL, "a new entry needs a name"},
+		{"new with an id of 8 bytes", 0, request(cmdEntryNew, attr(attrID, make([]byte, 8)...), name), unix.EINVAL, ""},
+		{"new with empty name", 0, request(cmdEntryNew, id, attrText(attrName, "")), unix.EINVAL, "a name has 1 to 63 bytes"},
+		{"new with a name that does not end", 0, request(cmdEntryNew, id, attr(attrName, 'a', 'b')), unix.EINVAL, ""},
+		{"new with junk", 0, request(cmdEntryNew, id, name, attrU32(unknown, 1)), unix.EINVAL, "Unknown attribute type"},
+		{"new with a stats nest", 0, request(cmdEntryNew, id, name, nest(6)), unix.EINVAL, ""},
+		{"set without id", 0, request(cmdEntrySet, name), unix.EINVAL, "the id is missing"},
+		{"set of none", 0, request(cmdEntrySet, id, name), unix.ENOENT, "there is no entry with this id"},
+		{"del without id", 0, request(cmdEntryDel), unix.EINVAL, "the id is missing"},
+		{"del by name", 0, request(cmdEntryDel, attrText(attrName, "one")), unix.EINVAL, ""},
+		{"fill without count", 0, request(cmdTableFill), unix.EINVAL, "the count is missing"},
+		{"fill of 0", 0, request(cmdTableFill, attrU32(attrCount, 0)), unix.ERANGE, "integer out of range"},
+		{"attribute on table-get", 0, request(cmdTableGet, attrU32(1, 1)), unix.EINVAL, ""},
+		{"attribute on table-flush", 0, request(cmdTableFlush, attrU32(1, 1)), unix.EINVAL, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			v := openRaw(t, client.FamilyName, 32<<10).ask(unix.NLM_F_REQUEST|tt.flags, tt.body)
+			if v.errno != tt.errno {
+				t.Errorf("errno %v, want %v", v.errno, tt.errno)
+			}
+			if !strings.Contains(v.text, tt.text) {
+				t.Errorf("explanation %q, want %q in it", v.text, tt.text)
+			}
+		})
+	}
+	// The core refuses what rtnetlink would understand.
+	for _, flags := range []uint16{unix.NLM_F_CREATE, unix.NLM_F_EXCL, unix.NLM_F_REPLACE, unix.NLM_F_CREATE | unix.NLM_F_EXCL, unix.NLM_F_APPEND} {
+		t.Run(fmt.Sprintf("new with flags %#x", flags), func(t *testing.T) {
+			v := openRaw(t, client.FamilyName, 32<<10).ask(unix.NLM_F_REQUEST|flags, request(cmdEntryNew, id, name))
+			if v.errno != unix.EINVAL || !strings.Contains(v.text, "reserved bits") {
+				t.Errorf("errno %v, explanation %q; want EINVAL for reserved bits", v.errno, v.text)
+			}
+		})
+	}
+	after := state(t, c)
+	if after.Count != before.Count || after.Generation != before.Generation {
+		t.Errorf("count %d, generation %d; before %d and %d", after.Count, after.Generation, before.Count, before.Generation)
+	}
+	if after.DumpsStarted != before.DumpsStarted {
+		t.Errorf("%d refused dumps were counted as started", after.DumpsStarted-before.DumpsStarted)
+	}
+	// The table is not what refused.
+	if v := openRaw(t, client.FamilyName, 32<<10).ask(unix.NLM_F_REQUEST, request(cmdEntryNew, id, name)); v.errno != 0 {
+		t.Errorf("a right request: %v %s", v.errno, v.text)
+	}
+}
+
+// NLM_F_MULTI is on every record and NLM_F_DUMP_FILTERED on every message if,
+// and only if, a filter was given.
+func TestDumpFlags(t *testing.T) {
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: 1000})
+	for _, tt := range []struct {
+		name   string
+		attrs  []byte
+		filter bool
+		count  int
+	}{
+		{"no filter", nil, false, 1000},
+		{"empty filter", nest(attrFilter), true, 1000},
+		{"id-from", nest(attrFilter, attrU32(attrIDFrom, 100)), true, 900},
+		{"id-to", nest(attrFilter, attrU32(attrIDTo, 99)), true, 100},
+		{"nothing left", nest(attrFilter, attrU32(attrIDFrom, 1000)), true, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := openRaw(t, client.FamilyName, 4<<10)
+			seq := s.send(cmdEntryGet, flagDump, tt.attrs)
+			pages, _ := s.readDump()
+			records := 0
+			for i, page := range pages {
+				for j, m := range page {
+					if m.Seq != seq {
+						t.Fatalf("page %d, message %d: sequence %d, want %d", i, j, m.Seq, seq)
+					}
+					if m.Flags&unix.NLM_F_MULTI == 0 {
+						t.Errorf("page %d, message %d: no NLM_F_MULTI", i, j)
+					}
+					if got := m.Flags&flagFiltered != 0; got != tt.filter {
+						t.Errorf("page %d, message %d: NLM_F_DUMP_FILTERED is %v, want %v", i, j, got, tt.filter)
+					}
+					if m.Type == s.family {
+						records++
+						if m.Data[0] != cmdEntryGet {
+							t.Errorf("record of command %d, want %d", m.Data[0], cmdEntryGet)
+						}
+					}
+				}
+			}
+			if records != tt.count {
+				t.Errorf("%d records, want %d", records, tt.count)
+			}
+		})
+	}
+}
