@@ -116,7 +116,9 @@ int bulkdump_table_fill(struct bulkdump_table *table,
 		return -ERANGE;
 	}
 
-	mutex_lock(&table->lock);
+	err = bulkdump_table_lock(table);
+	if (err)
+		return err;
 	if (fill->count > bulkdump_max_entries ||
 	    table->count > bulkdump_max_entries - fill->count) {
 		NL_SET_ERR_MSG(extack, "more than the table may hold (max_entries)");

@@ -360,7 +360,11 @@ int bulkdump_nl_table_get_doit(struct sk_buff *skb, struct genl_info *info)
 	reply = reply_new(info, BULKDUMP_A_TABLE_MAX * uint_size(), &hdr);
 	if (!reply)
 		return -ENOMEM;
-	mutex_lock(&table->lock);
+	err = bulkdump_table_lock(table);
+	if (err) {
+		nlmsg_free(reply);
+		return err;
+	}
 	err = table_fill_size(reply, table);
 	mutex_unlock(&table->lock);
 	if (err || table_fill_counters(reply, table))
@@ -435,7 +439,11 @@ int bulkdump_nl_table_flush_doit(struct sk_buff *skb, struct genl_info *info)
 	reply = reply_new(info, 2 * uint_size(), &hdr);
 	if (!reply)
 		return -ENOMEM;
-	count = bulkdump_table_flush(info_table(skb), &generation);
+	err = bulkdump_table_flush(info_table(skb), &count, &generation);
+	if (err) {
+		nlmsg_free(reply);
+		return err;
+	}
 	if (nla_put_uint(reply, BULKDUMP_A_TABLE_COUNT, count) ||
 	    nla_put_uint(reply, BULKDUMP_A_TABLE_GENERATION, generation))
 		return reply_too_small(reply);

@@ -26,6 +26,11 @@ struct bulkdump_table *bulkdump_table(struct net *net)
 	return net_generic(net, bulkdump_net_id);
 }
 
+int bulkdump_table_lock(struct bulkdump_table *table)
+{
+	return mutex_lock_killable(&table->lock);
+}
+
 static struct hlist_head *name_bucket(struct bulkdump_table *table,
 				      struct hlist_head *names,
 				      const char *name)
@@ -273,7 +278,9 @@ int bulkdump_table_new(struct bulkdump_table *table,
 {
 	int err;
 
-	mutex_lock(&table->lock);
+	err = bulkdump_table_lock(table);
+	if (err)
+		return err;
 	err = table_insert(table, values, generation, extack);
 	mutex_unlock(&table->lock);
 	return err;
@@ -286,7 +293,9 @@ int bulkdump_table_set(struct bulkdump_table *table,
 	struct bulkdump_entry *old;
 	int err;
 
-	mutex_lock(&table->lock);
+	err = bulkdump_table_lock(table);
+	if (err)
+		return err;
 	old = xa_load(&table->entries, values->id);
 	if (old) {
 		err = table_replace(table, values, old, generation, extack);
@@ -304,9 +313,11 @@ int bulkdump_table_del(struct bulkdump_table *table, u32 id, u64 *generation,
 		       struct netlink_ext_ack *extack)
 {
 	struct bulkdump_entry *e;
-	int err = 0;
+	int err;
 
-	mutex_lock(&table->lock);
+	err = bulkdump_table_lock(table);
+	if (err)
+		return err;
 	e = xa_load(&table->entries, id);
 	if (e) {
 		*generation = bulkdump_change_begin(table, 1);
@@ -320,14 +331,17 @@ int bulkdump_table_del(struct bulkdump_table *table, u32 id, u64 *generation,
 	return err;
 }
 
-u32 bulkdump_table_flush(struct bulkdump_table *table, u64 *generation)
+int bulkdump_table_flush(struct bulkdump_table *table, u32 *count,
+			 u64 *generation)
 {
 	struct bulkdump_entry *e;
 	unsigned long id;
-	u32 count;
+	int err;
 
-	mutex_lock(&table->lock);
-	count = table->count;
+	err = bulkdump_table_lock(table);
+	if (err)
+		return err;
+	*count = table->count;
 	*generation = bulkdump_change_begin(table, 1);
 	xa_for_each(&table->entries, id, e) {
 		bulkdump_entry_remove(table, e);
@@ -335,7 +349,7 @@ u32 bulkdump_table_flush(struct bulkdump_table *table, u64 *generation)
 	}
 	bulkdump_change_end(table);
 	mutex_unlock(&table->lock);
-	return count;
+	return 0;
 }
 
 bool bulkdump_table_bounds(struct bulkdump_table *table, u32 *min, u32 *max)

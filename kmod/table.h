@@ -164,7 +164,11 @@ int bulkdump_table_del(struct bulkdump_table *table, u32 id, u64 *generation,
 int bulkdump_table_fill(struct bulkdump_table *table,
 			struct bulkdump_fill *fill,
 			struct netlink_ext_ack *extack);
-u32 bulkdump_table_flush(struct bulkdump_table *table, u64 *generation);
+int bulkdump_table_flush(struct bulkdump_table *table, u32 *count,
+			 u64 *generation);
+
+/* For writers; a fill may hold it for long, so who waits can be killed. */
+int bulkdump_table_lock(struct bulkdump_table *table);
 
 /* The pieces that a change is made of; all under table->lock. */
 u64 bulkdump_change_begin(struct bulkdump_table *table, u32 changes);
