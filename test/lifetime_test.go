@@ -206,6 +206,7 @@ const roleEnv = "BULKDUMP_TEST_ROLE"
 const (
 	roleNobody = "nobody" // changes must be refused, a dump must not
 	roleOwner  = "owner"  // in a user namespace of its own: everything is allowed
+	roleFill   = "fill"   // fills until it is killed
 )
 
 func play(role string) int {

@@ -38,6 +38,8 @@ func TestOwnerOfNamespaceMayChange(t *testing.T) {
 		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: nobody, Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: nobody, Size: 1}},
+		// Without it exec would run as no user of the namespace, with no rights.
+		Credential: &syscall.Credential{Uid: 0, Gid: 0, NoSetGroups: true},
 	})
 	if s := state(t, c); s.Count != 0 {
 		t.Errorf("%d entries came into this table", s.Count)
@@ -55,6 +57,9 @@ func playRole(role string) error {
 		return playNobody(context.Background(), c)
 	case roleOwner:
 		return playOwner(context.Background(), c)
+	case roleFill:
+		_, err := c.Fill(context.Background(), client.FillOptions{Count: 4_000_000})
+		return err
 	}
 	return fmt.Errorf("no role %q", role)
 }

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"errors"
+	"math"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
+)
+
+// The seed decides; ids, sizes and generations are as asked for.
+func TestFill(t *testing.T) {
+	c := setup(t)
+	before := state(t, c)
+	o := client.FillOptions{Count: 1000, Seed: 42, IDStart: 7, IDStride: 3, PayloadMin: 10, PayloadMax: 20}
+	f := fill(t, c, o)
+	if f.Generation != before.Generation+uint64(o.Count) {
+		t.Errorf("generation %d, %d before: want one for each entry", f.Generation, before.Generation)
+	}
+	var sum client.Checksum
+	lengths, n := map[int]int{}, uint32(0)
+	for e, err := range c.Dump(t.Context(), client.DumpOptions{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.ID != o.IDStart+n*o.IDStride || e.Generation != before.Generation+1+uint64(n) {
+			t.Fatalf("entry %d has id %d and generation %d", n, e.ID, e.Generation)
+		}
+		lengths[len(e.Payload)]++
+		sum.AddEntry(&e)
+		n++
+	}
+	if n != o.Count || sum != f.Checksum {
+		t.Errorf("%d entries with checksum %#x, want %d with %#x", n, sum, o.Count, f.Checksum)
+	}
+	for length := o.PayloadMin; length <= o.PayloadMax; length++ {
+		if lengths[int(length)] == 0 {
+			t.Errorf("no payload of %d bytes", length)
+		}
+		delete(lengths, int(length))
+	}
+	if len(lengths) > 0 {
+		t.Errorf("payloads of other lengths: %v", lengths)
+	}
+
+	flush(t, c)
+	if again := fill(t, c, o); again.Checksum != f.Checksum {
+		t.Errorf("the same seed made %#x, then %#x", f.Checksum, again.Checksum)
+	}
+	flush(t, c)
+	o.Seed++
+	if other := fill(t, c, o); other.Checksum == f.Checksum {
+		t.Errorf("another seed made the same entries")
+	}
+}
+
+// All or none: whatever stops a fill, the table is as before.
+func TestFillRefused(t *testing.T) {
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: 100, IDStart: 500})
+	was := mustDump(t, c, client.DumpOptions{})
+	before := state(t, c)
+	for _, tt := range []struct {
+		name  string
+		o     client.FillOptions
+		errno error
+		text  string
+	}{
+		{"count of 0", client.FillOptions{}, unix.ERANGE, "out of range"},
+		{"the last id is taken", client.FillOptions{Count: 501}, unix.EEXIST, "there is an entry with this id"},
+		{"the first id is taken", client.FillOptions{Count: 10, IDStart: 599}, unix.EEXIST, "there is an entry with this id"},
+		{"ids above the largest", client.FillOptions{Count: 2, IDStart: math.MaxUint32}, unix.ERANGE, "the last id would be above 0xffffffff"},
+		{"stride above the largest", client.FillOptions{Count: 3, IDStart: 1, IDStride: 1 << 31}, unix.ERANGE, "the last id would be above 0xffffffff"},
+		{"more than the limit", client.FillOptions{Count: uint32(before.EntriesMax), IDStart: 1000}, unix.ENOSPC, "max_entries"},
+		{"largest count", client.FillOptions{Count: math.MaxUint32}, unix.ENOSPC, "max_entries"},
+		{"payload too large", client.FillOptions{Count: 1, PayloadMin: client.PayloadLenMax + 1}, unix.ERANGE, "out of range"},
+		{"payload of 65536", client.FillOptions{Count: 1, PayloadMax: 1 << 16}, unix.ERANGE, "out of range"},
+		{"payload range upside down", client.FillOptions{Count: 1, PayloadMin: 2, PayloadMax: 1}, unix.EINVAL, "payload-max is below payload-min"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := c.Fill(t.Context(), tt.o)
+			if !errors.Is(err, tt.errno) {
+				t.Fatalf("error %v, want %v", err, tt.errno)
+			}
+			if !strings.Contains(err.Error(), tt.text) {
+				t.Errorf("error %v, want %q in it", err, tt.text)
+			}
+			after := state(t, c)
+			if after.Count != before.Count || after.Bytes != before.Bytes {
+				t.Errorf("%d entries of %d bytes, before %d of %d", after.Count, after.Bytes, before.Count, before.Bytes)
+			}
+			if now := mustDump(t, c, client.DumpOptions{}); now.sum != was.sum {
+				t.Errorf("checksum %#x, before %#x", now.sum, was.sum)
+			}
+		})
+	}
+}
+
+// The ids at the very end can be filled.
+func TestFillUpToTheLargestID(t *testing.T) {
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: 2, IDStride: math.MaxUint32})
+	wantIDs(t, mustDump(t, c, client.DumpOptions{}).ids, 0, math.MaxUint32)
+}
+
+// A fill that is killed leaves nothing.
+func TestFillKilled(t *testing.T) {
+	c := setup(t)
+	makeEntry(t, c, client.Entry{ID: math.MaxUint32})
+	before := state(t, c)
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
+	cmd.Env = append(os.Environ(), roleEnv+"="+roleFill)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// The dump does not wait for the writer's lock, so it sees the fill begin.
+	waitFor(t, "the fill has begun", func() bool {
+		d, err := dump(t, c, client.DumpOptions{IDTo: ptr(uint32(0))})
+		return err == nil && d.count == 1 || errors.Is(err, client.ErrInterrupted)
+	})
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Fatal("the fill came to its end before it was killed")
+	}
+	after := state(t, c)
+	if after.Count != before.Count || after.Bytes != before.Bytes {
+		t.Errorf("%d entries of %d bytes, before %d of %d", after.Count, after.Bytes, before.Count, before.Bytes)
+	}
+	wantIDs(t, mustDump(t, c, client.DumpOptions{}).ids, math.MaxUint32)
+}

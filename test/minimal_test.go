@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/mdlayher/genetlink"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client/nldump"
+)
+
+const (
+	minimalModule = "bulkdump_minimal"
+	minimalFamily = "bulkdump_min"
+	minimalCmdGet = 1
+	minimalID     = 1
+	minimalValue  = 2
+)
+
+// loadMinimal loads the minimal module until the test ends.
+func loadMinimal(t testing.TB, entries int) {
+	t.Helper()
+	setup(t) // the tests' reasons not to run are the same
+	load(t, minimalModule, fmt.Sprintf("entries=%d", entries))
+	t.Cleanup(func() { mustUnload(t, minimalModule) })
+}
+
+func resizeMinimal(t testing.TB, entries int) {
+	t.Helper()
+	if err := os.WriteFile("/sys/module/"+minimalModule+"/parameters/entries", fmt.Append(nil, entries), 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// dumpMinimal reads a dump, calls between after each record, and returns how
+// many came and how it ended.
+func dumpMinimal(t testing.TB, between func(n int)) (n int, last error) {
+	t.Helper()
+	g, err := genetlink.Dial(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	f, err := g.GetFamily(minimalFamily)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := nldump.Dial(unix.NETLINK_GENERIC, nldump.Config{BufferSize: 4 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	req := netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(f.ID)}, Data: request(minimalCmdGet)}
+	for m, err := range s.Records(t.Context(), req) {
+		if err != nil {
+			return n, err
+		}
+		var id, value uint32
+		a := nldump.Parse(m.Data[4:])
+		for a.Next() {
+			switch a.Type() {
+			case minimalID:
+				id = a.Uint32()
+			case minimalValue:
+				value = a.Uint32()
+			}
+		}
+		if a.Err() != nil || m.Data[0] != minimalCmdGet || m.Flags&unix.NLM_F_MULTI == 0 {
+			t.Fatalf("record %d: command %d, flags %#x, error %v", n, m.Data[0], m.Flags, a.Err())
+		}
+		if id != uint32(n) || value != ^id {
+			t.Fatalf("record %d has id %d and value %d", n, id, value)
+		}
+		n++
+		between(n)
+	}
+	return n, nil
+}
+
+func TestMinimalDump(t *testing.T) {
+	loadMinimal(t, 0)
+	for _, entries := range []int{0, 1, 100, 100_000} {
+		resizeMinimal(t, entries)
+		if n, err := dumpMinimal(t, func(int) {}); err != nil || n != entries {
+			t.Errorf("%d records, error %v; want %d", n, err, entries)
+		}
+	}
+}
+
+// The entries that stay come all, and the reader is told of the change.
+func TestMinimalDumpInterrupted(t *testing.T) {
+	const before = 10_000
+	loadMinimal(t, before)
+	for _, after := range []int{before / 2, before, 2 * before} {
+		resizeMinimal(t, before)
+		n, err := dumpMinimal(t, func(n int) {
+			if n == 1 {
+				resizeMinimal(t, after)
+			}
+		})
+		if !errors.Is(err, nldump.ErrInterrupted) {
+			t.Errorf("from %d to %d: error %v, want %v", before, after, err, nldump.ErrInterrupted)
+		}
+		if n != after {
+			t.Errorf("from %d to %d: %d records", before, after, n)
+		}
+	}
+}
+
+func TestMinimalDumpParked(t *testing.T) {
+	loadMinimal(t, 10_000)
+	s := openRaw(t, minimalFamily, 4<<10)
+	s.send(minimalCmdGet, flagDump)
+	if err := unload(minimalModule); !errors.Is(err, unix.EAGAIN) {
+		t.Fatalf("unload during a dump: %v, want EAGAIN", err)
+	}
+	s.read()
+	s.close() // and loadMinimal unloads
+}
+
+func TestMinimalDumpRefusesAttributes(t *testing.T) {
+	loadMinimal(t, 10)
+	s := openRaw(t, minimalFamily, 4<<10)
+	for _, typ := range []uint16{minimalID, minimalValue, 60} {
+		if v := s.ask(flagDump, request(minimalCmdGet, attrU32(typ, 1))); v.errno != unix.EINVAL || v.text == "" {
+			t.Errorf("attribute %d: %v %q, want EINVAL with an explanation", typ, v.errno, v.text)
+		}
+	}
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"errors"
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
+)
+
+// Where the guest has the project's modules.
+const moduleDir = "/lib/modules/"
+
+// load loads a module; the guest unloads what a test leaves.
+func load(t testing.TB, name, params string) {
+	t.Helper()
+	f, err := os.Open(moduleDir + name + ".ko")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := unix.FinitModule(int(f.Fd()), params, 0); err != nil {
+		t.Fatalf("load %s %s: %v", name, params, err)
+	}
+}
+
+// unload does not wait for references to go.
+func unload(name string) error { return unix.DeleteModule(name, unix.O_NONBLOCK) }
+
+func mustUnload(t testing.TB, name string) {
+	t.Helper()
+	var err error
+	waitFor(t, name+" unloads", func() bool { err = unload(name); return err == nil })
+}
+
+// A parked dump holds the module; when its socket is closed, done() lets go.
+func TestModuleStaysWhileDumpIsParked(t *testing.T) {
+	const count = 5000
+	c := setup(t)
+	f := fill(t, c, client.FillOptions{Count: count})
+	s := openRaw(t, client.FamilyName, 4<<10)
+	s.send(cmdEntryGet, flagDump)
+	for range 2 { // before a read, and after it
+		if err := unload("bulkdump"); !errors.Is(err, unix.EAGAIN) {
+			t.Fatalf("unload during a dump: %v, want EAGAIN", err)
+		}
+		s.read()
+	}
+	// Refusing did no harm.
+	if d := mustDump(t, c, client.DumpOptions{}); d.sum != f.Checksum {
+		t.Errorf("checksum %#x, want %#x", d.sum, f.Checksum)
+	}
+	s.close()
+	mustUnload(t, "bulkdump")
+	if _, err := c.Table(t.Context()); !errors.Is(err, client.ErrNoFamily) {
+		t.Errorf("a request without the module: %v, want %v", err, client.ErrNoFamily)
+	}
+	if _, err := dump(t, c, client.DumpOptions{}); !errors.Is(err, client.ErrNoFamily) {
+		t.Errorf("a dump without the module: %v, want %v", err, client.ErrNoFamily)
+	}
+	// The family comes back with another number; the client finds it.
+	load(t, "bulkdump", "")
+	if d := mustDump(t, c, client.DumpOptions{}); d.count != 0 {
+		t.Errorf("%d entries after a new load", d.count)
+	}
+}
+
+// A finished dump holds nothing, though its socket is open.
+func TestModuleGoesAfterDump(t *testing.T) {
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: 5000})
+	s := openRaw(t, client.FamilyName, 4<<10)
+	s.send(cmdEntryGet, flagDump)
+	s.readDump()
+	mustUnload(t, "bulkdump") // with entries in the table
+	load(t, "bulkdump", "")
+}
+
+func TestModuleParameters(t *testing.T) {
+	setup(t)
+	mustUnload(t, "bulkdump")
+	for _, params := range []string{"hash_bits=3", "hash_bits=25", "hash_bits=4294967295"} {
+		f, err := os.Open(moduleDir + "bulkdump.ko")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.FinitModule(int(f.Fd()), params, 0); !errors.Is(err, unix.EINVAL) {
+			t.Errorf("%s: %v, want EINVAL", params, err)
+		}
+		f.Close()
+	}
+
+	load(t, "bulkdump", "max_entries=10 hash_bits=4")
+	c := dial(t)
+	if s := state(t, c); s.EntriesMax != 10 {
+		t.Errorf("limit of %d, want 10", s.EntriesMax)
+	}
+	fill(t, c, client.FillOptions{Count: 10})
+	if _, err := c.New(t.Context(), client.Entry{ID: 10, Name: "eleventh"}); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("an entry above the limit: %v, want ENOSPC", err)
+	}
+	if _, err := c.Set(t.Context(), client.Change{ID: 10, Name: ptr("eleventh"), Create: true}); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("an entry above the limit, by set: %v, want ENOSPC", err)
+	}
+	if s := state(t, c); s.Count != 10 {
+		t.Errorf("%d entries, want 10", s.Count)
+	}
+	if _, err := c.Delete(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	makeEntry(t, c, client.Entry{ID: 10})
+	mustUnload(t, "bulkdump")
+	load(t, "bulkdump", "")
+}
