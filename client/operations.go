@@ -16,7 +16,7 @@ func (c *Client) Get(ctx context.Context, id uint32) (Entry, error) {
 	return c.get(ctx, func(e *netlink.AttributeEncoder) { e.Uint32(attrEntryID, id) })
 }
 
-// GetByName returns an entry with the name, any one if there are several;
+// GetByName returns the entry with the name, of several the one with the smallest id;
 // os.ErrNotExist if there is none.
 func (c *Client) GetByName(ctx context.Context, name string) (Entry, error) {
 	return c.get(ctx, func(e *netlink.AttributeEncoder) { putName(e, attrEntryName, name) })
