@@ -110,8 +110,9 @@ func TestFillUpToTheLargestID(t *testing.T) {
 	wantIDs(t, mustDump(t, c, client.DumpOptions{}).ids, 0, math.MaxUint32)
 }
 
-// A fill that is killed leaves nothing.
-func TestFillKilled(t *testing.T) {
+// A dump does not wait for a fill: it sees entries of it, and is told so, as is
+// one that sees none of them yet. A fill that is killed leaves nothing.
+func TestDumpDuringFill(t *testing.T) {
 	c := setup(t)
 	makeEntry(t, c, client.Entry{ID: math.MaxUint32})
 	before := state(t, c)
@@ -120,11 +121,19 @@ func TestFillKilled(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	// The dump does not wait for the writer's lock, so it sees the fill begin.
-	waitFor(t, "the fill has begun", func() bool {
+	waitFor(t, "an entry of the fill", func() bool {
 		d, err := dump(t, c, client.DumpOptions{IDTo: ptr(uint32(0))})
-		return err == nil && d.count == 1 || errors.Is(err, client.ErrInterrupted)
+		if d.count > 0 && !errors.Is(err, client.ErrInterrupted) {
+			t.Fatalf("half a fill, and error %v", err)
+		}
+		return d.count > 0
 	})
+	for _, id := range []uint32{math.MaxUint32, math.MaxUint32 - 1} { // one that was there, and none
+		d, err := dump(t, c, client.DumpOptions{IDFrom: &id, IDTo: &id})
+		if !errors.Is(err, client.ErrInterrupted) {
+			t.Errorf("id %d: %d records, and error %v", id, d.count, err)
+		}
+	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -116,6 +117,38 @@ func TestNoInterruptWithoutChange(t *testing.T) {
 	}
 	makeEntry(t, c, client.Entry{ID: 1 << 20})
 	mustDump(t, c, client.DumpOptions{})
+}
+
+// A change marks one message: the first that was built after it.
+func TestInterruptMarksFirstRecordAfterChange(t *testing.T) {
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: 1000, IDStart: 1})
+	s := openRaw(t, client.FamilyName, 4<<10)
+	s.send(cmdEntryGet, flagDump)
+	var marked, want []int // pages
+	for page, done := 0, false; !done; page++ {
+		ms, _ := s.read()
+		for i, m := range ms {
+			done = m.Type == unix.NLMSG_DONE
+			if m.Flags&flagIntr == 0 {
+				continue
+			}
+			marked = append(marked, page)
+			if i != 0 {
+				t.Errorf("page %d: message %d is marked", page, i)
+			}
+		}
+		if page == 1 || page == 4 {
+			makeEntry(t, c, client.Entry{ID: 0})
+			if _, err := c.Delete(t.Context(), 0); err != nil {
+				t.Fatal(err)
+			}
+			want = append(want, page+2) // one page is built already
+		}
+	}
+	if !slices.Equal(marked, want) {
+		t.Errorf("marked pages %v, want %v", marked, want)
+	}
 }
 
 // Nothing is left to send when the change is seen: only DONE can tell of it.

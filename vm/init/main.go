@@ -42,6 +42,8 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	// A written word may still be in the driver, and it must not end there.
+	defer drain(port)
 	ctl := proto.NewWriter(port)
 	if err := serve(cfg, ctl, proto.NewReader(port)); err != nil {
 		ctl.Send(proto.Message{Kind: proto.KindFail, Text: err.Error()})

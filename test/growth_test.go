@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
+	"bulkdump/client/nldump"
+)
+
+// A parkedDump is one whose next page was not built yet.
+type parkedDump struct {
+	s    *rawSocket
+	ids  []uint32 // records so far
+	next uint32   // the first id of that page
+}
+
+// parkDump reads into the middle of a dump of equal records, whose ids rise by
+// one, and works out where the page starts that the next read will build.
+func parkDump(t testing.TB, c *client.Client) *parkedDump {
+	t.Helper()
+	fill(t, c, client.FillOptions{Count: 5000, IDStart: 10_000, PayloadMin: 100})
+	d := &parkedDump{s: openRaw(t, client.FamilyName, 64<<10)}
+	d.s.send(cmdEntryGet, flagDump)
+	d.read(t) // on a fresh socket the first page is small
+	perPage := len(d.read(t))
+	// The third page is built already, and as full as the second.
+	d.next = d.ids[len(d.ids)-1] + uint32(perPage) + 1
+	return d
+}
+
+// read reads a page and returns its messages.
+func (d *parkedDump) read(t testing.TB) []nldump.Message {
+	t.Helper()
+	page, _ := d.s.read()
+	for _, m := range page {
+		if m.Type == d.s.family {
+			d.ids = append(d.ids, idOf(t, m))
+		}
+	}
+	return page
+}
+
+// grow makes the entry larger than any page of the dump so far.
+func grow(t testing.TB, c *client.Client, id uint32) {
+	t.Helper()
+	if _, err := c.Set(t.Context(), client.Change{ID: id, Payload: make([]byte, payloadMax)}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A record that outgrows the page which it comes first on cannot be sent: the
+// dump ends aloud, not short.
+func TestRecordOutgrowsItsPage(t *testing.T) {
+	c := setup(t)
+	d := parkDump(t, c)
+	grow(t, c, d.next)
+	d.read(t) // and the fourth page is built
+	last := d.read(t)
+	if len(last) != 1 {
+		t.Fatalf("%d messages where the record did not fit, want DONE alone", len(last))
+	}
+	if v := verdictOf(t, last[0]); v.errno != unix.EMSGSIZE || !strings.Contains(v.text, "larger than the page") {
+		t.Errorf("dump ended with %v %q, want EMSGSIZE", v.errno, v.text)
+	}
+	if got := d.ids[len(d.ids)-1]; got != d.next-1 {
+		t.Errorf("the last id is %d, want %d", got, d.next-1)
+	}
+}
+
+// One that comes later is sent, on a page that is made for it.
+func TestRecordGrowsAhead(t *testing.T) {
+	c := setup(t)
+	d := parkDump(t, c)
+	grow(t, c, d.next+1)
+	for {
+		page := d.read(t)
+		if last := page[len(page)-1]; last.Type == unix.NLMSG_DONE {
+			if v := verdictOf(t, last); v.errno != 0 {
+				t.Errorf("dump ended with %v %q", v.errno, v.text)
+			}
+			break
+		}
+	}
+	for i, id := range d.ids {
+		if id != 10_000+uint32(i) {
+			t.Fatalf("record %d has id %d", i, id)
+		}
+	}
+	if len(d.ids) != 5000 {
+		t.Errorf("%d records, want 5000", len(d.ids))
+	}
+}
