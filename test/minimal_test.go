@@ -39,8 +39,8 @@ func resizeMinimal(t testing.TB, entries int) {
 }
 
 // dumpMinimal reads a dump, calls between after each record, and returns how
-// many came and how it ended.
-func dumpMinimal(t testing.TB, between func(n int)) (n int, last error) {
+// many came, how many of them told of a change, and how it ended.
+func dumpMinimal(t testing.TB, between func(n int)) (n, marked int, last error) {
 	t.Helper()
 	g, err := genetlink.Dial(nil)
 	if err != nil {
@@ -59,7 +59,7 @@ func dumpMinimal(t testing.TB, between func(n int)) (n int, last error) {
 	req := netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(f.ID)}, Data: request(minimalCmdGet)}
 	for m, err := range s.Records(t.Context(), req) {
 		if err != nil {
-			return n, err
+			return n, marked, err
 		}
 		var id, value uint32
 		a := nldump.Parse(m.Data[4:])
@@ -78,17 +78,20 @@ func dumpMinimal(t testing.TB, between func(n int)) (n int, last error) {
 			t.Fatalf("record %d has id %d and value %d", n, id, value)
 		}
 		n++
+		if m.Flags&flagIntr != 0 {
+			marked++
+		}
 		between(n)
 	}
-	return n, nil
+	return n, marked, nil
 }
 
 func TestMinimalDump(t *testing.T) {
 	loadMinimal(t, 0)
 	for _, entries := range []int{0, 1, 100, 100_000} {
 		resizeMinimal(t, entries)
-		if n, err := dumpMinimal(t, func(int) {}); err != nil || n != entries {
-			t.Errorf("%d records, error %v; want %d", n, err, entries)
+		if n, marked, err := dumpMinimal(t, func(int) {}); err != nil || marked != 0 || n != entries {
+			t.Errorf("%d records, %d of them marked, error %v; want %d", n, marked, err, entries)
 		}
 	}
 }
@@ -99,7 +102,7 @@ func TestMinimalDumpInterrupted(t *testing.T) {
 	loadMinimal(t, before)
 	for _, after := range []int{before / 2, before, 2 * before} {
 		resizeMinimal(t, before)
-		n, err := dumpMinimal(t, func(n int) {
+		n, marked, err := dumpMinimal(t, func(n int) {
 			if n == 1 {
 				resizeMinimal(t, after)
 			}
@@ -107,8 +110,8 @@ func TestMinimalDumpInterrupted(t *testing.T) {
 		if !errors.Is(err, nldump.ErrInterrupted) {
 			t.Errorf("from %d to %d: error %v, want %v", before, after, err, nldump.ErrInterrupted)
 		}
-		if n != after {
-			t.Errorf("from %d to %d: %d records", before, after, n)
+		if n != after || marked != 1 {
+			t.Errorf("from %d to %d: %d records, %d of them marked, want 1", before, after, n, marked)
 		}
 	}
 }
