@@ -4,10 +4,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"iter"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -67,20 +67,47 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed,
   bulkdump dump -o jsonl | head`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.ArbitraryArgs,
-		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef("unknown command %q", args[0])
-			}
+		RunE: func(*cobra.Command, []string) error {
 			return usagef("a command is needed")
 		},
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetHelpCommand(helpCommand())
+	root.SetFlagErrorFunc(explainFlagError)
 	root.PersistentFlags().StringVarP(&a.format, "output", "o", formatTable,
-		"format of the output: "+strings.Join(formats, "|"))
+		"`FORMAT` of the output: "+strings.Join(formats, "|")+", and count for dump")
 	root.AddCommand(a.fillCommand(), a.dumpCommand(), a.getCommand(), a.newCommand(), a.setCommand(),
 		a.delCommand(), a.flushCommand(), a.tableCommand())
 	return root
+}
+
+// helpCommand is that of cobra, but fails if it is asked for what there is not.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Print the help of a command",
+		Long:    `help prints the help of the command, or of them all.`,
+		Example: `  bulkdump help dump`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef("no help: there is no command %q", strings.Join(args, " "))
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
+}
+
+// explainFlagError knows that "-5" is no unknown flag but a number.
+func explainFlagError(_ *cobra.Command, err error) error {
+	var unknown interface{ GetSpecifiedShortnames() string }
+	if errors.As(err, &unknown) {
+		if name := unknown.GetSpecifiedShortnames(); name != "" && name[0] >= '0' && name[0] <= '9' {
+			return usagef("-%s: a number cannot be negative", name)
+		}
+	}
+	return err
 }
 
 // runs makes a cobra function of fn: it checks the format, connects, and
@@ -89,7 +116,7 @@ func (a *app) runs(fn func(*cobra.Command, table, []string) error, more ...strin
 	return func(cmd *cobra.Command, args []string) error {
 		known := append(slices.Clone(formats), more...)
 		if !slices.Contains(known, a.format) {
-			return usagef("%s knows no output format %q: %s", cmd.Name(), a.format, strings.Join(known, ", "))
+			return usagef("%s has no output format %q, only %s", cmd.Name(), a.format, strings.Join(known, ", "))
 		}
 		a.running = true
 		t, err := a.dial()
@@ -100,29 +127,3 @@ func (a *app) runs(fn func(*cobra.Command, table, []string) error, more ...strin
 		return fn(cmd, t, args)
 	}
 }
-
-func parseID(text string) (uint32, error) {
-	id, err := strconv.ParseUint(text, 0, 32)
-	if err != nil {
-		return 0, usagef("%q is no id: a number from 0 to 4294967295", text)
-	}
-	return uint32(id), nil
-}
-
-// idFlag is the value of a flag that takes an id, and nil if it was not given.
-type idFlag struct{ id *uint32 }
-
-func (f *idFlag) String() string {
-	if f.id == nil {
-		return ""
-	}
-	return strconv.FormatUint(uint64(*f.id), 10)
-}
-
-func (f *idFlag) Set(text string) error {
-	id, err := parseID(text)
-	f.id = &id
-	return err
-}
-
-func (f *idFlag) Type() string { return "ID" }

@@ -3,7 +3,10 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -20,27 +23,42 @@ func (a *app) printChanged(c changed) error {
 	return printRow(a.stdout, a.format, []field{{"id", c.ID}, {"generation", c.Generation}}, c)
 }
 
+// changedLayouts are for several changes.
+var changedLayouts = layouts[changed]{
+	tableHead: "        ID            GENERATION\n",
+	csvHead:   "id,generation\n",
+	table: func(b []byte, c changed) []byte {
+		return padUint(append(padUint(b, uint64(c.ID), 10), "  "...), c.Generation, 20)
+	},
+	json: func(b []byte, c changed) []byte {
+		return fmt.Appendf(b, `{"id":%d,"generation":%d}`, c.ID, c.Generation)
+	},
+	csv: func(b []byte, c changed) []byte {
+		return fmt.Appendf(b, "%d,%d", c.ID, c.Generation)
+	},
+}
+
 func (a *app) newCommand() *cobra.Command {
+	var id uint32
 	f := &entryFlags{}
 	cmd := &cobra.Command{
 		Use:   "new ID NAME",
 		Short: "Make an entry",
-		Long:  `new makes an entry. It fails if there is one with the id.`,
+		Long: `new makes an entry with the id and the name, of 1 to 63 bytes. It fails if there
+is one with the id.`,
 		Example: `  bulkdump new 7 seven --value 49
   bulkdump new 8 eight --payload hex:c0ffee
-  bulkdump new 9 nine --payload @/etc/hostname`,
-		Args: func(_ *cobra.Command, args []string) error {
+  bulkdump new 9 nine --payload @payload.bin`,
+		Args: func(_ *cobra.Command, args []string) (err error) {
 			if len(args) != 2 {
 				return usagef("give an id and a name")
 			}
-			_, err := parseID(args[0])
-			return err
-		},
-		RunE: a.runs(func(cmd *cobra.Command, t table, args []string) error {
-			id, err := parseID(args[0])
-			if err != nil {
+			if id, err = parseID(args[0]); err != nil {
 				return err
 			}
+			return checkName(args[1])
+		},
+		RunE: a.runs(func(cmd *cobra.Command, t table, args []string) (err error) {
 			e := client.Entry{ID: id, Name: args[1], Flags: f.flags, Value: f.value}
 			if e.Payload, err = a.readPayload(f.payload); err != nil {
 				return err
@@ -57,9 +75,10 @@ func (a *app) newCommand() *cobra.Command {
 }
 
 func (a *app) setCommand() *cobra.Command {
-	f := &entryFlags{}
+	var id uint32
 	var name string
 	var create bool
+	f := &entryFlags{}
 	cmd := &cobra.Command{
 		Use:   "set ID",
 		Short: "Change an entry",
@@ -68,18 +87,18 @@ there is no entry with the id, unless --create is given.`,
 		Example: `  bulkdump set 7 --value 50
   bulkdump set 7 --payload ''
   bulkdump set 10 --name ten --create`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usagef("give one id")
+		Args: idArgument(&id),
+		PreRunE: func(cmd *cobra.Command, _ []string) error {
+			given := cmd.Flags().Changed
+			if given("name") {
+				return checkName(name)
 			}
-			_, err := parseID(args[0])
-			return err
+			if !given("flags") && !given("value") && !given("payload") {
+				return usagef("nothing to set: give --name, --flags, --value or --payload")
+			}
+			return nil
 		},
-		RunE: a.runs(func(cmd *cobra.Command, t table, args []string) error {
-			id, err := parseID(args[0])
-			if err != nil {
-				return err
-			}
+		RunE: a.runs(func(cmd *cobra.Command, t table, _ []string) (err error) {
 			ch := client.Change{ID: id, Create: create}
 			given := cmd.Flags().Changed
 			if given("name") {
@@ -105,12 +124,12 @@ there is no entry with the id, unless --create is given.`,
 	}
 	f.register(cmd)
 	cmd.Flags().StringVar(&name, "name", "", "name, 1 to 63 bytes")
-	cmd.Flags().BoolVar(&create, "create", false, "make the entry if there is none; needs --name")
-	cmd.MarkFlagsOneRequired("name", "flags", "value", "payload")
+	cmd.Flags().BoolVar(&create, "create", false, "make the entry if there is none, which needs --name")
 	return cmd
 }
 
 func (a *app) delCommand() *cobra.Command {
+	var ids []uint32
 	return &cobra.Command{
 		Use:   "del ID...",
 		Short: "Delete entries",
@@ -122,29 +141,39 @@ not keep the others; the exit code is then 1.`,
 			if len(args) == 0 {
 				return usagef("give an id, or several")
 			}
-			_, err := parseIDs(args)
-			return err
-		},
-		RunE: a.runs(func(cmd *cobra.Command, t table, args []string) error {
-			ids, err := parseIDs(args)
-			if err != nil {
-				return err
-			}
-			var failed error
-			p := newChangedPrinter(a.stdout, a.format)
-			for _, id := range ids {
-				generation, err := t.Delete(cmd.Context(), id)
+			for _, arg := range args {
+				id, err := parseID(arg)
 				if err != nil {
-					fmt.Fprintf(a.stderr, "bulkdump: id %d: %v\n", id, err)
-					failed = errReported
-					continue
+					return err
 				}
-				p.print(changed{id, generation})
+				ids = append(ids, id)
 			}
-			if err := p.end(); err != nil {
-				return err
-			}
-			return failed
+			return nil
+		},
+		RunE: a.runs(func(cmd *cobra.Command, t table, _ []string) error {
+			return a.deleteAll(cmd.Context(), t, ids)
 		}),
 	}
+}
+
+func (a *app) deleteAll(ctx context.Context, t table, ids []uint32) error {
+	var missing error
+	p := newList(a.stdout, a.format, changedLayouts)
+	for _, id := range ids {
+		generation, err := t.Delete(ctx, id)
+		switch {
+		case err == nil:
+			// What cannot be written keeps no entry alive; end will tell.
+			_ = p.add(changed{id, generation})
+		case errors.Is(err, os.ErrNotExist) && !errors.Is(err, client.ErrNoFamily):
+			fmt.Fprintf(a.stderr, "bulkdump: id %d: %v\n", id, err)
+			missing = errReported
+		default:
+			return errors.Join(fmt.Errorf("id %d: %w", id, err), unlessPipe(p.stop()))
+		}
+	}
+	if err := unlessPipe(p.end()); err != nil {
+		return err
+	}
+	return missing
 }

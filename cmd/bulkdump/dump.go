@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
 	"bulkdump/client/nldump"
@@ -16,18 +17,21 @@ import (
 
 // dumpFlags is the command line of dump.
 type dumpFlags struct {
-	from, to         idFlag
-	buffer           int
+	from, to         uint32
+	buffer           uint32
 	limit            uint64
 	stats            bool
-	verify           string
+	checksum         uint64 // what verify says
 	allowInterrupted bool
 
-	checksum *client.Checksum // what verify says
+	given func(name string) bool // whether the flag is on the command line
 }
 
+// maxBufferSize is far beyond every page of the kernel's.
+const maxBufferSize = 16 << 20
+
 func (a *app) dumpCommand() *cobra.Command {
-	f := &dumpFlags{}
+	f := &dumpFlags{buffer: nldump.DefaultBufferSize}
 	cmd := &cobra.Command{
 		Use:   "dump",
 		Short: "Print the entries in rising order of their ids",
@@ -43,7 +47,7 @@ table ever had: a warning says so, and the exit code is 1 unless
   bulkdump dump -o jsonl --from 100 --to 0xffff
   bulkdump dump -o count --stats
   bulkdump dump -o count --verify 0x59e2f1a07cb3d468`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		PreRunE: func(*cobra.Command, []string) error {
 			return f.check()
 		},
@@ -51,86 +55,93 @@ table ever had: a warning says so, and the exit code is 1 unless
 			return a.dump(cmd.Context(), t, f)
 		}, formatCount),
 	}
-	flags := cmd.Flags()
-	flags.Var(&f.from, "from", "smallest id to print")
-	flags.Var(&f.to, "to", "largest id to print")
-	flags.IntVar(&f.buffer, "buffer", nldump.DefaultBufferSize, "receive buffer in bytes; the kernel makes its pages by it")
-	flags.Uint64Var(&f.limit, "limit", 0, "stop after so many entries; 0: do not")
-	flags.BoolVar(&f.stats, "stats", false, "print pages, reads, records, bytes and memory to stderr")
-	flags.StringVar(&f.verify, "verify", "", "fail if the entries do not have this `CHECKSUM`, which fill printed")
-	flags.BoolVar(&f.allowInterrupted, "allow-interrupted", false, "exit with 0 also if the table changed meanwhile")
-	cmd.MarkFlagsMutuallyExclusive("verify", "limit")
+	f.given = cmd.Flags().Changed
+	number32(cmd, &f.from, "from", "smallest `ID` to print")
+	number32(cmd, &f.to, "to", "largest `ID` to print")
+	numberWithin(cmd, &f.buffer, nldump.MinBufferSize, maxBufferSize, "buffer",
+		"receive buffer in bytes; the kernel makes its pages by it")
+	number64(cmd, &f.limit, "limit", "stop after so many entries; 0: do not")
+	number64(cmd, &f.checksum, "verify", "fail if the entries do not have this `CHECKSUM`, which fill printed")
+	cmd.Flags().BoolVar(&f.stats, "stats", false, "print pages, reads, records, bytes and memory to stderr")
+	cmd.Flags().BoolVar(&f.allowInterrupted, "allow-interrupted", false, "exit with 0 also if the table changed meanwhile")
 	return cmd
 }
 
 func (f *dumpFlags) check() error {
-	if f.buffer < nldump.MinBufferSize {
-		return usagef("a buffer of %d bytes is too small: at least %d", f.buffer, nldump.MinBufferSize)
+	switch {
+	case f.given("from") && f.given("to") && f.from > f.to:
+		return usagef("--from %d is above --to %d", f.from, f.to)
+	case f.given("verify") && f.limit > 0:
+		return usagef("--verify needs all entries: leave --limit out")
 	}
-	if f.verify == "" {
-		return nil
-	}
-	v, err := strconv.ParseUint(f.verify, 0, 64)
-	if err != nil {
-		return usagef("%q is no checksum: a number of 64 bits", f.verify)
-	}
-	sum := client.Checksum(v)
-	f.checksum = &sum
 	return nil
+}
+
+func (f *dumpFlags) options(stats *nldump.Stats) client.DumpOptions {
+	o := client.DumpOptions{BufferSize: int(f.buffer), Stats: stats}
+	if f.given("from") {
+		o.IDFrom = &f.from
+	}
+	if f.given("to") {
+		o.IDTo = &f.to
+	}
+	return o
 }
 
 func (a *app) dump(ctx context.Context, t table, f *dumpFlags) error {
 	var stats nldump.Stats
-	sum, err := a.printDump(ctx, t, f, &stats)
+	sum, interrupted, err := a.printDump(ctx, t, f, &stats)
 	if f.stats {
 		a.printStats(stats)
 	}
-	if errors.Is(err, client.ErrInterrupted) {
+	if interrupted {
 		fmt.Fprintln(a.stderr, "bulkdump: warning: the table changed during the dump: what was printed may be no state that it ever had")
-		if err = errReported; f.allowInterrupted {
-			err = nil
-		}
 	}
-	if err != nil || f.checksum == nil {
+	truncated := (*nldump.TruncatedError)(nil)
+	switch {
+	case f.given("verify") && errors.Is(err, unix.EPIPE):
+		return errors.New("not verified: the output was closed before its end")
+	case errors.As(err, &truncated):
+		return fmt.Errorf("%w (give --buffer %d or more)", err, truncated.Size)
+	case err != nil:
 		return err
-	}
-	if sum != *f.checksum {
-		return fmt.Errorf("checksum 0x%016x, want 0x%016x", uint64(sum), uint64(*f.checksum))
+	case interrupted && !f.allowInterrupted:
+		return errReported
+	case !f.given("verify"):
+		return nil
+	case sum != client.Checksum(f.checksum):
+		return fmt.Errorf("checksum 0x%016x, want 0x%016x", uint64(sum), f.checksum)
 	}
 	fmt.Fprintf(a.stderr, "checksum 0x%016x: as it should be\n", uint64(sum))
 	return nil
 }
 
-// printDump prints the records and returns their checksum if it is wanted.
-func (a *app) printDump(ctx context.Context, t table, f *dumpFlags, stats *nldump.Stats) (client.Checksum, error) {
-	var sum client.Checksum
-	p := newRecordPrinter(a.stdout, a.format)
-	if err := p.begin(); err != nil {
-		return 0, err
-	}
+// printDump prints the records. It returns their checksum if it is wanted, and
+// whether the table changed meanwhile.
+func (a *app) printDump(ctx context.Context, t table, f *dumpFlags, stats *nldump.Stats) (sum client.Checksum, interrupted bool, err error) {
+	p := newList(a.stdout, a.format, recordLayouts)
 	bar := a.startProgress(ctx, t, f)
 	defer bar.end()
-	options := client.DumpOptions{IDFrom: f.from.id, IDTo: f.to.id, BufferSize: f.buffer, Stats: stats}
-	for r, err := range t.Records(ctx, options) {
-		if err != nil {
-			bar.end()
-			if errors.Is(err, client.ErrInterrupted) { // after the last record
-				return sum, errors.Join(p.end(), err)
-			}
-			return 0, errors.Join(p.stop(), err)
+	for r, err := range t.Records(ctx, f.options(stats)) {
+		if errors.Is(err, client.ErrInterrupted) { // after the last record
+			interrupted = true
+			break
 		}
-		if f.checksum != nil {
+		if err != nil {
+			return 0, false, errors.Join(err, unlessPipe(p.stop()))
+		}
+		if f.given("verify") {
 			sum.Add(r)
 		}
-		if err := p.record(r); err != nil {
-			return 0, err
+		if err := p.add(r); err != nil {
+			return 0, false, err
 		}
 		bar.add()
 		if p.n == f.limit { // never so for 0
 			break
 		}
 	}
-	return sum, p.end()
+	return sum, interrupted, unlessPipe(p.end())
 }
 
 func (a *app) printStats(s nldump.Stats) {

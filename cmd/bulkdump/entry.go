@@ -16,6 +16,7 @@ import (
 )
 
 func (a *app) getCommand() *cobra.Command {
+	var id uint32
 	var name string
 	cmd := &cobra.Command{
 		Use:   "get {ID | --name NAME}",
@@ -25,16 +26,19 @@ smallest id. It counts as a hit of the entry.`,
 		Example: `  bulkdump get 7
   bulkdump get --name entry-7-54c1 -o json`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if byName := cmd.Flags().Changed("name"); len(args) > 1 || byName == (len(args) == 1) {
+			byName := cmd.Flags().Changed("name")
+			if byName == (len(args) > 0) || len(args) > 1 {
 				return usagef("give either one id or --name")
 			}
-			_, err := parseIDs(args)
-			return err
+			if byName {
+				return checkName(name)
+			}
+			return idArgument(&id)(cmd, args)
 		},
 		RunE: a.runs(func(cmd *cobra.Command, t table, args []string) (err error) {
 			var e client.Entry
-			if ids, _ := parseIDs(args); len(ids) > 0 {
-				e, err = t.Get(cmd.Context(), ids[0])
+			if len(args) > 0 {
+				e, err = t.Get(cmd.Context(), id)
 			} else {
 				e, err = t.GetByName(cmd.Context(), name)
 			}
@@ -52,7 +56,7 @@ func (a *app) printEntry(e *client.Entry) error {
 	if a.format == formatTable || a.format == formatJSON {
 		return printRow(a.stdout, a.format, []field{
 			{"id", e.ID},
-			{"name", string(quoteName(e.Name))},
+			{"name", string(appendName(nil, []byte(e.Name)))},
 			{"flags", fmt.Sprintf("0x%08x", e.Flags)},
 			{"value", e.Value},
 			{"payload", describePayload(e.Payload)},
@@ -63,17 +67,10 @@ func (a *app) printEntry(e *client.Entry) error {
 			{"generation", e.Generation},
 		}, e)
 	}
-	p := newRecordPrinter(a.stdout, a.format)
-	r := client.Record{ID: e.ID, Name: []byte(e.Name), Flags: e.Flags, Value: e.Value,
-		Payload: e.Payload, Stats: e.Stats, Generation: e.Generation}
-	return errors.Join(p.begin(), p.record(&r), p.end())
-}
-
-func quoteName(name string) string {
-	if isPlain([]byte(name)) {
-		return name
-	}
-	return fmt.Sprintf("%q", name)
+	p := newList(a.stdout, a.format, recordLayouts)
+	err := p.add(&client.Record{ID: e.ID, Name: []byte(e.Name), Flags: e.Flags, Value: e.Value,
+		Payload: e.Payload, Stats: e.Stats, Generation: e.Generation})
+	return errors.Join(err, p.end())
 }
 
 // describePayload tells the size and the first bytes.
@@ -96,8 +93,8 @@ type entryFlags struct {
 }
 
 func (f *entryFlags) register(cmd *cobra.Command) {
-	cmd.Flags().Uint32Var(&f.flags, "flags", 0, "32 bits for any purpose")
-	cmd.Flags().Uint64Var(&f.value, "value", 0, "a number of 64 bits for any purpose")
+	number32(cmd, &f.flags, "flags", "32 bits for any purpose")
+	number64(cmd, &f.value, "value", "a number of 64 bits for any purpose")
 	cmd.Flags().StringVar(&f.payload, "payload", "", "up to 60000 bytes: `TEXT`, @FILE (@- is stdin), or hex:DIGITS")
 }
 
@@ -107,6 +104,8 @@ func (a *app) readPayload(text string) ([]byte, error) {
 	b := []byte(text)
 	var err error
 	switch {
+	case text == "@":
+		return nil, usagef("--payload: the name of a file is missing after @")
 	case strings.HasPrefix(text, "hex:"):
 		if b, err = hex.DecodeString(text[len("hex:"):]); err != nil {
 			return nil, usagef("--payload: %v", err)
@@ -136,14 +135,10 @@ func (a *app) readFile(name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(in, client.PayloadLenMax+1))
 }
 
-func parseIDs(args []string) ([]uint32, error) {
-	var ids []uint32
-	for _, arg := range args {
-		id, err := parseID(arg)
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, id)
+// checkName tells what the kernel would refuse.
+func checkName(name string) error {
+	if name == "" || len(name) > client.NameLenMax {
+		return usagef("name %q must have 1 to %d bytes, not %d", name, client.NameLenMax, len(name))
 	}
-	return ids, nil
+	return nil
 }

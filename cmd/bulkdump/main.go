@@ -27,6 +27,8 @@ func main() {
 	// EPIPE, which run() takes for success, instead of a death by signal.
 	signal.Ignore(unix.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+	// A second signal kills: a write to a pipe that nobody reads ends by no context.
+	context.AfterFunc(ctx, stop)
 	a := &app{
 		stdin:    os.Stdin,
 		stdout:   os.Stdout,
@@ -52,7 +54,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	cmd, err := root.ExecuteContextC(ctx)
 	usage := (*usageError)(nil)
 	switch {
-	case err == nil, errors.Is(err, unix.EPIPE):
+	case unlessPipe(err) == nil:
 		return exitOK
 	case errors.As(err, &usage), !a.running:
 		// What fails before a command runs is the command line.
@@ -61,7 +63,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	case errors.Is(err, client.ErrNoFamily):
 		fmt.Fprintln(a.stderr, `bulkdump: the kernel has no generic netlink family "bulkdump": load the module, bulkdump.ko, first`)
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
-		fmt.Fprintln(a.stderr, "bulkdump: ended by a signal; what was written is not the whole")
+		fmt.Fprintln(a.stderr, "bulkdump: ended by a signal: the output is not complete")
 	case errors.Is(err, errReported):
 	default:
 		fmt.Fprintf(a.stderr, "bulkdump: %v\n", err)
@@ -79,6 +81,14 @@ func (e *usageError) Error() string { return e.text }
 
 func usagef(format string, args ...any) error {
 	return &usageError{fmt.Sprintf(format, args...)}
+}
+
+// unlessPipe drops the error of a write to a pipe that its reader has closed.
+func unlessPipe(err error) error {
+	if errors.Is(err, unix.EPIPE) {
+		return nil
+	}
+	return err
 }
 
 func isTerminal(f *os.File) bool {

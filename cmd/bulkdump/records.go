@@ -3,87 +3,25 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"io"
 	"strconv"
 	"time"
 
 	"bulkdump/client"
 )
 
-// A recordPrinter writes records as a stream: it keeps none of them and
-// allocates nothing for them.
-type recordPrinter struct {
-	w          *bufio.Writer
-	line       []byte // reused
-	n          uint64 // records so far
-	head, tail string
-	between    string
-	append     func([]byte, *client.Record) []byte // nil if only the number counts
+var recordLayouts = layouts[*client.Record]{
+	tableHead: "        ID       FLAGS                 VALUE  PAYLOAD      HITS            GENERATION  NAME\n",
+	csvHead:   "id,name,flags,value,payload,hits,bytes,created,updated,generation\n",
+	table:     appendTable,
+	json:      appendJSON,
+	csv:       appendCSV,
 }
 
-func newRecordPrinter(w io.Writer, format string) *recordPrinter {
-	p := &recordPrinter{w: bufio.NewWriterSize(w, 64<<10)}
-	switch format {
-	case formatTable:
-		p.head, p.append = tableHead, appendTable
-	case formatJSON:
-		p.head, p.between, p.tail = "[\n", ",\n", "\n]\n"
-		p.append = appendJSON
-	case formatJSONL:
-		p.append = appendJSONL
-	case formatCSV:
-		p.head, p.append = csvHead, appendCSV
-	case formatCount:
-	}
-	return p
-}
-
-func (p *recordPrinter) begin() error {
-	_, err := p.w.WriteString(p.head)
-	return err
-}
-
-func (p *recordPrinter) record(r *client.Record) error {
-	p.n++
-	if p.append == nil {
-		return nil
-	}
-	p.line = p.line[:0]
-	if p.n > 1 {
-		p.line = append(p.line, p.between...)
-	}
-	p.line = p.append(p.line, r)
-	_, err := p.w.Write(p.line)
-	return err
-}
-
-// end is called when all records were written; when some are missing, stop.
-func (p *recordPrinter) end() error {
-	if p.append == nil {
-		p.line = append(strconv.AppendUint(p.line[:0], p.n, 10), '\n')
-		if _, err := p.w.Write(p.line); err != nil {
-			return err
-		}
-	}
-	if _, err := p.w.WriteString(p.tail); err != nil {
-		return err
-	}
-	return p.w.Flush()
-}
-
-// stop writes out the records so far, but not the end, so that nobody takes
-// them for all.
-func (p *recordPrinter) stop() error { return p.w.Flush() }
-
-// The name is last because its length varies.
-const tableHead = "" +
-	"        ID       FLAGS                 VALUE  PAYLOAD      HITS            GENERATION  NAME\n"
-
+// appendTable has the name last because its length varies.
 func appendTable(b []byte, r *client.Record) []byte {
 	b = padUint(b, uint64(r.ID), 10)
 	b = append(b, "  0x"...)
@@ -94,12 +32,15 @@ func appendTable(b []byte, r *client.Record) []byte {
 	b = append(padUint(b, uint64(len(r.Payload)), 7), "  "...)
 	b = append(padUint(b, r.Stats.Hits, 8), "  "...)
 	b = append(padUint(b, r.Generation, 20), "  "...)
-	if isPlain(r.Name) {
-		b = append(b, r.Name...)
-	} else {
-		b = strconv.AppendQuote(b, string(r.Name))
+	return appendName(b, r.Name)
+}
+
+// appendName quotes whatever a terminal might take for more than text.
+func appendName(b, name []byte) []byte {
+	if isPlain(name) {
+		return append(b, name...)
 	}
-	return append(b, '\n')
+	return strconv.AppendQuote(b, string(name))
 }
 
 // padUint appends v, with blanks before it up to the width.
@@ -122,8 +63,6 @@ func isPlain(text []byte) bool {
 	}
 	return true
 }
-
-func appendJSONL(b []byte, r *client.Record) []byte { return append(appendJSON(b, r), '\n') }
 
 // appendJSON writes what encoding/json makes of client.Entry.
 func appendJSON(b []byte, r *client.Record) []byte {
@@ -164,8 +103,6 @@ func appendJSONString(b, text []byte) []byte {
 	return append(b, bytes.TrimSuffix(quoted.Bytes(), []byte("\n"))...)
 }
 
-const csvHead = "id,name,flags,value,payload,hits,bytes,created,updated,generation\n"
-
 // appendCSV writes the payload in hex.
 func appendCSV(b []byte, r *client.Record) []byte {
 	b = append(strconv.AppendUint(b, uint64(r.ID), 10), ',')
@@ -177,7 +114,7 @@ func appendCSV(b []byte, r *client.Record) []byte {
 	b = append(strconv.AppendUint(b, r.Stats.Bytes, 10), ',')
 	b = append(appendTime(b, r.Stats.Created), ',')
 	b = append(appendTime(b, r.Stats.Updated), ',')
-	return append(strconv.AppendUint(b, r.Generation, 10), '\n')
+	return strconv.AppendUint(b, r.Generation, 10)
 }
 
 func appendTime(b []byte, t time.Time) []byte {

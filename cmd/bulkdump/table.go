@@ -4,7 +4,7 @@ package main
 
 import (
 	"fmt"
-	"strconv"
+	"math"
 
 	"github.com/spf13/cobra"
 
@@ -12,7 +12,7 @@ import (
 )
 
 func (a *app) fillCommand() *cobra.Command {
-	var o client.FillOptions
+	o := client.FillOptions{IDStride: 1}
 	cmd := &cobra.Command{
 		Use:   "fill COUNT",
 		Short: "Make many synthetic entries",
@@ -22,21 +22,14 @@ follow from the seed. It prints the checksum of the new entries, which
 		Example: `  bulkdump fill 1000000
   bulkdump fill 1000 --seed 42 --id-start 10 --id-stride 10
   bulkdump fill 100 --payload-min 1000 --payload-max 60000`,
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(_ *cobra.Command, args []string) (err error) {
 			if len(args) != 1 {
 				return usagef("give one count")
 			}
-			count, err := strconv.ParseUint(args[0], 0, 32)
-			if err != nil || count == 0 {
-				return usagef("%q is no count: a number from 1 to 4294967295", args[0])
-			}
-			o.Count = uint32(count)
-			return nil
+			o.Count, err = parseArgument("count", args[0], 1)
+			return err
 		},
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
-			if o.IDStride == 0 {
-				return usagef("--id-stride must be at least 1")
-			}
 			if cmd.Flags().Changed("payload-max") && o.PayloadMax < o.PayloadMin {
 				return usagef("--payload-max is below --payload-min")
 			}
@@ -54,12 +47,11 @@ follow from the seed. It prints the checksum of the new entries, which
 			}, filled)
 		}),
 	}
-	flags := cmd.Flags()
-	flags.Uint64Var(&o.Seed, "seed", 0, "what everything else follows from")
-	flags.Uint32Var(&o.IDStart, "id-start", 0, "id of the first entry")
-	flags.Uint32Var(&o.IDStride, "id-stride", 1, "from one id to the next")
-	flags.Uint32Var(&o.PayloadMin, "payload-min", 0, "shortest payload in bytes")
-	flags.Uint32Var(&o.PayloadMax, "payload-max", 0, "longest payload in bytes, up to 60000 (default: the shortest)")
+	number64(cmd, &o.Seed, "seed", "what everything else follows from")
+	number32(cmd, &o.IDStart, "id-start", "id of the first entry")
+	numberWithin(cmd, &o.IDStride, 1, math.MaxUint32, "id-stride", "from one id to the next")
+	numberWithin(cmd, &o.PayloadMin, 0, client.PayloadLenMax, "payload-min", "shortest payload in bytes")
+	numberWithin(cmd, &o.PayloadMax, 0, client.PayloadLenMax, "payload-max", "longest payload in bytes, up to 60000 (default: the shortest)")
 	return cmd
 }
 
@@ -69,7 +61,7 @@ func (a *app) flushCommand() *cobra.Command {
 		Short:   "Delete all entries",
 		Long:    `flush deletes all entries and prints how many they were.`,
 		Example: `  bulkdump flush`,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: a.runs(func(cmd *cobra.Command, t table, _ []string) error {
 			flushed, err := t.Flush(cmd.Context())
 			if err != nil {
@@ -92,7 +84,7 @@ table. dumps-started is the sum of dumps-finished, dumps-abandoned and
 dumps-open.`,
 		Example: `  bulkdump table
   bulkdump table -o json`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: a.runs(func(cmd *cobra.Command, t table, _ []string) error {
 			state, err := t.Table(cmd.Context())
 			if err != nil {

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
+	"bulkdump/client/nldump"
+)
+
+// everyCommand has one command line for each.
+var everyCommand = [][]string{
+	{"fill", "5"}, {"dump"}, {"get", "7"}, {"get", "--name", "seven"}, {"new", "7", "seven"},
+	{"set", "7", "--value", "1"}, {"del", "7"}, {"flush"}, {"table"},
+}
+
+func kernelError(errno unix.Errno, message string) error {
+	return &client.Error{Op: "entry-x", Attr: "id", KernelError: nldump.KernelError{Errno: errno, Message: message}}
+}
+
+func TestFailuresOfTheKernel(t *testing.T) {
+	for _, args := range everyCommand {
+		t.Run(fmt.Sprint(args), func(t *testing.T) {
+			f := &fakeTable{err: kernelError(unix.EPERM, "admin only")}
+			prefix := "bulkdump: "
+			if args[0] == "del" {
+				prefix = "bulkdump: id 7: "
+			}
+			run(t, f, args...).check(t, ran{"", prefix + "entry-x: operation not permitted: admin only (attribute id)\n", 1})
+			if got := f.asked[len(f.asked)-1]; got != "close" {
+				t.Errorf("the last thing asked: got %q, want close", got)
+			}
+
+			f.err = client.ErrNoFamily
+			run(t, f, args...).check(t, ran{"", noFamily, 1})
+		})
+	}
+}
+
+const noFamily = "bulkdump: the kernel has no generic netlink family \"bulkdump\": load the module, bulkdump.ko, first\n"
+
+func TestDialFails(t *testing.T) {
+	for _, args := range everyCommand {
+		for err, want := range map[error]string{
+			client.ErrNoFamily:              noFamily,
+			errors.New("no socket for you"): "bulkdump: no socket for you\n",
+		} {
+			a, stdout, stderr := newApp(nil)
+			a.dial = func() (table, error) { return nil, err }
+			code := a.run(t.Context(), args)
+			ran{stdout.String(), stderr.String(), code}.check(t, ran{"", want, 1})
+		}
+	}
+}
+
+// Whoever closes the pipe has seen enough.
+func TestClosedPipe(t *testing.T) {
+	for _, args := range everyCommand {
+		for _, format := range formats {
+			f := &fakeTable{entry: seven, records: []client.Entry{seven}}
+			runTo(t, f, closedPipe(t), append(args, "-o", format)...).check(t, ran{})
+		}
+	}
+	f, _ := three()
+	read := 0
+	f.records = slices.Repeat(f.records, 10_000)
+	f.each = func(int) { read++ }
+	runTo(t, f, closedPipe(t), "dump").check(t, ran{})
+	if read == len(f.records) {
+		t.Errorf("all %d records were read for nobody", read)
+	}
+}
+
+// But a closed pipe makes no success of what failed besides.
+func TestClosedPipeHidesNothing(t *testing.T) {
+	f, sum := three()
+	f.err = client.ErrInterrupted
+	runTo(t, f, closedPipe(t), "dump").check(t, ran{"", changedWarning, 1})
+	f.err = client.ErrTruncated
+	runTo(t, f, closedPipe(t), "dump").check(t, ran{"", "page truncated", 1})
+
+	f.err = nil
+	runTo(t, f, closedPipe(t), "dump", "--verify", sum).check(t, ran{"", "as it should be", 0})
+	runTo(t, f, closedPipe(t), "dump", "--verify", "1").check(t, ran{"", "want 0x0000000000000001", 1})
+	f.records = slices.Repeat(f.records, 10_000)
+	runTo(t, f, closedPipe(t), "dump", "--verify", "1").check(t,
+		ran{"", "bulkdump: not verified: the output was closed before its end\n", 1})
+
+	f = &fakeTable{errs: map[uint32]error{8: os.ErrNotExist}}
+	runTo(t, f, closedPipe(t), "del", "7", "8").check(t, ran{"", "bulkdump: id 8: file does not exist\n", 1})
+	f = &fakeTable{errs: map[uint32]error{8: os.ErrPermission}}
+	runTo(t, f, closedPipe(t), "del", "7", "8").check(t, ran{"", "bulkdump: id 8: permission denied\n", 1})
+}
+
+func TestFullDisk(t *testing.T) {
+	const full = "write /dev/full: no space left on device\n"
+	for _, args := range everyCommand {
+		for _, format := range formats {
+			f := &fakeTable{entry: seven, records: []client.Entry{seven}}
+			runTo(t, f, fullDisk(t), append(args, "-o", format)...).check(t, ran{"", full, 1})
+		}
+	}
+	f, sum := three()
+	runTo(t, f, fullDisk(t), "dump", "--verify", sum).check(t, ran{"", "bulkdump: " + full, 1})
+	f.err = client.ErrInterrupted
+	runTo(t, f, fullDisk(t), "dump", "--allow-interrupted").check(t, ran{"", changedWarning + "bulkdump: " + full, 1})
+	f.records = slices.Repeat(f.records, 10_000)
+	runTo(t, f, fullDisk(t), "dump").check(t, ran{"", "bulkdump: " + full, 1})
+
+	f = &fakeTable{errs: map[uint32]error{8: os.ErrNotExist}}
+	runTo(t, f, fullDisk(t), "del", "7", "8").check(t, ran{"", "bulkdump: id 8: file does not exist\nbulkdump: " + full, 1})
+}
+
+// One that is missing does not keep the others.
+func TestDelGoesOn(t *testing.T) {
+	f := &fakeTable{errs: map[uint32]error{0: kernelError(unix.ENOENT, "there is no entry with the id")}}
+	args := []string{"del", "7", "0", "0xffffffff"}
+	const missing = "bulkdump: id 0: entry-x: no such file or directory: there is no entry with the id (attribute id)\n"
+	for format, want := range map[string]string{
+		"table": "        ID            GENERATION\n         7                  2007\n4294967295            4294969295\n",
+		"json":  "[\n{\"id\":7,\"generation\":2007},\n{\"id\":4294967295,\"generation\":4294969295}\n]\n",
+		"jsonl": "{\"id\":7,\"generation\":2007}\n{\"id\":4294967295,\"generation\":4294969295}\n",
+		"csv":   "id,generation\n7,2007\n4294967295,4294969295\n",
+	} {
+		f.asked = nil
+		got := run(t, f, append(args, "-o", format)...)
+		got.check(t, ran{want, missing, 1})
+		if got.stderr != missing {
+			t.Errorf("stderr: got %q, want %q", got.stderr, missing)
+		}
+		if want := []string{"del 7", "del 0", "del 4294967295", "close"}; !slices.Equal(f.asked, want) {
+			t.Errorf("asked: got %q, want %q", f.asked, want)
+		}
+	}
+	f.errs = map[uint32]error{7: os.ErrNotExist}
+	run(t, f, "del", "7", "-o", "json").check(t, ran{"[\n]\n", "bulkdump: id 7: file does not exist\n", 1})
+}
+
+// Any other failure ends it: the rest would fail alike.
+func TestDelStops(t *testing.T) {
+	for err, want := range map[error]string{
+		kernelError(unix.EPERM, ""): "bulkdump: id 8: entry-x: operation not permitted (attribute id)\n",
+		client.ErrNoFamily:          noFamily,
+	} {
+		f := &fakeTable{errs: map[uint32]error{8: err}}
+		run(t, f, "del", "7", "8", "9", "-o", "json").check(t, ran{"[\n{\"id\":7,\"generation\":2007}", want, 1})
+		if want := []string{"del 7", "del 8", "close"}; !slices.Equal(f.asked, want) {
+			t.Errorf("asked: got %q, want %q", f.asked, want)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	a, stdout, stderr := newApp(&fakeTable{})
+	code := a.run(ctx, []string{"del", "7", "8"})
+	ran{stdout.String(), stderr.String(), code}.check(t, ran{"", "bulkdump: ended by a signal: the output is not complete\n", 1})
+}

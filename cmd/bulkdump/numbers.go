@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// parseNumber reads a number from first to last. No base but the two that the
+// help names: with base 0 of strconv, 010 would be 8.
+func parseNumber(text string, first, last uint64) (uint64, error) {
+	digits, base := text, 10
+	if rest, ok := strings.CutPrefix(strings.ToLower(text), "0x"); ok {
+		digits, base = rest, 16
+	}
+	v, err := strconv.ParseUint(digits, base, 64)
+	if err != nil || v < first || v > last {
+		return 0, usagef("must be a number from %d to %d", first, last)
+	}
+	return v, nil
+}
+
+// parseArgument is parseNumber for what is no flag and needs a name therefore.
+func parseArgument(name, text string, first uint32) (uint32, error) {
+	v, err := parseNumber(text, uint64(first), math.MaxUint32)
+	if err != nil {
+		return 0, usagef("%s %q %v", name, text, err)
+	}
+	return uint32(v), nil
+}
+
+func parseID(text string) (uint32, error) { return parseArgument("id", text, 0) }
+
+// idArgument is for a command that takes one id and nothing else.
+func idArgument(id *uint32) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) (err error) {
+		if len(args) != 1 {
+			return usagef("give one id")
+		}
+		*id, err = parseID(args[0])
+		return err
+	}
+}
+
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s takes flags only, and %q is not one", cmd.Name(), args[0])
+	}
+	return nil
+}
+
+// number is the value of a flag.
+type number[T uint32 | uint64] struct {
+	to          *T
+	first, last T
+}
+
+func (n number[T]) Set(text string) error {
+	v, err := parseNumber(text, uint64(n.first), uint64(n.last))
+	if err != nil {
+		return err
+	}
+	*n.to = T(v)
+	return nil
+}
+
+func (n number[T]) String() string { return strconv.FormatUint(uint64(*n.to), 10) }
+
+func (n number[T]) Type() string { return "N" }
+
+// number32 registers a flag that may be any number of 32 bits. Its default is
+// what is in to.
+func number32(cmd *cobra.Command, to *uint32, name, usage string) {
+	cmd.Flags().Var(number[uint32]{to, 0, math.MaxUint32}, name, usage)
+}
+
+func number64(cmd *cobra.Command, to *uint64, name, usage string) {
+	cmd.Flags().Var(number[uint64]{to, 0, math.MaxUint64}, name, usage)
+}
+
+// numberWithin is number32 with bounds.
+func numberWithin(cmd *cobra.Command, to *uint32, first, last uint32, name, usage string) {
+	cmd.Flags().Var(number[uint32]{to, first, last}, name, usage)
+}

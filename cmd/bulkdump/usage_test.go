@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// Wrong usage ends with 2 before anything is asked of the kernel, prints no
+// data, says what is wrong, and where help is.
+func TestUsageErrors(t *testing.T) {
+	const noID = " must be a number from 0 to 4294967295"
+	const no64 = " must be a number from 0 to 18446744073709551615"
+	long := strings.Repeat("x", 64)
+	for _, tt := range []struct {
+		args []string
+		want string // after "bulkdump: "
+		help string // the command to look at
+	}{
+		{nil, "a command is needed", ""},
+		{[]string{"dumpp"}, "unknown command \"dumpp\" for \"bulkdump\"\n\nDid you mean this?\n\tdump\n", ""},
+		{[]string{"completion"}, `unknown command "completion" for "bulkdump"`, ""},
+		{[]string{"--bogus"}, "unknown flag: --bogus", ""},
+		{[]string{"help", "foo"}, `no help: there is no command "foo"`, "help"},
+		{[]string{"help", "dump", "x"}, `no help: there is no command "dump x"`, "help"},
+
+		{[]string{"fill"}, "give one count", "fill"},
+		{[]string{"fill", "1", "2"}, "give one count", "fill"},
+		{[]string{"fill", "0"}, `count "0" must be a number from 1 to 4294967295`, "fill"},
+		{[]string{"fill", "4294967296"}, `count "4294967296" must be a number from 1 to 4294967295`, "fill"},
+		{[]string{"fill", "1e6"}, `count "1e6" must be a number from 1 to 4294967295`, "fill"},
+		{[]string{"fill", "-5"}, "-5: a number cannot be negative", "fill"},
+		{[]string{"fill", "5", "--seed", "-1"}, `invalid argument "-1" for "--seed" flag:` + no64, "fill"},
+		{[]string{"fill", "5", "--seed", "18446744073709551616"}, `invalid argument "18446744073709551616" for "--seed" flag:` + no64, "fill"},
+		{[]string{"fill", "5", "--id-start", "4294967296"}, `invalid argument "4294967296" for "--id-start" flag:` + noID, "fill"},
+		{[]string{"fill", "5", "--id-stride", "0"}, `invalid argument "0" for "--id-stride" flag: must be a number from 1 to 4294967295`, "fill"},
+		{[]string{"fill", "5", "--payload-min", "60001"}, `invalid argument "60001" for "--payload-min" flag: must be a number from 0 to 60000`, "fill"},
+		{[]string{"fill", "5", "--payload-max", "60001"}, `invalid argument "60001" for "--payload-max" flag: must be a number from 0 to 60000`, "fill"},
+		{[]string{"fill", "5", "--payload-min", "9", "--payload-max", "8"}, "--payload-max is below --payload-min", "fill"},
+		{[]string{"fill", "5", "--payload-min", "9", "--payload-max", "0"}, "--payload-max is below --payload-min", "fill"},
+
+		{[]string{"dump", "5"}, `dump takes flags only, and "5" is not one`, "dump"},
+		{[]string{"dump", "--bogus"}, "unknown flag: --bogus", "dump"},
+		{[]string{"dump", "-o"}, "flag needs an argument: 'o' in -o", "dump"},
+		{[]string{"dump", "-o", "xml"}, `dump has no output format "xml", only table, json, jsonl, csv, count`, "dump"},
+		{[]string{"dump", "--from", "x"}, `invalid argument "x" for "--from" flag:` + noID, "dump"},
+		{[]string{"dump", "--to", "-1"}, `invalid argument "-1" for "--to" flag:` + noID, "dump"},
+		{[]string{"dump", "--from", "6", "--to", "5"}, "--from 6 is above --to 5", "dump"},
+		{[]string{"dump", "--buffer", "-1"}, `invalid argument "-1" for "--buffer" flag: must be a number from 4096 to 16777216`, "dump"},
+		{[]string{"dump", "--buffer", "4095"}, `invalid argument "4095" for "--buffer" flag: must be a number from 4096 to 16777216`, "dump"},
+		{[]string{"dump", "--buffer", "99999999999999"}, `invalid argument "99999999999999" for "--buffer" flag: must be`, "dump"},
+		{[]string{"dump", "--limit", "-1"}, `invalid argument "-1" for "--limit" flag:` + no64, "dump"},
+		{[]string{"dump", "--verify", "x"}, `invalid argument "x" for "--verify" flag:` + no64, "dump"},
+		{[]string{"dump", "--verify", ""}, `invalid argument "" for "--verify" flag:` + no64, "dump"},
+		{[]string{"dump", "--verify", "1", "--limit", "1"}, "--verify needs all entries: leave --limit out", "dump"},
+
+		{[]string{"get"}, "give either one id or --name", "get"},
+		{[]string{"get", "1", "2"}, "give either one id or --name", "get"},
+		{[]string{"get", "1", "--name", "x"}, "give either one id or --name", "get"},
+		{[]string{"get", "--name", ""}, `name "" must have 1 to 63 bytes, not 0`, "get"},
+		{[]string{"get", "-1"}, "-1: a number cannot be negative", "get"},
+		{[]string{"get", "--", "-1"}, `id "-1"` + noID, "get"},
+		{[]string{"get", "4294967296"}, `id "4294967296"` + noID, "get"},
+		{[]string{"get", "0x100000000"}, `id "0x100000000"` + noID, "get"},
+		{[]string{"get", "0x"}, `id "0x"` + noID, "get"},
+		{[]string{"get", "1", "-o", "count"}, `get has no output format "count", only table, json, jsonl, csv`, "get"},
+
+		{[]string{"new", "1"}, "give an id and a name", "new"},
+		{[]string{"new", "x", "y"}, `id "x"` + noID, "new"},
+		{[]string{"new", "1", ""}, `name "" must have 1 to 63 bytes, not 0`, "new"},
+		{[]string{"new", "1", long}, `name "` + long + `" must have 1 to 63 bytes, not 64`, "new"},
+		{[]string{"new", "1", "x", "--flags", "0x1ffffffff"}, `invalid argument "0x1ffffffff" for "--flags" flag:` + noID, "new"},
+		{[]string{"new", "1", "x", "-o", "count"}, `new has no output format "count", only table, json, jsonl, csv`, "new"},
+
+		{[]string{"set"}, "give one id", "set"},
+		{[]string{"set", "1", "2", "--value", "1"}, "give one id", "set"},
+		{[]string{"set", "x", "--value", "1"}, `id "x"` + noID, "set"},
+		{[]string{"set", "1"}, "nothing to set: give --name, --flags, --value or --payload", "set"},
+		{[]string{"set", "1", "--create"}, "nothing to set: give --name, --flags, --value or --payload", "set"},
+		{[]string{"set", "1", "--name", ""}, `name "" must have 1 to 63 bytes, not 0`, "set"},
+		{[]string{"set", "1", "--value", "-1"}, `invalid argument "-1" for "--value" flag:` + no64, "set"},
+		{[]string{"set", "1", "--value", "1", "-o", "count"}, `set has no output format "count", only`, "set"},
+
+		{[]string{"del"}, "give an id, or several", "del"},
+		{[]string{"del", "1", "x"}, `id "x"` + noID, "del"},
+		{[]string{"del", "1", "-o", "count"}, `del has no output format "count", only`, "del"},
+		{[]string{"flush", "1"}, `flush takes flags only, and "1" is not one`, "flush"},
+		{[]string{"flush", "-o", "count"}, `flush has no output format "count", only`, "flush"},
+		{[]string{"table", "x"}, `table takes flags only, and "x" is not one`, "table"},
+		{[]string{"table", "-o", "count"}, `table has no output format "count", only`, "table"},
+	} {
+		t.Run(fmt.Sprint(tt.args), func(t *testing.T) {
+			f := &fakeTable{}
+			got := run(t, f, tt.args...)
+			got.check(t, ran{"", "bulkdump: " + tt.want, exitUsage})
+			help := strings.TrimSpace("bulkdump "+tt.help) + " --help"
+			if !strings.HasSuffix(got.stderr, "\nSee '"+help+"'.\n") {
+				t.Errorf("stderr %q does not end with a hint at %s", got.stderr, help)
+			}
+			if len(f.asked) > 0 {
+				t.Errorf("asked %q", f.asked)
+			}
+		})
+	}
+}
