@@ -2,7 +2,11 @@
 
 package client
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"fmt"
+	"strconv"
+)
 
 // A Checksum is the sum, modulo 2^64, of the hashes of a set of entries. It
 // does not depend on their order, so a dump's can be compared with the one
@@ -11,7 +15,26 @@ import "encoding/binary"
 // An entry's hash is the 64 bit FNV-1a over id (4 bytes), name length (1),
 // name, flags (4), value (8), payload length (4) and payload, numbers in
 // little endian: the attribute checksum of the set fill in the family's spec.
+//
+// In text, and so in JSON, it is hexadecimal with 0x: many readers of JSON
+// would round a number of 64 bits.
 type Checksum uint64
+
+// String returns it as 0x and 16 digits.
+func (c Checksum) String() string { return fmt.Sprintf("0x%016x", uint64(c)) }
+
+// MarshalText is String.
+func (c Checksum) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalText reads any number that strconv.ParseUint knows with base 0.
+func (c *Checksum) UnmarshalText(text []byte) error {
+	v, err := strconv.ParseUint(string(text), 0, 64)
+	if err != nil {
+		return fmt.Errorf("checksum: %w", err)
+	}
+	*c = Checksum(v)
+	return nil
+}
 
 // Add adds the entry that r lends. It does not allocate.
 func (c *Checksum) Add(r *Record) {

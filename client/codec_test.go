@@ -191,3 +191,20 @@ const (
 	// passes 2^64.
 	checksumBoth Checksum = 0x15a2ca4b9ffce328
 )
+
+func TestChecksumText(t *testing.T) {
+	const sum = Checksum(0x0123456789abcdef)
+	text, err := json.Marshal(sum)
+	if err != nil || string(text) != `"0x0123456789abcdef"` {
+		t.Fatalf("%s, error %v", text, err)
+	}
+	var got Checksum
+	if err := json.Unmarshal(text, &got); err != nil || got != sum {
+		t.Errorf("read back as %v, error %v", got, err)
+	}
+	for _, bad := range []string{`""`, `"abc"`, `"-1"`, `"0x10000000000000000"`} {
+		if err := json.Unmarshal([]byte(bad), &got); err == nil {
+			t.Errorf("%s was read as %v", bad, got)
+		}
+	}
+}

@@ -35,7 +35,7 @@ func TestDumpExactlyOnceOverAMillion(t *testing.T) {
 		t.Errorf("%d records, want %d", n, count)
 	}
 	if sum != filled.Checksum {
-		t.Errorf("checksum %#x, fill promised %#x", sum, filled.Checksum)
+		t.Errorf("checksum %v, fill promised %v", sum, filled.Checksum)
 	}
 	after := checkCounters(t, c)
 	for _, counter := range []struct {
@@ -122,7 +122,7 @@ func TestDumpEndsAtTheLargestID(t *testing.T) {
 		f := fill(t, c, client.FillOptions{Count: count, IDStart: math.MaxUint32 - count + 1, PayloadMin: 100, PayloadMax: 200})
 		d := mustDump(t, c, client.DumpOptions{BufferSize: 4 << 10})
 		if d.count != uint64(count) || d.sum != f.Checksum {
-			t.Fatalf("%d records with checksum %#x, want %d with %#x", d.count, d.sum, count, f.Checksum)
+			t.Fatalf("%d records with checksum %v, want %d with %v", d.count, d.sum, count, f.Checksum)
 		}
 	}
 }
@@ -199,7 +199,7 @@ func TestTwoDumpsAtOnce(t *testing.T) {
 	}
 	for i := range halves {
 		if halves[i].n != f.Count || halves[i].sum != f.Checksum {
-			t.Errorf("dump %d: %d records with checksum %#x, want %d with %#x", i, halves[i].n, halves[i].sum, f.Count, f.Checksum)
+			t.Errorf("dump %d: %d records with checksum %v, want %d with %v", i, halves[i].n, halves[i].sum, f.Count, f.Checksum)
 		}
 	}
 }
@@ -220,7 +220,7 @@ func TestManyDumpsAtOnce(t *testing.T) {
 				sum.Add(r)
 			}
 			if sum != f.Checksum {
-				results <- fmt.Errorf("checksum %#x, want %#x", sum, f.Checksum)
+				results <- fmt.Errorf("checksum %v, want %v", sum, f.Checksum)
 				return
 			}
 			results <- nil

@@ -38,7 +38,7 @@ func TestFill(t *testing.T) {
 		n++
 	}
 	if n != o.Count || sum != f.Checksum {
-		t.Errorf("%d entries with checksum %#x, want %d with %#x", n, sum, o.Count, f.Checksum)
+		t.Errorf("%d entries with checksum %v, want %d with %v", n, sum, o.Count, f.Checksum)
 	}
 	for length := o.PayloadMin; length <= o.PayloadMax; length++ {
 		if lengths[int(length)] == 0 {
@@ -52,7 +52,7 @@ func TestFill(t *testing.T) {
 
 	flush(t, c)
 	if again := fill(t, c, o); again.Checksum != f.Checksum {
-		t.Errorf("the same seed made %#x, then %#x", f.Checksum, again.Checksum)
+		t.Errorf("the same seed made %v, then %v", f.Checksum, again.Checksum)
 	}
 	flush(t, c)
 	o.Seed++
@@ -97,7 +97,7 @@ func TestFillRefused(t *testing.T) {
 				t.Errorf("%d entries of %d bytes, before %d of %d", after.Count, after.Bytes, before.Count, before.Bytes)
 			}
 			if now := mustDump(t, c, client.DumpOptions{}); now.sum != was.sum {
-				t.Errorf("checksum %#x, before %#x", now.sum, was.sum)
+				t.Errorf("checksum %v, before %v", now.sum, was.sum)
 			}
 		})
 	}

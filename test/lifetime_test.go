@@ -166,7 +166,7 @@ func TestTwoNamespacesSeeTwoTables(t *testing.T) {
 	}{{"here", here, fHere}, {"there", there, fThere}} {
 		d := mustDump(t, tt.c, client.DumpOptions{BufferSize: 4 << 10})
 		if d.count != uint64(tt.want.Count) || d.sum != tt.want.Checksum {
-			t.Errorf("%s: %d records with checksum %#x, want %d with %#x", tt.name, d.count, d.sum, tt.want.Count, tt.want.Checksum)
+			t.Errorf("%s: %d records with checksum %v, want %d with %v", tt.name, d.count, d.sum, tt.want.Count, tt.want.Checksum)
 		}
 	}
 	flush(t, here)

@@ -52,7 +52,7 @@ func TestModuleStaysWhileDumpIsParked(t *testing.T) {
 	}
 	// Refusing did no harm.
 	if d := mustDump(t, c, client.DumpOptions{}); d.sum != f.Checksum {
-		t.Errorf("checksum %#x, want %#x", d.sum, f.Checksum)
+		t.Errorf("checksum %v, want %v", d.sum, f.Checksum)
 	}
 	s.close()
 	mustUnload(t, "bulkdump")

@@ -194,7 +194,7 @@ func TestRecordMaxNeverTruncates(t *testing.T) {
 		buffer := max(int(state(t, c).RecordMax), 4<<10)
 		d := mustDump(t, c, client.DumpOptions{BufferSize: buffer})
 		if d.sum != f.Checksum {
-			t.Errorf("payload %d: checksum %#x, want %#x", payload, d.sum, f.Checksum)
+			t.Errorf("payload %d: checksum %v, want %v", payload, d.sum, f.Checksum)
 		}
 		if d.stats.LargestPage > buffer {
 			t.Errorf("payload %d: page of %d, record-max %d", payload, d.stats.LargestPage, buffer)

@@ -27,8 +27,8 @@ func TestCommands(t *testing.T) {
 			"fill {Count:5 Seed:9 IDStart:16 IDStride:2 PayloadMin:3 PayloadMax:60000}",
 			map[string]string{
 				"table": "count       5\ngeneration  3\nchecksum    0x0000000000000abc\n",
-				"json":  "{\n  \"count\": 5,\n  \"generation\": 3,\n  \"checksum\": 2748\n}\n",
-				"jsonl": `{"count":5,"generation":3,"checksum":2748}` + "\n",
+				"json":  "{\n  \"count\": 5,\n  \"generation\": 3,\n  \"checksum\": \"0x0000000000000abc\"\n}\n",
+				"jsonl": `{"count":5,"generation":3,"checksum":"0x0000000000000abc"}` + "\n",
 				"csv":   "count,generation,checksum\n5,3,0x0000000000000abc\n",
 			}},
 		{[]string{"get", "7"}, "get 7", map[string]string{

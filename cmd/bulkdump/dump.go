@@ -110,9 +110,9 @@ func (a *app) dump(ctx context.Context, t table, f *dumpFlags) error {
 	case !f.given("verify"):
 		return nil
 	case sum != client.Checksum(f.checksum):
-		return fmt.Errorf("checksum 0x%016x, want 0x%016x", uint64(sum), f.checksum)
+		return fmt.Errorf("checksum %v, want %v", sum, client.Checksum(f.checksum))
 	}
-	fmt.Fprintf(a.stderr, "checksum 0x%016x: as it should be\n", uint64(sum))
+	fmt.Fprintf(a.stderr, "checksum %v: as it should be\n", sum)
 	return nil
 }
 

@@ -21,7 +21,7 @@ func three() (*fakeTable, string) {
 	for i := range f.records {
 		sum.AddEntry(&f.records[i])
 	}
-	return f, fmt.Sprintf("0x%016x", uint64(sum))
+	return f, sum.String()
 }
 
 const changedWarning = "bulkdump: warning: the table changed during the dump: what was printed may be no state that it ever had\n"

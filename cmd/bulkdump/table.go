@@ -3,10 +3,11 @@
 package main
 
 import (
-	"fmt"
 	"math"
+	"os/signal"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
 )
@@ -36,6 +37,8 @@ follow from the seed. It prints the checksum of the new entries, which
 			return nil
 		},
 		RunE: a.runs(func(cmd *cobra.Command, t table, _ []string) error {
+			// Only the death of this process ends a fill; none of it is left then.
+			signal.Reset(unix.SIGINT, unix.SIGTERM)
 			filled, err := t.Fill(cmd.Context(), o)
 			if err != nil {
 				return err
@@ -43,7 +46,7 @@ follow from the seed. It prints the checksum of the new entries, which
 			return printRow(a.stdout, a.format, []field{
 				{"count", filled.Count},
 				{"generation", filled.Generation},
-				{"checksum", fmt.Sprintf("0x%016x", uint64(filled.Checksum))},
+				{"checksum", filled.Checksum},
 			}, filled)
 		}),
 	}

@@ -65,7 +65,7 @@ func run(ctx context.Context) error {
 	return report([]check{
 		{"as many records as entries", got.stats.Records == entries && filled.Count == entries, grouped(got.stats.Records)},
 		{"ids strictly rising", got.rising, "none twice"},
-		{"checksum as fill promised", got.sum == filled.Checksum, fmt.Sprintf("0x%016x", uint64(got.sum))},
+		{"checksum as fill promised", got.sum == filled.Checksum, got.sum.String()},
 		{"every dump that started finished", ended(before, after), fmt.Sprintf("%d started, %d abandoned, %d open",
 			after.DumpsStarted-before.DumpsStarted, after.DumpsAbandoned-before.DumpsAbandoned, after.DumpsOpen)},
 		unload(),

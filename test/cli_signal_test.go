@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"bytes"
+	"io"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
+)
+
+// Whoever closes the pipe has seen enough; the dump is abandoned, not failed.
+func TestCLIDumpIntoClosedPipe(t *testing.T) {
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: 100_000})
+	before := state(t, c)
+	cmd := exec.CommandContext(t.Context(), "bulkdump", "dump", "-o", "jsonl")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(stdout, make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	_ = stdout.Close()
+	if err := cmd.Wait(); err != nil || stderr.Len() > 0 {
+		t.Errorf("%v, stderr %q", err, stderr.String())
+	}
+	if got := checkCounters(t, c).DumpsAbandoned - before.DumpsAbandoned; got != 1 {
+		t.Errorf("abandoned dumps rose by %d, want 1", got)
+	}
+}
+
+func TestCLIEndsOnSignal(t *testing.T) {
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: 300_000})
+	before := state(t, c)
+	cmd := exec.CommandContext(t.Context(), "bulkdump", "dump", "-o", "jsonl")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// It is in the middle of the dump, and the pipe is too small for the rest.
+	if _, err := io.ReadFull(stdout, make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(unix.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, stdout); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(stderr.String(), "signal") {
+		t.Errorf("exit code %d, stderr %q", code, stderr.String())
+	}
+	if got := checkCounters(t, c).DumpsAbandoned - before.DumpsAbandoned; got != 1 {
+		t.Errorf("abandoned dumps rose by %d, want 1", got)
+	}
+}
+
+// Nobody reads, so the dump cannot end by itself: a second signal kills it.
+func TestCLISecondSignalKills(t *testing.T) {
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: 300_000})
+	cmd := exec.CommandContext(t.Context(), "bulkdump", "dump", "-o", "jsonl")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdout.Close()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(stdout, make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	endBySignal(t, cmd)
+}
+
+// The same for a fill, which leaves nothing.
+func TestCLIFillEndsOnSignal(t *testing.T) {
+	c := setup(t)
+	cmd := exec.CommandContext(t.Context(), "bulkdump", "fill", "4000000")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "an entry of the fill", func() bool {
+		d, _ := dump(t, c, client.DumpOptions{IDTo: ptr(uint32(0))})
+		return d.count > 0
+	})
+	endBySignal(t, cmd)
+	if s := state(t, c); s.Count != 0 {
+		t.Errorf("%d entries are left", s.Count)
+	}
+}
+
+// endBySignal sends SIGINT until the program has died of it: one that comes
+// while the first is being handled is lost.
+func endBySignal(t testing.TB, cmd *exec.Cmd) {
+	t.Helper()
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	waitFor(t, "it ends", func() bool {
+		_ = cmd.Process.Signal(unix.SIGINT)
+		select {
+		case <-ended:
+			return true
+		default:
+			return false
+		}
+	})
+	if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); !ws.Signaled() || ws.Signal() != unix.SIGINT {
+		t.Errorf("%v, want death by SIGINT", cmd.ProcessState)
+	}
+}
