@@ -91,10 +91,22 @@ func TestCLISecondSignalKills(t *testing.T) {
 	if _, err := io.ReadFull(stdout, make([]byte, 1000)); err != nil {
 		t.Fatal(err)
 	}
-	endBySignal(t, cmd)
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	// Not just two: one that comes while the first is being handled is lost.
+	waitFor(t, "it ends", func() bool {
+		_ = cmd.Process.Signal(unix.SIGINT)
+		select {
+		case <-ended:
+			return true
+		default:
+			return false
+		}
+	})
+	diedOfInterrupt(t, cmd)
 }
 
-// The same for a fill, which leaves nothing.
+// One signal ends a fill, and nothing is left of it.
 func TestCLIFillEndsOnSignal(t *testing.T) {
 	c := setup(t)
 	cmd := exec.CommandContext(t.Context(), "bulkdump", "fill", "4000000")
@@ -105,27 +117,18 @@ func TestCLIFillEndsOnSignal(t *testing.T) {
 		d, _ := dump(t, c, client.DumpOptions{IDTo: ptr(uint32(0))})
 		return d.count > 0
 	})
-	endBySignal(t, cmd)
+	if err := cmd.Process.Signal(unix.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	diedOfInterrupt(t, cmd)
 	if s := state(t, c); s.Count != 0 {
 		t.Errorf("%d entries are left", s.Count)
 	}
 }
 
-// endBySignal sends SIGINT until the program has died of it: one that comes
-// while the first is being handled is lost.
-func endBySignal(t testing.TB, cmd *exec.Cmd) {
+func diedOfInterrupt(t testing.TB, cmd *exec.Cmd) {
 	t.Helper()
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	waitFor(t, "it ends", func() bool {
-		_ = cmd.Process.Signal(unix.SIGINT)
-		select {
-		case <-ended:
-			return true
-		default:
-			return false
-		}
-	})
 	if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); !ws.Signaled() || ws.Signal() != unix.SIGINT {
 		t.Errorf("%v, want death by SIGINT", cmd.ProcessState)
 	}
