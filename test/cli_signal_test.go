@@ -15,14 +15,14 @@ import (
 	"bulkdump/client"
 )
 
-// Whoever closes the pipe has seen enough; the dump is abandoned, not failed.
-func TestCLIDumpIntoClosedPipe(t *testing.T) {
-	c := setup(t)
+// startDump starts a dump that is in its middle when this returns, and cannot
+// come to its end unless somebody reads the rest.
+func startDump(t testing.TB, c *client.Client) (cmd *exec.Cmd, stdout io.ReadCloser, stderr *bytes.Buffer) {
+	t.Helper()
 	fill(t, c, client.FillOptions{Count: 100_000})
-	before := state(t, c)
-	cmd := exec.CommandContext(t.Context(), "bulkdump", "dump", "-o", "jsonl")
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
+	stderr = new(bytes.Buffer)
+	cmd = exec.CommandContext(t.Context(), "bulkdump", "dump", "-o", "jsonl")
+	cmd.Stderr = stderr
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -33,33 +33,32 @@ func TestCLIDumpIntoClosedPipe(t *testing.T) {
 	if _, err := io.ReadFull(stdout, make([]byte, 1000)); err != nil {
 		t.Fatal(err)
 	}
-	_ = stdout.Close()
-	if err := cmd.Wait(); err != nil || stderr.Len() > 0 {
-		t.Errorf("%v, stderr %q", err, stderr.String())
-	}
+	return cmd, stdout, stderr
+}
+
+func wantAbandoned(t testing.TB, c *client.Client, before client.Table) {
+	t.Helper()
 	if got := checkCounters(t, c).DumpsAbandoned - before.DumpsAbandoned; got != 1 {
 		t.Errorf("abandoned dumps rose by %d, want 1", got)
 	}
 }
 
+// Whoever closes the pipe has seen enough; the dump is abandoned, not failed.
+func TestCLIDumpIntoClosedPipe(t *testing.T) {
+	c := setup(t)
+	before := state(t, c)
+	cmd, stdout, stderr := startDump(t, c)
+	_ = stdout.Close()
+	if err := cmd.Wait(); err != nil || stderr.Len() > 0 {
+		t.Errorf("%v, stderr %q", err, stderr.String())
+	}
+	wantAbandoned(t, c, before)
+}
+
 func TestCLIEndsOnSignal(t *testing.T) {
 	c := setup(t)
-	fill(t, c, client.FillOptions{Count: 300_000})
 	before := state(t, c)
-	cmd := exec.CommandContext(t.Context(), "bulkdump", "dump", "-o", "jsonl")
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	// It is in the middle of the dump, and the pipe is too small for the rest.
-	if _, err := io.ReadFull(stdout, make([]byte, 1000)); err != nil {
-		t.Fatal(err)
-	}
+	cmd, stdout, stderr := startDump(t, c)
 	if err := cmd.Process.Signal(unix.SIGINT); err != nil {
 		t.Fatal(err)
 	}
@@ -70,27 +69,14 @@ func TestCLIEndsOnSignal(t *testing.T) {
 	if code := cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(stderr.String(), "signal") {
 		t.Errorf("exit code %d, stderr %q", code, stderr.String())
 	}
-	if got := checkCounters(t, c).DumpsAbandoned - before.DumpsAbandoned; got != 1 {
-		t.Errorf("abandoned dumps rose by %d, want 1", got)
-	}
+	wantAbandoned(t, c, before)
 }
 
 // Nobody reads, so the dump cannot end by itself: a second signal kills it.
 func TestCLISecondSignalKills(t *testing.T) {
 	c := setup(t)
-	fill(t, c, client.FillOptions{Count: 300_000})
-	cmd := exec.CommandContext(t.Context(), "bulkdump", "dump", "-o", "jsonl")
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	cmd, stdout, _ := startDump(t, c)
 	defer stdout.Close()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(stdout, make([]byte, 1000)); err != nil {
-		t.Fatal(err)
-	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	// Not just two: one that comes while the first is being handled is lost.
