@@ -17,6 +17,18 @@ static u64 next_random(u64 *state)
 	return z ^ (z >> 31);
 }
 
+static void random_bytes(char *to, size_t len, u64 *state)
+{
+	size_t n;
+	u64 z;
+
+	for (; len; to += n, len -= n) {
+		z = next_random(state);
+		n = min(len, sizeof(z));
+		memcpy(to, &z, n);
+	}
+}
+
 static u64 hash_bytes(u64 hash, const void *data, size_t len)
 {
 	const u8 *p = data;
@@ -53,7 +65,6 @@ static struct bulkdump_entry *synthetic_entry(const struct bulkdump_fill *fill,
 	u16 payload_len = fill->payload_min;
 	struct bulkdump_entry *e;
 	u8 name_len;
-	u16 i;
 
 	name_len = scnprintf(name, sizeof(name), "entry-%u-%04x", id,
 			     (u16)next_random(&state));
@@ -66,8 +77,7 @@ static struct bulkdump_entry *synthetic_entry(const struct bulkdump_fill *fill,
 	memcpy(e->data, name, name_len);
 	e->flags = next_random(&state);
 	e->value = next_random(&state);
-	for (i = 0; i < payload_len; i++)
-		e->data[name_len + 1 + i] = next_random(&state);
+	random_bytes(e->data + name_len + 1, payload_len, &state);
 	return e;
 }
 
