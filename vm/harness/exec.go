@@ -17,13 +17,16 @@ import (
 
 type notef func(format string, args ...any)
 
+// toolPatience is how long a program that is to end may go on cleaning up.
+const toolPatience = 10 * time.Second
+
 // tool prepares a program that dies with us, and with its children when the
 // context ends: first asked to, so that it can clean up, then not.
 func tool(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	cmd.WaitDelay = 10 * time.Second
+	cmd.WaitDelay = toolPatience
 	return cmd
 }
 

@@ -6,12 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/spf13/pflag"
 )
 
 const usage = `Usage: vm/run [FLAGS] [--] COMMAND [ARG…]
@@ -27,7 +28,8 @@ What runs:
                         among them ('&&' '|' '>' …), or as one argument with
                         spaces, a line for the guest's sh
   --test [REGEX]        the Go test suite of ./test; REGEX as in go test -run
-  --shell               a shell on your terminal; leave with exit or ^D
+  --shell               a shell on your terminal; leave with exit or ^D, and a
+                        guest that hangs with ^] three times
 On what:
   --kernel NAME         6.1 (default)
   --accel auto|kvm|tcg  auto (default) uses KVM where a guest really runs on it
@@ -45,14 +47,16 @@ With what:
 How:
   --timeout S           seconds for COMMAND; default 900 with TCG, 300 with KVM
   --out DIR             write console.log, kernel.log, stdout, stderr and
-                        verdict.txt there; with --test also test.json, junit.xml
+                        verdict.txt there; with --test also test.json and
+                        junit.xml
   -h, --help            this text
 
 Exit status: the command's own (128+N when signal N killed it), or
   121  the harness could not do its work, or was called wrongly
-  122  the command ran, but the kernel's log, its taint or the unload is not clean
+  122  the command ran, but the kernel's log, taint or the unload is not clean
   123  the command, or what follows it, took longer than its limit
-  124  the guest did not boot, panicked, or went away without its last word
+  124  the command was never started (no boot, a module that does not load), or
+       the guest panicked or went away without its last word
 The last line on stderr is the verdict, and says which it is.
 
 Examples:
@@ -62,7 +66,10 @@ Examples:
   vm/run --icount -- bulkdump bench
 `
 
-var errHelp = errors.New("help")
+var (
+	errHelp      = errors.New("help")
+	errNoCommand = errors.New("no command given")
+)
 
 // options is what the command line says.
 type options struct {
@@ -91,116 +98,121 @@ type addition struct {
 
 // parseArgs reads the command line. Flags end at the first word that is none.
 func parseArgs(args []string) (*options, error) {
-	o := &options{kernel: "6.1", accel: "auto", cpus: 2, mem: 2048, params: map[string][]string{}}
-	cpusGiven := false
-	next := func() (string, bool) {
-		if len(args) == 0 {
-			return "", false
-		}
-		a := args[0]
-		args = args[1:]
-		return a, true
+	o := &options{kernel: "6.1", params: map[string][]string{}}
+	f := pflag.NewFlagSet("vm/run", pflag.ContinueOnError)
+	f.SetInterspersed(false)
+	f.Usage = func() {}
+	f.StringVar(&o.top, "top", ".", "")
+	f.Func("kernel", "", func(v string) (err error) {
+		o.kernel = v
+		_, err = findKernel(v)
+		return err
+	})
+	f.StringVar(&o.accel, "accel", "auto", "")
+	f.IntVar(&o.cpus, "cpus", 2, "")
+	f.IntVar(&o.mem, "mem", 2048, "")
+	f.BoolVar(&o.icount, "icount", false, "")
+	f.BoolVar(&o.noModule, "no-module", false, "")
+	f.StringVar(&o.moduleDir, "module-dir", "", "")
+	f.Func("param", "", o.addParam)
+	f.Func("add", "", o.add)
+	f.Func("env", "", o.addEnv)
+	timeout := f.Int("timeout", 0, "")
+	f.StringVar(&o.outDir, "out", "", "")
+	f.BoolVar(&o.test, "test", false, "")
+	f.BoolVar(&o.shell, "shell", false, "")
+	if err := f.Parse(args); errors.Is(err, pflag.ErrHelp) {
+		return nil, errHelp
+	} else if err != nil {
+		return nil, err
 	}
-	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
-		flag, _ := next()
-		if flag == "--" {
-			break
-		}
-		if flag == "-h" || flag == "--help" {
-			return nil, errHelp
-		}
-		name, value, inline := strings.Cut(flag, "=")
-		if slices.Contains([]string{"--icount", "--no-module", "--shell", "--test"}, name) {
-			if inline && name != "--test" {
-				return nil, fmt.Errorf("%s takes no value", name)
-			}
-		} else if !inline && slices.Contains(valueFlags, name) {
-			var ok bool
-			if value, ok = next(); !ok {
-				return nil, fmt.Errorf("%s needs a value", name)
-			}
-		}
-		var err error
-		switch name {
-		case "--top":
-			o.top = value
-		case "--kernel":
-			o.kernel = value
-			_, err = findKernel(value)
-		case "--accel":
-			o.accel = value
-			if !slices.Contains([]string{"auto", "kvm", "tcg"}, value) {
-				err = errors.New("it is auto, kvm or tcg")
-			}
-		case "--cpus":
-			o.cpus, err = number(value, 1, 64)
-			cpusGiven = true
-		case "--mem":
-			o.mem, err = number(value, 128, 1<<20)
-		case "--timeout":
-			var s int
-			s, err = number(value, 1, 7*24*3600)
-			o.timeout = time.Duration(s) * time.Second
-		case "--icount":
-			o.icount = true
-		case "--no-module":
-			o.noModule = true
-		case "--module-dir":
-			o.moduleDir, err = filepath.Abs(value)
-		case "--shell":
-			o.shell = true
-		case "--param":
-			err = o.addParam(value)
-		case "--add":
-			err = o.add(value)
-		case "--out":
-			o.outDir, err = filepath.Abs(value)
-		case "--env":
-			if k, _, ok := strings.Cut(value, "="); !ok || k == "" {
-				err = errors.New("it is NAME=VALUE")
-			}
-			o.env = append(o.env, value)
-		case "--test":
-			o.test = true
-			if !inline && len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-				value, _ = next()
-			}
-			o.testRegex = value
-			_, err = regexp.Compile(value)
-		default:
-			return nil, fmt.Errorf("unknown flag %s", flag)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s %s: %w", name, value, err)
+	o.timeout = time.Duration(*timeout) * time.Second
+	o.args = f.Args()
+	if o.test && f.ArgsLenAtDash() != 0 {
+		if err := o.takeRegex(); err != nil {
+			return nil, err
 		}
 	}
-	o.args = args
-	return o, o.check(cpusGiven)
+	return o, o.check(f)
 }
 
-var valueFlags = []string{"--top", "--kernel", "--accel", "--cpus", "--mem", "--timeout", "--module-dir", "--param", "--add", "--out", "--env"}
+// takeRegex takes what stands after --test. What follows it is for the test
+// binary.
+func (o *options) takeRegex() error {
+	if len(o.args) == 0 {
+		return nil
+	}
+	o.testRegex, o.args = o.args[0], o.args[1:]
+	if len(o.args) > 0 {
+		if o.args[0] != "--" {
+			return fmt.Errorf("%s after --test %s: flags come before --test, those of the test binary after --", o.args[0], o.testRegex)
+		}
+		o.args = o.args[1:]
+	}
+	return nil
+}
 
 // check finds what contradicts itself, and fills in what follows.
-func (o *options) check(cpusGiven bool) error {
+func (o *options) check(f *pflag.FlagSet) error {
+	between := func(flag string, n, low, high int) error {
+		if f.Changed(flag) && (n < low || n > high) {
+			return fmt.Errorf("--%s %d: it is a number from %d to %d", flag, n, low, high)
+		}
+		return nil
+	}
+	if err := errors.Join(between("cpus", o.cpus, 1, 64), between("mem", o.mem, 128, 1<<20),
+		between("timeout", int(o.timeout.Seconds()), 1, 7*24*3600)); err != nil {
+		return err
+	}
+	if _, err := selectTests(nil, o.testRegex); err != nil {
+		return fmt.Errorf("--test %s: %w", o.testRegex, err)
+	}
 	switch {
+	case !slices.Contains([]string{"auto", "kvm", "tcg"}, o.accel):
+		return fmt.Errorf("--accel %s: it is auto, kvm or tcg", o.accel)
 	case o.test && o.shell:
 		return errors.New("--test and --shell exclude each other")
 	case len(o.args) == 0 && !o.test && !o.shell:
-		return errors.New("no command given")
+		return errNoCommand
 	case o.icount && o.accel == "kvm":
 		return errors.New("--icount counts instructions, which only TCG does")
-	case o.icount && cpusGiven && o.cpus != 1:
+	case o.icount && f.Changed("cpus") && o.cpus != 1:
 		return errors.New("--icount has one processor")
+	}
+	if o.test {
+		for _, a := range o.args {
+			if i := slices.IndexFunc(choosing, func(c string) bool { return strings.HasPrefix(a, c) }); i >= 0 {
+				return fmt.Errorf("%s: which tests are expected is said by --test REGEX", a)
+			}
+		}
 	}
 	if o.icount {
 		o.accel, o.cpus = "tcg", 1
 	}
-	if o.top == "" {
-		o.top = "."
-	}
 	if o.moduleDir == "" {
 		o.moduleDir = filepath.Join(o.top, "kmod")
 	}
+	return o.absolute()
+}
+
+// choosing are flags of a test binary that change which tests it runs.
+var choosing = []string{"-test.run", "-test.skip", "-test.list"}
+
+// absolute makes the paths hold wherever a program is started.
+func (o *options) absolute() (err error) {
+	for _, p := range []*string{&o.top, &o.moduleDir, &o.outDir} {
+		if *p != "" && err == nil {
+			*p, err = filepath.Abs(*p)
+		}
+	}
+	return err
+}
+
+func (o *options) addEnv(v string) error {
+	if k, _, ok := strings.Cut(v, "="); !ok || k == "" {
+		return errors.New("it is NAME=VALUE")
+	}
+	o.env = append(o.env, v)
 	return nil
 }
 
@@ -213,6 +225,9 @@ func (o *options) addParam(v string) error {
 	return nil
 }
 
+// hidden are the directories of the guest whose files nobody would see.
+var hidden = []string{"dev", "proc", "sys"}
+
 // add takes FILE or FILE:GUESTPATH. A file whose name has a colon in it is
 // found as it is.
 func (o *options) add(v string) error {
@@ -223,6 +238,9 @@ func (o *options) add(v string) error {
 			if !filepath.IsAbs(guest) {
 				return errors.New("the path in the guest must be absolute")
 			}
+			if top, _, _ := strings.Cut(path.Clean(guest)[1:], "/"); slices.Contains(hidden, top) {
+				return fmt.Errorf("the guest mounts something on /%s", top)
+			}
 		}
 		if _, err := os.Stat(host); err != nil {
 			return err
@@ -230,12 +248,4 @@ func (o *options) add(v string) error {
 	}
 	o.adds = append(o.adds, addition{host, guest})
 	return nil
-}
-
-func number(s string, low, high int) (int, error) {
-	n, err := strconv.Atoi(s)
-	if err != nil || n < low || n > high {
-		return 0, fmt.Errorf("it is a number from %d to %d", low, high)
-	}
-	return n, nil
 }

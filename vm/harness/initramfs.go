@@ -4,6 +4,8 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"debug/elf"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,6 +49,15 @@ func (a *archive) link(name, to string) {
 	a.entries[name] = entry{mode: cpio.TypeSymlink | 0o777, text: []byte(to)}
 }
 
+func (a *archive) isDir(name string) bool {
+	for n, e := range a.entries {
+		if n == name && e.mode&^cpio.ModePerm == cpio.TypeDir || strings.HasPrefix(n, strings.TrimSuffix(name, "/")+"/") {
+			return true
+		}
+	}
+	return false
+}
+
 // tree adds a file or a directory of the host's.
 func (a *archive) tree(name, host string) error {
 	root, err := filepath.EvalSymlinks(host)
@@ -62,6 +73,9 @@ func (a *archive) tree(name, host string) error {
 			return err
 		}
 		to := path.Join(name, filepath.ToSlash(rel))
+		if to == "/" {
+			return nil
+		}
 		info, err := d.Info()
 		if err != nil {
 			return err
@@ -170,6 +184,9 @@ func guestFiles(cfg *proto.Config, k *kernel, modules []string, p *programs, opt
 		if to == "" {
 			to = path.Join("/root", filepath.Base(add.host))
 		}
+		if st, err := os.Stat(add.host); err == nil && st.Mode().IsRegular() && a.isDir(path.Clean(to)) {
+			to = path.Join(to, filepath.Base(add.host))
+		}
 		if err := a.tree(path.Clean(to), add.host); err != nil {
 			return nil, err
 		}
@@ -193,6 +210,9 @@ func addBusybox(a *archive) error {
 	if err != nil {
 		return err
 	}
+	if err := isStatic(text); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
 	a.file("/bin/busybox", 0o755, text)
 	names, err := exec.Command(file, "--list").Output()
 	if err != nil {
@@ -202,6 +222,18 @@ func addBusybox(a *archive) error {
 		if name != "busybox" {
 			a.link("/bin/"+name, "busybox")
 		}
+	}
+	return nil
+}
+
+// isStatic finds a program that the guest could not run for want of libraries.
+func isStatic(text []byte) error {
+	f, err := elf.NewFile(bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
+		return errors.New("it needs shared libraries: install busybox-static")
 	}
 	return nil
 }

@@ -12,8 +12,10 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -23,6 +25,10 @@ func main() {
 		fmt.Print(usage)
 		return
 	case err != nil:
+		if errors.Is(err, errNoCommand) {
+			short, _, _ := strings.Cut(usage, "\n\n")
+			fmt.Fprintln(os.Stderr, short)
+		}
 		fmt.Fprintf(os.Stderr, "vm: %v\nvm: `vm/run -h` tells how it is used\n", err)
 		os.Exit(exitHarness)
 	}
@@ -31,14 +37,26 @@ func main() {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
-		s := <-signals
-		cancel(interrupted{s.(syscall.Signal)})
+		s := (<-signals).(syscall.Signal)
+		cancel(interrupted{s})
+		// Whoever reads our output may have stopped reading, and us with it.
+		select {
+		case <-signals:
+		case <-time.After(patience):
+		}
+		fmt.Fprintln(os.Stderr, "vm: FAIL:", interrupted{s})
+		os.Exit(128 + int(s))
 	}()
 	// The reader may go away (a pager that quits): that ends the relay, not us.
-	signal.Ignore(syscall.SIGPIPE)
+	// Caught, not ignored: what is ignored is so in our children, too.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
 	os.Exit(run(ctx, opts, os.Stdout, os.Stderr))
 }
+
+// patience is how long an end by a signal may take: longer than a program that
+// is to clean up gets.
+const patience = 2 * toolPatience
 
 // interrupted is the cause of a context that a signal ended.
 type interrupted struct{ signal syscall.Signal }
@@ -79,8 +97,11 @@ func conduct(ctx context.Context, opts *options, o *outcome, stdout, stderr io.W
 	if err != nil {
 		return err
 	}
+	if _, ok := terminalSize(); opts.shell && !ok {
+		return errors.New("--shell needs a terminal on stdin; for a script, run: sh -c SCRIPT")
+	}
 	if opts.outDir != "" {
-		if err := os.MkdirAll(opts.outDir, 0o755); err != nil {
+		if err := clearResults(opts.outDir); err != nil {
 			return err
 		}
 	}
@@ -113,7 +134,7 @@ func conduct(ctx context.Context, opts *options, o *outcome, stdout, stderr io.W
 			return err
 		}
 	}
-	cfg, err := guestConfig(opts, kernel, modules)
+	cfg, err := guestConfig(opts, accel, kernel, modules)
 	if err != nil {
 		return err
 	}

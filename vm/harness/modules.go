@@ -14,11 +14,13 @@ import (
 
 // buildScript builds a module inside the build root. /dev and /proc are
 // mounted in a mount name space of its own, which goes with the build.
+// A user's PATH has no sbin, where chroot is.
 const buildScript = `set -eu
+PATH=$PATH:/usr/sbin:/sbin
 mount --rbind /dev "$1/dev"
 mount -t proc proc "$1/proc"
 exec chroot "$1" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C \
-	make -j"$4" -C "/usr/src/linux-headers-$2" M="$3" W=1 KCFLAGS=-Werror modules
+	make -j"$(nproc)" -C "/usr/src/linux-headers-$2" M="$3" W=1 KCFLAGS=-Werror modules
 `
 
 // buildRecipe changes when the way a module is built changes.
@@ -99,7 +101,7 @@ func buildModules(ctx context.Context, k *kernel, sources []source, key, out str
 	if os.Getuid() != 0 {
 		args = append(args, "--user", "--map-root-user")
 	}
-	args = append(args, "sh", "-c", buildScript, "sh", k.root, k.release, inside, fmt.Sprint(2))
+	args = append(args, "sh", "-c", buildScript, "sh", k.root, k.release, inside)
 	if err := runTool(tool(ctx, "unshare", args...)); err != nil {
 		return err
 	}

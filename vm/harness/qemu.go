@@ -50,6 +50,17 @@ func devices(virtio bool) (control, stdout, stderr string) {
 	return "/dev/ttyS1", "/dev/ttyS2", "/dev/ttyS3"
 }
 
+// accelArgs is what the guest runs on: what every figure depends on.
+func accelArgs(opts *options, accel string) []string {
+	switch {
+	case opts.icount:
+		return []string{"-accel", "tcg,thread=single", "-icount", "shift=0", "-cpu", "max"}
+	case accel == "tcg":
+		return []string{"-accel", "tcg,thread=multi", "-cpu", "max"}
+	}
+	return []string{"-accel", accel, "-cpu", "host"}
+}
+
 // qemuArgs is the whole command line. Descriptors 3 and up are the ports, the
 // one after them is the initramfs.
 func qemuArgs(opts *options, k *kernel, accel string) []string {
@@ -60,14 +71,7 @@ func qemuArgs(opts *options, k *kernel, accel string) []string {
 		"-append", kernelArgs,
 		"-device", debugExitDevice,
 	}
-	switch {
-	case opts.icount:
-		args = append(args, "-accel", "tcg,thread=single", "-icount", "shift=0", "-cpu", "max")
-	case accel == "tcg":
-		args = append(args, "-accel", "tcg,thread=multi", "-cpu", "max")
-	default:
-		args = append(args, "-accel", accel, "-cpu", "host")
-	}
+	args = append(args, accelArgs(opts, accel)...)
 	names := [portCount]string{"console", "control", "stdout", "stderr"}
 	for i, name := range names {
 		args = append(args, "-chardev", fmt.Sprintf("socket,id=%s,fd=%d", name, 3+i))

@@ -10,17 +10,39 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
+
+// resultFiles are all the files that --out may leave.
+var resultFiles = []string{"stdout", "stderr", "console.log", "kernel.log", "verdict.txt", "test.json", "junit.xml"}
+
+// clearResults makes the directory, and leaves nothing of an earlier run that
+// could be taken for this one's.
+func clearResults(dir string) error {
+	errs := []error{os.MkdirAll(dir, 0o755)}
+	for _, name := range resultFiles {
+		if err := os.Remove(filepath.Join(dir, name)); !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
 
 // sinks is where what the guest says goes, as it comes.
 type sinks struct {
 	stdout, stderr, console io.Writer
+	left                    <-chan string // the names of those that nobody reads any more
 	files                   []*os.File
 	suite                   *suite
 }
 
 func openSinks(opts *options, o *outcome, stdout, stderr io.Writer) (*sinks, error) {
-	s := &sinks{stdout: stdout, stderr: stderr, console: io.Discard, suite: o.suite}
+	left := make(chan string, 2) // for each the one word that it has to say
+	s := &sinks{
+		stdout: &leaving{Writer: stdout, name: "stdout", left: left},
+		stderr: &leaving{Writer: stderr, name: "stderr", left: left},
+		left:   left, console: io.Discard, suite: o.suite,
+	}
 	if s.suite != nil {
 		s.stdout = s.suite
 	}
@@ -45,8 +67,30 @@ func openSinks(opts *options, o *outcome, stdout, stderr io.Writer) (*sinks, err
 type both struct{ a, b io.Writer }
 
 func (w both) Write(p []byte) (int, error) {
-	w.a.Write(p)
-	return w.b.Write(p)
+	_, errA := w.a.Write(p)
+	_, errB := w.b.Write(p)
+	return len(p), errors.Join(errA, errB)
+}
+
+// leaving is a writer whose reader may go away. That is no error, but told.
+type leaving struct {
+	io.Writer
+	name string
+	left chan<- string
+	gone bool
+}
+
+func (w *leaving) Write(p []byte) (int, error) {
+	if w.gone {
+		return len(p), nil
+	}
+	n, err := w.Writer.Write(p)
+	if errors.Is(err, syscall.EPIPE) {
+		w.gone = true
+		w.left <- w.name
+		return len(p), nil
+	}
+	return n, err
 }
 
 func (s *sinks) close() error {

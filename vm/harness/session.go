@@ -3,13 +3,15 @@
 package main
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -53,24 +55,30 @@ func phaseLimit(phase, accel string, opts *options) time.Duration {
 }
 
 // guestConfig is what the guest is told.
-func guestConfig(opts *options, k *kernel, modules []string) (*proto.Config, error) {
+func guestConfig(opts *options, accel string, k *kernel, modules []string) (*proto.Config, error) {
 	cfg := &proto.Config{Token: rand.Text(), Env: opts.env, Shell: opts.shell, Dir: "/root"}
 	cfg.Control, cfg.Stdout, cfg.Stderr = devices(k.hasVirtio())
 	for _, d := range k.drivers {
 		cfg.Drivers = append(cfg.Drivers, "/lib/modules/"+filepath.Base(d))
 	}
+	loaded := ""
 	if !opts.noModule {
 		m, err := pickModule(modules)
 		if err != nil {
 			return nil, err
 		}
-		name := strings.TrimSuffix(filepath.Base(m), ".ko")
-		cfg.Modules = []proto.Module{{Path: "/lib/modules/" + filepath.Base(m), Params: strings.Join(opts.params[name], " ")}}
+		loaded = strings.TrimSuffix(filepath.Base(m), ".ko")
+		cfg.Modules = []proto.Module{{Path: "/lib/modules/" + filepath.Base(m), Params: strings.Join(opts.params[loaded], " ")}}
+	}
+	for name := range opts.params {
+		if name != loaded {
+			return nil, fmt.Errorf("--param %s.…: the module that is loaded is %q", name, loaded)
+		}
 	}
 	switch {
 	case opts.test:
 		cfg.Dir = "/test"
-		cfg.Command = testCommand(opts)
+		cfg.Command = testCommand(opts, accel)
 	case opts.shell && len(opts.args) == 0:
 		cfg.Command = []string{"sh", "-l"}
 	default:
@@ -78,7 +86,7 @@ func guestConfig(opts *options, k *kernel, modules []string) (*proto.Config, err
 	}
 	if opts.shell {
 		cfg.Size, _ = terminalSize()
-		cfg.Env = append([]string{"TERM=" + os.Getenv("TERM")}, cfg.Env...)
+		cfg.Env = append([]string{"TERM=" + cmp.Or(os.Getenv("TERM"), "linux")}, cfg.Env...)
 	}
 	return cfg, nil
 }
@@ -93,12 +101,13 @@ type session struct {
 	note    notef
 	started time.Time
 
-	phase   string
-	timer   *time.Timer
-	stopped bool // the command was told to end
+	phase  string
+	timer  *time.Timer
+	detach func() // gives our terminal back
 
 	outBytes, errBytes atomic.Int64
 	progress           chan struct{}  // output arrived
+	left               <-chan string  // an output that nobody reads any more
 	output             *proto.Message // what should arrive
 }
 
@@ -110,7 +119,10 @@ func boot(ctx context.Context, opts *options, k *kernel, cfg *proto.Config, imag
 	}
 	defer func() { err = errors.Join(err, sinks.close()) }()
 
-	note("booting %s on %s, %d cpus, %d MiB", k.release, o.accel, opts.cpus, opts.mem)
+	note("booting %s with %s, cpus: %d, %d MiB", k.release, strings.Join(accelArgs(opts, o.accel), " "), opts.cpus, opts.mem)
+	if n := runtime.NumCPU(); opts.cpus > n {
+		note("this machine has %d of those %d cpus: the guest's will wait for each other", n, opts.cpus)
+	}
 	m, err := startQEMU(opts, k, o.accel, image)
 	if err != nil {
 		return err
@@ -120,28 +132,28 @@ func boot(ctx context.Context, opts *options, k *kernel, cfg *proto.Config, imag
 		opts: opts, o: o, m: m, cfg: cfg, note: note,
 		ctl: proto.NewWriter(m.ports[portControl]), started: time.Now(),
 		progress: make(chan struct{}, 1),
+		left:     sinks.left,
+		detach:   func() {},
 		timer:    time.NewTimer(time.Hour),
 	}
 	s.enter(phaseBoot)
 
 	var readers sync.WaitGroup
-	readers.Go(func() { relay(m.ports[portStdout], sinks.stdout, &s.outBytes, s.progress) })
-	readers.Go(func() { relay(m.ports[portStderr], sinks.stderr, &s.errBytes, s.progress) })
+	var errOut, errErr error
+	readers.Go(func() { errOut = relay(m.ports[portStdout], sinks.stdout, &s.outBytes, s.progress) })
+	readers.Go(func() { errErr = relay(m.ports[portStderr], sinks.stderr, &s.errBytes, s.progress) })
 	panicked := make(chan struct{})
 	readers.Go(func() { o.console = readConsole(m.ports[portConsole], sinks.console, panicked) })
 	messages := make(chan proto.Message)
 	go s.readControl(messages)
 	ended := make(chan struct{})
 	go func() { m.cmd.Wait(); close(ended) }()
-	if opts.shell {
-		restore := s.attachTerminal()
-		defer restore()
-	}
+	defer func() { s.detach() }()
 
 	s.serve(ctx, messages, ended, panicked)
 	readers.Wait()
 	o.qemuCode, o.qemuLog = m.cmd.ProcessState.ExitCode(), m.complaint()
-	return nil
+	return errors.Join(errOut, errErr)
 }
 
 // serve follows the run until QEMU has ended and all it sent is read.
@@ -157,6 +169,8 @@ func (s *session) serve(ctx context.Context, messages <-chan proto.Message, ende
 			}
 		case <-s.progress:
 			s.checkOutput()
+		case name := <-s.left:
+			s.ctl.Send(proto.Message{Kind: proto.KindHangup, Text: name})
 		case <-ended:
 			ended = nil
 		case <-panicked:
@@ -202,6 +216,9 @@ func (s *session) handle(m proto.Message) {
 	case proto.KindRunning:
 		o.running, o.boot = true, time.Since(s.started)
 		s.enter(phaseCommand)
+		if s.opts.shell {
+			s.detach = s.attachTerminal()
+		}
 	case proto.KindExit:
 		o.exit = &m
 		s.enter(phaseUnload)
@@ -214,15 +231,23 @@ func (s *session) handle(m proto.Message) {
 		o.taint = &m
 	case proto.KindDone:
 		o.done = m.Text == s.cfg.Token
-		s.enter(phaseExit)
+		s.dismiss()
 	case proto.KindFail:
-		o.faults = append(o.faults, "guest: "+m.Text)
-		s.enter(phaseExit)
+		o.fault(m.Text)
+		s.dismiss()
+	case proto.KindFault:
+		o.fault(m.Text)
 	case proto.KindKmsg:
-		o.kmsg = append(o.kmsg, kmsgLine(m.Text))
+		o.kmsg = append(o.kmsg, kmsgLines(m.Text)...)
 	case proto.KindNote:
 		s.note("guest: %s", m.Text)
 	}
+}
+
+// dismiss answers the guest's last word: only now may it end the machine.
+func (s *session) dismiss() {
+	s.enter(phaseExit)
+	s.ctl.Send(proto.Message{Kind: proto.KindBye})
 }
 
 // checkOutput lets the guest go on once all that it wrote is here.
@@ -244,59 +269,10 @@ func (s *session) readControl(messages chan<- proto.Message) {
 		if err != nil {
 			if !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrClosed) {
 				s.o.garbled = err
-				io.Copy(io.Discard, s.m.ports[portControl])
+				s.m.kill() // nothing that it says can be believed
 			}
 			return
 		}
 		messages <- m
 	}
-}
-
-// relay copies as it comes. A reader that went away does not stop the guest:
-// what is left is counted and dropped.
-func relay(from io.Reader, to io.Writer, n *atomic.Int64, progress chan<- struct{}) {
-	buf := make([]byte, 64<<10)
-	for {
-		got, err := from.Read(buf)
-		if got > 0 {
-			to.Write(buf[:got])
-			n.Add(int64(got))
-			select {
-			case progress <- struct{}{}:
-			default:
-			}
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-// readConsole returns the console's lines, and tells at once of a panic.
-func readConsole(from io.Reader, to io.Writer, panicked chan<- struct{}) []string {
-	var text bytes.Buffer
-	buf := make([]byte, 16<<10)
-	for scanned := 0; ; {
-		n, err := from.Read(buf)
-		text.Write(buf[:n])
-		to.Write(buf[:n])
-		if panicked != nil && bytes.Contains(text.Bytes()[scanned:], []byte("Kernel panic - not syncing")) {
-			close(panicked)
-			panicked = nil
-		}
-		if i := bytes.LastIndexByte(text.Bytes()[scanned:], '\n'); i >= 0 {
-			scanned += i + 1
-		}
-		if err != nil {
-			return consoleLines(text.String())
-		}
-	}
-}
-
-func consoleLines(text string) []string {
-	text = strings.TrimRight(strings.ReplaceAll(text, "\r", ""), "\n")
-	if text == "" {
-		return nil
-	}
-	return strings.Split(text, "\n")
 }

@@ -7,18 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"io"
 	"os/exec"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 const (
@@ -33,8 +27,8 @@ type testResult struct {
 	name    string
 	result  string
 	seconds float64
-	started bool
 	output  bytes.Buffer
+	shown   int      // of the output, by earlier runs of it
 	live    []string // tests that run: itself and its subtests
 }
 
@@ -59,18 +53,12 @@ type testEvent struct {
 
 // testCommand is what runs in the guest. Its own limit is a little shorter
 // than ours, so that a test that hangs shows its goroutines.
-func testCommand(opts *options) []string {
+func testCommand(opts *options, accel string) []string {
 	args := []string{"bulkdump.test", "-test.v=test2json"}
 	if opts.testRegex != "" {
 		args = append(args, "-test.run="+opts.testRegex)
 	}
-	limit := opts.timeout
-	if limit == 0 {
-		limit = 300 * time.Second
-		if opts.accel != "kvm" {
-			limit = 900 * time.Second
-		}
-	}
+	limit := phaseLimit(phaseCommand, accel, opts)
 	if limit > 20*time.Second {
 		limit -= 10 * time.Second
 	}
@@ -125,13 +113,13 @@ func (s *suite) finish() error {
 
 func (s *suite) closeTests() {
 	for _, t := range s.tests {
-		if t.result != resultNone {
+		if t.result != resultNone && len(t.live) == 0 {
 			continue
 		}
 		why := "missing: it never ran"
-		if t.started {
+		if n := len(t.live); n > 0 {
 			why = "no result: the run ended while it was running"
-			if n := len(t.live); n > 0 && t.live[n-1] != t.name {
+			if t.live[n-1] != t.name {
 				why += ", in " + t.live[n-1]
 			}
 		}
@@ -167,7 +155,6 @@ func (s *suite) event(e testEvent) {
 	t := s.find(top)
 	switch e.Action {
 	case "run":
-		t.started = true
 		t.live = append(t.live, e.Test)
 	case "output":
 		if !strings.HasPrefix(e.Output, "=== ") {
@@ -197,10 +184,11 @@ func (s *suite) find(name string) *testResult {
 func (s *suite) report(t *testResult, result string, seconds float64) {
 	fmt.Fprintf(s.out, "%s %s %.2fs\n", result, t.name, seconds)
 	if result != resultPass {
-		for line := range strings.Lines(t.output.String()) {
+		for line := range strings.Lines(t.output.String()[t.shown:]) {
 			fmt.Fprintf(s.out, "    %s\n", strings.TrimRight(line, "\n"))
 		}
 	}
+	t.shown = t.output.Len()
 	if t.result != resultFail {
 		t.result = result
 	}
@@ -246,44 +234,4 @@ func (s *suite) verdict() string {
 		return "no test passed"
 	}
 	return ""
-}
-
-// testNames lists the tests and fuzz targets in the files, as `go test` finds
-// them.
-func testNames(files []string) ([]string, error) {
-	var names []string
-	for _, file := range files {
-		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
-		if err != nil {
-			return nil, err
-		}
-		for _, d := range f.Decls {
-			fn, ok := d.(*ast.FuncDecl)
-			if ok && fn.Recv == nil && isTestName(fn.Name.Name) {
-				names = append(names, fn.Name.Name)
-			}
-		}
-	}
-	return names, nil
-}
-
-func isTestName(name string) bool {
-	for _, prefix := range []string{"Test", "Fuzz"} {
-		if rest, ok := strings.CutPrefix(name, prefix); ok && name != "TestMain" {
-			r, _ := utf8.DecodeRuneInString(rest)
-			return rest == "" || !unicode.IsLower(r)
-		}
-	}
-	return false
-}
-
-// selectTests keeps the tests that -test.run=expr runs: what comes before the
-// first slash is for them, the rest for their subtests.
-func selectTests(names []string, expr string) ([]string, error) {
-	top, _, _ := strings.Cut(expr, "/")
-	re, err := regexp.Compile(top)
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(names, func(n string) bool { return !re.MatchString(n) }), nil
 }

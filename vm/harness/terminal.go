@@ -13,8 +13,7 @@ import (
 	"bulkdump/vm/internal/proto"
 )
 
-// endOfInput is what a terminal takes for the end.
-const endOfInput = "\x04"
+const escapeKey = '\x1d' // ^]
 
 // terminalSize is that of our terminal, if stdin is one.
 func terminalSize() (proto.Winsize, bool) {
@@ -28,29 +27,50 @@ func terminalSize() (proto.Winsize, bool) {
 // attachTerminal gives the guest's terminal our keys, and tells it of our size.
 // restore gives our terminal back as it was.
 func (s *session) attachTerminal() (restore func()) {
-	restore = func() {}
 	fd := int(os.Stdin.Fd())
-	if old, err := unix.IoctlGetTermios(fd, unix.TCGETS); err == nil {
-		raw := *old
-		raw.Iflag, raw.Lflag = 0, 0
-		// Output stays cooked: the guest's terminal has ended its lines, ours
-		// would not end those of our own notes.
-		raw.Cc[unix.VMIN], raw.Cc[unix.VTIME] = 1, 0
-		unix.IoctlSetTermios(fd, unix.TCSETS, &raw)
-		restore = func() { unix.IoctlSetTermios(fd, unix.TCSETS, old) }
-		sizes := make(chan os.Signal, 1)
-		signal.Notify(sizes, syscall.SIGWINCH)
-		go func() {
-			for range sizes {
-				if size, ok := terminalSize(); ok {
-					s.ctl.Send(proto.Message{Kind: proto.KindResize, Size: &size})
-				}
-			}
-		}()
+	old, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return func() {}
 	}
+	raw := *old
+	raw.Iflag, raw.Lflag = 0, 0
+	// Output stays cooked: the guest's terminal has ended its lines, ours
+	// would not end those of our own notes.
+	raw.Cc[unix.VMIN], raw.Cc[unix.VTIME] = 1, 0
+	unix.IoctlSetTermios(fd, unix.TCSETS, &raw)
+	sizes := make(chan os.Signal, 1)
+	signal.Notify(sizes, syscall.SIGWINCH)
 	go func() {
-		io.Copy(s.m.ports[portStdout], os.Stdin)
-		io.WriteString(s.m.ports[portStdout], endOfInput)
+		for range sizes {
+			if size, ok := terminalSize(); ok {
+				s.ctl.Send(proto.Message{Kind: proto.KindResize, Size: &size})
+			}
+		}
 	}()
-	return restore
+	go typeInto(s.m.ports[portStdout], os.Stdin, escape)
+	return func() { unix.IoctlSetTermios(fd, unix.TCSETS, old) }
 }
+
+// typeInto copies keys as they come. The last ones, three times ^], are for us.
+func typeInto(to io.Writer, from io.Reader, escape func()) {
+	buf := make([]byte, 4<<10)
+	for run := 0; ; {
+		n, err := from.Read(buf)
+		for _, key := range buf[:n] {
+			if run++; key != escapeKey {
+				run = 0
+			}
+			if run == 3 {
+				escape()
+				return
+			}
+		}
+		to.Write(buf[:n])
+		if err != nil {
+			return
+		}
+	}
+}
+
+// escape ends the run as ^C would, were it not a key for the guest.
+func escape() { unix.Kill(os.Getpid(), unix.SIGINT) }

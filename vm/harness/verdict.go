@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -51,6 +52,16 @@ type outcome struct {
 	console  []string // lines
 	kmsg     []string // lines
 	suite    *suite   // with --test
+
+	scan  sync.Once
+	found []finding
+}
+
+// fault notes what the guest could not do, once.
+func (o *outcome) fault(text string) {
+	if text = "guest: " + text; !slices.Contains(o.faults, text) {
+		o.faults = append(o.faults, text)
+	}
 }
 
 // verdict is the run's exit code and its last line.
@@ -63,7 +74,7 @@ func (o *outcome) verdict() (int, string) {
 	if o.running {
 		facts = append(facts, fmt.Sprintf("boot %.1f s", o.boot.Seconds()))
 	}
-	if o.exit != nil {
+	if o.exit != nil && why != o.command() {
 		facts = append(facts, o.command())
 	}
 	if o.hello {
@@ -93,7 +104,7 @@ func (o *outcome) judge() (code int, why string) {
 	case panicked >= 0:
 		why := "kernel panic: " + findings[panicked].line
 		if panicked > 0 && findings[0].name != "call trace" {
-			why += " (first: " + findings[0].line + ")"
+			why += " (first: " + headline(findings) + ")"
 		}
 		return exitCrash, why
 	case o.timedOut != "":
@@ -103,9 +114,13 @@ func (o *outcome) judge() (code int, why string) {
 		}
 		return code, fmt.Sprintf("timeout: %s took longer than %v", o.timedOut, o.limit)
 	case !o.hello:
-		return exitCrash, fmt.Sprintf("boot failure: the guest never spoke; QEMU exited with %d %s", o.qemuCode, o.qemuLog)
+		return exitCrash, "boot failure: the guest never spoke; " + o.qemuEnd()
 	case !o.running:
-		return exitCrash, "the command was not started: " + strings.Join(append(o.faults, o.gone()), "; ")
+		why := o.gone()
+		if len(o.faults) > 0 {
+			why = strings.Join(o.faults, "; ")
+		}
+		return exitCrash, "the command was not started: " + why
 	case o.garbled != nil:
 		return exitCrash, "the guest's word is garbled: " + o.garbled.Error()
 	case o.exit == nil || !o.done && len(o.faults) == 0:
@@ -132,7 +147,7 @@ func (o *outcome) judge() (code int, why string) {
 func (o *outcome) dirt(findings []finding) []string {
 	dirt := slices.Clone(o.faults)
 	if len(findings) > 0 {
-		dirt = append(dirt, "kernel log: "+findings[0].line)
+		dirt = append(dirt, "kernel log: "+headline(findings))
 	}
 	switch {
 	case o.unloaded == nil:
@@ -156,7 +171,14 @@ func (o *outcome) dirt(findings []finding) []string {
 }
 
 func (o *outcome) gone() string {
-	return fmt.Sprintf("the guest went away without its last word; QEMU exited with %d %s", o.qemuCode, o.qemuLog)
+	if o.done {
+		return "the guest did not end as it should; " + o.qemuEnd()
+	}
+	return "the guest went away without its last word; " + o.qemuEnd()
+}
+
+func (o *outcome) qemuEnd() string {
+	return strings.TrimSpace(fmt.Sprintf("QEMU exited with %d %s", o.qemuCode, o.qemuLog))
 }
 
 // command says how the command ended.
@@ -172,15 +194,32 @@ func (o *outcome) command() string {
 }
 
 // findings are those of the kernel's log as the guest sent it, and those that
-// only the console has: a dying kernel sends no more.
+// only the console has: a dying kernel sends no more. Call it when all is read.
 func (o *outcome) findings() []finding {
-	found := scanLog(o.kmsg)
-	for _, f := range scanLog(o.console) {
-		if !slices.ContainsFunc(found, func(g finding) bool { return g.line == f.line }) {
-			found = append(found, f)
+	o.scan.Do(func() {
+		o.found = scanLog(o.kmsg)
+		seen := map[string]bool{}
+		for _, f := range o.found {
+			seen[f.line] = true
+		}
+		for _, f := range scanLog(o.console) {
+			if !seen[f.line] {
+				f.onConsole = true
+				o.found = append(o.found, f)
+			}
+		}
+	})
+	return o.found
+}
+
+// headline is the first finding that says something.
+func headline(findings []finding) string {
+	for _, f := range findings {
+		if f.line != cutHere {
+			return f.line
 		}
 	}
-	return found
+	return findings[0].line
 }
 
 // evidence is what a reader wants to see before the verdict.
@@ -191,10 +230,8 @@ func (o *outcome) evidence() []string {
 	}
 	crashed := o.err == nil && o.signal == 0 && !o.done
 	if found := o.findings(); len(found) > 0 && !crashed {
-		log := o.kmsg
-		at := slices.IndexFunc(scanLog(log), func(f finding) bool { return f.line == found[0].line })
-		from := found[0].at
-		if at < 0 {
+		log, from := o.kmsg, found[0].at
+		if found[0].onConsole {
 			log = o.console
 		}
 		lines = append(lines, "vm: the kernel's log, from the first bad line:")

@@ -47,8 +47,9 @@ func startCopy(to, from *os.File) *copier {
 		defer close(c.done)
 		// The interface hides *os.File: its ReadFrom would splice.
 		c.n, c.err = io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{from}, make([]byte, 64<<10))
-		if errors.Is(c.err, unix.EIO) && from.Name() == ptmx {
-			c.err = nil // how a terminal says that nobody has it open
+		// EIO is how a terminal says that nobody has it open.
+		if errors.Is(c.err, unix.EIO) && from.Name() == ptmx || errors.Is(c.err, os.ErrClosed) {
+			c.err = nil
 		}
 	}()
 	return c
@@ -108,9 +109,21 @@ func (c *command) run(orders <-chan proto.Message) proto.Message {
 				// What it hangs on, for the log; then its end.
 				os.WriteFile("/proc/sysrq-trigger", []byte("w"), 0)
 				unix.Kill(p.Pid, unix.SIGKILL)
+			case m.Kind == proto.KindHangup:
+				c.hangUp(m.Text)
 			case m.Kind == proto.KindResize && c.master != nil && m.Size != nil:
 				setSize(c.master, *m.Size)
 			}
+		}
+	}
+}
+
+// hangUp closes a pipe that nobody reads at its other end, so that whoever
+// writes to it learns of it as in any pipeline.
+func (c *command) hangUp(name string) {
+	for i, n := range []string{"stdout", "stderr"} {
+		if n == name && i < len(c.copies) && c.master == nil {
+			c.copies[i].from.Close()
 		}
 	}
 }

@@ -35,9 +35,9 @@ func forwardLog(ctl *proto.Writer, token string) (<-chan struct{}, error) {
 			case errors.Is(err, unix.EINTR):
 			case errors.Is(err, unix.EPIPE):
 				// Overwritten before it was read: what is lost cannot be judged.
-				ctl.Send(proto.Message{Kind: proto.KindFail, Text: "kernel log overran its buffer: records are lost"})
+				ctl.Send(proto.Message{Kind: proto.KindFault, Text: "kernel log overran its buffer: records are lost"})
 			case err != nil || n == 0:
-				ctl.Send(proto.Message{Kind: proto.KindFail, Text: "kernel log cannot be read"})
+				ctl.Send(proto.Message{Kind: proto.KindFault, Text: "kernel log cannot be read"})
 				return
 			default:
 				rec := string(buf[:n])

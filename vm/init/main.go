@@ -42,14 +42,39 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	// A written word may still be in the driver, and it must not end there.
-	defer drain(port)
 	ctl := proto.NewWriter(port)
-	if err := serve(cfg, ctl, proto.NewReader(port)); err != nil {
-		ctl.Send(proto.Message{Kind: proto.KindFail, Text: err.Error()})
-		return err
+	orders := make(chan proto.Message)
+	go readOrders(proto.NewReader(port), orders)
+	last := proto.Message{Kind: proto.KindDone, Text: cfg.Token}
+	err = serve(cfg, ctl, orders)
+	if err != nil {
+		last = proto.Message{Kind: proto.KindFail, Text: err.Error()}
 	}
-	return ctl.Send(proto.Message{Kind: proto.KindDone, Text: cfg.Token})
+	ctl.Send(last)
+	// The machine's end is QEMU's: what is still on its way in the serial port
+	// then never arrives.
+	await(orders, proto.KindBye)
+	return err
+}
+
+func readOrders(r *proto.Reader, orders chan<- proto.Message) {
+	defer close(orders)
+	for {
+		m, err := r.Next()
+		if err != nil {
+			return
+		}
+		orders <- m
+	}
+}
+
+// await waits for the host's word, or for the end of all its words.
+func await(orders <-chan proto.Message, kind proto.Kind) {
+	for m := range orders {
+		if m.Kind == kind {
+			return
+		}
+	}
 }
 
 func readConfig() (*proto.Config, error) {
@@ -66,7 +91,7 @@ func readConfig() (*proto.Config, error) {
 
 // serve goes through the run. An error is a run that could not be gone
 // through; what the host can judge for itself is sent, and is no error here.
-func serve(cfg *proto.Config, ctl *proto.Writer, in *proto.Reader) error {
+func serve(cfg *proto.Config, ctl *proto.Writer, orders <-chan proto.Message) error {
 	var uts unix.Utsname
 	if err := unix.Uname(&uts); err != nil {
 		return err
@@ -99,18 +124,6 @@ func serve(cfg *proto.Config, ctl *proto.Writer, in *proto.Reader) error {
 	if err != nil {
 		return err
 	}
-	orders := make(chan proto.Message)
-	go func() {
-		defer close(orders)
-		for {
-			m, err := in.Next()
-			if err != nil {
-				return
-			}
-			orders <- m
-		}
-	}()
-
 	for _, m := range cfg.Modules {
 		if err := load(m); err != nil {
 			return err
@@ -128,11 +141,7 @@ func serve(cfg *proto.Config, ctl *proto.Writer, in *proto.Reader) error {
 	}
 	ctl.Send(out)
 	// QEMU may end with output still on its way, so wait for the host's word.
-	for m := range orders {
-		if m.Kind == proto.KindDrained {
-			break
-		}
-	}
+	await(orders, proto.KindDrained)
 
 	unloaded := proto.Message{Kind: proto.KindUnloaded}
 	note := func(s string) { ctl.Send(proto.Message{Kind: proto.KindNote, Text: s}) }

@@ -21,8 +21,6 @@ var mounts = []struct {
 	{fs: "devtmpfs", dir: "/dev"},
 	{fs: "devpts", dir: "/dev/pts", data: "gid=5,mode=620,ptmxmode=666"},
 	{fs: "tmpfs", dir: "/dev/shm", data: "mode=1777", optional: true},
-	{fs: "tmpfs", dir: "/run", data: "mode=755", optional: true},
-	{fs: "tmpfs", dir: "/tmp", data: "mode=1777", optional: true},
 	{fs: "debugfs", dir: "/sys/kernel/debug", optional: true},
 	{fs: "tracefs", dir: "/sys/kernel/tracing", optional: true},
 	{fs: "cgroup2", dir: "/sys/fs/cgroup", optional: true},
@@ -48,8 +46,7 @@ func mountAll() error {
 			return err
 		}
 	}
-	// Without tmpfs it is a directory of the initramfs.
-	return os.Chmod("/tmp", os.ModeSticky|0o777)
+	return nil
 }
 
 // loopbackUp brings lo up.

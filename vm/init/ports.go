@@ -69,8 +69,3 @@ func rawTTY(fd int) error {
 	t.Cc[unix.VMIN], t.Cc[unix.VTIME] = 1, 0
 	return unix.IoctlSetTermios(fd, unix.TCSETS, t)
 }
-
-// drain waits until a serial port has sent all that was written to it.
-func drain(port *os.File) error {
-	return unix.IoctlSetInt(int(port.Fd()), unix.TCSBRK, 1)
-}

@@ -56,7 +56,7 @@ type Winsize struct {
 // Kind says what a Message is about.
 type Kind string
 
-// From the guest, in this order; KindKmsg and KindNote come at any time.
+// From the guest, in this order; the last three come at any time.
 const (
 	KindHello    Kind = "hello"    // init runs; Text is the kernel's release
 	KindRunning  Kind = "running"  // modules are loaded, the command starts
@@ -65,16 +65,19 @@ const (
 	KindUnloaded Kind = "unloaded" // modules are gone, or Text says why not
 	KindTaint    Kind = "taint"    // Taint as in /proc/sys/kernel/tainted
 	KindDone     Kind = "done"     // the last word; Text is the token
+	KindFail     Kind = "fail"     // the last word, too: the run could not go on; Text says why
 	KindKmsg     Kind = "kmsg"     // Text is one record of /dev/kmsg
 	KindNote     Kind = "note"     // something that the user should see
-	KindFail     Kind = "fail"     // the run cannot go on; Text says why
+	KindFault    Kind = "fault"    // the run goes on, but cannot be clean; Text says why
 )
 
 // From the host.
 const (
 	KindDrained Kind = "drained" // all output arrived: the guest may go on
 	KindStop    Kind = "stop"    // end the command
+	KindHangup  Kind = "hangup"  // nobody reads Text, stdout or stderr, any more
 	KindResize  Kind = "resize"  // Size changed
+	KindBye     Kind = "bye"     // the last word arrived: the guest may end the machine
 )
 
 // Message is one line on the control port.

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func parse(t *testing.T, line ...string) *options {
+	t.Helper()
+	o, err := parseArgs(line)
+	if err != nil {
+		t.Fatalf("%q: %v", line, err)
+	}
+	return o
+}
+
+func TestParseArgsDefaults(t *testing.T) {
+	o := parse(t, "--top", "/p", "ls", "-l")
+	want := &options{top: "/p", kernel: "6.1", accel: "auto", cpus: 2, mem: 2048, moduleDir: "/p/kmod",
+		params: map[string][]string{}, args: []string{"ls", "-l"}}
+	if !reflect.DeepEqual(o, want) {
+		t.Errorf("got %+v\nwant %+v", o, want)
+	}
+}
+
+func TestParseArgsFlags(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a:b")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	o := parse(t, "--top=/p", "--kernel", "6.1", "--accel=tcg", "--cpus=4", "--mem", "512", "--timeout", "5", "--no-module",
+		"--module-dir", "/m", "--param", "a.x=1", "--param=a.y=2,3", "--add", file, "--add", file+":/x", "--add", "/:/y",
+		"--env", "A=b=c", "--env=B=", "--out", "/o", "--", "--cpus", "9")
+	want := &options{top: "/p", kernel: "6.1", accel: "tcg", cpus: 4, mem: 512, timeout: 5 * time.Second, noModule: true,
+		moduleDir: "/m", params: map[string][]string{"a": {"x=1", "y=2,3"}},
+		adds: []addition{{file, ""}, {file, "/x"}, {"/", "/y"}},
+		env:  []string{"A=b=c", "B="}, outDir: "/o", args: []string{"--cpus", "9"}}
+	if !reflect.DeepEqual(o, want) {
+		t.Errorf("got %+v\nwant %+v", o, want)
+	}
+}
+
+func TestParseArgsModes(t *testing.T) {
+	if o := parse(t, "--icount", "x"); o.accel != "tcg" || o.cpus != 1 || !o.icount {
+		t.Errorf("--icount: %+v", o)
+	}
+	if o := parse(t, "--shell"); !o.shell || len(o.args) != 0 {
+		t.Errorf("--shell: %+v", o)
+	}
+	if o := parse(t, "--out", "o", "x"); !filepath.IsAbs(o.outDir) {
+		t.Errorf("--out: %q is not absolute", o.outDir)
+	}
+	for _, tt := range []struct {
+		line  string
+		regex string
+		args  []string
+	}{
+		{"--test", "", nil},
+		{"--test TestA", "TestA", nil},
+		{"--test TestA -- -test.count=3 -test.v", "TestA", []string{"-test.count=3", "-test.v"}},
+		{"--test -- -test.count=3", "", []string{"-test.count=3"}},
+		{"--test --cpus 1 TestA", "TestA", nil},
+	} {
+		o := parse(t, strings.Fields(tt.line)...)
+		if !o.test || o.testRegex != tt.regex || !slices.Equal(o.args, tt.args) {
+			t.Errorf("%s: regex %q, args %q", tt.line, o.testRegex, o.args)
+		}
+	}
+}
+
+func TestParseArgsRefuses(t *testing.T) {
+	for line, want := range map[string]string{
+		"":                           "no command given",
+		"--":                         "no command given",
+		"--frob x":                   "unknown flag: --frob",
+		"--kernel 5.10 x":            "there is 6.1",
+		"--kernel":                   "flag needs an argument: --kernel",
+		"--accel hvf x":              "--accel hvf: it is auto, kvm or tcg",
+		"--cpus 0 x":                 "--cpus 0: it is a number from 1 to 64",
+		"--cpus many x":              `"--cpus"`,
+		"--mem 64 x":                 "--mem 64: it is a number from 128",
+		"--timeout 0 x":              "--timeout 0: it is a number from 1",
+		"--timeout -1 x":             "--timeout -1: it is a number from 1",
+		"--icount --accel kvm x":     "only TCG does",
+		"--icount --cpus 2 x":        "one processor",
+		"--test --shell":             "exclude each other",
+		"--test Test(":               "--test Test(",
+		"--test TestA --cpus 1":      "flags come before",
+		"--test TestA TestB":         "flags come before",
+		"--test -- -test.run=TestA":  "by --test REGEX",
+		"--test -- -test.skip TestA": "by --test REGEX",
+		"--param x=1 x":              "MODULE.NAME=VALUE",
+		"--param .x=1 x":             "MODULE.NAME=VALUE",
+		"--param a.x x":              "MODULE.NAME=VALUE",
+		"--env A x":                  "NAME=VALUE",
+		"--env =b x":                 "NAME=VALUE",
+		"--add /nosuch x":            "no such file",
+		"--add /nosuch:/x x":         "no such file",
+		"--add /:/proc/x x":          "mounts something on /proc",
+		"--add /:/x/../dev x":        "mounts something on /dev",
+		"--add /:relative x":         "must be absolute",
+		"--icount=maybe x":           `"--icount"`,
+	} {
+		_, err := parseArgs(strings.Fields(line))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", line, err, want)
+		}
+	}
+	for _, help := range []string{"-h", "--help"} {
+		if _, err := parseArgs([]string{help}); !errors.Is(err, errHelp) {
+			t.Errorf("%s: %v", help, err)
+		}
+	}
+}
+
+// The usage text has every flag, and no other.
+func TestUsageNamesEveryFlag(t *testing.T) {
+	for _, flag := range []string{"test", "shell", "kernel", "accel", "cpus", "mem", "icount", "no-module", "module-dir",
+		"param", "add", "env", "timeout", "out", "help"} {
+		if !strings.Contains(usage, " --"+flag) {
+			t.Errorf("usage says nothing of --%s", flag)
+		}
+		if _, err := parseArgs([]string{"--" + flag}); err != nil && strings.Contains(err.Error(), "unknown flag") {
+			t.Errorf("usage names --%s, which is unknown", flag)
+		}
+	}
+	for line := range strings.Lines(usage) {
+		if len(line) > 81 {
+			t.Errorf("a line of %d characters: %s", len(line), line)
+		}
+	}
+}
+
+func TestGuestArgv(t *testing.T) {
+	for _, tt := range []struct{ args, want []string }{
+		{[]string{"ls"}, []string{"ls"}},
+		{[]string{"ls", "-l", "a b"}, []string{"ls", "-l", "a b"}},
+		{[]string{"echo $A"}, []string{"sh", "-c", "echo $A"}},
+		{[]string{"echo", "a b", "&&", "ls", "it's"}, []string{"sh", "-c", `echo 'a b' && ls 'it'\''s'`}},
+		{[]string{"echo", "", "$A", "|", "wc", "-c"}, []string{"sh", "-c", `echo '' '$A' | wc -c`}},
+		{[]string{"a&&b"}, []string{"a&&b"}},
+		{[]string{"sh", "-c", "a && b"}, []string{"sh", "-c", "a && b"}},
+	} {
+		if got := guestArgv(tt.args); !slices.Equal(got, tt.want) {
+			t.Errorf("%q: got %q, want %q", tt.args, got, tt.want)
+		}
+	}
+}
+
+func TestQuote(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain-1.2_/x=:,@%+": "plain-1.2_/x=:,@%+",
+		"":                   "''",
+		"a b":                "'a b'",
+		"it's":               `'it'\''s'`,
+		"$(x)":               "'$(x)'",
+		"ä":                  "'ä'",
+		"*":                  "'*'",
+		"a\nb":               "'a\nb'",
+	} {
+		if got := quote(in); got != want {
+			t.Errorf("%q: got %s, want %s", in, got, want)
+		}
+	}
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"sync/atomic"
+)
+
+// relay copies as it comes, and counts. A failure to write is told at the end:
+// the guest must not wait for ever for its output to arrive.
+func relay(from io.Reader, to io.Writer, n *atomic.Int64, progress chan<- struct{}) (lost error) {
+	buf := make([]byte, 64<<10)
+	for {
+		got, err := from.Read(buf)
+		if got > 0 {
+			if _, err := to.Write(buf[:got]); err != nil && lost == nil {
+				lost = fmt.Errorf("relay the command's output: %w", err)
+			}
+			n.Add(int64(got))
+			select {
+			case progress <- struct{}{}:
+			default:
+			}
+		}
+		if err != nil {
+			return lost
+		}
+	}
+}
+
+// readConsole returns the console's lines, and tells at once of a panic.
+func readConsole(from io.Reader, to io.Writer, panicked chan<- struct{}) []string {
+	var text bytes.Buffer
+	buf := make([]byte, 16<<10)
+	for scanned := 0; ; {
+		n, err := from.Read(buf)
+		text.Write(buf[:n])
+		to.Write(buf[:n])
+		if panicked != nil && bytes.Contains(text.Bytes()[scanned:], []byte("Kernel panic - not syncing")) {
+			close(panicked)
+			panicked = nil
+		}
+		if i := bytes.LastIndexByte(text.Bytes()[scanned:], '\n'); i >= 0 {
+			scanned += i + 1
+		}
+		if err != nil {
+			return consoleLines(text.String())
+		}
+	}
+}
+
+func consoleLines(text string) []string {
+	text = strings.TrimRight(strings.ReplaceAll(text, "\r", ""), "\n")
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, "\n")
+}

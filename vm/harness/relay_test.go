@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+)
+
+// trickle is a reader of one byte a time.
+type trickle struct{ text string }
+
+func (r *trickle) Read(p []byte) (int, error) {
+	if r.text == "" {
+		return 0, io.EOF
+	}
+	n := copy(p[:1], r.text)
+	r.text = r.text[n:]
+	return n, nil
+}
+
+// failing is a writer that takes some bytes, then fails.
+type failing struct {
+	bytes.Buffer
+	room int
+	err  error
+}
+
+func (w *failing) Write(p []byte) (int, error) {
+	if w.Len()+len(p) > w.room {
+		return 0, w.err
+	}
+	return w.Buffer.Write(p)
+}
+
+func TestRelay(t *testing.T) {
+	left := make(chan string, 4)
+	for _, tt := range []struct {
+		name string
+		to   io.Writer
+		want error
+	}{
+		{"all is well", io.Discard, nil},
+		{"the reader left", &leaving{Writer: &failing{room: 3, err: syscall.EPIPE}, left: left}, nil},
+		{"the disk is full", &leaving{Writer: &failing{room: 3, err: syscall.ENOSPC}, left: left}, syscall.ENOSPC},
+		{"the first disk is full", both{&failing{err: syscall.ENOSPC}, io.Discard}, syscall.ENOSPC},
+		{"the second disk is full", both{io.Discard, &failing{err: syscall.ENOSPC}}, syscall.ENOSPC},
+		{"the reader left and the disk is full", both{&failing{err: syscall.ENOSPC}, &leaving{Writer: &failing{err: syscall.EPIPE}, left: left}}, syscall.ENOSPC},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var n atomic.Int64
+			progress := make(chan struct{}, 1)
+			err := relay(&trickle{"0123456789"}, tt.to, &n, progress)
+			if !errors.Is(err, tt.want) || (err != nil) != (tt.want != nil) {
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+			if n.Load() != 10 || len(progress) != 1 {
+				t.Errorf("counted %d, progress %d: the guest would wait for ever", n.Load(), len(progress))
+			}
+		})
+	}
+}
+
+func TestLeavingTellsOnce(t *testing.T) {
+	left := make(chan string, 1)
+	w := &leaving{Writer: &failing{room: 3, err: syscall.EPIPE}, name: "stdout", left: left}
+	for range 3 {
+		if n, err := w.Write([]byte("ab")); n != 2 || err != nil {
+			t.Errorf("got %d, %v", n, err)
+		}
+	}
+	if len(left) != 1 || <-left != "stdout" {
+		t.Error("the one that reads no more is not told")
+	}
+}
+
+func TestBothWritesToBoth(t *testing.T) {
+	var b bytes.Buffer
+	both{&failing{err: syscall.ENOSPC}, &b}.Write([]byte("kept"))
+	if b.String() != "kept" {
+		t.Errorf("the second got %q", b.String())
+	}
+}
+
+func TestTypeInto(t *testing.T) {
+	for _, tt := range []struct {
+		name, typed, want string
+		escaped           bool
+	}{
+		{"keys", "ls\r", "ls\r", false},
+		{"two are a key", "\x1d\x1dx\x1d", "\x1d\x1dx\x1d", false},
+		{"three are the way out", "ls\r\x1d\x1d\x1dmore", "ls\r\x1d\x1d", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var to bytes.Buffer
+			escaped := false
+			typeInto(&to, &trickle{tt.typed}, func() { escaped = true })
+			if to.String() != tt.want || escaped != tt.escaped {
+				t.Errorf("got %q, %v; want %q, %v", to.String(), escaped, tt.want, tt.escaped)
+			}
+		})
+	}
+	escaped := false
+	typeInto(io.Discard, strings.NewReader("\x1d\x1d\x1d"), func() { escaped = true })
+	if !escaped {
+		t.Error("three in one read are not seen")
+	}
+}
