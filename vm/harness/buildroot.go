@@ -13,10 +13,11 @@ import (
 	"time"
 )
 
-// rootPackages is what building a module takes, beside the kernel's headers.
-// The root is unpacked and never configured, so nothing is pulled in by itself.
+// rootPackages is what building and checking a module takes, beside the
+// kernel's headers. The root is unpacked and never configured, so nothing is
+// pulled in by itself.
 var rootPackages = []string{
-	"make", "gcc", "libelf1", "dash", "bash", "coreutils", "sed", "grep", "mawk", "findutils", "perl", "libc-bin",
+	"make", "gcc", "libelf1", "dash", "bash", "coreutils", "sed", "grep", "mawk", "findutils", "perl", "libc-bin", "sparse",
 }
 
 // rootRecipe changes when the way a root is made changes.
@@ -63,7 +64,8 @@ func (c *cache) unpackRoot(ctx context.Context, suite, include, dir string) erro
 	defer cancel()
 	fetch := tool(ctx, "mmdebstrap", args...)
 	unpack := tool(ctx, "tar", "-x", "-C", dir, "--no-same-owner", "--exclude=./dev/*",
-		"--exclude=./usr/share/doc/*", "--exclude=./usr/share/man/*", "--exclude=./usr/share/locale/*")
+		"--exclude=./usr/share/doc/*", "--exclude=./usr/share/man/*", "--exclude=./usr/share/locale/*",
+		"--exclude=*/libLLVM*", "--exclude=*/libicu*") // what comes with sparse, and it does not need
 	r, w, err := os.Pipe()
 	if err != nil {
 		return err

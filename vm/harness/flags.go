@@ -190,7 +190,7 @@ func (o *options) check(f *pflag.FlagSet) error {
 		o.accel, o.cpus = "tcg", 1
 	}
 	if o.moduleDir == "" {
-		o.moduleDir = filepath.Join(o.top, "kmod")
+		o.moduleDir = o.ownModules()
 	}
 	return o.absolute()
 }
@@ -248,4 +248,13 @@ func (o *options) add(v string) error {
 	}
 	o.adds = append(o.adds, addition{host, guest})
 	return nil
+}
+
+func (o *options) ownModules() string { return filepath.Join(o.top, "kmod") }
+
+func (o *options) buildChecks() string {
+	if o.moduleDir == o.ownModules() {
+		return ownChecks
+	}
+	return ""
 }

@@ -117,7 +117,7 @@ func conduct(ctx context.Context, opts *options, o *outcome, stdout, stderr io.W
 	)
 	wg.Go(func() {
 		if kernel, errKernel = c.kernel(ctx, opts.kernel); errKernel == nil && !opts.noModule {
-			modules, errKernel = c.modules(ctx, kernel, opts.moduleDir)
+			modules, errKernel = c.modules(ctx, kernel, opts.moduleDir, opts.buildChecks())
 		}
 	})
 	wg.Go(func() { progs, errGo = c.programs(ctx, opts.top, opts.test) })

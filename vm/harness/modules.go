@@ -14,14 +14,18 @@ import (
 
 // buildScript builds a module inside the build root. /dev and /proc are
 // mounted in a mount name space of its own, which goes with the build.
-// A user's PATH has no sbin, where chroot is.
+// A user's PATH has no sbin, where chroot is. $4 is a list.
 const buildScript = `set -eu
 PATH=$PATH:/usr/sbin:/sbin
 mount --rbind /dev "$1/dev"
 mount -t proc proc "$1/proc"
 exec chroot "$1" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C \
-	make -j"$(nproc)" -C "/usr/src/linux-headers-$2" M="$3" W=1 KCFLAGS=-Werror modules
+	make -j"$(nproc)" -C "/usr/src/linux-headers-$2" M="$3" $4 modules
 `
+
+// ownChecks are asked of the project's own modules: every warning of the
+// compiler and of sparse is an error. Others are built as they ask for.
+const ownChecks = "W=1 KCFLAGS=-Werror C=1 CF=-Wsparse-error"
 
 // buildRecipe changes when the way a module is built changes.
 const buildRecipe = "1"
@@ -37,18 +41,18 @@ func isSource(name string) bool {
 
 // modules builds the modules of dir for the kernel, unless these very sources
 // were built before, and returns the files, in the order of their names.
-func (c *cache) modules(ctx context.Context, k *kernel, dir string) ([]string, error) {
+func (c *cache) modules(ctx context.Context, k *kernel, dir, checks string) ([]string, error) {
 	sources, err := readSources(dir)
 	if err != nil {
 		return nil, err
 	}
-	parts := []string{buildRecipe, filepath.Base(k.root), k.release}
+	parts := []string{buildRecipe, filepath.Base(k.root), k.release, checks}
 	for _, s := range sources {
 		parts = append(parts, s.name, s.text)
 	}
 	key := digest(parts...)
 	built, err := c.entry(ctx, "modules-"+k.release+"-"+key, func(out string) error {
-		return buildModules(ctx, k, sources, key, out)
+		return buildModules(ctx, k, sources, checks, key, out)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("build the modules of %s for %s: %w", dir, k.release, err)
@@ -83,7 +87,7 @@ func readSources(dir string) ([]source, error) {
 	return sources, nil
 }
 
-func buildModules(ctx context.Context, k *kernel, sources []source, key, out string) error {
+func buildModules(ctx context.Context, k *kernel, sources []source, checks, key, out string) error {
 	inside := filepath.Join("/build", key)
 	work := filepath.Join(k.root, inside)
 	os.RemoveAll(work) // of a run that was killed
@@ -101,7 +105,7 @@ func buildModules(ctx context.Context, k *kernel, sources []source, key, out str
 	if os.Getuid() != 0 {
 		args = append(args, "--user", "--map-root-user")
 	}
-	args = append(args, "sh", "-c", buildScript, "sh", k.root, k.release, inside)
+	args = append(args, "sh", "-c", buildScript, "sh", k.root, k.release, inside, checks)
 	if err := runTool(tool(ctx, "unshare", args...)); err != nil {
 		return err
 	}
