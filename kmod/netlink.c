@@ -67,8 +67,10 @@ static struct sk_buff *reply_new(struct genl_info *info, u32 size, void **hdr)
 {
 	struct sk_buff *skb = genlmsg_new(size, GFP_KERNEL);
 
-	if (!skb)
+	if (!skb) {
+		NL_SET_ERR_MSG(info->extack, "no memory for the reply");
 		return NULL;
+	}
 	*hdr = genlmsg_put_reply(skb, info, &bulkdump_nl_family, 0,
 				 info->genlhdr->cmd);
 	return skb;
