@@ -77,9 +77,12 @@ static inline u64 nla_get_uint(const struct nlattr *nla)
 }
 #endif
 
-#ifndef NLA_POLICY_MAX_LEN
+/*
+ * On every kernel: where there is one, it has the limit in an s16, so that one
+ * above 32767 lets everything pass and warns (lib/nlattr.c).
+ */
+#undef NLA_POLICY_MAX_LEN
 #define NLA_POLICY_MAX_LEN(_len) { .type = NLA_BINARY, .len = (_len) }
-#endif
 
 #ifndef NL_ASSERT_CTX_FITS
 #define NL_ASSERT_CTX_FITS(type)					\

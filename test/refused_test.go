@@ -57,6 +57,8 @@ func TestRefusedRequests(t *testing.T) {
 		{"new with an id of 8 bytes", 0, request(cmdEntryNew, attr(attrID, make([]byte, 8)...), name), unix.EINVAL, ""},
 		{"new with empty name", 0, request(cmdEntryNew, id, attrText(attrName, "")), unix.EINVAL, "a name has 1 to 63 bytes"},
 		{"new with a name that does not end", 0, request(cmdEntryNew, id, attr(attrName, 'a', 'b')), unix.EINVAL, ""},
+		{"new with a payload of 60001", 0, request(cmdEntryNew, id, name, attr(attrPayload, make([]byte, payloadMax+1)...)), unix.ERANGE, "Attribute failed policy validation"},
+		{"new with the largest attribute", 0, request(cmdEntryNew, id, name, attr(attrPayload, make([]byte, 0xffff-4)...)), unix.ERANGE, "Attribute failed policy validation"},
 		{"new with junk", 0, request(cmdEntryNew, id, name, attrU32(unknown, 1)), unix.EINVAL, "Unknown attribute type"},
 		{"new with a stats nest", 0, request(cmdEntryNew, id, name, nest(6)), unix.EINVAL, ""},
 		{"set without id", 0, request(cmdEntrySet, name), unix.EINVAL, "the id is missing"},
