@@ -31,35 +31,51 @@ const downloadTries = 3
 // it, using it and removing it take no rights but a user name space.
 func (c *cache) buildRoot(ctx context.Context, k debianKernel) (string, error) {
 	include := strings.Join(append([]string{k.image, k.headers}, rootPackages...), ",")
-	name := "root-" + k.name + "-" + digest(rootRecipe, k.suite, include)
+	suite := k.suites[len(k.suites)-1]
+	name := "root-" + k.name + "-" + digest(rootRecipe, strings.Join(k.suites, ","), include)
 	return c.entry(ctx, name, func(dir string) error {
-		c.note("making the build root of kernel %s from %s: once, about half a minute and 700 MB", k.name, k.suite)
-		var err error
-		for try := range downloadTries {
-			if err = c.unpackRoot(ctx, k.suite, include, dir); err == nil || ctx.Err() != nil {
-				return err
-			}
-			if try < downloadTries-1 {
-				c.note("it failed, trying again: %s", firstLine(err))
-			}
-			os.RemoveAll(dir)
-			if err := os.Mkdir(dir, 0o755); err != nil {
-				return err
-			}
+		c.note("making the build root of kernel %s from %s: once, about half a minute and 700 MB", k.name, suite)
+		err := c.retry(ctx, dir, func() error { return c.unpackRoot(ctx, k.suites, include, dir) })
+		if err != nil && ctx.Err() == nil {
+			err = fmt.Errorf("make the build root of kernel %s: %w", k.name, err)
 		}
-		return fmt.Errorf("make the build root of kernel %s: %w", k.name, err)
+		return err
 	})
 }
 
-func (c *cache) unpackRoot(ctx context.Context, suite, include, dir string) error {
+// retry tries to fill dir, some times from the start.
+func (c *cache) retry(ctx context.Context, dir string, fill func() error) error {
+	for try := 1; ; try++ {
+		err := fill()
+		if err == nil || ctx.Err() != nil || try == downloadTries {
+			return err
+		}
+		c.note("it failed, trying again: %s", firstLine(err))
+		os.RemoveAll(dir)
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *cache) unpackRoot(ctx context.Context, suites []string, include, dir string) error {
+	if err := unpackPackages(ctx, suites, include, dir); err != nil {
+		return err
+	}
+	return finishRoot(dir)
+}
+
+// unpackPackages unpacks packages and all that they need into dir.
+func unpackPackages(ctx context.Context, suites []string, include, dir string) error {
 	mode := "root"
 	if os.Getuid() != 0 {
 		mode = "unshare"
 	}
-	args := []string{"--mode=" + mode, "--variant=extract", "--format=tar", "--include=" + include, suite, "-"}
-	if mirror := hostMirror(ctx, suite); mirror != "" {
-		args = append(args, mirror)
+	args, err := suiteArgs(suites, hostMirror(ctx, suites[0]))
+	if err != nil {
+		return err
 	}
+	args = append([]string{"--mode=" + mode, "--variant=extract", "--format=tar", "--include=" + include}, args...)
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
 	defer cancel()
 	fetch := tool(ctx, "mmdebstrap", args...)
@@ -86,14 +102,38 @@ func (c *cache) unpackRoot(ctx context.Context, suite, include, dir string) erro
 	if err := toolError(unpack, errUnpack, unpackLog.String()); err != nil {
 		return err
 	}
-	if err := toolError(fetch, err, fetchLog.String()); err != nil {
-		return err
-	}
-	return finishRoot(dir)
+	return toolError(fetch, err, fetchLog.String())
 }
 
-// finishRoot makes what configuring the packages would have made.
+// suiteArgs tells mmdebstrap where the packages come from. It finds a mirror by
+// itself, but for more than one suite it wants whole lines of sources.list.
+func suiteArgs(suites []string, mirror string) ([]string, error) {
+	args := []string{suites[0], "-"}
+	switch {
+	case len(suites) > 1 && mirror == "":
+		return nil, fmt.Errorf("apt knows no Debian mirror, from which to get %s", strings.Join(suites, " and "))
+	case len(suites) > 1:
+		for _, s := range suites {
+			args = append(args, "deb "+mirror+" "+s+" main")
+		}
+		return append([]string{`--aptopt=APT::Default-Release "` + suites[len(suites)-1] + `"`}, args...), nil
+	case mirror != "":
+		args = append(args, mirror)
+	}
+	return args, nil
+}
+
+// finishRoot makes a root usable, and sees that there is a kernel in it.
 func finishRoot(dir string) error {
+	if err := configureRoot(dir); err != nil {
+		return err
+	}
+	_, err := openKernel(dir)
+	return err
+}
+
+// configureRoot makes what configuring the packages would have made.
+func configureRoot(dir string) error {
 	for _, d := range []string{"dev", "proc", "tmp", "build"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
 			return err
@@ -104,8 +144,7 @@ func finishRoot(dir string) error {
 			return err
 		}
 	}
-	_, err := openKernel(dir)
-	return err
+	return nil
 }
 
 // hostMirror is where this machine gets its own packages from. Another suite

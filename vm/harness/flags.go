@@ -18,6 +18,7 @@ import (
 const usage = `Usage: vm/run [FLAGS] [--] COMMAND [ARG…]
        vm/run [FLAGS] --test [REGEX] [-- TESTFLAG…]
        vm/run [FLAGS] --shell
+       vm/run [FLAGS] --matrix [KERNEL…]
 
 Boots a real kernel in QEMU, loads bulkdump.ko, runs COMMAND in the guest with
 the project's programs and busybox on PATH, relays its output, and exits with
@@ -28,6 +29,10 @@ What runs:
                         among them ('&&' '|' '>' …), or as one argument with
                         spaces, a line for the guest's sh
   --test [REGEX]        the Go test suite of ./test; REGEX as in go test -run
+  --test-dir DIR        with --test: the tests of the Go package in DIR instead
+  --matrix [KERNEL…]    --test on each kernel (default: all), two at a time,
+                        and a table of the results; --out gets a directory
+                        for each kernel
   --shell               a shell on your terminal; leave with exit or ^D, and a
                         guest that hangs with ^] three times
 On what:
@@ -35,6 +40,7 @@ On what:
   --accel auto|kvm|tcg  auto (default) uses KVM where a guest really runs on it
   --cpus N              processors, default 2
   --mem MIB             memory, default 2048
+  --append ARG          add to the kernel's command line (repeatable)
   --icount              guest time counts instructions: for repeatable figures
                         (TCG, one processor)
 With what:
@@ -46,9 +52,14 @@ With what:
   --env K=V             set in the command's environment (repeatable)
 How:
   --timeout S           seconds for COMMAND; default 900 with TCG, 300 with KVM
+  --boot-timeout S      seconds for the boot; default 60 with TCG, 20 with KVM
   --out DIR             write console.log, kernel.log, stdout, stderr and
-                        verdict.txt there; with --test also test.json and
-                        junit.xml
+                        verdict.txt and summary.json there; with --test also
+                        test.json, junit.xml and results.ktap
+  --gdb                 wait for gdb, modules loaded, before the command starts;
+                        prints the line to type; no limits
+  --keep DIR            leave kernel, initramfs, modules and command line there,
+                        with a script that boots them again
   -h, --help            this text
 
 Exit status: the command's own (128+N when signal N killed it), or
@@ -78,7 +89,9 @@ type options struct {
 	accel     string
 	cpus, mem int
 	icount    bool
-	timeout   time.Duration // 0: by the accelerator
+	timeout   time.Duration // of the command; 0: by the accelerator
+	bootLimit time.Duration // the same of the boot
+	kernelArg []string      // added to the kernel's command line
 	adds      []addition
 	outDir    string
 	noModule  bool
@@ -87,6 +100,10 @@ type options struct {
 	env       []string
 	shell     bool
 	test      bool
+	testDir   string
+	gdb       bool
+	keepDir   string
+	matrix    bool // of the kernels that are the arguments
 	testRegex string
 	args      []string
 }
@@ -105,7 +122,9 @@ func parseArgs(args []string) (*options, error) {
 	f.StringVar(&o.top, "top", ".", "")
 	f.Func("kernel", "", func(v string) (err error) {
 		o.kernel = v
-		_, err = findKernel(v)
+		if err = checkKernel(v); err == nil && isTree(v) {
+			o.kernel, err = filepath.Abs(v)
+		}
 		return err
 	})
 	f.StringVar(&o.accel, "accel", "auto", "")
@@ -118,15 +137,22 @@ func parseArgs(args []string) (*options, error) {
 	f.Func("add", "", o.add)
 	f.Func("env", "", o.addEnv)
 	timeout := f.Int("timeout", 0, "")
+	bootLimit := f.Int("boot-timeout", 0, "")
+	f.StringArrayVar(&o.kernelArg, "append", nil, "")
 	f.StringVar(&o.outDir, "out", "", "")
 	f.BoolVar(&o.test, "test", false, "")
+	f.StringVar(&o.testDir, "test-dir", "", "")
 	f.BoolVar(&o.shell, "shell", false, "")
+	f.BoolVar(&o.gdb, "gdb", false, "")
+	f.StringVar(&o.keepDir, "keep", "", "")
+	f.BoolVar(&o.matrix, "matrix", false, "")
 	if err := f.Parse(args); errors.Is(err, pflag.ErrHelp) {
 		return nil, errHelp
 	} else if err != nil {
 		return nil, err
 	}
 	o.timeout = time.Duration(*timeout) * time.Second
+	o.bootLimit = time.Duration(*bootLimit) * time.Second
 	o.args = f.Args()
 	if o.test && f.ArgsLenAtDash() != 0 {
 		if err := o.takeRegex(); err != nil {
@@ -161,7 +187,8 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return nil
 	}
 	if err := errors.Join(between("cpus", o.cpus, 1, 64), between("mem", o.mem, 128, 1<<20),
-		between("timeout", int(o.timeout.Seconds()), 1, 7*24*3600)); err != nil {
+		between("timeout", int(o.timeout.Seconds()), 1, 7*24*3600),
+		between("boot-timeout", int(o.bootLimit.Seconds()), 1, 24*3600)); err != nil {
 		return err
 	}
 	if _, err := selectTests(nil, o.testRegex); err != nil {
@@ -170,9 +197,13 @@ func (o *options) check(f *pflag.FlagSet) error {
 	switch {
 	case !slices.Contains([]string{"auto", "kvm", "tcg"}, o.accel):
 		return fmt.Errorf("--accel %s: it is auto, kvm or tcg", o.accel)
+	case o.testDir != "" && !o.test:
+		return errors.New("--test-dir needs --test")
 	case o.test && o.shell:
 		return errors.New("--test and --shell exclude each other")
-	case len(o.args) == 0 && !o.test && !o.shell:
+	case o.matrix && (o.test || o.shell || o.gdb || o.keepDir != "" || f.Changed("kernel")):
+		return errors.New("--matrix runs --test on each of KERNEL…; it goes with none of --test, --shell, --gdb, --keep, --kernel")
+	case len(o.args) == 0 && !o.test && !o.shell && !o.matrix:
 		return errNoCommand
 	case o.icount && o.accel == "kvm":
 		return errors.New("--icount counts instructions, which only TCG does")
@@ -192,6 +223,9 @@ func (o *options) check(f *pflag.FlagSet) error {
 	if o.moduleDir == "" {
 		o.moduleDir = o.ownModules()
 	}
+	if o.testDir == "" {
+		o.testDir = o.ownTests()
+	}
 	return o.absolute()
 }
 
@@ -200,7 +234,7 @@ var choosing = []string{"-test.run", "-test.skip", "-test.list"}
 
 // absolute makes the paths hold wherever a program is started.
 func (o *options) absolute() (err error) {
-	for _, p := range []*string{&o.top, &o.moduleDir, &o.outDir} {
+	for _, p := range []*string{&o.top, &o.moduleDir, &o.testDir, &o.outDir, &o.keepDir} {
 		if *p != "" && err == nil {
 			*p, err = filepath.Abs(*p)
 		}
@@ -251,6 +285,8 @@ func (o *options) add(v string) error {
 }
 
 func (o *options) ownModules() string { return filepath.Join(o.top, "kmod") }
+
+func (o *options) ownTests() string { return filepath.Join(o.top, "test") }
 
 func (o *options) buildChecks() string {
 	if o.moduleDir == o.ownModules() {

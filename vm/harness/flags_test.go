@@ -24,7 +24,7 @@ func parse(t *testing.T, line ...string) *options {
 
 func TestParseArgsDefaults(t *testing.T) {
 	o := parse(t, "--top", "/p", "ls", "-l")
-	want := &options{top: "/p", kernel: "6.1", accel: "auto", cpus: 2, mem: 2048, moduleDir: "/p/kmod",
+	want := &options{top: "/p", kernel: "6.1", accel: "auto", cpus: 2, mem: 2048, moduleDir: "/p/kmod", testDir: "/p/test",
 		params: map[string][]string{}, args: []string{"ls", "-l"}}
 	if !reflect.DeepEqual(o, want) {
 		t.Errorf("got %+v\nwant %+v", o, want)
@@ -38,9 +38,10 @@ func TestParseArgsFlags(t *testing.T) {
 	}
 	o := parse(t, "--top=/p", "--kernel", "6.1", "--accel=tcg", "--cpus=4", "--mem", "512", "--timeout", "5", "--no-module",
 		"--module-dir", "/m", "--param", "a.x=1", "--param=a.y=2,3", "--add", file, "--add", file+":/x", "--add", "/:/y",
-		"--env", "A=b=c", "--env=B=", "--out", "/o", "--", "--cpus", "9")
+		"--env", "A=b=c", "--env=B=", "--out", "/o", "--boot-timeout", "7", "--append", "x=1,2", "--append=y", "--", "--cpus", "9")
 	want := &options{top: "/p", kernel: "6.1", accel: "tcg", cpus: 4, mem: 512, timeout: 5 * time.Second, noModule: true,
-		moduleDir: "/m", params: map[string][]string{"a": {"x=1", "y=2,3"}},
+		bootLimit: 7 * time.Second, kernelArg: []string{"x=1,2", "y"},
+		moduleDir: "/m", testDir: "/p/test", params: map[string][]string{"a": {"x=1", "y=2,3"}},
 		adds: []addition{{file, ""}, {file, "/x"}, {"/", "/y"}},
 		env:  []string{"A=b=c", "B="}, outDir: "/o", args: []string{"--cpus", "9"}}
 	if !reflect.DeepEqual(o, want) {
@@ -81,7 +82,7 @@ func TestParseArgsRefuses(t *testing.T) {
 		"":                           "no command given",
 		"--":                         "no command given",
 		"--frob x":                   "unknown flag: --frob",
-		"--kernel 5.10 x":            "there is 6.1",
+		"--kernel 5.10 x":            "none of 6.1",
 		"--kernel":                   "flag needs an argument: --kernel",
 		"--accel hvf x":              "--accel hvf: it is auto, kvm or tcg",
 		"--cpus 0 x":                 "--cpus 0: it is a number from 1 to 64",
@@ -89,6 +90,8 @@ func TestParseArgsRefuses(t *testing.T) {
 		"--mem 64 x":                 "--mem 64: it is a number from 128",
 		"--timeout 0 x":              "--timeout 0: it is a number from 1",
 		"--timeout -1 x":             "--timeout -1: it is a number from 1",
+		"--boot-timeout 0 x":         "--boot-timeout 0: it is a number from 1",
+		"--test-dir . x":             "--test-dir needs --test",
 		"--icount --accel kvm x":     "only TCG does",
 		"--icount --cpus 2 x":        "one processor",
 		"--test --shell":             "exclude each other",
@@ -124,7 +127,7 @@ func TestParseArgsRefuses(t *testing.T) {
 // The usage text has every flag, and no other.
 func TestUsageNamesEveryFlag(t *testing.T) {
 	for _, flag := range []string{"test", "shell", "kernel", "accel", "cpus", "mem", "icount", "no-module", "module-dir",
-		"param", "add", "env", "timeout", "out", "help"} {
+		"param", "add", "env", "timeout", "boot-timeout", "append", "test-dir", "out", "help"} {
 		if !strings.Contains(usage, " --"+flag) {
 			t.Errorf("usage says nothing of --%s", flag)
 		}

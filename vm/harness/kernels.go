@@ -5,33 +5,46 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 // debianKernel says where a kernel of Debian's comes from.
 type debianKernel struct {
-	name    string // as --kernel has it
-	suite   string
-	image   string // package of the image
-	headers string // package to build modules with
+	name    string   // as --kernel has it
+	suites  []string // the last one is preferred
+	image   string   // package of the image
+	headers string   // package to build modules with
 }
 
 // kernels is the list that --kernel chooses from.
 var kernels = []debianKernel{
-	{name: "6.1", suite: "bookworm", image: "linux-image-amd64", headers: "linux-headers-amd64"},
+	{"6.1", []string{"bookworm"}, "linux-image-amd64", "linux-headers-amd64"},
+	// The cloud flavour is smaller, and has virtio built in.
+	{"6.12", []string{"trixie"}, "linux-image-cloud-amd64", "linux-headers-cloud-amd64"},
+	{"7.3", []string{"trixie", "trixie-backports"}, "linux-image-cloud-amd64", "linux-headers-cloud-amd64"},
 }
 
-func findKernel(name string) (debianKernel, error) {
+// kernelNames are what --kernel chooses from, beside a user's own trees.
+func kernelNames() []string {
 	var names []string
 	for _, k := range kernels {
-		if k.name == name {
-			return k, nil
-		}
 		names = append(names, k.name)
 	}
-	return debianKernel{}, fmt.Errorf("not yet; there is %s", strings.Join(names, ", "))
+	return append(names, sourceKernels...)
+}
+
+// checkKernel finds a mistake before anything is made.
+func checkKernel(name string) error {
+	if isTree(name) {
+		_, err := openTree(name)
+		return err
+	}
+	if !slices.Contains(kernelNames(), name) {
+		return fmt.Errorf("it is none of %s; a directory has a / in its name", strings.Join(kernelNames(), ", "))
+	}
+	return nil
 }
 
 // transportModules carry the command's output, in order of loading. A kernel
@@ -46,17 +59,23 @@ type kernel struct {
 	release string
 	image   string
 	drivers []string // of transportModules, as files
+	tree    bool     // root is a user's own tree, not a build root
 }
 
 // kernel makes the build root if need be, and finds the kernel in it.
 func (c *cache) kernel(ctx context.Context, name string) (*kernel, error) {
-	d, err := findKernel(name)
+	if isTree(name) {
+		return openTree(name)
+	}
+	var root string
+	err := checkKernel(name)
+	if i := slices.IndexFunc(kernels, func(d debianKernel) bool { return d.name == name }); i >= 0 {
+		root, err = c.buildRoot(ctx, kernels[i])
+	} else if err == nil {
+		root, err = c.sourceKernel(ctx, name)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("kernel %s: %w", name, err)
-	}
-	root, err := c.buildRoot(ctx, d)
-	if err != nil {
-		return nil, err
 	}
 	return openKernel(root)
 }
@@ -97,8 +116,8 @@ func openKernel(root string) (*kernel, error) {
 // hasVirtio reports whether the guest can have virtio ports.
 func (k *kernel) hasVirtio() bool {
 	if len(k.drivers) == 0 {
-		config, err := os.ReadFile(filepath.Join(k.root, "boot/config-"+k.release))
-		return err == nil && strings.Contains(string(config), "\nCONFIG_VIRTIO_CONSOLE=y\n")
+		config, err := readKconfig(k.configFile())
+		return err == nil && config["VIRTIO_CONSOLE"] == "y" && config["VIRTIO_PCI"] == "y"
 	}
 	return filepath.Base(k.drivers[len(k.drivers)-1]) == "virtio_console.ko"
 }

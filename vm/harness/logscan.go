@@ -12,6 +12,10 @@ import (
 // cutHere begins a report, and says nothing of what it is.
 const cutHere = "------------[ cut here ]------------"
 
+// leakCount ends the line by which kmemleak says how many leaks it found; init
+// then writes them to the log one by one.
+const leakCount = " new suspected memory leaks (see /sys/kernel/debug/kmemleak)"
+
 // trouble is the table of what a clean kernel log does not have. The patterns
 // match the text of a record, without time stamp; those that start a report
 // are anchored, because innocent lines mention warnings and bugs, too.
@@ -51,7 +55,9 @@ type finding struct {
 	line string
 	at   int // index of the line in what was scanned
 
-	onConsole bool // and nowhere else
+	onConsole bool     // and nowhere else
+	tests     []string // that ran when it came
+	after     string   // the test that had ended before, if none ran
 }
 
 // consolePrefix is what the console puts before a record's text.
@@ -64,7 +70,9 @@ func scanLog(lines []string) []finding {
 		text := consolePrefix.ReplaceAllString(strings.TrimRight(line, "\r"), "")
 		for _, t := range trouble {
 			if t.re.MatchString(text) {
-				found = append(found, finding{name: t.name, line: text, at: i})
+				f := finding{name: t.name, line: text, at: i}
+				f.tests, f.after = testsDuring(lines, i)
+				found = append(found, f)
 				break
 			}
 		}

@@ -51,6 +51,9 @@ func main() {
 	// Caught, not ignored: what is ignored is so in our children, too.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
+	if opts.matrix {
+		os.Exit(runMatrix(ctx, opts, withoutTop(os.Args[1:]), os.Stdout, os.Stderr))
+	}
 	os.Exit(run(ctx, opts, os.Stdout, os.Stderr))
 }
 
@@ -73,6 +76,7 @@ func run(ctx context.Context, opts *options, stdout, stderr io.Writer) int {
 	if cause, ok := errors.AsType[interrupted](context.Cause(ctx)); ok {
 		o.signal = cause.signal
 	}
+	o.blame()
 	for _, line := range o.evidence() {
 		fmt.Fprintln(stderr, line)
 	}
@@ -82,6 +86,9 @@ func run(ctx context.Context, opts *options, stdout, stderr io.Writer) int {
 			o.err = fmt.Errorf("write results: %w", err)
 			code, line = o.verdict()
 		}
+	}
+	if code != 0 && o.signal == 0 && !opts.shell {
+		note("again: %s", opts.again(withoutTop(os.Args[1:]), o.suite))
 	}
 	if o.suite != nil {
 		fmt.Fprintln(stderr, o.suite.summary())
@@ -120,13 +127,14 @@ func conduct(ctx context.Context, opts *options, o *outcome, stdout, stderr io.W
 			modules, errKernel = c.modules(ctx, kernel, opts.moduleDir, opts.buildChecks())
 		}
 	})
-	wg.Go(func() { progs, errGo = c.programs(ctx, opts.top, opts.test) })
+	wg.Go(func() { progs, errGo = c.programs(ctx, opts) })
 	wg.Go(func() { accel, errAccel = c.accelerator(ctx, opts.accel) })
 	wg.Wait()
 	if err := errors.Join(errKernel, errGo, errAccel); err != nil {
 		return err
 	}
 	o.kernel, o.accel = kernel.release, accel
+	o.decoder = newDecoder(kernel.vmlinux(), modules)
 
 	if opts.test {
 		o.suite, err = newSuite(progs, opts, stdout)
@@ -143,5 +151,12 @@ func conduct(ctx context.Context, opts *options, o *outcome, stdout, stderr io.W
 		return err
 	}
 	defer image.Close()
-	return boot(ctx, opts, kernel, cfg, image, o, stdout, stderr, note)
+	if opts.keepDir != "" {
+		line, err := keep(opts.keepDir, opts, kernel, accel, cfg, modules, progs)
+		if err != nil {
+			return fmt.Errorf("--keep: %w", err)
+		}
+		note("kept what is booted; this boots it again: %s", line)
+	}
+	return boot(ctx, opts, kernel, modules, cfg, image, o, stdout, stderr, note)
 }

@@ -46,7 +46,7 @@ func (c *cache) modules(ctx context.Context, k *kernel, dir, checks string) ([]s
 	if err != nil {
 		return nil, err
 	}
-	parts := []string{buildRecipe, filepath.Base(k.root), k.release, checks}
+	parts := []string{buildRecipe, k.identity(), k.release, checks}
 	for _, s := range sources {
 		parts = append(parts, s.name, s.text)
 	}
@@ -90,6 +90,9 @@ func readSources(dir string) ([]source, error) {
 func buildModules(ctx context.Context, k *kernel, sources []source, checks, key, out string) error {
 	inside := filepath.Join("/build", key)
 	work := filepath.Join(k.root, inside)
+	if k.tree {
+		work = filepath.Join(out, "build")
+	}
 	os.RemoveAll(work) // of a run that was killed
 	defer os.RemoveAll(work)
 	for _, s := range sources {
@@ -101,12 +104,14 @@ func buildModules(ctx context.Context, k *kernel, sources []source, checks, key,
 			return err
 		}
 	}
-	args := []string{"--mount", "--pid", "--fork", "--kill-child"}
-	if os.Getuid() != 0 {
-		args = append(args, "--user", "--map-root-user")
+	var err error
+	if k.tree {
+		err = buildInTree(ctx, k, work)
+	} else {
+		args := append(unshareArgs(), "sh", "-c", buildScript, "sh", k.root, k.release, inside, checks)
+		err = runTool(tool(ctx, "unshare", args...))
 	}
-	args = append(args, "sh", "-c", buildScript, "sh", k.root, k.release, inside, checks)
-	if err := runTool(tool(ctx, "unshare", args...)); err != nil {
+	if err != nil {
 		return err
 	}
 	return filepath.WalkDir(work, func(path string, d fs.DirEntry, err error) error {
@@ -115,6 +120,16 @@ func buildModules(ctx context.Context, k *kernel, sources []source, checks, key,
 		}
 		return copyFile(filepath.Join(out, d.Name()), path)
 	})
+}
+
+// unshareArgs start a program that may mount what goes with it, as root or in
+// a user name space.
+func unshareArgs() []string {
+	args := []string{"--mount", "--pid", "--fork", "--kill-child"}
+	if os.Getuid() != 0 {
+		args = append(args, "--user", "--map-root-user")
+	}
+	return args
 }
 
 // pickModule finds the module to load before the command: the one named after

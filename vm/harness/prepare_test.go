@@ -76,8 +76,9 @@ func TestOpenKernel(t *testing.T) {
 	if err != nil || k.release != "7.3.0" || len(k.drivers) != 0 || k.hasVirtio() {
 		t.Errorf("got %+v, %v", k, err)
 	}
-	os.MkdirAll(filepath.Join(newer, "boot"), 0o755)
-	os.WriteFile(filepath.Join(newer, "boot/config-7.3.0"), []byte("\n# x\nCONFIG_VIRTIO_CONSOLE=y\n"), 0o644)
+	headers := filepath.Join(newer, "usr/src/linux-headers-7.3.0")
+	os.MkdirAll(headers, 0o755)
+	os.WriteFile(filepath.Join(headers, ".config"), []byte("\n# x\nCONFIG_VIRTIO_CONSOLE=y\nCONFIG_VIRTIO_PCI=y\n"), 0o644)
 	if !k.hasVirtio() {
 		t.Error("a built-in console is not seen")
 	}
@@ -131,6 +132,11 @@ func TestPhaseLimit(t *testing.T) {
 		{phaseBoot, "tcg", options{}, time.Minute},
 		{phaseBoot, "tcg", options{icount: true}, 3 * time.Minute},
 		{phaseBoot, "tcg", options{timeout: time.Second}, time.Minute},
+		{phaseBoot, "tcg", options{bootLimit: time.Second}, time.Second},
+		{phaseStop, "tcg", options{}, time.Minute},
+		{phaseStop, "tcg", options{timeout: time.Second}, 10 * time.Second},
+		{phaseStop, "kvm", options{timeout: time.Minute}, 20 * time.Second},
+		{phaseOutput, "kvm", options{timeout: time.Second}, 20 * time.Second},
 		{phaseCommand, "kvm", options{}, 5 * time.Minute},
 		{phaseCommand, "tcg", options{}, 15 * time.Minute},
 		{phaseCommand, "tcg", options{timeout: time.Second}, time.Second},
@@ -205,12 +211,12 @@ func TestTestCommand(t *testing.T) {
 func TestQemuArgs(t *testing.T) {
 	line := func(o options, k kernel, accel string) string {
 		k.image = "/vmlinuz"
-		return strings.Join(qemuArgs(&o, &k, accel), " ")
+		return strings.Join(qemuArgs(&o, &k, accel, inheritedImage, inheritedPorts()), " ")
 	}
-	serial := line(options{cpus: 1, mem: 512, icount: true}, kernel{}, "tcg")
+	serial := line(options{cpus: 1, mem: 512, icount: true, kernelArg: []string{"a=b c", "--", "d"}}, kernel{}, "tcg")
 	virtio := line(options{cpus: 2, mem: 512}, kernel{drivers: []string{"virtio_console.ko"}}, "kvm")
 	for _, want := range []string{"-nodefaults", "-no-reboot", "-m 512 -smp 1", "-initrd /proc/self/fd/7", "-icount shift=0",
-		"thread=single", "-cpu max", "isa-debug-exit,iobase=0xf4", "-serial chardev:console -serial chardev:control -serial chardev:stdout"} {
+		"thread=single", "-cpu max", " printk.devkmsg=on a=b c -- d -device ", "isa-debug-exit,iobase=0xf4", "-serial chardev:console -serial chardev:control -serial chardev:stdout"} {
 		if !strings.Contains(serial, want) {
 			t.Errorf("%q is not in %s", want, serial)
 		}

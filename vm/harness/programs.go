@@ -18,8 +18,8 @@ import (
 type programs struct {
 	init      string
 	bin       []string // go into the guest's /bin under their own names
-	test      string   // the compiled tests of ./test, or empty
-	testDir   string   // ./test
+	test      string   // the compiled tests, or empty
+	testDir   string   // where they are: ./test, or --test-dir
 	testPkg   string   // its import path
 	testFiles []string // its test files, as this build has them
 
@@ -35,17 +35,9 @@ type goPackage struct {
 // programs builds init, the commands and, for a test run, the tests. Go's own
 // cache knows what is up to date; what was built lies in a directory that
 // belongs to this source tree, and is read from there under the lock.
-func (c *cache) programs(ctx context.Context, top string, test bool) (*programs, error) {
-	top, err := filepath.Abs(top)
-	if err != nil {
-		return nil, err
-	}
-	pkgs, err := goList(ctx, top, "./vm/init", "./cmd/...", "./test/...")
-	if err != nil {
-		return nil, err
-	}
-	p := &programs{testDir: filepath.Join(top, "test")}
-	name := "bin-" + digest(top)
+func (c *cache) programs(ctx context.Context, opts *options) (*programs, error) {
+	p := &programs{testDir: opts.testDir}
+	name := "bin-" + digest(opts.top)
 	unlock, err := c.lock(ctx, name)
 	if err != nil {
 		return nil, err
@@ -55,7 +47,41 @@ func (c *cache) programs(ctx context.Context, top string, test bool) (*programs,
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
+	// The tests may be another module's: then what they need is built there.
+	own := []string{"./vm/init", "./cmd/..."}
+	if opts.testDir == opts.ownTests() {
+		own = append(own, "./test/...")
+	} else if err := p.build(ctx, opts.testDir, dir, "./..."); err != nil {
+		return nil, err
+	}
+	if err := p.build(ctx, opts.top, dir, own...); err != nil {
+		return nil, err
+	}
+	if opts.test {
+		if len(p.testFiles) == 0 {
+			return nil, fmt.Errorf("%s has no tests", opts.testDir)
+		}
+		p.test = filepath.Join(dir, "bulkdump.test")
+		overlay, err := markTests(p.testFiles, filepath.Join(dir, "marked"))
+		if err != nil {
+			return nil, fmt.Errorf("mark the tests: %w", err)
+		}
+		if err := runTool(goTool(ctx, opts.testDir, "test", "-c", "-trimpath", "-overlay", overlay, "-ldflags=-s -w", "-o", p.test, ".")); err != nil {
+			return nil, fmt.Errorf("build the tests: %w", err)
+		}
+	}
+	return p, p.freeze()
+}
+
+// build builds the programs among the packages of a module, and finds the
+// tests if they are among them.
+func (p *programs) build(ctx context.Context, module, dir string, patterns ...string) error {
+	pkgs, err := goList(ctx, module, patterns...)
+	if err != nil {
+		return err
+	}
 	args := []string{"build", "-buildvcs=false", "-trimpath", "-ldflags=-s -w", "-o", dir + "/"}
+	none := len(args)
 	for _, pkg := range pkgs {
 		if pkg.Name == "main" {
 			args = append(args, pkg.ImportPath)
@@ -73,19 +99,13 @@ func (c *cache) programs(ctx context.Context, top string, test bool) (*programs,
 			}
 		}
 	}
-	if err := runTool(goTool(ctx, top, args...)); err != nil {
-		return nil, fmt.Errorf("build the guest's programs: %w", err)
+	if len(args) == none {
+		return nil
 	}
-	if test {
-		if len(p.testFiles) == 0 {
-			return nil, errors.New("./test has no tests")
-		}
-		p.test = filepath.Join(dir, "bulkdump.test")
-		if err := runTool(goTool(ctx, top, "test", "-c", "-trimpath", "-ldflags=-s -w", "-o", p.test, "./test")); err != nil {
-			return nil, fmt.Errorf("build the tests: %w", err)
-		}
+	if err := runTool(goTool(ctx, module, args...)); err != nil {
+		return fmt.Errorf("build the guest's programs: %w", err)
 	}
-	return p, p.freeze()
+	return nil
 }
 
 // freeze reads the binaries now, while nobody else builds over them.

@@ -20,9 +20,10 @@ const qemuBinary = "qemu-system-x86_64"
 var debugExitDevice = fmt.Sprintf("isa-debug-exit,iobase=%#x,iosize=1", proto.DebugExitPort)
 
 // kernelArgs: a panic or an Oops ends the guest at once, and so QEMU, which
-// has no reboot; a warning does not, it is reported.
+// has no reboot; a warning does not, it is reported. What init and the tests
+// write to the log is not held back.
 const kernelArgs = "console=ttyS0 panic=-1 oops=panic loglevel=7 log_buf_len=4M 8250.nr_uarts=4 " +
-	"i8042.noaux i8042.nokbd i8042.nopnp nokaslr random.trust_cpu=on"
+	"i8042.noaux i8042.nokbd i8042.nopnp nokaslr random.trust_cpu=on printk.devkmsg=on"
 
 // The ports of a guest, in the order of their descriptors in QEMU.
 const (
@@ -61,25 +62,41 @@ func accelArgs(opts *options, accel string) []string {
 	return []string{"-accel", accel, "-cpu", "host"}
 }
 
-// qemuArgs is the whole command line. Descriptors 3 and up are the ports, the
-// one after them is the initramfs.
-func qemuArgs(opts *options, k *kernel, accel string) []string {
+// kernelLine is the kernel's command line.
+func kernelLine(opts *options) string {
+	return strings.Join(append([]string{kernelArgs}, opts.kernelArg...), " ")
+}
+
+var portNames = [portCount]string{"console", "control", "stdout", "stderr"}
+
+// inheritedPorts are the ports as descriptors 3 and up; inheritedImage is the
+// one after them.
+func inheritedPorts() (chardevs [portCount]string) {
+	for i, name := range portNames {
+		chardevs[i] = fmt.Sprintf("socket,id=%s,fd=%d", name, 3+i)
+	}
+	return chardevs
+}
+
+var inheritedImage = fmt.Sprintf("/proc/self/fd/%d", 3+portCount)
+
+// qemuArgs is the whole command line.
+func qemuArgs(opts *options, k *kernel, accel, initramfs string, chardevs [portCount]string) []string {
 	args := []string{
 		"-M", "q35", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
 		"-m", fmt.Sprint(opts.mem), "-smp", fmt.Sprint(opts.cpus),
-		"-kernel", k.image, "-initrd", fmt.Sprintf("/proc/self/fd/%d", 3+portCount),
-		"-append", kernelArgs,
+		"-kernel", k.image, "-initrd", initramfs,
+		"-append", kernelLine(opts),
 		"-device", debugExitDevice,
 	}
 	args = append(args, accelArgs(opts, accel)...)
-	names := [portCount]string{"console", "control", "stdout", "stderr"}
-	for i, name := range names {
-		args = append(args, "-chardev", fmt.Sprintf("socket,id=%s,fd=%d", name, 3+i))
+	for _, c := range chardevs {
+		args = append(args, "-chardev", c)
 	}
 	args = append(args, "-serial", "chardev:console", "-serial", "chardev:control")
 	if k.hasVirtio() {
 		args = append(args, "-device", "virtio-serial-pci")
-		for _, name := range names[portStdout:] {
+		for _, name := range portNames[portStdout:] {
 			args = append(args, "-device", fmt.Sprintf("virtserialport,chardev=%s,name=%s", name, name))
 		}
 	} else {
@@ -90,8 +107,9 @@ func qemuArgs(opts *options, k *kernel, accel string) []string {
 
 // startQEMU starts it with nothing of the host's but the descriptors. The
 // kernel ends it when we end, however that happens.
-func startQEMU(opts *options, k *kernel, accel string, image *os.File) (*machine, error) {
-	m := &machine{cmd: exec.Command(qemuBinary, qemuArgs(opts, k, accel)...)}
+func startQEMU(opts *options, k *kernel, accel string, image *os.File, d *debugger) (*machine, error) {
+	args := append(qemuArgs(opts, k, accel, inheritedImage, inheritedPorts()), d.args()...)
+	m := &machine{cmd: exec.Command(qemuBinary, args...)}
 	m.cmd.Stdout, m.cmd.Stderr = &m.log, &m.log
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	for i := range m.ports {

@@ -14,7 +14,7 @@ import (
 )
 
 // resultFiles are all the files that --out may leave.
-var resultFiles = []string{"stdout", "stderr", "console.log", "kernel.log", "verdict.txt", "test.json", "junit.xml"}
+var resultFiles = []string{"stdout", "stderr", "console.log", "kernel.log", "verdict.txt", "test.json", "junit.xml", "results.ktap", "summary.json"}
 
 // clearResults makes the directory, and leaves nothing of an earlier run that
 // could be taken for this one's.
@@ -113,11 +113,12 @@ func writeResults(dir string, o *outcome) error {
 	errs := []error{
 		write("kernel.log", strings.Join(o.kmsg, "\n")+"\n"),
 		write("verdict.txt", line+"\n"),
+		write("summary.json", o.summary().json()),
 	}
 	if o.suite != nil {
 		errs = append(errs, write("test.json", o.suite.json.String()))
 		text, err := junit(o.suite)
-		errs = append(errs, err, write("junit.xml", text))
+		errs = append(errs, err, write("junit.xml", text), write("results.ktap", ktap(o.suite)))
 	}
 	return errors.Join(errs...)
 }

@@ -52,7 +52,7 @@ func TestResultsOfAnEarlierRunAreGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"verdict.txt": "vm: PASS (kernel 6.1.0, tcg, boot 6.5 s, command exited 0, log clean)\n",
+		"verdict.txt": "vm: PASS (kernel 6.1.0, tcg, boot 6.5 s, 1 tests run, 0 failed, 0 skipped, log clean)\n",
 		"kernel.log":  "[    0.000000] Linux version 6.1.0\n[    1.000000] Run /init as init process\n",
 		"test.json":   passA,
 	} {

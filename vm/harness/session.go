@@ -27,9 +27,13 @@ const (
 	phaseLoad    = "loading the modules"
 	phaseCommand = "the command"
 	phaseStop    = "ending the command"
+	phaseOutput  = "taking the rest of the output"
 	phaseUnload  = "the unload"
 	phaseExit    = "the guest's end"
 )
+
+// unlimited is as long as the user likes.
+const unlimited = 365 * 24 * time.Hour
 
 // phaseLimit is how long a phase may last. An emulated processor is given more.
 func phaseLimit(phase, accel string, opts *options) time.Duration {
@@ -43,20 +47,25 @@ func phaseLimit(phase, accel string, opts *options) time.Duration {
 	if opts.icount {
 		limit *= 3
 	}
-	if phase == phaseCommand {
-		switch {
-		case opts.timeout != 0:
-			return opts.timeout
-		case opts.shell:
-			return 365 * 24 * time.Hour // as long as the user likes
-		}
+	switch {
+	case opts.gdb:
+		return unlimited // the guest stands still while its user thinks
+	case phase == phaseBoot && opts.bootLimit != 0:
+		return opts.bootLimit
+	case phase == phaseCommand && opts.timeout != 0:
+		return opts.timeout
+	case phase == phaseCommand && opts.shell:
+		return unlimited
+	case phase == phaseStop && opts.timeout != 0:
+		// Whoever asks for a short run does not want to wait long for a hang.
+		return min(limit, max(opts.timeout, 10*time.Second))
 	}
 	return limit
 }
 
 // guestConfig is what the guest is told.
 func guestConfig(opts *options, accel string, k *kernel, modules []string) (*proto.Config, error) {
-	cfg := &proto.Config{Token: rand.Text(), Env: opts.env, Shell: opts.shell, Dir: "/root"}
+	cfg := &proto.Config{Token: rand.Text(), Env: opts.env, Shell: opts.shell, Wait: opts.gdb, Dir: "/root"}
 	cfg.Control, cfg.Stdout, cfg.Stderr = devices(k.hasVirtio())
 	for _, d := range k.drivers {
 		cfg.Drivers = append(cfg.Drivers, "/lib/modules/"+filepath.Base(d))
@@ -101,6 +110,10 @@ type session struct {
 	note    notef
 	started time.Time
 
+	k        *kernel
+	modules  []string
+	debugger *debugger // with --gdb
+
 	phase  string
 	timer  *time.Timer
 	detach func() // gives our terminal back
@@ -112,7 +125,7 @@ type session struct {
 }
 
 // boot starts the guest, serves it until it ends, and records what it saw.
-func boot(ctx context.Context, opts *options, k *kernel, cfg *proto.Config, image *os.File, o *outcome, stdout, stderr io.Writer, note notef) (err error) {
+func boot(ctx context.Context, opts *options, k *kernel, modules []string, cfg *proto.Config, image *os.File, o *outcome, stdout, stderr io.Writer, note notef) (err error) {
 	sinks, err := openSinks(opts, o, stdout, stderr)
 	if err != nil {
 		return err
@@ -123,13 +136,20 @@ func boot(ctx context.Context, opts *options, k *kernel, cfg *proto.Config, imag
 	if n := runtime.NumCPU(); opts.cpus > n {
 		note("this machine has %d of those %d cpus: the guest's will wait for each other", n, opts.cpus)
 	}
-	m, err := startQEMU(opts, k, o.accel, image)
+	var d *debugger
+	if opts.gdb {
+		if d, err = newDebugger(); err != nil {
+			return err
+		}
+		defer d.close()
+	}
+	m, err := startQEMU(opts, k, o.accel, image, d)
 	if err != nil {
 		return err
 	}
 	defer m.close()
 	s := &session{
-		opts: opts, o: o, m: m, cfg: cfg, note: note,
+		opts: opts, o: o, m: m, cfg: cfg, note: note, k: k, modules: modules, debugger: d,
 		ctl: proto.NewWriter(m.ports[portControl]), started: time.Now(),
 		progress: make(chan struct{}, 1),
 		left:     sinks.left,
@@ -213,15 +233,22 @@ func (s *session) handle(m proto.Message) {
 	case proto.KindHello:
 		o.hello, o.kernel = true, m.Text
 		s.enter(phaseLoad)
+	case proto.KindLoaded:
+		if err := s.awaitDebugger(m); err != nil {
+			o.err = err
+			s.m.kill()
+		}
 	case proto.KindRunning:
 		o.running, o.boot = true, time.Since(s.started)
 		s.enter(phaseCommand)
 		if s.opts.shell {
 			s.detach = s.attachTerminal()
 		}
+	case proto.KindStopping:
+		o.stopping = true
 	case proto.KindExit:
 		o.exit = &m
-		s.enter(phaseUnload)
+		s.enter(phaseOutput)
 	case proto.KindOutput:
 		s.output = &m
 		s.checkOutput()
@@ -230,9 +257,15 @@ func (s *session) handle(m proto.Message) {
 	case proto.KindTaint:
 		o.taint = &m
 	case proto.KindDone:
-		o.done = m.Text == s.cfg.Token
+		if m.Text != s.cfg.Token {
+			o.garbled = errors.New("its last word has not this run's token")
+			s.m.kill()
+			return
+		}
+		o.done = true
 		s.dismiss()
 	case proto.KindFail:
+		o.failed = true
 		o.fault(m.Text)
 		s.dismiss()
 	case proto.KindFault:
@@ -257,6 +290,7 @@ func (s *session) checkOutput() {
 	}
 	if s.outBytes.Load() == s.output.Stdout && s.errBytes.Load() == s.output.Stderr {
 		s.o.whole = true
+		s.enter(phaseUnload)
 		s.ctl.Send(proto.Message{Kind: proto.KindDrained})
 	}
 }

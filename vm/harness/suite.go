@@ -28,8 +28,12 @@ type testResult struct {
 	result  string
 	seconds float64
 	output  bytes.Buffer
+	missing bool     // it never ran
 	shown   int      // of the output, by earlier runs of it
 	live    []string // tests that run: itself and its subtests
+
+	subs     map[string]string // subtests and their results
+	subOrder []string
 }
 
 // suite follows the tests of the guest. Which tests there are it knows from
@@ -117,6 +121,7 @@ func (s *suite) closeTests() {
 			continue
 		}
 		why := "missing: it never ran"
+		t.missing = len(t.live) == 0
 		if n := len(t.live); n > 0 {
 			why = "no result: the run ended while it was running"
 			if t.live[n-1] != t.name {
@@ -156,13 +161,18 @@ func (s *suite) event(e testEvent) {
 	switch e.Action {
 	case "run":
 		t.live = append(t.live, e.Test)
+		if sub {
+			t.noteSub(e.Test, resultNone)
+		}
 	case "output":
 		if !strings.HasPrefix(e.Output, "=== ") {
 			t.output.WriteString(e.Output)
 		}
 	case "pass", "fail", "skip":
 		t.live = slices.DeleteFunc(t.live, func(l string) bool { return l == e.Test })
-		if !sub {
+		if sub {
+			t.noteSub(e.Test, strings.ToUpper(e.Action))
+		} else {
 			s.report(t, strings.ToUpper(e.Action), e.Elapsed)
 		}
 	}

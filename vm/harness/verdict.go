@@ -38,11 +38,13 @@ type outcome struct {
 	boot     time.Duration  // until the command started
 	hello    bool           // init ran
 	running  bool           // the command started
+	stopping bool           // the guest killed it when its time was over
 	exit     *proto.Message // how it ended
 	whole    bool           // all its output arrived
 	unloaded *proto.Message
 	taint    *proto.Message
 	done     bool     // the guest's last word, with this run's token
+	failed   bool     // the guest's last word was that it could not go on
 	faults   []string // what the guest could not do
 	garbled  error    // what came on the control port was no message
 	timedOut string   // the phase whose limit passed
@@ -52,6 +54,7 @@ type outcome struct {
 	console  []string // lines
 	kmsg     []string // lines
 	suite    *suite   // with --test
+	decoder  *decoder // nil decodes nothing
 
 	scan  sync.Once
 	found []finding
@@ -74,7 +77,11 @@ func (o *outcome) verdict() (int, string) {
 	if o.running {
 		facts = append(facts, fmt.Sprintf("boot %.1f s", o.boot.Seconds()))
 	}
-	if o.exit != nil && why != o.command() {
+	switch {
+	case o.suite != nil:
+		passed, failed, skipped := o.suite.count()
+		facts = append(facts, fmt.Sprintf("%d tests run, %d failed, %d skipped", passed+failed, failed, skipped))
+	case o.exit != nil && why != o.command():
 		facts = append(facts, o.command())
 	}
 	if o.hello {
@@ -102,7 +109,10 @@ func (o *outcome) judge() (code int, why string) {
 	case o.err != nil:
 		return exitHarness, firstLine(o.err)
 	case panicked >= 0:
-		why := "kernel panic: " + findings[panicked].line
+		why := "kernel panic: " + findings[panicked].line + findings[panicked].where()
+		if !o.hello {
+			why = "boot failure: " + findings[panicked].line
+		}
 		if panicked > 0 && findings[0].name != "call trace" {
 			why += " (first: " + headline(findings) + ")"
 		}
@@ -112,7 +122,7 @@ func (o *outcome) judge() (code int, why string) {
 		if !o.running {
 			code = exitCrash
 		}
-		return code, fmt.Sprintf("timeout: %s took longer than %v", o.timedOut, o.limit)
+		return code, fmt.Sprintf("timeout: %s took longer than %v", o.timedOut, o.limit) + o.hang()
 	case !o.hello:
 		return exitCrash, "boot failure: the guest never spoke; " + o.qemuEnd()
 	case !o.running:
@@ -149,6 +159,9 @@ func (o *outcome) dirt(findings []finding) []string {
 	if len(findings) > 0 {
 		dirt = append(dirt, "kernel log: "+headline(findings))
 	}
+	if o.failed {
+		return dirt // of the rest it could not speak
+	}
 	switch {
 	case o.unloaded == nil:
 		dirt = append(dirt, "no word of the modules' unload")
@@ -168,6 +181,22 @@ func (o *outcome) dirt(findings []finding) []string {
 		dirt = append(dirt, o.gone())
 	}
 	return dirt
+}
+
+// hang says what does not go on, where a limit passed that the guest did not
+// obey.
+func (o *outcome) hang() string {
+	switch {
+	case o.timedOut == phaseBoot && !o.hello:
+		return ", and the guest never spoke"
+	case o.timedOut == phaseOutput && !o.whole:
+		return ": output was lost"
+	case o.timedOut != phaseCommand || o.exit != nil:
+		return ""
+	case o.stopping:
+		return ", and it cannot be killed"
+	}
+	return ", and the guest does not answer"
 }
 
 func (o *outcome) gone() string {
@@ -212,14 +241,14 @@ func (o *outcome) findings() []finding {
 	return o.found
 }
 
-// headline is the first finding that says something.
+// headline is the first finding that says of what it is.
 func headline(findings []finding) string {
 	for _, f := range findings {
-		if f.line != cutHere {
-			return f.line
+		if f.line != cutHere && !strings.HasSuffix(f.line, leakCount) {
+			return f.line + f.where()
 		}
 	}
-	return findings[0].line
+	return findings[0].line + findings[0].where()
 }
 
 // evidence is what a reader wants to see before the verdict.
@@ -235,11 +264,11 @@ func (o *outcome) evidence() []string {
 			log = o.console
 		}
 		lines = append(lines, "vm: the kernel's log, from the first bad line:")
-		lines = append(lines, log[from:min(from+40, len(log))]...)
+		lines = append(lines, o.decoder.decode(log[from:min(from+40, len(log))])...)
 	}
 	if crashed && len(o.console) > 0 {
 		lines = append(lines, "vm: the end of the console:")
-		lines = append(lines, o.console[max(0, len(o.console)-45):]...)
+		lines = append(lines, o.decoder.decode(o.console[max(0, len(o.console)-45):])...)
 	}
 	return lines
 }

@@ -65,10 +65,23 @@ func TestVerdictNeedsEveryGuarantee(t *testing.T) {
 			o.running, o.exit, o.done = false, nil, false
 			o.fault("load bulkdump.ko: invalid argument")
 		}, 124, "the command was not started: guest: load bulkdump.ko: invalid argument ("},
+		{"panic before init", func(o *outcome) {
+			*o = outcome{kernel: "6.1", console: []string{"[    3.000000] Kernel panic - not syncing: VFS: Unable to mount root fs"}}
+		}, 124, "boot failure: Kernel panic - not syncing: VFS: Unable to mount root fs"},
+		{"silent", func(o *outcome) {
+			*o = outcome{kernel: "6.1", timedOut: phaseBoot, limit: time.Second, qemuCode: -1}
+		}, 124, "timeout: the boot took longer than 1s, and the guest never spoke ("},
 		{"gone before the command", func(o *outcome) { o.running, o.exit, o.done, o.qemuCode = false, nil, false, 0 }, 124,
 			"the command was not started: the guest went away without its last word; QEMU exited with 0 ("},
 		{"command timeout", func(o *outcome) { o.timedOut, o.limit = phaseCommand, 5*time.Second }, 123,
-			"timeout: the command took longer than 5s"},
+			"timeout: the command took longer than 5s ("},
+		{"cannot be killed", func(o *outcome) {
+			o.timedOut, o.limit, o.stopping, o.exit = phaseCommand, 5*time.Second, true, nil
+		}, 123, "timeout: the command took longer than 5s, and it cannot be killed ("},
+		{"does not answer", func(o *outcome) { o.timedOut, o.limit, o.exit = phaseCommand, 5*time.Second, nil }, 123,
+			"timeout: the command took longer than 5s, and the guest does not answer ("},
+		{"output that does not come", func(o *outcome) { o.timedOut, o.limit, o.whole = phaseOutput, 5*time.Second, false }, 123,
+			"timeout: taking the rest of the output took longer than 5s: output was lost ("},
 		{"unload timeout", func(o *outcome) { o.timedOut, o.limit, o.done = phaseUnload, time.Minute, false }, 123,
 			"timeout: the unload took longer than 1m0s"},
 		{"garbled", func(o *outcome) { o.garbled, o.done = errors.New("not a control message"), false }, 124,
@@ -87,6 +100,14 @@ func TestVerdictNeedsEveryGuarantee(t *testing.T) {
 		{"lost log", func(o *outcome) { o.fault("kernel log overran its buffer: records are lost") }, 122,
 			"guest: kernel log overran its buffer"},
 		{"fault instead of the last word", func(o *outcome) { o.fault("read taint"); o.done = false }, 122, "guest: read taint"},
+		{"the rest it could not say", func(o *outcome) {
+			o.fault("relay output: no such device")
+			o.failed, o.done, o.whole, o.unloaded, o.taint = true, false, false, nil, nil
+		}, 122, "FAIL: guest: relay output: no such device ("},
+		{"leak", func(o *outcome) {
+			o.kmsg = append(o.kmsg, "[    9.000000] kmemleak: 1 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
+				"[    9.000000] kmemleak: unreferenced object 0xffff888003a5c000 (size 64):")
+		}, 122, "kernel log: kmemleak: unreferenced object 0xffff888003a5c000 (size 64)"},
 		{"unload not told", func(o *outcome) { o.unloaded = nil }, 122, "no word of the modules' unload"},
 		{"unload refused", func(o *outcome) { o.unloaded.Text = "module bulkdump does not unload: resource busy" }, 122,
 			"module bulkdump does not unload: resource busy"},

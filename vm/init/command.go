@@ -66,7 +66,7 @@ func newCommand(cfg *proto.Config) (*command, error) {
 }
 
 // run starts the command and waits for its end, obeying the host meanwhile.
-func (c *command) run(orders <-chan proto.Message) proto.Message {
+func (c *command) run(ctl *proto.Writer, orders <-chan proto.Message) proto.Message {
 	for _, e := range append([]string{"PATH=/bin:/root", "HOME=/root", "USER=root", "TMPDIR=/tmp", "BULKDUMP_GUEST=1"}, c.cfg.Env...) {
 		k, v, _ := strings.Cut(e, "=")
 		os.Setenv(k, v)
@@ -109,6 +109,7 @@ func (c *command) run(orders <-chan proto.Message) proto.Message {
 				// What it hangs on, for the log; then its end.
 				os.WriteFile("/proc/sysrq-trigger", []byte("w"), 0)
 				unix.Kill(p.Pid, unix.SIGKILL)
+				ctl.Send(proto.Message{Kind: proto.KindStopping})
 			case m.Kind == proto.KindHangup:
 				c.hangUp(m.Text)
 			case m.Kind == proto.KindResize && c.master != nil && m.Size != nil:

@@ -53,7 +53,9 @@ func run() error {
 	ctl.Send(last)
 	// The machine's end is QEMU's: what is still on its way in the serial port
 	// then never arrives.
-	await(orders, proto.KindBye)
+	if !cfg.Alone {
+		await(orders, proto.KindBye)
+	}
 	return err
 }
 
@@ -129,8 +131,12 @@ func serve(cfg *proto.Config, ctl *proto.Writer, orders <-chan proto.Message) er
 			return err
 		}
 	}
+	if cfg.Wait {
+		ctl.Send(proto.Message{Kind: proto.KindLoaded, Sections: moduleSections()})
+		await(orders, proto.KindGo)
+	}
 	ctl.Send(proto.Message{Kind: proto.KindRunning})
-	exit := c.run(orders)
+	exit := c.run(ctl, orders)
 	ctl.Send(exit)
 	for _, name := range endLeftovers() {
 		ctl.Send(proto.Message{Kind: proto.KindNote, Text: "still running after the command, killed: " + name})
@@ -141,7 +147,9 @@ func serve(cfg *proto.Config, ctl *proto.Writer, orders <-chan proto.Message) er
 	}
 	ctl.Send(out)
 	// QEMU may end with output still on its way, so wait for the host's word.
-	await(orders, proto.KindDrained)
+	if !cfg.Alone {
+		await(orders, proto.KindDrained)
+	}
 
 	unloaded := proto.Message{Kind: proto.KindUnloaded}
 	note := func(s string) { ctl.Send(proto.Message{Kind: proto.KindNote, Text: s}) }
@@ -150,6 +158,9 @@ func serve(cfg *proto.Config, ctl *proto.Writer, orders <-chan proto.Message) er
 	}
 	ctl.Send(unloaded)
 	settle()
+	if err := findLeaks(); err != nil {
+		ctl.Send(proto.Message{Kind: proto.KindFault, Text: err.Error()})
+	}
 	taint, err := readTaint()
 	if err != nil {
 		return err

@@ -40,6 +40,8 @@ type Config struct {
 	Dir     string   // working directory of the command
 	Shell   bool     // give the command a terminal, on the Stdout device
 	Size    Winsize  // of that terminal
+	Wait    bool     // for KindGo, before the command
+	Alone   bool     // there is no host to wait for: what --keep left was booted
 }
 
 // Module is a module to load, with its parameters as insmod takes them.
@@ -60,6 +62,8 @@ type Kind string
 const (
 	KindHello    Kind = "hello"    // init runs; Text is the kernel's release
 	KindRunning  Kind = "running"  // modules are loaded, the command starts
+	KindLoaded   Kind = "loaded"   // with Config.Wait: modules are loaded, at Sections
+	KindStopping Kind = "stopping" // the answer to KindStop: the command was killed
 	KindExit     Kind = "exit"     // the command ended: Status, or Signal
 	KindOutput   Kind = "output"   // Stdout and Stderr bytes were written
 	KindUnloaded Kind = "unloaded" // modules are gone, or Text says why not
@@ -73,6 +77,7 @@ const (
 
 // From the host.
 const (
+	KindGo      Kind = "go"      // the debugger is there: the command may start
 	KindDrained Kind = "drained" // all output arrived: the guest may go on
 	KindStop    Kind = "stop"    // end the command
 	KindHangup  Kind = "hangup"  // nobody reads Text, stdout or stderr, any more
@@ -90,7 +95,12 @@ type Message struct {
 	Stderr int64    `json:"stderr,omitempty"`
 	Taint  uint64   `json:"taint,omitempty"`
 	Size   *Winsize `json:"size,omitempty"`
+
+	Sections map[string]Sections `json:"sections,omitempty"` // by module
 }
+
+// Sections are a module's addresses, as /sys/module/NAME/sections has them.
+type Sections map[string]string
 
 // Writer sends messages. It is safe for concurrent use: a line is whole.
 type Writer struct {

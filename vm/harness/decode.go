@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"context"
+	"debug/elf"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// decoder adds file:line to the places that a kernel's report names. It knows
+// the modules of the run, and the kernel where that has its symbols.
+type decoder struct {
+	files map[string]string // ELF files by module; the kernel's own is ""
+	elfs  map[string]*symbols
+}
+
+// symbols are a file's functions, by name: there may be several of one name.
+type symbols struct {
+	file      string
+	module    bool // addresses count from the start of a section
+	functions map[string][]elf.Symbol
+	sections  []*elf.Section
+}
+
+func newDecoder(vmlinux string, modules []string) *decoder {
+	d := &decoder{files: map[string]string{}, elfs: map[string]*symbols{}}
+	if vmlinux != "" {
+		d.files[""] = vmlinux
+	}
+	for _, m := range modules {
+		d.files[moduleName(m)] = m
+	}
+	return d
+}
+
+// vmlinux is the kernel with its symbols, where there is one: in a tree that
+// it was built in, or beside its image.
+func (k *kernel) vmlinux() string {
+	for _, file := range []string{filepath.Join(k.root, "vmlinux"), filepath.Join(filepath.Dir(k.image), "vmlinux")} {
+		if _, err := os.Stat(file); err == nil {
+			return file
+		}
+	}
+	return ""
+}
+
+// moduleName is what the kernel calls the module of that file.
+func moduleName(file string) string {
+	return strings.ReplaceAll(strings.TrimSuffix(filepath.Base(file), ".ko"), "-", "_")
+}
+
+// place is what reports have: function+0xoffset/0xsize [module build-id].
+var place = regexp.MustCompile(`\b([A-Za-z_][\w.$]*)\+0x([0-9a-f]+)/0x([0-9a-f]+)(?: \[(\w+)[^\]]*\])?`)
+
+// decode returns the lines with file:line added where that is known. What is
+// not known stays as it is: a report is never held back for want of symbols.
+func (d *decoder) decode(lines []string) []string {
+	if d == nil {
+		return lines
+	}
+	out := slices.Clone(lines)
+	for i, line := range lines {
+		m := place.FindStringSubmatchIndex(line)
+		if m == nil {
+			continue
+		}
+		part := func(n int) string {
+			if m[2*n] < 0 {
+				return ""
+			}
+			return line[m[2*n]:m[2*n+1]]
+		}
+		offset, _ := strconv.ParseUint(part(2), 16, 64)
+		size, _ := strconv.ParseUint(part(3), 16, 64)
+		// In a trace stands where each call returns to; only of RIP and of
+		// the heads of reports is the instruction itself meant.
+		if offset > 0 && strings.TrimLeft(consolePrefix.ReplaceAllString(line[:m[0]], ""), " ?") == "" {
+			offset--
+		}
+		if at := d.locate(part(4), part(1), offset, size); at != "" {
+			out[i] = line[:m[1]] + " (" + at + ")" + line[m[1]:]
+		}
+	}
+	return out
+}
+
+func (d *decoder) locate(module, function string, offset, size uint64) string {
+	s, ok := d.elfs[module]
+	if !ok {
+		if file := d.files[module]; file != "" {
+			s = openSymbols(file, module != "")
+		}
+		d.elfs[module] = s // a file that cannot be read is asked for once
+	}
+	if s == nil {
+		return ""
+	}
+	sym, ok := pickSymbol(s.functions[function], size)
+	if !ok {
+		return ""
+	}
+	args := []string{"-e", s.file, "-i"}
+	if s.module {
+		if int(sym.Section) >= len(s.sections) {
+			return ""
+		}
+		args = append(args, "-j", s.sections[sym.Section].Name)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	text, err := output(tool(ctx, "addr2line", append(args, fmt.Sprintf("%#x", sym.Value+offset))...))
+	if err != nil {
+		return ""
+	}
+	return placeOf(text)
+}
+
+// pickSymbol takes the function of that size, or the only one. The kernel
+// counts the padding after a function to its size.
+func pickSymbol(all []elf.Symbol, size uint64) (elf.Symbol, bool) {
+	if len(all) > 1 {
+		all = slices.DeleteFunc(slices.Clone(all), func(s elf.Symbol) bool { return s.Size > size || size-s.Size >= 64 })
+	}
+	if len(all) != 1 {
+		return elf.Symbol{}, false
+	}
+	return all[0], true
+}
+
+func openSymbols(file string, module bool) *symbols {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	e, err := elf.NewFile(f)
+	if err != nil {
+		return nil
+	}
+	all, err := e.Symbols()
+	if err != nil {
+		return nil
+	}
+	s := &symbols{file: file, module: module, functions: map[string][]elf.Symbol{}, sections: e.Sections}
+	for _, sym := range all {
+		if t := elf.ST_TYPE(sym.Info); t == elf.STT_FUNC || t == elf.STT_NOTYPE && sym.Section != elf.SHN_UNDEF {
+			s.functions[sym.Name] = append(s.functions[sym.Name], sym)
+		}
+	}
+	return s
+}
+
+// buildPlace is where sources lay when they were built: nothing that tells
+// the reader anything.
+var buildPlace = regexp.MustCompile(`^(?:.*/build/[0-9a-f]{12}/|.*/linux-(?:headers|source)-[^/]+/|\./)`)
+
+// placeOf makes addr2line's answer a word: the innermost inlined function's
+// line first, then where it was inlined.
+func placeOf(text string) string {
+	var places []string
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(strings.TrimSpace(line), " (discriminator")
+		file, n, ok := strings.Cut(line, ":")
+		if !ok || file == "??" || n == "?" || n == "0" {
+			return strings.Join(places, ", inlined at ")
+		}
+		places = append(places, buildPlace.ReplaceAllString(filepath.Clean(file), "")+":"+n)
+	}
+	return strings.Join(places, ", inlined at ")
+}

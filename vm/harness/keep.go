@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"bulkdump/vm/internal/proto"
+)
+
+// keptFiles are all that --keep leaves, but for the modules.
+var keptFiles = []string{"kernel", "initramfs", "cmdline", "boot"}
+
+// bootScript boots what lies beside it, with nothing of the harness: the
+// command's output comes to the terminal, what it reads is the keys if it is
+// a shell, and the rest goes to files. The status is QEMU's, so the command's
+// is looked up.
+const bootScript = `#!/bin/sh
+# Boots again what vm/run booted; arguments are added to QEMU's.
+# console.log: the kernel's words; control.log: init's. QEMU exits with %d when
+# the guest ended as it should; how the command ended is in the line "exit".
+cd -- "$(dirname -- "$0")" || exit
+exec 3>&2 4>&1
+%s "$@"
+code=$?
+grep '"kind":"exit"' control.log
+[ "$code" = %[1]d ]
+`
+
+// keep leaves what is booted in a directory, and returns the line that boots
+// it again.
+func keep(dir string, opts *options, k *kernel, accel string, cfg *proto.Config, modules []string, p *programs) (string, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	for _, name := range keptFiles {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return "", err
+		}
+	}
+	alone := *cfg
+	alone.Alone, alone.Wait = true, false
+	image, err := buildInitramfs(&alone, k, modules, p, opts)
+	if err != nil {
+		return "", err
+	}
+	defer image.Close()
+	if _, err := image.Seek(0, io.SeekStart); err != nil {
+		return "", err
+	}
+	initramfs, err := os.Create(filepath.Join(dir, "initramfs"))
+	if err != nil {
+		return "", err
+	}
+	_, err = io.Copy(initramfs, image)
+	if err := errors.Join(err, initramfs.Close()); err != nil {
+		return "", err
+	}
+	for name, from := range named(k.image, modules) {
+		to := filepath.Join(dir, name)
+		os.Remove(to)
+		if err := copyFile(to, from); err != nil {
+			return "", err
+		}
+	}
+	boot := filepath.Join(dir, "boot")
+	err = errors.Join(
+		os.WriteFile(filepath.Join(dir, "cmdline"), []byte(kernelLine(opts)+"\n"), 0o644),
+		os.WriteFile(boot, []byte(bootText(opts, k, accel)), 0o755),
+	)
+	return quote(boot), err
+}
+
+func named(image string, modules []string) map[string]string {
+	files := map[string]string{"kernel": image}
+	for _, m := range modules {
+		files[filepath.Base(m)] = m
+	}
+	return files
+}
+
+func bootText(opts *options, k *kernel, accel string) string {
+	// Sets of descriptors: a path would be cut to nothing, were it a file. And
+	// QEMU's stdio takes no more output once its input has ended: so that is
+	// for a shell alone, which has keys.
+	chardevs := [portCount]string{
+		portConsole: "file,id=console,path=console.log",
+		portControl: "file,id=control,path=control.log",
+		portStdout:  "file,id=stdout,path=/dev/fdset/2",
+		portStderr:  "file,id=stderr,path=/dev/fdset/1",
+	}
+	if opts.shell {
+		chardevs[portStdout] = "stdio,id=stdout,signal=off"
+	}
+	here := *k
+	here.image = "kernel"
+	line := qemuBinary
+	for _, a := range append([]string{"-add-fd", "fd=3,set=1", "-add-fd", "fd=4,set=2"}, qemuArgs(opts, &here, accel, "initramfs", chardevs)...) {
+		if strings.HasPrefix(a, "-") {
+			line += " \\\n\t" + a
+		} else {
+			line += " " + quote(a)
+		}
+	}
+	return fmt.Sprintf(bootScript, proto.DebugExitCode, line)
+}

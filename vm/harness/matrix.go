@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+)
+
+// guestsAtOnce is how many columns run at a time: each has two processors.
+const guestsAtOnce = 2
+
+// resultMissing is a cell's that has no result of its own.
+const resultMissing = "missing"
+
+// column is one kernel's run.
+type column struct {
+	kernel string
+	summary
+	ran bool // it left a summary
+}
+
+// runMatrix runs the suite on each kernel, each in a process of its own: what
+// ends one leaves the others alone. It prints one table, and the count last.
+func runMatrix(ctx context.Context, opts *options, args []string, stdout, stderr io.Writer) int {
+	var mu sync.Mutex
+	note := func(format string, a ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintf(stderr, "vm: "+format+"\n", a...)
+	}
+	fail := func(err error) int {
+		note("FAIL: %v", err)
+		return exitHarness
+	}
+	names, err := matrixKernels(opts.args)
+	if err != nil {
+		return fail(err)
+	}
+	dir := opts.outDir
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "bulkdump-matrix."); err != nil {
+			return fail(err)
+		}
+		defer os.RemoveAll(dir)
+	}
+	flags := slices.DeleteFunc(slices.Clone(opts.flagWords(args)), func(w string) bool { return w == "--matrix" || w == "--matrix=true" })
+
+	columns := make([]column, len(names))
+	turns := make(chan struct{}, guestsAtOnce)
+	var wg sync.WaitGroup
+	for i, name := range names {
+		out := filepath.Join(dir, name)
+		// An earlier run's results must not be taken for this one's, even if
+		// this one never gets as far as to remove them.
+		if err := clearResults(out); err != nil {
+			return fail(err)
+		}
+		wg.Go(func() {
+			select {
+			case turns <- struct{}{}:
+				defer func() { <-turns }()
+			case <-ctx.Done():
+				return
+			}
+			if ctx.Err() != nil {
+				return
+			}
+			note("%s: starts", name)
+			child := append([]string{"--top", opts.top}, flags...)
+			runColumn(ctx, append(child, "--kernel", name, "--out", out, "--test"), out)
+			columns[i] = readColumn(name, out)
+			note("%s: %s", name, columns[i].Verdict)
+		})
+	}
+	wg.Wait()
+	if cause, ok := errors.AsType[interrupted](context.Cause(ctx)); ok {
+		note("FAIL: %v", cause)
+		return 128 + int(cause.signal)
+	}
+	for _, c := range columns {
+		if c.red() {
+			showColumn(stderr, c, filepath.Join(dir, c.kernel))
+		}
+	}
+	table, passed, failed := matrixTable(columns)
+	fmt.Fprint(stdout, table)
+	fmt.Fprintf(stdout, "%d passed, %d failed\n", passed, failed)
+	if failed > 0 || passed == 0 {
+		return 1
+	}
+	return 0
+}
+
+func matrixKernels(chosen []string) ([]string, error) {
+	if len(chosen) == 0 {
+		return kernelNames(), nil
+	}
+	var names []string
+	for _, name := range chosen {
+		if err := checkKernel(name); err != nil {
+			return nil, fmt.Errorf("--matrix %s: %w", name, err)
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// runColumn starts this program again. What it says goes to run.log; whether
+// it was any good is in what it left, and nowhere else.
+func runColumn(ctx context.Context, args []string, dir string) {
+	log, err := os.Create(filepath.Join(dir, "run.log"))
+	if err != nil {
+		return
+	}
+	defer log.Close()
+	cmd := tool(ctx, "/proc/self/exe", args...)
+	cmd.Args[0] = "vm/harness"
+	cmd.WaitDelay = patience // it has programs of its own to end
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Run(); err != nil {
+		fmt.Fprintln(log, "vm:", err)
+	}
+}
+
+// readColumn takes what a run left; what it did not leave did not happen.
+func readColumn(name, dir string) column {
+	c := column{kernel: name}
+	text, err := os.ReadFile(filepath.Join(dir, "summary.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &c.summary)
+	}
+	if c.ran = err == nil; !c.ran {
+		c.summary = summary{Code: exitHarness, Verdict: "vm: FAIL: the run left no summary: " + lastLine(dir)}
+	}
+	return c
+}
+
+func lastLine(dir string) string {
+	text, _ := os.ReadFile(filepath.Join(dir, "run.log"))
+	lines := consoleLines(string(text))
+	if len(lines) == 0 {
+		return "it said nothing"
+	}
+	return lines[len(lines)-1]
+}
+
+// showColumn prints the end of what a red column said.
+func showColumn(w io.Writer, c column, dir string) {
+	text, _ := os.ReadFile(filepath.Join(dir, "run.log"))
+	fmt.Fprintf(w, "vm: %s is red; the end of what it said:\n", c.kernel)
+	for _, line := range consoleLines(tail(string(text), 60)) {
+		fmt.Fprintf(w, "    %s: %s\n", c.kernel, line)
+	}
+}
