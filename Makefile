@@ -4,13 +4,16 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 SCRIPTS = .ci/run vm/run vm/deps vm/source kmod/gen kmod/gen-check
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## a million records out of a real kernel, in a virtual machine
 	vm/run -- demo
 
 vm-test: ## the tests that need the module, in a virtual machine (RUN=regexp for some)
 	vm/run --test $(RUN)
+
+vm-selftest: ## every fault that the harness must find, injected (ARGS='--kernel debug' for some)
+	go run ./vm/selftest $(ARGS)
 
 vm-shell: ## a shell in the virtual machine, with the module loaded
 	vm/run --shell
@@ -38,7 +41,7 @@ shellcheck:
 checkpatch:
 	@$$(vm/source)/scripts/checkpatch.pl --no-tree --strict --terse -q --no-summary \
 		--ignore ALLOC_WITH_SIZEOF \
-		-f $(filter-out %_gen.c %_gen.h kmod/compat.c kmod/compat.h,$(wildcard kmod/*.[ch] kmod/minimal/*.c))
+		-f $(filter-out %_gen.c %_gen.h kmod/compat.c kmod/compat.h,$(wildcard kmod/*.[ch] kmod/minimal/*.c vm/selftest/kmod/*.c))
 
 gen: ## make anew what is generated from kmod/bulkdump.yaml
 gen-check: ## fail if that would change anything
@@ -46,4 +49,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go run ./client/internal/gen $(if $(filter gen-check,$@),-check) -spec kmod/bulkdump.yaml -o client/uapi_gen.go
 
-.PHONY: help demo vm-test vm-shell test lint gofmt vet staticcheck shellcheck checkpatch gen gen-check
+.PHONY: help demo vm-test vm-selftest vm-shell test lint gofmt vet staticcheck shellcheck checkpatch gen gen-check

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Command selftest proves that vm/run cannot lie: it injects one fault after
+// another into a guest and asks that each comes out red, with the exit code and
+// for the reason that are its own. `make vm-selftest` starts it, at the top of
+// the tree.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// program is what is put to the test.
+const program = "vm/run"
+
+func main() {
+	var kernels, faults []string
+	jobs := pflag.IntP("jobs", "j", 2, "guests at a time")
+	pflag.StringSliceVar(&kernels, "kernel", nil, "these kernels alone; one that the table does not name gets the rows for any kernel")
+	pflag.StringSliceVar(&faults, "fault", nil, "these rows alone")
+	pflag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+
+	rows, err := plan(kernels, faults)
+	switch {
+	case *jobs < 1:
+		err = fmt.Errorf("--jobs %d: at least one", *jobs)
+	case pflag.NArg() > 0:
+		err = fmt.Errorf("%q: there are flags only", pflag.Arg(0))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "selftest:", err)
+		os.Exit(2)
+	}
+	if !runAll(ctx, rows, *jobs, func(c check) result { return run(ctx, c) }, os.Stdout) {
+		os.Exit(1)
+	}
+}
+
+// plan is the table with a kernel in each row, as far as it is asked for. What
+// names a row that there is not is an error: it would be skipped in silence.
+func plan(kernels, faults []string) ([]check, error) {
+	known := []string{baseKernel}
+	for _, c := range table {
+		if c.kernel != "" && !slices.Contains(known, c.kernel) {
+			known = append(known, c.kernel)
+		}
+	}
+	if len(kernels) == 0 {
+		kernels = known
+	}
+	var rows []check
+	for _, kernel := range kernels {
+		special := kernel != baseKernel && slices.Contains(known, kernel)
+		for _, c := range table {
+			if c.kernel != kernel && (c.kernel != "" || special && !c.everywhere) {
+				continue
+			}
+			if len(faults) > 0 && !slices.Contains(faults, c.fault) {
+				continue
+			}
+			c.kernel = kernel
+			rows = append(rows, c)
+		}
+	}
+	for _, f := range faults {
+		if !slices.ContainsFunc(rows, func(c check) bool { return c.fault == f }) {
+			return nil, fmt.Errorf("no row %q for kernels %s", f, strings.Join(kernels, ", "))
+		}
+	}
+	return rows, nil
+}
+
+// runAll runs the rows, prints them in their order and then what is known of
+// those that failed. It reports whether all were as expected.
+func runAll(ctx context.Context, rows []check, jobs int, run func(check) result, out io.Writer) bool {
+	results := make([]chan result, len(rows))
+	for i := range results {
+		results[i] = make(chan result, 1)
+	}
+	go func() {
+		slots := make(chan bool, jobs)
+		for i, c := range rows {
+			slots <- true
+			go func() {
+				results[i] <- run(c)
+				<-slots
+			}()
+		}
+	}()
+	fault, kernel := len("fault"), len("kernel")
+	for _, c := range rows {
+		fault, kernel = max(fault, len(c.fault)), max(kernel, len(c.kernel))
+	}
+	line := func(ok, f, k, code, seconds, reason string) {
+		fmt.Fprintf(out, "%-6s  %-*s  %-*s  %4s  %5s  %s\n", ok, fault, f, kernel, k, code, seconds, reason)
+	}
+	line("", "fault", "kernel", "exit", "s", "reason")
+	var failed []result
+	for i, c := range rows {
+		r := <-results[i]
+		ok := "ok"
+		if r.wrong != "" {
+			ok = "FAILED"
+			failed = append(failed, r)
+		}
+		line(ok, c.fault, c.kernel, fmt.Sprint(r.code), fmt.Sprintf("%.1f", r.took.Seconds()), r.reason)
+	}
+	for _, r := range failed {
+		fmt.Fprintf(out, "\n%s on %s: %s\n  %s\n", r.check.fault, r.check.kernel, r.wrong, r.check.line())
+		for _, l := range r.log[max(0, len(r.log)-15):] {
+			fmt.Fprintf(out, "  | %s\n", l)
+		}
+	}
+	if ctx.Err() != nil {
+		fmt.Fprintln(out, "\nended by a signal")
+	}
+	fmt.Fprintf(out, "\n%d passed, %d failed\n", len(rows)-len(failed), len(failed))
+	return len(failed) == 0 && len(rows) > 0
+}
+
+// patience is how long a row may take. Longer is a harness that hangs.
+const patience = 4 * time.Minute

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestParseVerdict(t *testing.T) {
+	for _, tt := range []struct {
+		line   string
+		green  bool
+		reason string
+		ok     bool
+	}{
+		{"vm: PASS (kernel 6.1.0, tcg, boot 6.5 s, command exited 0, log clean)", true, "PASS", true},
+		{"vm: FAIL: command exited 7 (kernel 6.1.0, tcg, log clean)", false, "command exited 7", true},
+		{"vm: FAIL: command killed by signal 9 (killed) (kernel 6.1.0)", false, "command killed by signal 9 (killed)", true},
+		{"vm: FAIL: no disk", false, "no disk", true},
+		{"vm: FAIL: (kernel 6.1.0)", false, "vm: FAIL: (kernel 6.1.0)", false},
+		{"vm: PASS but not quite", false, "vm: PASS but not quite", false},
+		{"vm: booting 6.1.0", false, "vm: booting 6.1.0", false},
+		{"PASS", false, "PASS", false},
+		{"", false, "", false},
+	} {
+		green, reason, ok := parseVerdict(tt.line)
+		if green != tt.green || reason != tt.reason || ok != tt.ok {
+			t.Errorf("%q: got %t %q %t", tt.line, green, reason, ok)
+		}
+	}
+}
+
+func TestJudge(t *testing.T) {
+	red := check{code: 7, reason: "command exited 7$"}
+	for _, tt := range []struct {
+		check check
+		code  int
+		last  string
+		wrong string
+	}{
+		{check{}, 0, "vm: PASS (kernel x)", ""},
+		{red, 7, "vm: FAIL: command exited 7 (kernel x)", ""},
+		{check{}, 7, "vm: FAIL: command exited 7 (kernel x)", "exit code 0 was expected"},
+		{red, 0, "vm: PASS (kernel x)", "exit code 7 was expected"},
+		{red, 7, "vm: PASS (kernel x)", "contradict"},
+		{check{}, 0, "vm: FAIL: x (kernel x)", "contradict"},
+		{red, 7, "vm: FAIL: kernel log: x; command exited 7 (kernel x)", "the reason that was expected"},
+		{red, 7, "go: no such program", "no verdict"},
+	} {
+		r := result{check: tt.check, code: tt.code, log: []string{"vm: booting", tt.last}}
+		r.judge()
+		if (r.wrong == "") != (tt.wrong == "") || !strings.Contains(r.wrong, tt.wrong) {
+			t.Errorf("%d %q: got %q, want %q", tt.code, tt.last, r.wrong, tt.wrong)
+		}
+	}
+}
+
+func TestPlan(t *testing.T) {
+	count := func(rows []check, kernel string) (n int) {
+		for _, c := range rows {
+			if c.kernel == kernel {
+				n++
+			}
+		}
+		return n
+	}
+	all, err := plan(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range all {
+		if c.kernel == "" {
+			t.Errorf("%s has no kernel", c.fault)
+		}
+	}
+	special := 0
+	for _, c := range table {
+		if c.kernel != "" {
+			special++
+		}
+	}
+	if got, want := count(all, baseKernel), len(table)-special; got != want {
+		t.Errorf("%d rows for %s, want %d", got, baseKernel, want)
+	}
+	for _, kernel := range []string{baseKernel, "debug", "kcsan"} {
+		if !slices.ContainsFunc(all, func(c check) bool { return c.kernel == kernel && c.reason == "" }) {
+			t.Errorf("nothing must be green on %s", kernel)
+		}
+	}
+	if other, _ := plan([]string{"9.9"}, nil); count(other, "9.9") != len(table)-special {
+		t.Errorf("another kernel gets %d rows", count(other, "9.9"))
+	}
+	if one, err := plan([]string{"debug"}, []string{"slab leak"}); len(one) != 1 || err != nil {
+		t.Errorf("one row: %+v, %v", one, err)
+	}
+	if _, err := plan([]string{"6.1"}, []string{"slab leak"}); err == nil {
+		t.Error("a row that there is not was skipped in silence")
+	}
+}
+
+// No row can stand for another, and none is green by chance.
+func TestTable(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range table {
+		if seen[c.fault] {
+			t.Errorf("two rows %q", c.fault)
+		}
+		seen[c.fault] = true
+		if _, err := regexp.Compile(c.reason); err != nil {
+			t.Errorf("%s: %v", c.fault, err)
+		}
+		if (c.code == 0) != (c.reason == "") {
+			t.Errorf("%s: code %d with reason %q", c.fault, c.code, c.reason)
+		}
+		for _, other := range table {
+			if other.reason != c.reason && c.reason != "" && other.reason != "" && strings.HasPrefix(other.reason, c.reason) {
+				t.Errorf("the reason of %q is one of %q, too", other.fault, c.fault)
+			}
+		}
+	}
+	// What the issue asks for.
+	for _, fault := range []string{"panic", "WARN", "use after free", "slab leak", "lock inversion", "hang of the guest",
+		"hang of the command", "missing test", "silent guest", "boot failure", "failing command", "killed command",
+		"module does not load", "module does not unload", "taint", "none"} {
+		if !seen[fault] {
+			t.Errorf("no row %q", fault)
+		}
+	}
+}
+
+func TestRunAll(t *testing.T) {
+	rows := []check{{fault: "a", kernel: "6.1"}, {fault: "bb", kernel: "debug", flags: bare, command: []string{"echo $x"}}, {fault: "c", kernel: "6.1"}}
+	second := make(chan bool)
+	run := func(c check) result {
+		r := result{check: c, took: time.Second, reason: "PASS", log: []string{"line"}}
+		switch c.fault {
+		case "a": // ends last, and comes first all the same
+			<-second
+		case "bb":
+			r.wrong, r.code, r.reason = "exit code 0 was expected", 122, "dirt"
+			close(second)
+		}
+		return r
+	}
+	var out strings.Builder
+	if runAll(t.Context(), rows, 2, run, &out) {
+		t.Error("it is green")
+	}
+	const want = `        fault  kernel  exit      s  reason
+ok      a      6.1        0    1.0  PASS
+FAILED  bb     debug    122    1.0  dirt
+ok      c      6.1        0    1.0  PASS
+
+bb on debug: exit code 0 was expected
+  vm/run --kernel debug --no-module --cpus 1 -- 'echo $x'
+  | line
+
+2 passed, 1 failed
+`
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+	out.Reset()
+	if runAll(t.Context(), nil, 2, run, &out) {
+		t.Error("nothing at all is green")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	out.Reset()
+	if !runAll(ctx, rows[2:], 1, run, &out) || !strings.Contains(out.String(), "ended by a signal\n") {
+		t.Errorf("ended by a signal: %s", out.String())
+	}
+}

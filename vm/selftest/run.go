@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// result is what became of a row.
+type result struct {
+	check  check
+	code   int
+	took   time.Duration
+	reason string   // the verdict's, or what there was in its place
+	wrong  string   // what was expected instead, if anything
+	log    []string // what vm/run said
+}
+
+// args is the row's command line of vm/run.
+func (c check) args() []string {
+	args := append([]string{"--kernel", c.kernel}, c.flags...)
+	if !slices.Contains(c.flags, "--test") {
+		args = append(args, "--")
+	}
+	return append(args, c.command...)
+}
+
+// line repeats the run by hand.
+func (c check) line() string {
+	words := []string{program}
+	for _, a := range c.args() {
+		if strings.ContainsAny(a, " $&|<>;'\"{}\\") {
+			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+		words = append(words, a)
+	}
+	return strings.Join(words, " ")
+}
+
+// run runs the row. A signal, or patience that is over, ends it.
+func run(ctx context.Context, c check) result {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, c.args()...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 20 * time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	started := time.Now()
+	err := cmd.Run()
+	r := result{check: c, took: time.Since(started), log: strings.Split(strings.TrimRight(stderr.String(), "\n"), "\n")}
+	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && (!ok || !exit.Exited()) {
+		r.code, r.reason, r.wrong = -1, err.Error(), program+" did not end by itself"
+		return r
+	}
+	r.code = cmd.ProcessState.ExitCode()
+	r.judge()
+	return r
+}
+
+// judge compares with what is expected.
+func (r *result) judge() {
+	green, reason, ok := parseVerdict(r.log[len(r.log)-1])
+	r.reason = reason
+	switch {
+	case !ok:
+		r.wrong = "its last line is no verdict"
+	case r.code != r.check.code:
+		r.wrong = fmt.Sprintf("exit code %d was expected", r.check.code)
+	case green != (r.check.reason == ""):
+		r.wrong = "the exit code and the verdict's word contradict each other"
+	case !regexp.MustCompile("^(?:" + r.check.reason + ")").MatchString(reason):
+		r.wrong = fmt.Sprintf("the reason that was expected: %s", r.check.reason)
+	}
+}
+
+// parseVerdict takes the last line of vm/run apart: PASS or FAIL, and why. The
+// facts about the run, in parentheses at the end, are left out of the reason.
+func parseVerdict(line string) (green bool, reason string, ok bool) {
+	word, rest, ok := strings.Cut(strings.TrimPrefix(line, "vm: "), " ")
+	if !ok || !strings.HasPrefix(line, "vm: ") {
+		return false, line, false
+	}
+	if i := strings.LastIndex(rest, "(kernel "); i >= 0 {
+		rest = strings.TrimSpace(rest[:i])
+	}
+	switch {
+	case word == "PASS" && rest == "":
+		return true, "PASS", true
+	case word == "FAIL:" && rest != "":
+		return false, rest, true
+	}
+	return false, line, false
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+// baseKernel runs the rows that any kernel can run.
+const baseKernel = "6.1"
+
+// check is a row: a fault, how it is injected, and what must come of it.
+type check struct {
+	fault      string
+	kernel     string // that alone can find it; any, if empty
+	everywhere bool   // asked of every kernel in the table
+
+	flags   []string
+	command []string
+	code    int
+	reason  string // regular expression, for the start of the verdict's reason; empty for PASS
+}
+
+// set is the shell's line that sets a fault of the module off.
+func set(fault string) []string {
+	return []string{"echo " + fault + " > /sys/module/faulty/parameters/fault"}
+}
+
+var (
+	// faulty loads the module with the faults.
+	faulty = []string{"--module-dir", "vm/selftest/kmod"}
+	bare   = []string{"--no-module", "--cpus", "1"}
+)
+
+func with(flags []string, more ...string) []string {
+	return append(append([]string{}, flags...), more...)
+}
+
+// The order is that of the course of a run; long ones come early where that
+// does not matter.
+var table = []check{
+	{fault: "none", everywhere: true, flags: faulty, command: []string{"echo", "fine"}},
+
+	// The boot.
+	{fault: "silent guest", flags: with(bare, "--boot-timeout", "20", "--append", "rdinit=/bin/cat"), command: []string{"true"},
+		code: 124, reason: `timeout: the boot took longer than 20s, and the guest never spoke`},
+	{fault: "guest that just ends", flags: with(bare, "--append", "rdinit=/bin/poweroff", "--append", "--", "--append", "-f"), command: []string{"true"},
+		code: 124, reason: `boot failure: the guest never spoke; QEMU exited with 0`},
+	{fault: "boot failure", flags: with(bare, "--append", "rdinit=/nosuch"), command: []string{"true"},
+		code: 124, reason: `boot failure: .*VFS: Unable to mount root fs`},
+	{fault: "init that ends", flags: with(bare, "--append", "rdinit=/bin/false"), command: []string{"true"},
+		code: 124, reason: `boot failure: .*Attempted to kill init`},
+
+	// The modules.
+	{fault: "module does not load", flags: with(faulty, "--param", "faulty.fault=load"), command: []string{"true"},
+		code: 124, reason: `the command was not started: guest: load faulty.ko: input/output error`},
+	{fault: "unknown parameter", flags: with(faulty, "--param", "faulty.nosuch=1"), command: []string{"true"},
+		code: 122, reason: `kernel log: faulty: unknown parameter 'nosuch' ignored`},
+	{fault: "module does not unload", flags: faulty, command: set("unload"),
+		code: 122, reason: `module faulty does not unload: resource temporarily unavailable`},
+
+	// The command.
+	{fault: "failing command", flags: bare, command: []string{"sh", "-c", "exit 7"}, code: 7, reason: `command exited 7$`},
+	{fault: "killed command", flags: bare, command: []string{"sh", "-c", "kill -SEGV $$"},
+		code: 139, reason: `command killed by signal 11 \(segmentation fault\)$`},
+	{fault: "no such command", flags: bare, command: []string{"nosuch"}, code: 127, reason: `command not run: nosuch: command not found$`},
+	{fault: "hang of the command", flags: with(bare, "--timeout", "3"), command: []string{"sleep", "1000"},
+		code: 123, reason: `timeout: the command took longer than 3s$`},
+	{fault: "command that cannot die", flags: with(faulty, "--timeout", "3"), command: set("stuck"),
+		code: 123, reason: `timeout: the command took longer than 3s, and it cannot be killed$`},
+	{fault: "hang of the guest", flags: with(faulty, "--timeout", "3"), command: set("hang"),
+		code: 123, reason: `timeout: the command took longer than 3s, and the guest does not answer$`},
+
+	// The tests.
+	{fault: "missing test", flags: with(bare, "--test-dir", "vm/selftest/testdata/missing", "--test"),
+		code: 1, reason: `1 of 1 tests failed: TestNeverRun$`},
+	{fault: "failing test", flags: with(bare, "--test-dir", "vm/selftest/testdata/failing", "--test"),
+		code: 1, reason: `1 of 2 tests failed: TestFails$`},
+
+	// What the two sides tell each other.
+	{fault: "lost output", flags: bare, command: []string{"for d in /sys/bus/virtio/drivers/virtio_console/virtio*; do basename $d > $d/driver/unbind; done; echo lost"},
+		code: 122, reason: `guest: relay output: `},
+	{fault: "garbled control port", flags: bare, command: []string{"echo nonsense > /dev/ttyS1"},
+		code: 124, reason: `the guest's word is garbled: not a control message: "nonsense\\n"`},
+	{fault: "forged last word", flags: bare, command: []string{`echo '{"kind":"done","text":"token"}' > /dev/ttyS1`},
+		code: 124, reason: `the guest's word is garbled: its last word has not this run's token`},
+	{fault: "guest that goes away", flags: bare, command: []string{"poweroff", "-f"},
+		code: 124, reason: `the guest went away without its last word; QEMU exited with 0`},
+
+	// The kernel.
+	{fault: "panic", flags: faulty, command: set("panic"), code: 124, reason: `kernel panic: .*faulty: a panic to order`},
+	{fault: "oops", flags: faulty, command: set("oops"),
+		code: 124, reason: `kernel panic: .*first: BUG: kernel NULL pointer dereference`},
+	{fault: "WARN", flags: faulty, command: set("warn"), code: 122, reason: `kernel log: WARNING: .*fault_warn\+.*kernel tainted: W`},
+	{fault: "taint", flags: faulty, command: set("taint"), code: 122, reason: `kernel tainted: U \(bit 6\)$`},
+	{fault: "reference count", flags: faulty, command: set("refcount"), code: 122, reason: `kernel log: refcount_t: decrement hit 0`},
+	{fault: "object outlives its cache", flags: faulty, command: set("cache"), code: 122, reason: `kernel log: (BUG faulty .*Objects remaining|.*kmem_cache_destroy)`},
+	{fault: "scheduling while atomic", flags: faulty, command: set("atomic"), code: 122, reason: `kernel log: BUG: scheduling while atomic`},
+	{fault: "RCU stall", flags: with(faulty, "--append", "rcupdate.rcu_cpu_stall_timeout=3"), command: set("spin"),
+		code: 122, reason: `kernel log: rcu: INFO: rcu_\w+ (self-)?detected stall`},
+	{fault: "soft lockup", flags: faulty, command: []string{"echo 1 > /proc/sys/kernel/watchdog_thresh;" + set("spin")[0]},
+		code: 122, reason: `kernel log: watchdog: BUG: soft lockup`},
+	{fault: "hung task", flags: faulty, command: []string{"echo 2 > /proc/sys/kernel/hung_task_timeout_secs;" + set("sleep")[0]},
+		code: 122, reason: `kernel log: INFO: task sh:\d+ blocked for more than`},
+	{fault: "out of memory", flags: with(bare, "--mem", "256"), command: []string{"tail", "/dev/zero"},
+		code: 122, reason: `kernel log: tail invoked oom-killer`},
+
+	// What only a kernel built for it finds.
+	{fault: "use after free", kernel: "debug", flags: faulty, command: set("use-after-free"),
+		code: 122, reason: `kernel log: BUG: KASAN: slab-use-after-free in fault_use_after_free`},
+	{fault: "slab leak", kernel: "debug", flags: faulty, command: set("leak"),
+		code: 122, reason: `kernel log: kmemleak: unreferenced object 0x[0-9a-f]+ \(size 512\)`},
+	{fault: "lock inversion", kernel: "debug", flags: faulty, command: set("inversion"),
+		code: 122, reason: `kernel log: WARNING: possible circular locking dependency detected`},
+	{fault: "sleep in atomic", kernel: "debug", flags: faulty, command: set("atomic"),
+		code: 122, reason: `kernel log: BUG: sleeping function called from invalid context`},
+	{fault: "RCU misuse", kernel: "debug", flags: faulty, command: set("rcu"),
+		code: 122, reason: `kernel log: WARNING: suspicious RCU usage`},
+	{fault: "undefined behaviour", kernel: "debug", flags: faulty, command: set("shift"),
+		code: 122, reason: `kernel log: UBSAN: shift-out-of-bounds`},
+	{fault: "active object freed", kernel: "debug", flags: faulty, command: set("object"),
+		code: 122, reason: `kernel log: ODEBUG: free active`},
+	{fault: "data race", kernel: "kcsan", flags: faulty, command: set("race"),
+		code: 122, reason: `kernel log: BUG: KCSAN: data-race in racer`},
+}
