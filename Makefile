@@ -9,8 +9,11 @@ help: ## list the targets
 demo: ## a million records out of a real kernel, in a virtual machine
 	vm/run -- demo
 
-vm-test: ## the tests that need the module, in a virtual machine (RUN=regexp for some)
-	vm/run --test $(RUN)
+vm-test: ## the tests that need the module, in a virtual machine (RUN=regexp for some, KERNEL=7.3 for another)
+	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --test $(RUN)
+
+vm-matrix: ## the same on each kernel, and a table (KERNELS="6.1 7.3" for some)
+	vm/run --matrix $(KERNELS)
 
 vm-selftest: ## every fault that the harness must find, injected (ARGS='--kernel debug' for some)
 	go run ./vm/selftest $(ARGS)
@@ -49,4 +52,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go run ./client/internal/gen $(if $(filter gen-check,$@),-check) -spec kmod/bulkdump.yaml -o client/uapi_gen.go
 
-.PHONY: help demo vm-test vm-selftest vm-shell test lint gofmt vet staticcheck shellcheck checkpatch gen gen-check
+.PHONY: help demo vm-test vm-matrix vm-selftest vm-shell test lint gofmt vet staticcheck shellcheck checkpatch gen gen-check
