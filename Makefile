@@ -10,7 +10,7 @@ demo: ## a million records out of a real kernel, in a virtual machine
 	vm/run -- demo
 
 vm-test: ## the tests that need the module, in a virtual machine (RUN=regexp for some, KERNEL=7.3 for another)
-	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --test $(RUN)
+	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --test $(if $(RUN),'$(RUN)')
 
 vm-matrix: ## the same on each kernel, and a table (KERNELS="6.1 7.3" for some)
 	vm/run --matrix $(KERNELS)
