@@ -257,20 +257,41 @@ func (o *outcome) evidence() []string {
 	if o.err != nil && strings.Contains(o.err.Error(), "\n") {
 		lines = append(lines, o.err.Error())
 	}
-	crashed := o.err == nil && o.signal == 0 && !o.done
-	if found := o.findings(); len(found) > 0 && !crashed {
-		log, from := o.kmsg, found[0].at
+	found := o.findings()
+	switch {
+	case o.err == nil && o.signal == 0 && !o.done && len(o.console) > 0:
+		// The guest died: only the console has all of it.
+		if found = scanLog(o.console); len(found) == 0 {
+			return append(append(lines, "vm: the end of the console:"), o.decoder.decode(o.console[max(0, len(o.console)-endLines):])...)
+		}
+		lines = append(lines, "vm: the console, from the first bad line:")
+		return append(lines, o.decoder.decode(excerpt(o.console[found[0].at:]))...)
+	case len(found) > 0:
+		log := o.kmsg
 		if found[0].onConsole {
 			log = o.console
 		}
 		lines = append(lines, "vm: the kernel's log, from the first bad line:")
-		lines = append(lines, o.decoder.decode(log[from:min(from+40, len(log))])...)
-	}
-	if crashed && len(o.console) > 0 {
-		lines = append(lines, "vm: the end of the console:")
-		lines = append(lines, o.decoder.decode(o.console[max(0, len(o.console)-45):])...)
+		lines = append(lines, o.decoder.decode(excerpt(log[found[0].at:]))...)
 	}
 	return lines
+}
+
+// How much of a log is shown: --out has the rest.
+const (
+	firstLines = 45
+	endLines   = 30
+)
+
+// excerpt is the start of lines, where the report is, and their end, where the
+// guest was when it stopped.
+func excerpt(lines []string) []string {
+	left := len(lines) - firstLines - endLines
+	if left <= 1 {
+		return lines
+	}
+	cut := fmt.Sprintf("vm: %d lines are left out here", left)
+	return slices.Concat(lines[:firstLines], []string{cut}, lines[len(lines)-endLines:])
 }
 
 func taintLetters(t uint64) string {

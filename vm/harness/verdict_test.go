@@ -169,7 +169,8 @@ func TestEvidence(t *testing.T) {
 	}
 	o.kmsg[10] = "[    9.000000] BUG: here"
 	lines := o.evidence()
-	if len(lines) != 41 || lines[1] != "[    9.000000] BUG: here" {
+	if len(lines) != 1+firstLines+1+endLines || lines[1] != "[    9.000000] BUG: here" ||
+		lines[1+firstLines] != "vm: 17 lines are left out here" || lines[len(lines)-1] != o.kmsg[101] {
 		t.Errorf("a dirty log shows %d lines: %q", len(lines), lines)
 	}
 
@@ -183,6 +184,13 @@ func TestEvidence(t *testing.T) {
 	o.done = false
 	if lines := o.evidence(); len(lines) != 3 || lines[2] != o.console[1] {
 		t.Errorf("a guest that went away shows %q", lines)
+	}
+
+	o = goodOutcome()
+	o.done = false
+	o.console = append(o.console, "[    8.000000] BUG: here", "[    9.000000] Kernel panic - not syncing: x")
+	if lines := o.evidence(); len(lines) != 3 || !slices.Equal(lines[1:], o.console[2:]) {
+		t.Errorf("a panic shows %q", lines)
 	}
 
 	o = goodOutcome()
