@@ -13,13 +13,16 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"bulkdump/vm/internal/proto"
 )
 
 // decoder adds file:line to the places that a kernel's report names. It knows
 // the modules of the run, and the kernel where that has its symbols.
 type decoder struct {
-	files map[string]string // ELF files by module; the kernel's own is ""
-	elfs  map[string]*symbols
+	files  map[string]string // ELF files by module; the kernel's own is ""
+	elfs   map[string]*symbols
+	loaded map[string]proto.Sections // where modules were that are gone now
 }
 
 // symbols are a file's functions, by name: there may be several of one name.
@@ -70,6 +73,9 @@ func (d *decoder) decode(lines []string) []string {
 	for i, line := range lines {
 		m := place.FindStringSubmatchIndex(line)
 		if m == nil {
+			if a := gonePlace.FindStringSubmatch(line); a != nil {
+				out[i] += d.locateGone(a[1])
+			}
 			continue
 		}
 		part := func(n int) string {
@@ -92,7 +98,39 @@ func (d *decoder) decode(lines []string) []string {
 	return out
 }
 
-func (d *decoder) locate(module, function string, offset, size uint64) string {
+// gonePlace is what a leak's trace has for code of a module that was unloaded
+// before: an address alone.
+var gonePlace = regexp.MustCompile(`^(?:\[[^\]]*\] )?kmemleak: +0x([0-9a-f]{16})$`)
+
+// locateGone names the place where a call returned to, in a module that is
+// gone.
+func (d *decoder) locateGone(hex string) string {
+	address, _ := strconv.ParseUint(hex, 16, 64)
+	for module, sections := range d.loaded {
+		s := d.symbols(module)
+		if s == nil {
+			continue
+		}
+		for i, section := range s.sections {
+			base, err := strconv.ParseUint(strings.TrimPrefix(sections[section.Name], "0x"), 16, 64)
+			if err != nil {
+				continue // not loaded
+			}
+			offset := address - base // far too large for what is not in it
+			for name, all := range s.functions {
+				for _, sym := range all {
+					if int(sym.Section) == i && sym.Size > 0 && sym.Value < offset && offset <= sym.Value+sym.Size {
+						return fmt.Sprintf(" %s+%#x/%#x [%s] (%s)", name, offset-sym.Value, sym.Size, module, s.line(sym, offset-sym.Value-1))
+					}
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// symbols are those of the module, "" for the kernel; nil if there are none.
+func (d *decoder) symbols(module string) *symbols {
 	s, ok := d.elfs[module]
 	if !ok {
 		if file := d.files[module]; file != "" {
@@ -100,6 +138,11 @@ func (d *decoder) locate(module, function string, offset, size uint64) string {
 		}
 		d.elfs[module] = s // a file that cannot be read is asked for once
 	}
+	return s
+}
+
+func (d *decoder) locate(module, function string, offset, size uint64) string {
+	s := d.symbols(module)
 	if s == nil {
 		return ""
 	}
@@ -107,6 +150,11 @@ func (d *decoder) locate(module, function string, offset, size uint64) string {
 	if !ok {
 		return ""
 	}
+	return s.line(sym, offset)
+}
+
+// line is file:line of the instruction at that offset in a function.
+func (s *symbols) line(sym elf.Symbol, offset uint64) string {
 	args := []string{"-e", s.file, "-i"}
 	if s.module {
 		if int(sym.Section) >= len(s.sections) {

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"bulkdump/vm/internal/proto"
 )
 
 const fixture = `static int twice;
@@ -104,6 +106,37 @@ func TestDecode(t *testing.T) {
 	}
 	if got := (*decoder)(nil).decode(in); !slices.Equal(got, in) {
 		t.Error("without a decoder the lines change")
+	}
+}
+
+// A leak's trace has bare addresses where the module is gone: the return
+// address in outer, whose offset the symbols tell.
+func TestDecodeModuleThatIsGone(t *testing.T) {
+	file := fixtureModule(t)
+	d := newDecoder("", []string{file})
+	function, offset, _ := strings.Cut(strings.TrimSuffix(afterCall(t, file, ".text", "outer"), " [my_mod]"), "+")
+	sym := d.symbols("my_mod").functions[function][0]
+	var at, size uint64
+	fmt.Sscanf(offset, "0x%x/0x%x", &at, &size)
+	const base uint64 = 0xffffffffa0001000
+	line := fmt.Sprintf("[    7.000000] kmemleak:     %#x", base+sym.Value+at)
+	if got := d.decode([]string{line}); got[0] != line {
+		t.Errorf("decoded without a place of the module: %q", got[0])
+	}
+	d.loaded = map[string]proto.Sections{"my_mod": {".text": "0xffffffffa0001000"}, "other": {".text": "0xffffffffa0001000"}}
+	want := line + fmt.Sprintf(" outer+%#x/%#x [my_mod] (fix.c:8, inlined at fix.c:12)", at, size)
+	if got := strings.ReplaceAll(d.decode([]string{line})[0], filepath.Dir(file)+"/", ""); got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	for _, other := range []string{
+		"[    7.000000] kmemleak:     0xffffffffa0000fff",                               // below it
+		"[    7.000000] kmemleak:     0xffffffffa0900000",                               // above it
+		fmt.Sprintf("[    7.000000] RAX: %016x", base+sym.Value+at),                     // not of a leak
+		fmt.Sprintf("[    7.000000] kmemleak: unreferenced object %#x (size 8):", base), // no place
+	} {
+		if got := d.decode([]string{other}); got[0] != other {
+			t.Errorf("%q became %q", other, got[0])
+		}
 	}
 }
 

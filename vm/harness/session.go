@@ -254,6 +254,7 @@ func (s *session) handle(m proto.Message) {
 		s.checkOutput()
 	case proto.KindUnloaded:
 		o.unloaded = &m
+		o.decoder.loaded = m.Sections
 	case proto.KindTaint:
 		o.taint = &m
 	case proto.KindDone:

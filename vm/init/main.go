@@ -151,7 +151,7 @@ func serve(cfg *proto.Config, ctl *proto.Writer, orders <-chan proto.Message) er
 		await(orders, proto.KindDrained)
 	}
 
-	unloaded := proto.Message{Kind: proto.KindUnloaded}
+	unloaded := proto.Message{Kind: proto.KindUnloaded, Sections: moduleSections()}
 	note := func(s string) { ctl.Send(proto.Message{Kind: proto.KindNote, Text: s}) }
 	if err := unloadSince(keep, note); err != nil {
 		unloaded.Text = err.Error()

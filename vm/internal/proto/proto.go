@@ -66,7 +66,7 @@ const (
 	KindStopping Kind = "stopping" // the answer to KindStop: the command was killed
 	KindExit     Kind = "exit"     // the command ended: Status, or Signal
 	KindOutput   Kind = "output"   // Stdout and Stderr bytes were written
-	KindUnloaded Kind = "unloaded" // modules are gone, or Text says why not
+	KindUnloaded Kind = "unloaded" // modules are gone, or Text says why not; Sections are where they were
 	KindTaint    Kind = "taint"    // Taint as in /proc/sys/kernel/tainted
 	KindDone     Kind = "done"     // the last word; Text is the token
 	KindFail     Kind = "fail"     // the last word, too: the run could not go on; Text says why
