@@ -54,6 +54,8 @@ var table = []check{
 		code: 122, reason: `kernel log: faulty: unknown parameter 'nosuch' ignored`},
 	{fault: "module does not unload", flags: faulty, command: set("unload"),
 		code: 122, reason: `module faulty does not unload: resource temporarily unavailable`},
+	{fault: "hang of the unload", flags: faulty, command: set("exit"),
+		code: 123, reason: `timeout: the unload took longer than `},
 
 	// The command.
 	{fault: "failing command", flags: bare, command: []string{"sh", "-c", "exit 7"}, code: 7, reason: `command exited 7$`},
@@ -100,6 +102,8 @@ var table = []check{
 		code: 122, reason: `kernel log: INFO: task sh:\d+ blocked for more than`},
 	{fault: "out of memory", flags: with(bare, "--mem", "256"), command: []string{"tail", "/dev/zero"},
 		code: 122, reason: `kernel log: tail invoked oom-killer`},
+	{fault: "log overrun", flags: faulty, command: set("flood"),
+		code: 122, reason: `guest: kernel log overran its buffer: records are lost`},
 
 	// What only a kernel built for it finds.
 	{fault: "use after free", kernel: "debug", flags: faulty, command: set("use-after-free"),
@@ -108,7 +112,7 @@ var table = []check{
 		code: 122, reason: `kernel log: kmemleak: unreferenced object 0x[0-9a-f]+ \(size 512\)`},
 	{fault: "lock inversion", kernel: "debug", flags: faulty, command: set("inversion"),
 		code: 122, reason: `kernel log: WARNING: possible circular locking dependency detected`},
-	{fault: "sleep in atomic", kernel: "debug", flags: faulty, command: set("atomic"),
+	{fault: "sleep in atomic", kernel: "debug", flags: faulty, command: set("may-sleep"),
 		code: 122, reason: `kernel log: BUG: sleeping function called from invalid context`},
 	{fault: "RCU misuse", kernel: "debug", flags: faulty, command: set("rcu"),
 		code: 122, reason: `kernel log: WARNING: suspicious RCU usage`},

@@ -152,6 +152,15 @@ static int fault_atomic(void)
 	return 0;
 }
 
+/* What may sleep where that is forbidden; it need not do so. */
+static int fault_may_sleep(void)
+{
+	spin_lock(&spinlock);
+	kfree(kmalloc(64, GFP_KERNEL));
+	spin_unlock(&spinlock);
+	return 0;
+}
+
 static unsigned long __rcu *guarded;
 
 static int fault_rcu(void)
@@ -258,16 +267,37 @@ static int fault_hang(void)
 	return stop_machine(spin_for_ever, NULL, cpu_online_mask);
 }
 
+static bool exit_hangs;
+
+static int fault_exit(void)
+{
+	exit_hangs = true;
+	return 0;
+}
+
+/* More than the log holds, faster than anybody reads it. */
+static int fault_flood(void)
+{
+	int i;
+
+	for (i = 0; i < 100000; i++)
+		printk(KERN_DEBUG "faulty: %080d\n", i);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*set_off)(void);
 } faults[] = {
 	{ "atomic", fault_atomic },
 	{ "cache", fault_cache },
+	{ "exit", fault_exit },
+	{ "flood", fault_flood },
 	{ "hang", fault_hang },
 	{ "inversion", fault_inversion },
 	{ "leak", fault_leak },
 	{ "load", fault_load },
+	{ "may-sleep", fault_may_sleep },
 	{ "object", fault_object },
 	{ "oops", fault_oops },
 	{ "panic", fault_panic },
@@ -306,6 +336,8 @@ static int __init faulty_init(void)
 
 static void __exit faulty_exit(void)
 {
+	if (exit_hangs)
+		wait_for_completion(&never);
 }
 
 module_init(faulty_init);
