@@ -18,6 +18,9 @@ vm-matrix: ## the same on each kernel, and a table (KERNELS="6.1 7.3" for some)
 vm-selftest: ## every fault that the harness must find, injected (ARGS='--kernel debug' for some)
 	go run ./vm/selftest $(ARGS)
 
+kernels: ## fetch and build all kernels that the tests run on, once (KERNELS="debug kcsan" for some)
+	vm/run --prepare $(KERNELS)
+
 vm-shell: ## a shell in the virtual machine, with the module loaded
 	vm/run --shell
 
@@ -52,4 +55,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go run ./client/internal/gen $(if $(filter gen-check,$@),-check) -spec kmod/bulkdump.yaml -o client/uapi_gen.go
 
-.PHONY: help demo vm-test vm-matrix vm-selftest vm-shell test lint gofmt vet staticcheck shellcheck checkpatch gen gen-check
+.PHONY: help demo vm-test vm-matrix vm-selftest kernels vm-shell test lint gofmt vet staticcheck shellcheck checkpatch gen gen-check

@@ -19,6 +19,7 @@ const usage = `Usage: vm/run [FLAGS] [--] COMMAND [ARG…]
        vm/run [FLAGS] --test [REGEX] [-- TESTFLAG…]
        vm/run [FLAGS] --shell
        vm/run [FLAGS] --matrix [KERNEL…]
+       vm/run [FLAGS] --prepare [KERNEL…]
 
 Boots a real kernel in QEMU, loads bulkdump.ko, runs COMMAND in the guest with
 the project's programs and busybox on PATH, relays its output, and exits with
@@ -33,10 +34,15 @@ What runs:
   --matrix [KERNEL…]    --test on each kernel (default: all), two at a time,
                         and a table of the results; --out gets a directory
                         for each kernel
+  --prepare [KERNEL…]   nothing yet: fetch or build each kernel (default: all)
+                        and the modules for it, which later runs then find
   --shell               a shell on your terminal; leave with exit or ^D, and a
                         guest that hangs with ^] three times
 On what:
-  --kernel NAME         6.1 (default)
+  --kernel NAME         6.1 (default), 6.12 or 7.3: Debian's; debug or kcsan:
+                        built from the newest source, to find errors or data
+                        races; or a DIR with a / in its name, where you built
+                        a kernel
   --accel auto|kvm|tcg  auto (default) uses KVM where a guest really runs on it
   --cpus N              processors, default 2
   --mem MIB             memory, default 2048
@@ -104,6 +110,7 @@ type options struct {
 	gdb       bool
 	keepDir   string
 	matrix    bool // of the kernels that are the arguments
+	prepare   bool // those kernels, and run nothing
 	testRegex string
 	args      []string
 }
@@ -146,6 +153,7 @@ func parseArgs(args []string) (*options, error) {
 	f.BoolVar(&o.gdb, "gdb", false, "")
 	f.StringVar(&o.keepDir, "keep", "", "")
 	f.BoolVar(&o.matrix, "matrix", false, "")
+	f.BoolVar(&o.prepare, "prepare", false, "")
 	if err := f.Parse(args); errors.Is(err, pflag.ErrHelp) {
 		return nil, errHelp
 	} else if err != nil {
@@ -203,7 +211,9 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return errors.New("--test and --shell exclude each other")
 	case o.matrix && (o.test || o.shell || o.gdb || o.keepDir != "" || f.Changed("kernel")):
 		return errors.New("--matrix runs --test on each of KERNEL…; it goes with none of --test, --shell, --gdb, --keep, --kernel")
-	case len(o.args) == 0 && !o.test && !o.shell && !o.matrix:
+	case o.prepare && (o.test || o.shell || o.gdb || o.keepDir != "" || o.matrix || f.Changed("kernel")):
+		return errors.New("--prepare makes each of KERNEL… ready; it goes with none of --test, --shell, --gdb, --keep, --matrix, --kernel")
+	case len(o.args) == 0 && !o.test && !o.shell && !o.matrix && !o.prepare:
 		return errNoCommand
 	case o.icount && o.accel == "kvm":
 		return errors.New("--icount counts instructions, which only TCG does")

@@ -95,6 +95,11 @@ func TestParseArgsRefuses(t *testing.T) {
 		"--icount --accel kvm x":     "only TCG does",
 		"--icount --cpus 2 x":        "one processor",
 		"--test --shell":             "exclude each other",
+		"--prepare --test":           "goes with none of",
+		"--prepare --matrix":         "goes with none of",
+		"--prepare --kernel debug":   "goes with none of",
+		"--matrix --shell":           "goes with none of",
+		"--kernel ./nosuch x":        "no such file",
 		"--test Test(":               "--test Test(",
 		"--test TestA --cpus 1":      "flags come before",
 		"--test TestA TestB":         "flags come before",
@@ -127,7 +132,8 @@ func TestParseArgsRefuses(t *testing.T) {
 // The usage text has every flag, and no other.
 func TestUsageNamesEveryFlag(t *testing.T) {
 	for _, flag := range []string{"test", "shell", "kernel", "accel", "cpus", "mem", "icount", "no-module", "module-dir",
-		"param", "add", "env", "timeout", "boot-timeout", "append", "test-dir", "out", "help"} {
+		"param", "add", "env", "timeout", "boot-timeout", "append", "test-dir", "out",
+		"matrix", "prepare", "gdb", "keep", "help"} {
 		if !strings.Contains(usage, " --"+flag) {
 			t.Errorf("usage says nothing of --%s", flag)
 		}

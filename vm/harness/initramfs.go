@@ -159,7 +159,11 @@ func guestFiles(cfg *proto.Config, k *kernel, modules []string, p *programs, opt
 	if err := addBusybox(a); err != nil {
 		return nil, err
 	}
-	for _, m := range slices.Concat(k.drivers, modules) {
+	files := slices.Clone(k.drivers)
+	for _, m := range modules {
+		files = append(files, guestModule(m))
+	}
+	for _, m := range files {
 		text, err := os.ReadFile(m)
 		if err != nil {
 			return nil, err

@@ -130,7 +130,8 @@ func TestGuestFiles(t *testing.T) {
 	opts := &options{adds: []addition{
 		{file("f", "F"), ""}, {file("g", "G"), "/deep/h"}, {file("i", "J"), "/bin"}, {filepath.Join(dir, "testdata"), "/"},
 	}}
-	a, err := guestFiles(&proto.Config{Token: "tok"}, k, []string{file("m.ko", "M")}, p, opts)
+	file("guest/m.ko", "M")
+	a, err := guestFiles(&proto.Config{Token: "tok"}, k, []string{file("m.ko", "M, and its symbols")}, p, opts)
 	if err != nil {
 		if strings.Contains(err.Error(), "busybox") {
 			t.Skip(err)

@@ -30,11 +30,11 @@ func readKconfig(file string) (kconfig, error) {
 	return parseKconfig(string(text)), err
 }
 
-// option reads CONFIG_NAME=VALUE; n is said in the other way.
+// option reads CONFIG_NAME=VALUE of a line that unset does not read.
 func option(line string) (name, value string, ok bool) {
 	line, ok = strings.CutPrefix(strings.TrimSpace(line), "CONFIG_")
 	name, value, set := strings.Cut(line, "=")
-	return name, value, ok && set && value != "n"
+	return name, value, ok && set
 }
 
 // unset reads "# CONFIG_NAME is not set", or CONFIG_NAME=n.

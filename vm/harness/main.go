@@ -54,6 +54,9 @@ func main() {
 	if opts.matrix {
 		os.Exit(runMatrix(ctx, opts, withoutTop(os.Args[1:]), os.Stdout, os.Stderr))
 	}
+	if opts.prepare {
+		os.Exit(runPrepare(ctx, opts, os.Stdout, os.Stderr))
+	}
 	os.Exit(run(ctx, opts, os.Stdout, os.Stderr))
 }
 

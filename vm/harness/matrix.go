@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -40,7 +41,7 @@ func runMatrix(ctx context.Context, opts *options, args []string, stdout, stderr
 		note("FAIL: %v", err)
 		return exitHarness
 	}
-	names, err := matrixKernels(opts.args)
+	names, err := chosenKernels("--matrix", opts.args)
 	if err != nil {
 		return fail(err)
 	}
@@ -57,7 +58,7 @@ func runMatrix(ctx context.Context, opts *options, args []string, stdout, stderr
 	turns := make(chan struct{}, guestsAtOnce)
 	var wg sync.WaitGroup
 	for i, name := range names {
-		out := filepath.Join(dir, name)
+		out := columnDir(dir, name)
 		// An earlier run's results must not be taken for this one's, even if
 		// this one never gets as far as to remove them.
 		if err := clearResults(out); err != nil {
@@ -87,7 +88,7 @@ func runMatrix(ctx context.Context, opts *options, args []string, stdout, stderr
 	}
 	for _, c := range columns {
 		if c.red() {
-			showColumn(stderr, c, filepath.Join(dir, c.kernel))
+			showColumn(stderr, c, columnDir(dir, c.kernel))
 		}
 	}
 	table, passed, failed := matrixTable(columns)
@@ -99,20 +100,15 @@ func runMatrix(ctx context.Context, opts *options, args []string, stdout, stderr
 	return 0
 }
 
-func matrixKernels(chosen []string) ([]string, error) {
-	if len(chosen) == 0 {
-		return kernelNames(), nil
-	}
-	var names []string
-	for _, name := range chosen {
-		if err := checkKernel(name); err != nil {
-			return nil, fmt.Errorf("--matrix %s: %w", name, err)
-		}
-		if !slices.Contains(names, name) {
-			names = append(names, name)
+// columnDir is the directory of a kernel's results; a tree has a whole path in
+// its name.
+func columnDir(dir, kernel string) string {
+	if isTree(kernel) {
+		if abs, err := filepath.Abs(kernel); err == nil {
+			kernel = strings.ReplaceAll(strings.Trim(abs, "/"), "/", "-")
 		}
 	}
-	return names, nil
+	return filepath.Join(dir, kernel)
 }
 
 // runColumn starts this program again. What it says goes to run.log; whether

@@ -119,15 +119,3 @@ func TestReadColumn(t *testing.T) {
 		t.Errorf("got %+v", c)
 	}
 }
-
-func TestMatrixKernels(t *testing.T) {
-	if got, err := matrixKernels(nil); err != nil || !slices.Contains(got, "6.1") {
-		t.Errorf("%q, %v", got, err)
-	}
-	if got, err := matrixKernels([]string{"6.1", "6.1"}); err != nil || len(got) != 1 {
-		t.Errorf("%q, %v", got, err)
-	}
-	if _, err := matrixKernels([]string{"5.10"}); err == nil {
-		t.Error("a kernel that is none")
-	}
-}
