@@ -51,7 +51,9 @@ On what:
                         (TCG, one processor)
 With what:
   --no-module           do not build and load the project's module
-  --module-dir DIR      build and load the modules of DIR instead of kmod/
+  --module-dir DIR      build the modules of DIR instead of kmod/; all are put
+                        into the guest's /lib/modules, and one is loaded
+  --module NAME         this one, where there are several
   --param MODULE.K=V    a parameter for a module that is loaded (repeatable)
   --add FILE[:PATH]     put FILE (or a directory) into the guest, by default
                         into the command's directory, /root (repeatable)
@@ -102,6 +104,7 @@ type options struct {
 	outDir    string
 	noModule  bool
 	moduleDir string
+	module    string              // the one of them to load
 	params    map[string][]string // by module
 	env       []string
 	shell     bool
@@ -140,6 +143,7 @@ func parseArgs(args []string) (*options, error) {
 	f.BoolVar(&o.icount, "icount", false, "")
 	f.BoolVar(&o.noModule, "no-module", false, "")
 	f.StringVar(&o.moduleDir, "module-dir", "", "")
+	f.StringVar(&o.module, "module", "", "")
 	f.Func("param", "", o.addParam)
 	f.Func("add", "", o.add)
 	f.Func("env", "", o.addEnv)
@@ -215,6 +219,8 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return errors.New("--prepare makes each of KERNEL… ready; it goes with none of --test, --shell, --gdb, --keep, --matrix, --kernel")
 	case len(o.args) == 0 && !o.test && !o.shell && !o.matrix && !o.prepare:
 		return errNoCommand
+	case o.module != "" && o.noModule:
+		return errors.New("--module and --no-module exclude each other")
 	case o.icount && o.accel == "kvm":
 		return errors.New("--icount counts instructions, which only TCG does")
 	case o.icount && f.Changed("cpus") && o.cpus != 1:

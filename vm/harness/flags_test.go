@@ -95,6 +95,7 @@ func TestParseArgsRefuses(t *testing.T) {
 		"--icount --accel kvm x":     "only TCG does",
 		"--icount --cpus 2 x":        "one processor",
 		"--test --shell":             "exclude each other",
+		"--no-module --module a x":   "exclude each other",
 		"--prepare --test":           "goes with none of",
 		"--prepare --matrix":         "goes with none of",
 		"--prepare --kernel debug":   "goes with none of",
@@ -133,7 +134,7 @@ func TestParseArgsRefuses(t *testing.T) {
 func TestUsageNamesEveryFlag(t *testing.T) {
 	for _, flag := range []string{"test", "shell", "kernel", "accel", "cpus", "mem", "icount", "no-module", "module-dir",
 		"param", "add", "env", "timeout", "boot-timeout", "append", "test-dir", "out",
-		"matrix", "prepare", "gdb", "keep", "help"} {
+		"module", "matrix", "prepare", "gdb", "keep", "help"} {
 		if !strings.Contains(usage, " --"+flag) {
 			t.Errorf("usage says nothing of --%s", flag)
 		}

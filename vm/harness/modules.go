@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -145,18 +146,23 @@ func unshareArgs() []string {
 	return args
 }
 
-// pickModule finds the module to load before the command: the one named after
-// the project, else the only one. The others are there for the command.
-func pickModule(files []string) (string, error) {
+// pickModule finds the module to load before the command: the one that is
+// asked for, else the one named after the project, else the only one. The
+// others are there for the command.
+func pickModule(files []string, asked string) (string, error) {
 	var names []string
 	for _, f := range files {
-		if filepath.Base(f) == "bulkdump.ko" {
+		name := moduleName(f)
+		if name == cmp.Or(strings.ReplaceAll(asked, "-", "_"), "bulkdump") {
 			return f, nil
 		}
-		names = append(names, filepath.Base(f))
+		names = append(names, name)
 	}
-	if len(files) == 1 {
+	switch {
+	case asked != "":
+		return "", fmt.Errorf("--module %s: there are %s", asked, strings.Join(names, ", "))
+	case len(files) == 1:
 		return files[0], nil
 	}
-	return "", fmt.Errorf("which module to load? there is no bulkdump.ko, but %q", names)
+	return "", fmt.Errorf("which module to load? --module NAME chooses one of %s", strings.Join(names, ", "))
 }

@@ -107,17 +107,24 @@ func TestReadSources(t *testing.T) {
 
 func TestPickModule(t *testing.T) {
 	for _, tt := range []struct {
-		files []string
-		want  string
+		files, asked string
+		want         string // or what the error says
 	}{
-		{[]string{"/a/a.ko", "/a/bulkdump.ko"}, "/a/bulkdump.ko"},
-		{[]string{"/a/a.ko"}, "/a/a.ko"},
-		{[]string{"/a/a.ko", "/a/b.ko"}, ""},
-		{nil, ""},
+		{"/x/a.ko", "", "/x/a.ko"},
+		{"/x/a.ko /x/bulkdump.ko", "", "/x/bulkdump.ko"},
+		{"/x/a.ko /x/bulkdump.ko", "a", "/x/a.ko"},
+		{"/x/a.ko /x/my-mod.ko", "my_mod", "/x/my-mod.ko"},
+		{"/x/a.ko /x/my-mod.ko", "my-mod", "/x/my-mod.ko"},
+		{"/x/a.ko /x/b.ko", "", "which module to load? --module NAME chooses one of a, b"},
+		{"/x/a.ko", "b", "--module b: there are a"},
+		{"", "", "which module"},
 	} {
-		got, err := pickModule(tt.files)
-		if got != tt.want || (err != nil) != (tt.want == "") {
-			t.Errorf("%q: got %q, %v; want %q", tt.files, got, err, tt.want)
+		got, err := pickModule(strings.Fields(tt.files), tt.asked)
+		if err != nil {
+			got = err.Error()
+		}
+		if !strings.HasPrefix(got, tt.want) {
+			t.Errorf("%q of %s: got %s, want %s", tt.asked, tt.files, got, tt.want)
 		}
 	}
 }

@@ -3,14 +3,10 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -19,86 +15,6 @@ import (
 
 	"bulkdump/vm/internal/proto"
 )
-
-// phases are the parts of a run that have a limit of their own. In the order
-// in which they come.
-const (
-	phaseBoot    = "the boot"
-	phaseLoad    = "loading the modules"
-	phaseCommand = "the command"
-	phaseStop    = "ending the command"
-	phaseOutput  = "taking the rest of the output"
-	phaseUnload  = "the unload"
-	phaseExit    = "the guest's end"
-)
-
-// unlimited is as long as the user likes.
-const unlimited = 365 * 24 * time.Hour
-
-// phaseLimit is how long a phase may last. An emulated processor is given more.
-func phaseLimit(phase, accel string, opts *options) time.Duration {
-	limit := 20 * time.Second
-	if phase == phaseCommand {
-		limit = 300 * time.Second
-	}
-	if accel == "tcg" {
-		limit *= 3
-	}
-	if opts.icount {
-		limit *= 3
-	}
-	switch {
-	case opts.gdb:
-		return unlimited // the guest stands still while its user thinks
-	case phase == phaseBoot && opts.bootLimit != 0:
-		return opts.bootLimit
-	case phase == phaseCommand && opts.timeout != 0:
-		return opts.timeout
-	case phase == phaseCommand && opts.shell:
-		return unlimited
-	case phase == phaseStop && opts.timeout != 0:
-		// Whoever asks for a short run does not want to wait long for a hang.
-		return min(limit, max(opts.timeout, 10*time.Second))
-	}
-	return limit
-}
-
-// guestConfig is what the guest is told.
-func guestConfig(opts *options, accel string, k *kernel, modules []string) (*proto.Config, error) {
-	cfg := &proto.Config{Token: rand.Text(), Env: opts.env, Shell: opts.shell, Wait: opts.gdb, Dir: "/root"}
-	cfg.Control, cfg.Stdout, cfg.Stderr = devices(k.hasVirtio())
-	for _, d := range k.drivers {
-		cfg.Drivers = append(cfg.Drivers, "/lib/modules/"+filepath.Base(d))
-	}
-	loaded := ""
-	if !opts.noModule {
-		m, err := pickModule(modules)
-		if err != nil {
-			return nil, err
-		}
-		loaded = strings.TrimSuffix(filepath.Base(m), ".ko")
-		cfg.Modules = []proto.Module{{Path: "/lib/modules/" + filepath.Base(m), Params: strings.Join(opts.params[loaded], " ")}}
-	}
-	for name := range opts.params {
-		if name != loaded {
-			return nil, fmt.Errorf("--param %s.…: the module that is loaded is %q", name, loaded)
-		}
-	}
-	switch {
-	case opts.test:
-		cfg.Dir = "/test"
-		cfg.Command = testCommand(opts, accel)
-	case opts.shell && len(opts.args) == 0:
-		cfg.Command = []string{"sh", "-l"}
-	default:
-		cfg.Command = guestArgv(opts.args)
-	}
-	if opts.shell {
-		cfg.Size, _ = terminalSize()
-		cfg.Env = append([]string{"TERM=" + cmp.Or(os.Getenv("TERM"), "linux")}, cfg.Env...)
-	}
-	return cfg, nil
-}
 
 // session is a guest that runs.
 type session struct {
