@@ -209,8 +209,8 @@ func (o *options) check(f *pflag.FlagSet) error {
 	switch {
 	case !slices.Contains([]string{"auto", "kvm", "tcg"}, o.accel):
 		return fmt.Errorf("--accel %s: it is auto, kvm or tcg", o.accel)
-	case o.testDir != "" && !o.test:
-		return errors.New("--test-dir needs --test")
+	case o.testDir != "" && !o.test && !o.matrix:
+		return errors.New("--test-dir needs --test or --matrix")
 	case o.test && o.shell:
 		return errors.New("--test and --shell exclude each other")
 	case o.matrix && (o.test || o.shell || o.gdb || o.keepDir != "" || f.Changed("kernel")):

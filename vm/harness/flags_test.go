@@ -59,6 +59,9 @@ func TestParseArgsModes(t *testing.T) {
 	if o := parse(t, "--out", "o", "x"); !filepath.IsAbs(o.outDir) {
 		t.Errorf("--out: %q is not absolute", o.outDir)
 	}
+	if o := parse(t, "--test-dir", "/t", "--matrix", "6.1"); !o.matrix || o.testDir != "/t" || !slices.Equal(o.args, []string{"6.1"}) {
+		t.Errorf("--matrix: %+v", o)
+	}
 	for _, tt := range []struct {
 		line  string
 		regex string
