@@ -119,7 +119,7 @@ func runAll(ctx context.Context, rows []check, jobs int, run func(check) result,
 	}
 	for _, r := range failed {
 		fmt.Fprintf(out, "\n%s on %s: %s\n  %s\n", r.check.fault, r.check.kernel, r.wrong, r.check.line())
-		for _, l := range r.log[max(0, len(r.log)-15):] {
+		for _, l := range r.log[max(0, len(r.log)-maxLog):] {
 			fmt.Fprintf(out, "  | %s\n", l)
 		}
 	}
@@ -129,6 +129,10 @@ func runAll(ctx context.Context, rows []check, jobs int, run func(check) result,
 	fmt.Fprintf(out, "\n%d passed, %d failed\n", len(rows)-len(failed), len(failed))
 	return len(failed) == 0 && len(rows) > 0
 }
+
+// maxLog is how much is shown of what a row said: a report of the kernel's is
+// long, and may never come again.
+const maxLog = 120
 
 // patience is how long a row may take. Longer is a harness that hangs.
 const patience = 4 * time.Minute
