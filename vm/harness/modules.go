@@ -14,14 +14,15 @@ import (
 )
 
 // buildScript builds a module inside the build root. /dev and /proc are
-// mounted in a mount name space of its own, which goes with the build.
-// A user's PATH has no sbin, where chroot is. $4 is a list.
+// mounted in a mount name space of its own, which goes with the build. The
+// shell stays: make as the first process of its name space would not end when
+// it is told to. A user's PATH has no sbin, where chroot is. $4 is a list.
 const buildScript = `set -eu
 PATH=$PATH:/usr/sbin:/sbin
 mount --rbind /dev "$1/dev"
 mount -t proc proc "$1/proc"
-exec chroot "$1" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C \
-	make -j"$(nproc)" -C "/usr/src/linux-headers-$2" M="$3" $4 modules
+chroot "$1" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C \
+	make -j"$(nproc)" -C "/usr/src/linux-headers-$2" M="$3" $4 modules || exit
 `
 
 // ownChecks are asked of the project's own modules: every warning of the

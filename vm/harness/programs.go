@@ -24,6 +24,7 @@ type programs struct {
 	testFiles []string // its test files, as this build has them
 
 	text map[string][]byte // what the files above held when they were built
+	work string            // go's temporary files, while they are built
 }
 
 // goPackage is what the harness needs of `go list -json`.
@@ -47,6 +48,11 @@ func (c *cache) programs(ctx context.Context, opts *options) (*programs, error) 
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
+	// go does not clean up after every end.
+	if p.work, err = os.MkdirTemp("", "bulkdump-build."); err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(p.work)
 	// The tests may be another module's: then what they need is built there.
 	own := []string{"./vm/init", "./cmd/..."}
 	if opts.testDir == opts.ownTests() {
@@ -66,7 +72,7 @@ func (c *cache) programs(ctx context.Context, opts *options) (*programs, error) 
 		if err != nil {
 			return nil, fmt.Errorf("mark the tests: %w", err)
 		}
-		if err := runTool(goTool(ctx, opts.testDir, "test", "-c", "-trimpath", "-overlay", overlay, "-ldflags=-s -w", "-o", p.test, ".")); err != nil {
+		if err := runTool(p.goTool(ctx, opts.testDir, "test", "-c", "-trimpath", "-overlay", overlay, "-ldflags=-s -w", "-o", p.test, ".")); err != nil {
 			return nil, fmt.Errorf("build the tests: %w", err)
 		}
 	}
@@ -76,7 +82,7 @@ func (c *cache) programs(ctx context.Context, opts *options) (*programs, error) 
 // build builds the programs among the packages of a module, and finds the
 // tests if they are among them.
 func (p *programs) build(ctx context.Context, module, dir string, patterns ...string) error {
-	pkgs, err := goList(ctx, module, patterns...)
+	pkgs, err := p.goList(ctx, module, patterns...)
 	if err != nil {
 		return err
 	}
@@ -102,7 +108,7 @@ func (p *programs) build(ctx context.Context, module, dir string, patterns ...st
 	if len(args) == none {
 		return nil
 	}
-	if err := runTool(goTool(ctx, module, args...)); err != nil {
+	if err := runTool(p.goTool(ctx, module, args...)); err != nil {
 		return fmt.Errorf("build the guest's programs: %w", err)
 	}
 	return nil
@@ -125,16 +131,16 @@ func (p *programs) freeze() error {
 	return nil
 }
 
-func goTool(ctx context.Context, top string, args ...string) *exec.Cmd {
+func (p *programs) goTool(ctx context.Context, top string, args ...string) *exec.Cmd {
 	cmd := tool(ctx, "go", args...)
 	cmd.Dir = top
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOFLAGS=")
+	cmd.Env = append(os.Environ(), "GOTMPDIR="+p.work, "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOFLAGS=")
 	return cmd
 }
 
 // goList lists the packages of patterns; one that matches nothing is no error.
-func goList(ctx context.Context, top string, patterns ...string) ([]goPackage, error) {
-	cmd := goTool(ctx, top, append([]string{"list", "-e", "-json=Dir,ImportPath,Name,TestGoFiles,XTestGoFiles"}, patterns...)...)
+func (p *programs) goList(ctx context.Context, top string, patterns ...string) ([]goPackage, error) {
+	cmd := p.goTool(ctx, top, append([]string{"list", "-e", "-json=Dir,ImportPath,Name,TestGoFiles,XTestGoFiles"}, patterns...)...)
 	text, err := output(cmd)
 	if err != nil {
 		return nil, err

@@ -152,8 +152,7 @@ func (c *cache) buildKernel(ctx context.Context, name, root, fragment, dir strin
 
 // makeScript runs make in the kernel's source, in the root $1. $2 is where it
 // lies there. Builds are long: whoever waits for the processor goes first. The
-// shell stays: make as the first process of its name space would not end when
-// it is told to.
+// shell stays, as in buildScript.
 const makeScript = `set -eu
 PATH=$PATH:/usr/sbin:/sbin
 root=$1 src=$2

@@ -33,6 +33,9 @@ func main() {
 	defer stop()
 
 	rows, err := plan(kernels, faults)
+	if err == nil {
+		err = adoptOrphans()
+	}
 	switch {
 	case *jobs < 1:
 		err = fmt.Errorf("--jobs %d: at least one", *jobs)
@@ -52,6 +55,7 @@ func main() {
 // names a row that there is not is an error: it would be skipped in silence.
 func plan(kernels, faults []string) ([]check, error) {
 	known := []string{baseKernel}
+	table := slices.Concat(table, momentRows())
 	for _, c := range table {
 		if c.kernel != "" && !slices.Contains(known, c.kernel) {
 			known = append(known, c.kernel)
@@ -92,10 +96,18 @@ func runAll(ctx context.Context, rows []check, jobs int, run func(check) result,
 	go func() {
 		slots := make(chan bool, jobs)
 		for i, c := range rows {
-			slots <- true
+			n := 1
+			if c.moment != nil {
+				n = jobs // alone
+			}
+			for range n {
+				slots <- true
+			}
 			go func() {
 				results[i] <- run(c)
-				<-slots
+				for range n {
+					<-slots
+				}
 			}()
 		}
 	}()

@@ -48,6 +48,9 @@ func (c check) line() string {
 
 // run runs the row. A signal, or patience that is over, ends it.
 func run(ctx context.Context, c check) result {
+	if c.moment != nil {
+		return runMoment(ctx, c)
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, c.args()...)

@@ -2,6 +2,8 @@
 
 package main
 
+import "syscall"
+
 // baseKernel runs the rows that any kernel can run.
 const baseKernel = "6.1"
 
@@ -15,6 +17,9 @@ type check struct {
 	command []string
 	code    int
 	reason  string // regular expression, for the start of the verdict's reason; empty for PASS
+
+	moment *moment // or when it is ended, and by what
+	signal syscall.Signal
 }
 
 // set is the shell's line that sets a fault of the module off.
