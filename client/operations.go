@@ -99,7 +99,9 @@ func (c *Client) change(ctx context.Context, o op, put func(*netlink.AttributeEn
 // Fill makes many synthetic entries, all or none. os.ErrExist if an id is
 // taken, ENOSPC if the table's limit would be passed, ERANGE if an id would pass
 // the largest. The context does not end it once it runs in the kernel; the death
-// of the process does, and leaves none of the entries.
+// of the process does, and leaves none of the entries. A program that is to die
+// of a signal meanwhile keeps its first thread out of here (runtime.LockOSThread
+// in an init function, and Fill in another goroutine): the kernel wakes that one.
 func (c *Client) Fill(ctx context.Context, o FillOptions) (Filled, error) {
 	b, err := c.do(ctx, opTableFill, func(e *netlink.AttributeEncoder) {
 		e.Uint32(attrFillCount, o.Count)

@@ -4,7 +4,9 @@ package test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -103,6 +105,11 @@ func TestCLIFillEndsOnSignal(t *testing.T) {
 		d, _ := dump(t, c, client.DumpOptions{IDTo: ptr(uint32(0))})
 		return d.count > 0
 	})
+	// The thread that a signal goes to must be free to take it.
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", cmd.Process.Pid))
+	if err != nil || !strings.HasPrefix(string(stat), fmt.Sprintf("%d (bulkdump) S", cmd.Process.Pid)) {
+		t.Errorf("its first thread does not wait for signals: %.40q, %v", stat, err)
+	}
 	if err := cmd.Process.Signal(unix.SIGINT); err != nil {
 		t.Fatal(err)
 	}

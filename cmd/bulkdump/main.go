@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 
@@ -22,11 +23,23 @@ const (
 	exitUsage  = 2
 )
 
+// init keeps the process's first thread for main, which only waits there. The
+// kernel wakes that thread for a signal if it can; were it the one that is in a
+// long system call, a fill, nobody would take the signal before its end.
+func init() { runtime.LockOSThread() }
+
 func main() {
+	code := make(chan int)
+	go func() { code <- start() }()
+	os.Exit(<-code)
+}
+
+func start() int {
 	// A reader that has seen enough closes the pipe: then writes fail with
 	// EPIPE, which run() takes for success, instead of a death by signal.
 	signal.Ignore(unix.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+	defer stop()
 	// A second signal kills: a write to a pipe that nobody reads ends by no context.
 	context.AfterFunc(ctx, stop)
 	a := &app{
@@ -39,9 +52,7 @@ func main() {
 			return client.Dial(client.Config{})
 		},
 	}
-	code := a.run(ctx, os.Args[1:])
-	stop()
-	os.Exit(code)
+	return a.run(ctx, os.Args[1:])
 }
 
 // run executes a command line and returns its exit code.
