@@ -14,7 +14,7 @@ import (
 )
 
 func TestDumpExactlyOnceOverAMillion(t *testing.T) {
-	const count = 1_000_000
+	count := aMillion(t)
 	c := setup(t)
 	filled := fill(t, c, client.FillOptions{Count: count, Seed: 1, PayloadMax: 16})
 	before := state(t, c)
@@ -31,7 +31,7 @@ func TestDumpExactlyOnceOverAMillion(t *testing.T) {
 		n++
 		sum.Add(r)
 	}
-	if n != count {
+	if n != uint64(count) {
 		t.Errorf("%d records, want %d", n, count)
 	}
 	if sum != filled.Checksum {
@@ -46,7 +46,7 @@ func TestDumpExactlyOnceOverAMillion(t *testing.T) {
 		{"finished", after.DumpsFinished - before.DumpsFinished, 1},
 		{"abandoned", after.DumpsAbandoned - before.DumpsAbandoned, 0},
 		{"interrupted", after.DumpsInterrupted - before.DumpsInterrupted, 0},
-		{"records", after.Records - before.Records, count},
+		{"records", after.Records - before.Records, uint64(count)},
 	} {
 		if counter.got != counter.want {
 			t.Errorf("%s rose by %d, want %d", counter.name, counter.got, counter.want)

@@ -96,6 +96,16 @@ func checkCounters(t testing.TB, c *client.Client) client.Table {
 	return s
 }
 
+// aMillion is how many entries a large table has. Where kmemleak notes every
+// allocation it is a tenth of that: a fill would take minutes there.
+func aMillion(t testing.TB) uint32 {
+	if _, err := os.Stat("/sys/kernel/debug/kmemleak"); err == nil {
+		t.Log("a tenth of a million: the kernel has kmemleak")
+		return 100_000
+	}
+	return 1_000_000
+}
+
 func fill(t testing.TB, c *client.Client, o client.FillOptions) client.Filled {
 	t.Helper()
 	f, err := c.Fill(t.Context(), o)
