@@ -57,28 +57,26 @@ func runMatrix(ctx context.Context, opts *options, args []string, stdout, stderr
 	columns := make([]column, len(names))
 	turns := make(chan struct{}, guestsAtOnce)
 	var wg sync.WaitGroup
-	for i, name := range names {
+	for _, name := range longestFirst(names) {
 		out := columnDir(dir, name)
 		// An earlier run's results must not be taken for this one's, even if
 		// this one never gets as far as to remove them.
 		if err := clearResults(out); err != nil {
 			return fail(err)
 		}
+		select {
+		case turns <- struct{}{}:
+		case <-ctx.Done():
+			continue
+		}
 		wg.Go(func() {
-			select {
-			case turns <- struct{}{}:
-				defer func() { <-turns }()
-			case <-ctx.Done():
-				return
-			}
-			if ctx.Err() != nil {
-				return
-			}
+			defer func() { <-turns }()
 			note("%s: starts", name)
 			child := append([]string{"--top", opts.top}, flags...)
 			runColumn(ctx, append(child, "--kernel", name, "--out", out, "--test"), out)
-			columns[i] = readColumn(name, out)
-			note("%s: %s", name, columns[i].Verdict)
+			c := readColumn(name, out)
+			columns[slices.Index(names, name)] = c
+			note("%s: %s", name, c.Verdict)
 		})
 	}
 	wg.Wait()
@@ -98,6 +96,18 @@ func runMatrix(ctx context.Context, opts *options, args []string, stdout, stderr
 		return 1
 	}
 	return 0
+}
+
+// longestFirst has the kernels that check themselves before the others: whoever
+// comes last is waited for.
+func longestFirst(names []string) []string {
+	checks := func(name string) int {
+		if slices.Contains(sourceKernels, name) {
+			return 0
+		}
+		return 1
+	}
+	return slices.SortedStableFunc(slices.Values(names), func(a, b string) int { return checks(a) - checks(b) })
 }
 
 // columnDir is the directory of a kernel's results; a tree has a whole path in
