@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"bulkdump/vm/internal/proto"
 )
@@ -49,11 +50,15 @@ func TestDebuggerWaitsForTheStub(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer gdb.Close()
+	soon := time.Now().Add(10 * time.Second)
+	gdb.SetDeadline(soon)
+	stub.(*net.UnixListener).SetDeadline(soon)
 	end, err := stub.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer end.Close()
+	end.SetDeadline(soon)
 	gdb.Write([]byte("?"))
 	buf := make([]byte, 1)
 	if _, err := io.ReadFull(end, buf); err != nil || buf[0] != '?' {
@@ -68,7 +73,11 @@ func TestDebuggerWaitsForTheStub(t *testing.T) {
 	if _, err := io.ReadFull(gdb, buf); err != nil || buf[0] != '+' {
 		t.Fatalf("gdb got %q, %v", buf, err)
 	}
-	<-d.answered
+	select {
+	case <-d.answered:
+	default:
+		t.Error("gdb has the answer, and the guest does not go on")
+	}
 	line, err := d.invite("/a b/vmlinux", nil, nil, "")
 	if err != nil || line != "gdb '/a b/vmlinux' -x "+quote(d.script()) {
 		t.Errorf("%s, %v", line, err)

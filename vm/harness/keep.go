@@ -18,18 +18,24 @@ var keptFiles = []string{"kernel", "initramfs", "cmdline", "boot"}
 
 // bootScript boots what lies beside it, with nothing of the harness: the
 // command's output comes to the terminal, what it reads is the keys if it is
-// a shell, and the rest goes to files. The status is QEMU's, so the command's
-// is looked up.
+// a shell, and the rest goes to files. It judges nothing but how it ended.
 const bootScript = `#!/bin/sh
 # Boots again what vm/run booted; arguments are added to QEMU's.
-# console.log: the kernel's words; control.log: init's. QEMU exits with %d when
-# the guest ended as it should; how the command ended is in the line "exit".
+# console.log: the kernel's words; control.log: init's. The status is the
+# command's, or 124 if the guest did not end as it should.
 cd -- "$(dirname -- "$0")" || exit
 exec 3>&2 4>&1
-%s "$@"
+%[2]s "$@"
 code=$?
-grep '"kind":"exit"' control.log
-[ "$code" = %[1]d ]
+if [ "$code" != %[1]d ]; then
+	echo "QEMU exited with $code: see console.log" >&2
+	exit 124
+fi
+number() { sed -n 's/.*"kind":"exit".*"'"$1"'":\([0-9]*\).*/\1/p' control.log; }
+signal=$(number signal)
+[ -z "$signal" ] || exit $((128 + signal))
+status=$(number status)
+exit "${status:-0}"
 `
 
 // keep leaves what is booted in a directory, and returns the line that boots

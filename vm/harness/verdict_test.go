@@ -134,6 +134,14 @@ func TestVerdictNeedsEveryGuarantee(t *testing.T) {
 	}
 }
 
+func TestVerdictCountsTests(t *testing.T) {
+	o := goodOutcome()
+	o.suite = &suite{tests: []*testResult{{name: "TestA", result: resultPass}, {name: "TestB", result: resultFail}, {name: "TestC", result: resultSkip}}}
+	if _, line := o.verdict(); !strings.Contains(line, ", 2 tests run, 1 failed, 1 skipped, log clean)") {
+		t.Error(line)
+	}
+}
+
 // Dirt outweighs a status: a command that fails on a dirty kernel is no
 // ordinary failure. All of it is told.
 func TestVerdictTellsAllDirt(t *testing.T) {
