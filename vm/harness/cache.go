@@ -34,7 +34,7 @@ func openCache(note notef) (*cache, error) {
 // lock takes the lock of that name, waiting for another run to let it go. The
 // lock is the kernel's: it ends with the process, however that ends.
 func (c *cache) lock(ctx context.Context, name string) (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(c.dir, "locks", strings.ReplaceAll(name, "/", "-")), os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := c.openLock(name)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (c *cache) lock(ctx context.Context, name string) (unlock func(), err error
 // not there: into a directory of another name, moved into place when whole.
 func (c *cache) entry(ctx context.Context, name string, make func(dir string) error) (string, error) {
 	path := filepath.Join(c.dir, name)
-	if _, err := os.Stat(path); err == nil {
+	if use(path) {
 		return path, nil
 	}
 	unlock, err := c.lock(ctx, name)
@@ -72,7 +72,7 @@ func (c *cache) entry(ctx context.Context, name string, make func(dir string) er
 		return "", err
 	}
 	defer unlock()
-	if _, err := os.Stat(path); err == nil {
+	if use(path) {
 		return path, nil
 	}
 	// Under the lock nobody else makes it: what a killed run left is garbage.
@@ -88,6 +88,10 @@ func (c *cache) entry(ctx context.Context, name string, make func(dir string) er
 	if err == nil {
 		err = os.Rename(tmp, path)
 	}
+	if err == nil {
+		use(path) // what was unpacked there may be older
+		c.prune()
+	}
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
@@ -95,6 +99,46 @@ func (c *cache) entry(ctx context.Context, name string, make func(dir string) er
 		err = fmt.Errorf("the disk that holds %s is full; nothing half made was kept", c.dir)
 	}
 	return path, err
+}
+
+// use reports whether the entry is there, and notes that it was used now.
+func use(path string) bool {
+	now := time.Now()
+	return os.Chtimes(path, now, now) == nil
+}
+
+// unused is how long an entry is kept that nobody uses.
+const unused = 30 * 24 * time.Hour
+
+// prune removes what was not used for so long: sources and kernels change, and
+// what was made of the old ones is never asked for again. What somebody makes
+// just now, or what cannot be removed, is left.
+func (c *cache) prune() {
+	for _, kind := range []string{"bin-", "kernel-", "kvm-", "modules-", "root-", "source-"} {
+		paths, _ := filepath.Glob(filepath.Join(c.dir, kind+"*"))
+		for _, path := range paths {
+			st, err := os.Lstat(path)
+			if err != nil || time.Since(st.ModTime()) < unused {
+				continue
+			}
+			name, part := strings.CutSuffix(filepath.Base(path), ".part")
+			f, err := c.openLock(name)
+			if err != nil {
+				continue
+			}
+			if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+				if !part && os.Rename(path, path+".part") == nil {
+					path += ".part" // which nobody takes for whole
+				}
+				os.RemoveAll(path)
+			}
+			f.Close()
+		}
+	}
+}
+
+func (c *cache) openLock(name string) (*os.File, error) {
+	return os.OpenFile(filepath.Join(c.dir, "locks", strings.ReplaceAll(name, "/", "-")), os.O_RDWR|os.O_CREATE, 0o644)
 }
 
 // digest is a short name for what the parts say.

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func testCache(t *testing.T) *cache {
@@ -144,6 +145,35 @@ func TestEntryCancelled(t *testing.T) {
 	}()
 	if _, err := c.entry(ctx, "thing", fill); !errors.Is(err, why) {
 		t.Errorf("while waiting: %v", err)
+	}
+}
+
+// What nobody used for long goes when something is made; what was used stays,
+// however old it is.
+func TestEntryPrunesTheUnused(t *testing.T) {
+	c := testCache(t)
+	names := []string{"root-old", "root-used", "kernel-left.part", "root-busy.part", "linux-source-old"}
+	long := time.Now().Add(-unused - time.Hour)
+	for _, name := range names {
+		dir := filepath.Join(c.dir, name)
+		if err := errors.Join(os.MkdirAll(dir, 0o755), fill(dir), os.Chtimes(dir, long, long)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	unlock, err := c.lock(t.Context(), "root-busy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	never := func(string) error { return errors.New("made again") }
+	if _, err := c.entry(t.Context(), "root-used", never); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.entry(t.Context(), "root-new", fill); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := strings.Join(c.holds(t), " "), "linux-source-old root-busy.part root-new root-used"; got != want {
+		t.Errorf("the cache holds %s, want %s", got, want)
 	}
 }
 
