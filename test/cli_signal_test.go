@@ -3,6 +3,7 @@
 package test
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -74,23 +75,38 @@ func TestCLIEndsOnSignal(t *testing.T) {
 	wantAbandoned(t, c, before)
 }
 
-// Nobody reads, so the dump cannot end by itself: a second signal kills it.
+// Nobody reads, so the dump cannot end by itself: it says so, and a second
+// signal kills it. (Many at once would be more than Go's runtime can take.)
 func TestCLISecondSignalKills(t *testing.T) {
 	c := setup(t)
-	cmd, stdout, _ := startDump(t, c)
+	fill(t, c, client.FillOptions{Count: 100_000})
+	cmd := exec.CommandContext(t.Context(), "bulkdump", "dump", "-o", "jsonl")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer stdout.Close()
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	// Not just two: one that comes while the first is being handled is lost.
-	waitFor(t, "it ends", func() bool {
-		_ = cmd.Process.Signal(unix.SIGINT)
-		select {
-		case <-ended:
-			return true
-		default:
-			return false
-		}
-	})
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(stdout, make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(unix.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stderr).ReadString('\n')
+	if err != nil || !strings.Contains(line, "send the signal again") {
+		t.Fatalf("after one signal it says %q, %v", line, err)
+	}
+	if err := cmd.Process.Signal(unix.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
 	diedOfInterrupt(t, cmd)
 }
 

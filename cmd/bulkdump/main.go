@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -22,6 +23,9 @@ const (
 	exitFailed = 1
 	exitUsage  = 2
 )
+
+// patience is how long an end by a signal may take without a word.
+const patience = time.Second
 
 // init keeps the process's first thread for main, which only waits there. The
 // kernel wakes that thread for a signal if it can; were it the one that is in a
@@ -41,7 +45,11 @@ func start() int {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	defer stop()
 	// A second signal kills: a write to a pipe that nobody reads ends by no context.
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, func() {
+		stop()
+		time.Sleep(patience)
+		fmt.Fprintln(os.Stderr, "bulkdump: nobody takes the output: send the signal again to end at once")
+	})
 	a := &app{
 		stdin:    os.Stdin,
 		stdout:   os.Stdout,
