@@ -96,12 +96,14 @@ func checkCounters(t testing.TB, c *client.Client) client.Table {
 	return s
 }
 
-// aMillion is how many entries a large table has. Where kmemleak notes every
-// allocation it is a tenth of that: a fill would take minutes there.
+// aMillion is how many entries a large table has. Where the kernel watches each
+// allocation or each access it is a tenth of that: a fill would take minutes.
 func aMillion(t testing.TB) uint32 {
-	if _, err := os.Stat("/sys/kernel/debug/kmemleak"); err == nil {
-		t.Log("a tenth of a million: the kernel has kmemleak")
-		return 100_000
+	for _, watcher := range []string{"kmemleak", "kcsan"} {
+		if _, err := os.Stat("/sys/kernel/debug/" + watcher); err == nil {
+			t.Logf("a tenth of a million: the kernel has %s", watcher)
+			return 100_000
+		}
 	}
 	return 1_000_000
 }

@@ -70,6 +70,9 @@ func scanLog(lines []string) []finding {
 		text := consolePrefix.ReplaceAllString(strings.TrimRight(line, "\r"), "")
 		for _, t := range trouble {
 			if t.re.MatchString(text) {
+				if t.name == "KCSAN" && !inModule(lines[i:]) {
+					break
+				}
 				f := finding{name: t.name, line: text, at: i}
 				f.tests, f.after = testsDuring(lines, i)
 				found = append(found, f)
@@ -78,6 +81,25 @@ func scanLog(lines []string) []finding {
 		}
 	}
 	return found
+}
+
+// moduleFrame is a place of a stack trace that is a module's.
+var moduleFrame = regexp.MustCompile(`\+0x[0-9a-f]+/0x[0-9a-f]+ \[\w+`)
+
+// inModule reports whether a module had a part in the data race whose report
+// starts the lines. The kernel itself has races that nobody has marked; whoever
+// tests a module cannot do anything about those where it is in neither trace.
+func inModule(lines []string) bool {
+	for _, line := range lines[1:] {
+		if strings.HasSuffix(line, "==========") || strings.Contains(line, "BUG: ") {
+			return false
+		}
+		if moduleFrame.MatchString(line) {
+			return true
+		}
+	}
+	// Cut off: then it is not known to be the kernel's own.
+	return true
 }
 
 // isFatal reports whether the kernel cannot have gone on after it.

@@ -5,6 +5,7 @@ package main
 import (
 	"os"
 	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -192,5 +193,39 @@ func TestScanLogSeesTheSecondLineOfARecord(t *testing.T) {
 	found := scanLog(kmsgLines(`4,4,1000000,-;harmless\x0aBUG: not harmless`))
 	if len(found) != 1 || found[0].at != 1 {
 		t.Errorf("found %+v", found)
+	}
+}
+
+// A data race is a finding where a module has a part in it, in either trace.
+func TestDataRacesOfTheKernelItself(t *testing.T) {
+	report := func(first, second string) []string {
+		return []string{
+			"[    5.0] =====================================",
+			"[    5.0] BUG: KCSAN: data-race in do_nanosleep / hrtimer_wakeup",
+			"[    5.0] ",
+			"[    5.0] write to 0xffffc9000039fe88 of 8 bytes by interrupt on cpu 0:",
+			"[    5.0]  " + first,
+			"[    5.0] read to 0xffffc9000039fe88 of 8 bytes by task 172 on cpu 0:",
+			"[    5.0]  " + second,
+			"[    5.0] =====================================",
+			"[    6.0]  later+0x1/0x2 [other]",
+		}
+	}
+	const kernels, modules = "hrtimer_wakeup+0x24/0x50", "mine+0x2a/0x60 [my_mod]"
+	for _, tt := range []struct {
+		name  string
+		lines []string
+		want  int
+	}{
+		{"the kernel's own", report(kernels, kernels), 0},
+		{"a module's first", report(modules, kernels), 1},
+		{"a module's second", report(kernels, modules), 1},
+		{"cut off", report(kernels, kernels)[:5], 1},
+		{"two", slices.Concat(report(kernels, kernels), report(kernels, modules)), 1},
+		{"into one another", append(report(kernels, kernels)[:5], report(modules, kernels)[1:]...), 1},
+	} {
+		if got := scanLog(tt.lines); len(got) != tt.want {
+			t.Errorf("%s: got %v", tt.name, got)
+		}
 	}
 }
