@@ -281,7 +281,7 @@ static int fault_flood(void)
 	int i;
 
 	for (i = 0; i < 100000; i++)
-		printk(KERN_DEBUG "faulty: %080d\n", i);
+		pr_info("faulty: %080d\n", i);
 	return 0;
 }
 
