@@ -20,10 +20,9 @@ import (
 
 // startDump starts a dump that is in its middle when this returns, and cannot
 // come to its end unless somebody reads the rest.
-func startDump(t testing.TB, c *client.Client) (cmd *exec.Cmd, stdout io.ReadCloser, stderr *bytes.Buffer) {
+func startDump(t testing.TB, c *client.Client, stderr io.Writer) (cmd *exec.Cmd, stdout io.ReadCloser) {
 	t.Helper()
 	fill(t, c, client.FillOptions{Count: 100_000})
-	stderr = new(bytes.Buffer)
 	cmd = exec.CommandContext(t.Context(), "bulkdump", "dump", "-o", "jsonl")
 	cmd.Stderr = stderr
 	stdout, err := cmd.StdoutPipe()
@@ -36,7 +35,7 @@ func startDump(t testing.TB, c *client.Client) (cmd *exec.Cmd, stdout io.ReadClo
 	if _, err := io.ReadFull(stdout, make([]byte, 1000)); err != nil {
 		t.Fatal(err)
 	}
-	return cmd, stdout, stderr
+	return cmd, stdout
 }
 
 func wantAbandoned(t testing.TB, c *client.Client, before client.Table) {
@@ -50,7 +49,8 @@ func wantAbandoned(t testing.TB, c *client.Client, before client.Table) {
 func TestCLIDumpIntoClosedPipe(t *testing.T) {
 	c := setup(t)
 	before := state(t, c)
-	cmd, stdout, stderr := startDump(t, c)
+	stderr := new(bytes.Buffer)
+	cmd, stdout := startDump(t, c, stderr)
 	_ = stdout.Close()
 	if err := cmd.Wait(); err != nil || stderr.Len() > 0 {
 		t.Errorf("%v, stderr %q", err, stderr.String())
@@ -61,7 +61,8 @@ func TestCLIDumpIntoClosedPipe(t *testing.T) {
 func TestCLIEndsOnSignal(t *testing.T) {
 	c := setup(t)
 	before := state(t, c)
-	cmd, stdout, stderr := startDump(t, c)
+	stderr := new(bytes.Buffer)
+	cmd, stdout := startDump(t, c, stderr)
 	if err := cmd.Process.Signal(unix.SIGINT); err != nil {
 		t.Fatal(err)
 	}
@@ -79,23 +80,14 @@ func TestCLIEndsOnSignal(t *testing.T) {
 // signal kills it. (Many at once would be more than Go's runtime can take.)
 func TestCLISecondSignalKills(t *testing.T) {
 	c := setup(t)
-	fill(t, c, client.FillOptions{Count: 100_000})
-	cmd := exec.CommandContext(t.Context(), "bulkdump", "dump", "-o", "jsonl")
-	stdout, err := cmd.StdoutPipe()
+	stderr, theirs, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer stderr.Close()
+	cmd, stdout := startDump(t, c, theirs)
+	theirs.Close()
 	defer stdout.Close()
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(stdout, make([]byte, 1000)); err != nil {
-		t.Fatal(err)
-	}
 	if err := cmd.Process.Signal(unix.SIGINT); err != nil {
 		t.Fatal(err)
 	}
