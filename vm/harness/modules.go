@@ -13,17 +13,25 @@ import (
 	"strings"
 )
 
-// buildScript builds a module inside the build root. /dev and /proc are
-// mounted in a mount name space of its own, which goes with the build. The
+// makeScript runs make in $2, a directory of the build root $1. /dev and /proc
+// are mounted in a mount name space of its own, which goes with the build. The
 // shell stays: make as the first process of its name space would not end when
-// it is told to. A user's PATH has no sbin, where chroot is. $4 is a list.
-const buildScript = `set -eu
+// it is told to. A user's PATH has no sbin, where chroot is.
+const makeScript = `set -eu
 PATH=$PATH:/usr/sbin:/sbin
-mount --rbind /dev "$1/dev"
-mount -t proc proc "$1/proc"
-chroot "$1" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C \
-	make -j"$(nproc)" -C "/usr/src/linux-headers-$2" M="$3" $4 modules || exit
+root=$1 dir=$2
+shift 2
+mount --rbind /dev "$root/dev"
+mount -t proc proc "$root/proc"
+chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C \
+	KBUILD_BUILD_USER=vm KBUILD_BUILD_HOST=vm make -j"$(nproc)" -C "$dir" "$@" || exit
 `
+
+// makeIn is the command line that runs make in a directory of a build root.
+func makeIn(root, dir string, args ...string) []string {
+	line := append([]string{"unshare"}, unshareArgs()...)
+	return append(append(line, "sh", "-c", makeScript, "sh", root, dir), args...)
+}
 
 // ownChecks are asked of the project's own modules: every warning of the
 // compiler and of sparse is an error. Others are built as they ask for.
@@ -116,8 +124,9 @@ func buildModules(ctx context.Context, k *kernel, sources []source, checks, key,
 	if k.tree {
 		err = buildInTree(ctx, k, work)
 	} else {
-		args := append(unshareArgs(), "sh", "-c", buildScript, "sh", k.root, k.release, inside, checks)
-		err = runTool(tool(ctx, "unshare", args...))
+		args := append([]string{"M=" + inside}, strings.Fields(checks)...)
+		line := makeIn(k.root, "/usr/src/linux-headers-"+k.release, append(args, "modules")...)
+		err = runTool(tool(ctx, line[0], line[1:]...))
 	}
 	if err != nil {
 		return err

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -128,7 +127,7 @@ func (c *cache) buildKernel(ctx context.Context, name, root, fragment, dir strin
 	if err := os.WriteFile(filepath.Join(src, "asked.config"), []byte(fragment), 0o644); err != nil {
 		return err
 	}
-	if err := runTool(makeIn(ctx, dir, "KCONFIG_ALLCONFIG=asked.config", "allnoconfig")); err != nil {
+	if err := makeKernel(ctx, dir, "KCONFIG_ALLCONFIG=asked.config", "allnoconfig"); err != nil {
 		return err
 	}
 	config, err := readKconfig(filepath.Join(src, ".config"))
@@ -139,7 +138,7 @@ func (c *cache) buildKernel(ctx context.Context, name, root, fragment, dir strin
 		return fmt.Errorf("%d lines of its configuration did not come out as asked:\n\t%s", len(lines), strings.Join(lines, "\n\t"))
 	}
 	// Nothing is a module there: "modules" makes Module.symvers.
-	if err := runTool(makeIn(ctx, dir, "bzImage", "modules")); err != nil {
+	if err := makeKernel(ctx, dir, "bzImage", "modules"); err != nil {
 		return err
 	}
 	release, err := installKernel(dir, src)
@@ -150,21 +149,10 @@ func (c *cache) buildKernel(ctx context.Context, name, root, fragment, dir strin
 	return nil
 }
 
-// makeScript runs make in the kernel's source, in the root $1. $2 is where it
-// lies there. Builds are long: whoever waits for the processor goes first. The
-// shell stays, as in buildScript.
-const makeScript = `set -eu
-PATH=$PATH:/usr/sbin:/sbin
-root=$1 src=$2
-shift 2
-mount --rbind /dev "$root/dev"
-mount -t proc proc "$root/proc"
-nice -n 10 chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C \
-	KBUILD_BUILD_USER=vm KBUILD_BUILD_HOST=vm make -j"$(nproc)" -C "$src" "$@" || exit
-`
-
-func makeIn(ctx context.Context, root string, args ...string) *exec.Cmd {
-	return tool(ctx, "unshare", append(append(unshareArgs(), "sh", "-c", makeScript, "sh", root, "/usr/src/"+sourcePackage), args...)...)
+// makeKernel runs make in the source that lies in a root. Builds are long:
+// whoever else waits for the processor goes first.
+func makeKernel(ctx context.Context, root string, args ...string) error {
+	return runTool(tool(ctx, "nice", append([]string{"-n", "10"}, makeIn(root, "/usr/src/"+sourcePackage, args...)...)...))
 }
 
 // installKernel puts things where they are looked for, and leaves of the source
