@@ -69,6 +69,16 @@ type interrupted struct{ signal syscall.Signal }
 
 func (i interrupted) Error() string { return "ended by signal: " + i.signal.String() }
 
+// ended is the exit code after a signal, which it tells; 0 if there was none.
+func ended(ctx context.Context, note notef) int {
+	cause, ok := errors.AsType[interrupted](context.Cause(ctx))
+	if !ok {
+		return 0
+	}
+	note("FAIL: %v", cause)
+	return 128 + int(cause.signal)
+}
+
 // run does the whole of it and prints the verdict last.
 func run(ctx context.Context, opts *options, stdout, stderr io.Writer) int {
 	note := func(format string, args ...any) { fmt.Fprintf(stderr, "vm: "+format+"\n", args...) }

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -80,9 +79,8 @@ func runMatrix(ctx context.Context, opts *options, args []string, stdout, stderr
 		})
 	}
 	wg.Wait()
-	if cause, ok := errors.AsType[interrupted](context.Cause(ctx)); ok {
-		note("FAIL: %v", cause)
-		return 128 + int(cause.signal)
+	if code := ended(ctx, note); code != 0 {
+		return code
 	}
 	for _, c := range columns {
 		if c.red() {

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -16,9 +15,8 @@ import (
 func runPrepare(ctx context.Context, opts *options, stdout, stderr io.Writer) int {
 	note := func(format string, a ...any) { fmt.Fprintf(stderr, "vm: "+format+"\n", a...) }
 	err := prepare(ctx, opts, stdout, note)
-	if cause, ok := errors.AsType[interrupted](context.Cause(ctx)); ok {
-		note("FAIL: %v", cause)
-		return 128 + int(cause.signal)
+	if code := ended(ctx, note); code != 0 {
+		return code
 	}
 	if err != nil {
 		note("FAIL: %v", err)
