@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // kmemleakFile is there where the kernel has kmemleak.
@@ -24,11 +27,11 @@ func findLeaks() error {
 	if _, err := os.Stat(kmemleakFile); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	for scan := range 2 {
-		if scan > 0 {
+	for n := range 2 {
+		if n > 0 {
 			time.Sleep(kmemleakAge + 100*time.Millisecond)
 		}
-		if err := os.WriteFile(kmemleakFile, []byte("scan"), 0); err != nil {
+		if err := scan(); err != nil {
 			return fmt.Errorf("kmemleak does not scan: %w", err)
 		}
 	}
@@ -37,6 +40,29 @@ func findLeaks() error {
 		return fmt.Errorf("kmemleak does not tell: %w", err)
 	}
 	return writeLog(leakLines(string(text)))
+}
+
+// scan has kmemleak scan once, to the end. A signal would stop it where it is,
+// and it would report nothing and no error (scan_should_stop() in
+// mm/kmemleak.c). Go's scheduler sends them: SIGURG, to a thread that was in Go
+// code for 10 ms when it looked, and may be in the write by then.
+func scan() error {
+	return withoutSignals(func() error { return os.WriteFile(kmemleakFile, []byte("scan"), 0) })
+}
+
+// withoutSignals calls f in a thread that no signal reaches.
+func withoutSignals(f func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var all, before unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^all.Val[i]
+	}
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &all, &before); err != nil {
+		return err
+	}
+	err := f()
+	return errors.Join(err, unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil))
 }
 
 // maxLeakLines bounds what a leak in a loop does to the log.
