@@ -14,6 +14,8 @@ name: fam
 protocol: genetlink
 definitions:
   - {type: const, name: len-max, value: 63, doc: "The longest.\nIn bytes."}
+  - {type: enum, name: mood, doc: "How.", entries: [{name: glad, doc: "Well."}, sad]}
+  - {type: flags, name: part, doc: "What.", entries: [head, tail, id]}
 attribute-sets:
   - name: one
     attributes:
@@ -43,6 +45,8 @@ func TestGenerate(t *testing.T) {
 	for _, want := range []string{
 		`const FamilyName = "fam"`,
 		"// LenMax: The longest. // In bytes. const LenMax = 63",
+		"// Mood: How. type Mood uint32", "// MoodGlad: Well. MoodGlad Mood = 0 MoodSad Mood = 1", `namesMood = []string{"glad", "sad"}`,
+		"PartHead Part = 1 PartTail Part = 2 PartID Part = 4",
 		"attrOneID = 1 // u32", "attrOneIDFrom = 7 // u32", "attrOneIn = 8 // nest", "attrTwoX = 1 // uint",
 		"cmdOneGet = 1", "cmdOneSet = 10", "cmdOneDel = 11",
 		`attrOneIn: {name: "in", nest: namesTwo},`,
@@ -57,7 +61,9 @@ func TestParseRefuses(t *testing.T) {
 	for old, bad := range map[string]string{
 		"protocol: genetlink":        "protocol: netlink-raw",
 		"operations:\n":              "operations:\n  enum-model: directional\n",
-		"type: const":                "type: enum",
+		"type: const":                "type: struct",
+		"{name: glad, doc":           "{name: glad, value: 3, doc",
+		"name: mood,":                "name: mood, value-start: 1,",
 		"- name: two":                "- name: two\n    subset-of: one",
 		"name: fam":                  "name: [",
 		"{name: one-set, value: 10}": "{name: one-set, value: ten}",

@@ -19,8 +19,7 @@ func (f *family) generate() ([]byte, error) {
 	b.WriteString("// familyVersion is that of every family of protocol \"genetlink\".\nconst familyVersion = 1\n\n")
 
 	for _, d := range f.Definitions {
-		name := goName(d.Name)
-		fmt.Fprintf(&b, "// %s: %s\nconst %s = %d\n\n", name, comment(d.Doc), name, d.Value)
+		d.write(&b)
 	}
 	for _, s := range f.Sets {
 		fmt.Fprintf(&b, "// Attributes of the set %q.\nconst (\n", s.Name)
@@ -36,6 +35,28 @@ func (f *family) generate() ([]byte, error) {
 	b.WriteString(")\n\n")
 	f.names(&b)
 	return format.Source(b.Bytes())
+}
+
+// write writes a constant, or a type and its values. The names of the values are
+// in an array, in the order of their numbers or bits.
+func (d *definition) write(b *bytes.Buffer) {
+	name := goName(d.Name)
+	if d.Type == "const" {
+		fmt.Fprintf(b, "// %s: %s\nconst %s = %d\n\n", name, comment(d.Doc), name, d.Value)
+		return
+	}
+	fmt.Fprintf(b, "// %s: %s\ntype %s uint32\n\n// The values of %s.\nconst (\n", name, comment(d.Doc), name, name)
+	for i, e := range d.Entries {
+		if e.Doc != "" {
+			fmt.Fprintf(b, "// %s%s: %s\n", name, goName(e.Name), comment(e.Doc))
+		}
+		fmt.Fprintf(b, "%s%s %s = %d\n", name, goName(e.Name), name, d.number(i))
+	}
+	fmt.Fprintf(b, ")\n\nvar names%s = []string{", name)
+	for _, e := range d.Entries {
+		fmt.Fprintf(b, "%q, ", e.Name)
+	}
+	b.WriteString("}\n\n")
 }
 
 // names writes the attributes' names, by which errors call them.

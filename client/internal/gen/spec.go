@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -22,11 +23,38 @@ type family struct {
 	} `yaml:"operations"`
 }
 
+// A definition is a constant, or of the type enum or flags: names for the
+// numbers 0, 1, 2 and so on, or for the bits.
 type definition struct {
-	Type  string `yaml:"type"`
-	Name  string `yaml:"name"`
-	Value uint64 `yaml:"value"`
-	Doc   string `yaml:"doc"`
+	Type       string  `yaml:"type"`
+	Name       string  `yaml:"name"`
+	Value      uint64  `yaml:"value"`
+	ValueStart *uint64 `yaml:"value-start"`
+	Doc        string  `yaml:"doc"`
+	Entries    []entry `yaml:"entries"`
+}
+
+type entry struct {
+	Name  string  `yaml:"name"`
+	Value *uint64 `yaml:"value"`
+	Doc   string  `yaml:"doc"`
+}
+
+// UnmarshalYAML takes a bare name, too.
+func (e *entry) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode {
+		return n.Decode(&e.Name)
+	}
+	type plain entry
+	return n.Decode((*plain)(e))
+}
+
+// number is the value of the i-th entry.
+func (d *definition) number(i int) uint64 {
+	if d.Type == "flags" {
+		return 1 << i
+	}
+	return uint64(i)
 }
 
 type set struct {
@@ -78,8 +106,11 @@ func parse(in []byte) (*family, error) {
 		next = assign(&o.number, o.Value, next)
 	}
 	for _, d := range f.Definitions {
-		if d.Type != "const" {
+		if d.Type != "const" && d.Type != "enum" && d.Type != "flags" {
 			return nil, fmt.Errorf("definition %s: type %q is not supported", d.Name, d.Type)
+		}
+		if d.ValueStart != nil || slices.ContainsFunc(d.Entries, func(e entry) bool { return e.Value != nil }) {
+			return nil, fmt.Errorf("definition %s: entries with a value are not supported", d.Name)
 		}
 	}
 	return f, nil
