@@ -10,25 +10,46 @@
 
 #include "dump.h"
 
-int bulkdump_cursor_key(struct bulkdump_table *table,
-			struct bulkdump_cursor_key *cursor,
-			struct sk_buff *skb, struct netlink_callback *cb)
+static int cursor_key_start(struct bulkdump_table *table,
+			    struct netlink_callback *cb)
 {
+	struct bulkdump_ctx *ctx = bulkdump_ctx(cb);
+
+	/* A filter from an id on does not scan: it starts there. */
+	ctx->next_id = ctx->dump->id_from;
+	return 0;
+}
+
+static int cursor_key_walk(struct bulkdump_page *page)
+{
+	struct bulkdump_ctx *ctx = bulkdump_ctx(page->cb);
+	const u32 last = page->dump->id_to;
 	struct bulkdump_entry *e;
 	unsigned long id;
 	int err;
 
-	for (id = cursor->next;
-	     (e = xa_find(&table->entries, &id, cursor->last, XA_PRESENT));
-	     id = cursor->next) {
-		err = bulkdump_put_record(skb, cb, e);
+	for (id = ctx->next_id;
+	     (e = xa_find(&page->table->entries, &id, last, XA_PRESENT));
+	     id = ctx->next_id) {
+		err = bulkdump_page_add(page, e);
 		if (err)
 			return err;
 		/* Here, so that the next id cannot wrap to 0 and start over. */
-		if (id == cursor->last)
+		if (id == last)
 			break;
 		/* Only now: a record that did not fit is the next page's first. */
-		cursor->next = id + 1;
+		ctx->next_id = id + 1;
 	}
 	return 0;
 }
+
+static u64 cursor_key_place(const struct bulkdump_ctx *ctx)
+{
+	return ctx->next_id;
+}
+
+const struct bulkdump_cursor_ops bulkdump_cursor_key = {
+	.start	= cursor_key_start,
+	.walk	= cursor_key_walk,
+	.place	= cursor_key_place,
+};

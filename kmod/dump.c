@@ -6,37 +6,17 @@
  * reader's sendmsg(), then dumpit() again after each of its reads, one page a
  * call, until that returns 0 or an error; then, or when the reader closes its
  * socket before, done(). Between two calls nothing is held but the module,
- * the namespace and the 48 bytes of cb->ctx.
+ * the namespace, the 48 bytes of cb->ctx and what start() allocated.
  */
 
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
 #include <net/genetlink.h>
 #include <net/sock.h>
 
 #include "dump.h"
 #include "netlink_gen.h"
-
-/**
- * struct dump_ctx - what a dump remembers from page to page
- * @generation: the table's when the dump started; set by start()
- * @cursor: the place; set by start(), moved by dumpit()
- * @records: sent on this page; counted by dumpit()
- * @ended: dumpit() came to its end, so the dump was not abandoned; for done()
- *
- * It lies in cb->ctx, which is the storage of the older cb->args.
- */
-struct dump_ctx {
-	u64 generation;
-	struct bulkdump_cursor_key cursor;
-	u32 records;
-	bool ended;
-};
-
-static struct dump_ctx *dump_ctx(struct netlink_callback *cb)
-{
-	NL_ASSERT_CTX_FITS(struct dump_ctx);
-
-	return (struct dump_ctx *)cb->ctx;
-}
+#include "trace.h"
 
 /* cb->seq has 32 bits, and 0 in it means "not checked". */
 static u32 dump_seq(u64 generation)
@@ -61,85 +41,166 @@ static u64 dump_generation_end(struct bulkdump_table *table)
 
 /* The core makes a page at least so large: any record of now fits in one. */
 static void dump_size_pages(struct netlink_callback *cb,
-			    const struct bulkdump_table *table)
+			    const struct bulkdump_table *table,
+			    const struct bulkdump_dump *dump)
 {
-	cb->min_dump_alloc = max_t(u32, cb->min_dump_alloc,
-				   READ_ONCE(table->record_max));
+	u32 size = READ_ONCE(table->record_max) + dump->encoding->overhead;
+
+	if (dump->fields & BULKDUMP_FIELD_PAYLOAD)
+		cb->min_dump_alloc = max_t(u32, cb->min_dump_alloc, size);
 }
 
-static int dump_parse_filter(struct netlink_callback *cb,
-			     const struct genl_info *info)
+static void dump_free(struct bulkdump_dump *dump)
 {
-	struct bulkdump_cursor_key *cursor = &dump_ctx(cb)->cursor;
-	struct nlattr *tb[BULKDUMP_A_FILTER_MAX + 1];
-	const struct nlattr *filter;
+	kvfree(dump->batch);
+	kfree(dump);
+}
+
+/* All that may fail; what it allocated is in dump when it does. */
+static int dump_prepare(struct bulkdump_table *table,
+			struct netlink_callback *cb, struct bulkdump_dump *dump)
+{
+	const struct genl_info *info = genl_info_dump(cb);
 	int err;
 
-	cursor->next = 0;
-	cursor->last = U32_MAX;
-
-	filter = info->attrs ? info->attrs[BULKDUMP_A_ENTRY_FILTER] : NULL;
-	if (!filter)
-		return 0;
-	err = nla_parse_nested(tb, BULKDUMP_A_FILTER_MAX, filter,
-			       bulkdump_filter_nl_policy, info->extack);
+	err = bulkdump_dump_parse(dump, info);
 	if (err)
 		return err;
-	if (tb[BULKDUMP_A_FILTER_ID_FROM])
-		cursor->next = nla_get_u32(tb[BULKDUMP_A_FILTER_ID_FROM]);
-	if (tb[BULKDUMP_A_FILTER_ID_TO])
-		cursor->last = nla_get_u32(tb[BULKDUMP_A_FILTER_ID_TO]);
-	if (cursor->next > cursor->last) {
-		NL_SET_ERR_MSG_ATTR(info->extack,
-				    tb[BULKDUMP_A_FILTER_ID_FROM],
-				    "id-from is above id-to");
-		return -EINVAL;
+	dump_size_pages(cb, table, dump);
+	if (dump->encoding->start) {
+		err = dump->encoding->start(dump, cb, info->extack);
+		if (err)
+			return err;
 	}
-	/* Tells the reader, on every record and on DONE, that it was applied. */
-	cb->answer_flags |= NLM_F_DUMP_FILTERED;
-	return 0;
+	return dump->cursor->start ? dump->cursor->start(table, cb) : 0;
 }
 
-/* Called once, before the first page. If it fails, done() is not called. */
+/*
+ * Called once, before the first page. If it fails, done() is not called: what
+ * was allocated until then goes here.
+ */
 int bulkdump_nl_entry_get_start(struct netlink_callback *cb)
 {
 	struct bulkdump_table *table = bulkdump_table(sock_net(cb->skb->sk));
-	struct dump_ctx *ctx = dump_ctx(cb);
+	struct bulkdump_ctx *ctx = bulkdump_ctx(cb);
+	struct bulkdump_dump *dump;
 	int err;
 
-	err = dump_parse_filter(cb, genl_info_dump(cb));
-	if (err)
-		return err;
-
-	dump_size_pages(cb, table);
+	dump = kzalloc(sizeof(*dump), GFP_KERNEL_ACCOUNT);
+	if (!dump) {
+		NL_SET_ERR_MSG(genl_info_dump(cb)->extack,
+			       "no memory for the dump");
+		return -ENOMEM;
+	}
+	ctx->dump = dump;
 	ctx->ended = false;
-	ctx->generation = dump_generation_begin(table);
+	dump->memory = sizeof(*dump);
+	dump->generation = dump_generation_begin(table);
 	/* Noted here, so that a change before the first page counts too. */
-	cb->prev_seq = dump_seq(ctx->generation);
+	cb->prev_seq = dump_seq(dump->generation);
 	cb->seq = cb->prev_seq;
+	err = dump_prepare(table, cb, dump);
+	trace_dump_start(table, cb, err);
+	if (err) {
+		dump_free(dump);
+		return err;
+	}
+	/* Tells the reader, on every record and on DONE, that it was applied. */
+	if (dump->filtered)
+		cb->answer_flags |= NLM_F_DUMP_FILTERED;
+	atomic64_add(dump->memory, &table->dumps_memory);
 	atomic64_inc(&table->dumps_started);
 	return 0;
 }
 
-int bulkdump_put_record(struct sk_buff *skb, struct netlink_callback *cb,
-			const struct bulkdump_entry *e)
+static bool page_may_look(struct bulkdump_page *page)
 {
-	void *hdr;
+	if (!page->patience)
+		return false;
+	page->patience--;
+	page->scanned++;
+	return true;
+}
 
-	hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
-			  &bulkdump_nl_family, NLM_F_MULTI | cb->answer_flags,
-			  BULKDUMP_CMD_ENTRY_GET);
-	if (!hdr)
-		return -EMSGSIZE;
-	if (bulkdump_entry_fill(skb, e)) {
-		genlmsg_cancel(skb, hdr);
-		return -EMSGSIZE;
+int bulkdump_page_add(struct bulkdump_page *page,
+		      const struct bulkdump_entry *e)
+{
+	int err;
+
+	if (!page_may_look(page))
+		return -EAGAIN;
+	if (!bulkdump_dump_wants(page->dump, e))
+		return 0;
+	err = page->dump->encoding->put(page, e);
+	if (!err)
+		page->records++;
+	return err;
+}
+
+int bulkdump_page_add_deleted(struct bulkdump_page *page, u32 id,
+			      u64 generation)
+{
+	int err;
+
+	if (!page_may_look(page))
+		return -EAGAIN;
+	if (id < page->dump->id_from || id > page->dump->id_to)
+		return 0;
+	err = page->dump->encoding->put_deleted(page, id, generation);
+	if (!err)
+		page->records++;
+	return err;
+}
+
+/*
+ * Under one rcu_read_lock(): fill the page from the cursor on. Entries that
+ * are found in it are good until the unlock, and the page is complete then.
+ */
+static int page_walk(struct bulkdump_page *page)
+{
+	const struct bulkdump_dump *dump = page->dump;
+	int err;
+
+	page->patience = BULKDUMP_PATIENCE;
+	rcu_read_lock();
+	page->cb->seq = dump_seq(dump_generation_begin(page->table));
+	err = dump->cursor->walk(page);
+	if (page->records && dump->encoding->finish)
+		dump->encoding->finish(page);
+	rcu_read_unlock();
+	return err;
+}
+
+/*
+ * An empty page cannot be sent, so who filters a lot out has to stay here; but
+ * lets others run, and can be killed.
+ */
+static int page_fill(struct bulkdump_page *page)
+{
+	int err;
+
+	err = bulkdump_read_begin(&page->table->guard);
+	if (err)
+		return err;
+	while ((err = page_walk(page)) == -EAGAIN && !page->records) {
+		cond_resched();
+		if (fatal_signal_pending(current)) {
+			err = -EINTR;
+			break;
+		}
 	}
-	/* Last: it marks this message only, and a cancel would lose the mark. */
-	genl_dump_check_consistent(cb, hdr);
-	genlmsg_end(skb, hdr);
-	dump_ctx(cb)->records++;
-	return 0;
+	bulkdump_read_end(&page->table->guard);
+	return err;
+}
+
+static void page_account(const struct bulkdump_page *page)
+{
+	struct bulkdump_table *table = page->table;
+
+	if (page->records)
+		atomic64_inc(&table->pages);
+	atomic64_add(page->records, &table->records);
+	atomic64_add(page->scanned, &table->scanned);
 }
 
 /*
@@ -149,34 +210,35 @@ int bulkdump_put_record(struct sk_buff *skb, struct netlink_callback *cb,
 int bulkdump_nl_entry_get_dumpit(struct sk_buff *skb,
 				 struct netlink_callback *cb)
 {
-	/* Not the namespace of current: anybody may read for the requester. */
-	struct bulkdump_table *table = bulkdump_table(sock_net(skb->sk));
-	struct dump_ctx *ctx = dump_ctx(cb);
+	struct bulkdump_page page = {
+		/* Not the namespace of current: anybody may read for the requester. */
+		.table	= bulkdump_table(sock_net(skb->sk)),
+		.dump	= bulkdump_ctx(cb)->dump,
+		.skb	= skb,
+		.cb	= cb,
+		.room	= skb_tailroom(skb),
+	};
 	u64 generation;
 	int err;
 
-	ctx->records = 0;
-	cb->seq = dump_seq(dump_generation_begin(table));
-	rcu_read_lock();
-	err = bulkdump_cursor_key(table, &ctx->cursor, skb, cb);
-	rcu_read_unlock();
+	err = page_fill(&page);
 	/* If DONE is next, it tells of a change during this very page. */
-	generation = dump_generation_end(table);
+	generation = dump_generation_end(page.table);
 	cb->seq = dump_seq(generation);
-
-	if (ctx->records)
-		atomic64_inc(&table->pages);
-	atomic64_add(ctx->records, &table->records);
-	if (err == -EMSGSIZE && skb->len) {
-		dump_size_pages(cb, table);
-		return skb->len;
+	page_account(&page);
+	if ((err == -EMSGSIZE || err == -EAGAIN) && skb->len) {
+		dump_size_pages(cb, page.table, page.dump);
+		err = skb->len;
 	}
+	trace_dump_page(&page, err);
+	if (err > 0)
+		return err;
+
 	if (err == -EMSGSIZE)
 		NL_SET_ERR_MSG(cb->extack, "a record became larger than the page");
-
-	ctx->ended = true;
-	if (generation != ctx->generation)
-		atomic64_inc(&table->dumps_interrupted);
+	bulkdump_ctx(cb)->ended = true;
+	if (generation != page.dump->generation)
+		atomic64_inc(&page.table->dumps_interrupted);
 	return err;
 }
 
@@ -184,8 +246,14 @@ int bulkdump_nl_entry_get_dumpit(struct sk_buff *skb,
 int bulkdump_nl_entry_get_done(struct netlink_callback *cb)
 {
 	struct bulkdump_table *table = bulkdump_table(sock_net(cb->skb->sk));
+	struct bulkdump_ctx *ctx = bulkdump_ctx(cb);
 
-	if (dump_ctx(cb)->ended)
+	if (ctx->dump->cursor->done)
+		ctx->dump->cursor->done(table, cb);
+	atomic64_sub(ctx->dump->memory, &table->dumps_memory);
+	dump_free(ctx->dump);
+	trace_dump_done(table, cb, !ctx->ended);
+	if (ctx->ended)
 		atomic64_inc(&table->dumps_finished);
 	else
 		atomic64_inc(&table->dumps_abandoned);

@@ -5,7 +5,9 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
+#include "log.h"
 #include "table.h"
+#include "trace.h"
 
 /* The next number of a sequence (splitmix64): good enough for test data. */
 static u64 next_random(u64 *state)
@@ -84,76 +86,92 @@ static struct bulkdump_entry *synthetic_entry(const struct bulkdump_fill *fill,
 static int fill_one(struct bulkdump_table *table, struct bulkdump_fill *fill,
 		    u32 nr, u64 generation, struct netlink_ext_ack *extack)
 {
+	u32 id = fill->id_start + nr * fill->id_stride;
 	struct bulkdump_entry *e;
 	int err;
 
-	e = synthetic_entry(fill, fill->id_start + nr * fill->id_stride);
+	err = bulkdump_table_reserve(table, id, generation, extack);
+	if (err)
+		return err;
+	e = synthetic_entry(fill, id);
 	if (!e) {
+		bulkdump_table_unreserve(table, id, generation);
 		NL_SET_ERR_MSG(extack, "no memory for the entries");
 		return -ENOMEM;
 	}
 	e->generation = generation;
-	err = bulkdump_entry_insert(table, e, extack);
-	if (err) {
-		kvfree(e);
-		return err;
-	}
+	bulkdump_entry_insert(table, e);
 	fill->checksum += entry_hash(e);
 	return 0;
 }
 
+/*
+ * A dump may have sent what goes now. Tombstones tell its reader, in the slots
+ * that the entries have in the log, so that none of this can fail.
+ */
 static void fill_undo(struct bulkdump_table *table,
-		      const struct bulkdump_fill *fill, u32 done)
+		      const struct bulkdump_fill *fill, u32 done, u64 first)
 {
-	while (done--) {
-		u32 id = fill->id_start + done * fill->id_stride;
+	u32 nr;
 
+	for (nr = 0; nr < done; nr++) {
+		u32 id = fill->id_start + nr * fill->id_stride;
+
+		bulkdump_log_delete(table, id, first + nr, first + nr);
 		bulkdump_entry_remove(table, xa_load(&table->entries, id));
 		cond_resched();
 	}
+}
+
+static int fill_all(struct bulkdump_table *table, struct bulkdump_fill *fill,
+		    u64 first, struct netlink_ext_ack *extack)
+{
+	u32 nr;
+	int err;
+
+	for (nr = 0; nr < fill->count; nr++) {
+		err = fill_one(table, fill, nr, first + nr, extack);
+		if (!err && fatal_signal_pending(current)) {
+			NL_SET_ERR_MSG(extack, "killed while filling");
+			err = -EINTR;
+			nr++;
+		}
+		if (err) {
+			fill_undo(table, fill, nr, first);
+			return err;
+		}
+		cond_resched();
+	}
+	return 0;
 }
 
 int bulkdump_table_fill(struct bulkdump_table *table,
 			struct bulkdump_fill *fill,
 			struct netlink_ext_ack *extack)
 {
-	u64 first;
-	u32 nr;
+	u64 first = bulkdump_change_next(table);
 	int err;
 
 	if (fill->id_start + (u64)(fill->count - 1) * fill->id_stride > U32_MAX) {
 		NL_SET_ERR_MSG(extack, "the last id would be above 0xffffffff");
 		return -ERANGE;
 	}
-
-	err = bulkdump_table_lock(table);
-	if (err)
-		return err;
 	if (fill->count > bulkdump_max_entries ||
 	    table->count > bulkdump_max_entries - fill->count) {
 		NL_SET_ERR_MSG(extack, "more than the table may hold (max_entries)");
-		mutex_unlock(&table->lock);
 		return -ENOSPC;
 	}
+
+	err = bulkdump_write_begin(&table->guard);
+	if (err)
+		return err;
 	/* A generation for each entry, as if they came one by one. */
-	first = bulkdump_change_begin(table, fill->count);
+	bulkdump_change_begin(table, fill->count);
 	fill->generation = first + fill->count - 1;
 	fill->checksum = 0;
-	for (nr = 0; nr < fill->count; nr++) {
-		err = fill_one(table, fill, nr, first + nr, extack);
-		if (err)
-			break;
-		cond_resched();
-		if (fatal_signal_pending(current)) {
-			NL_SET_ERR_MSG(extack, "killed while filling");
-			err = -EINTR;
-			nr++;
-			break;
-		}
-	}
-	if (err)
-		fill_undo(table, fill, nr);
+	err = fill_all(table, fill, first, extack);
 	bulkdump_change_end(table);
-	mutex_unlock(&table->lock);
+	bulkdump_write_end(&table->guard);
+	trace_table_change(table, BULKDUMP_CMD_TABLE_FILL, fill->id_start, fill->generation);
 	return err;
 }

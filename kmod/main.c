@@ -3,13 +3,20 @@
 
 #include <linux/module.h>
 
+#include "guard.h"
 #include "netlink_gen.h"
 #include "table.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
 
 static int __init bulkdump_init(void)
 {
 	int err;
 
+	err = bulkdump_guard_check();
+	if (err)
+		return err;
 	err = bulkdump_table_register();
 	if (err)
 		return err;

@@ -21,9 +21,12 @@ static const struct netlink_range_validation bulkdump_a_fill_payload_max_range =
 };
 
 /* Common nested types */
-const struct nla_policy bulkdump_filter_nl_policy[BULKDUMP_A_FILTER_ID_TO + 1] = {
+const struct nla_policy bulkdump_filter_nl_policy[BULKDUMP_A_FILTER_FLAGS_MASK + 1] = {
 	[BULKDUMP_A_FILTER_ID_FROM] = { .type = NLA_U32, },
 	[BULKDUMP_A_FILTER_ID_TO] = { .type = NLA_U32, },
+	[BULKDUMP_A_FILTER_NAME_PREFIX] = { .type = NLA_NUL_STRING, .len = BULKDUMP_NAME_LEN_MAX, },
+	[BULKDUMP_A_FILTER_FLAGS] = { .type = NLA_U32, },
+	[BULKDUMP_A_FILTER_FLAGS_MASK] = { .type = NLA_U32, },
 };
 
 /* BULKDUMP_CMD_ENTRY_GET - do */
@@ -33,8 +36,12 @@ static const struct nla_policy bulkdump_entry_get_do_nl_policy[BULKDUMP_A_ENTRY_
 };
 
 /* BULKDUMP_CMD_ENTRY_GET - dump */
-static const struct nla_policy bulkdump_entry_get_dump_nl_policy[BULKDUMP_A_ENTRY_FILTER + 1] = {
+static const struct nla_policy bulkdump_entry_get_dump_nl_policy[BULKDUMP_A_ENTRY_ENCODING + 1] = {
 	[BULKDUMP_A_ENTRY_FILTER] = NLA_POLICY_NESTED(bulkdump_filter_nl_policy),
+	[BULKDUMP_A_ENTRY_FIELDS] = NLA_POLICY_MASK(NLA_U32, 0x3f),
+	[BULKDUMP_A_ENTRY_SINCE] = { .type = NLA_UINT, },
+	[BULKDUMP_A_ENTRY_CURSOR] = NLA_POLICY_MAX(NLA_U32, 3),
+	[BULKDUMP_A_ENTRY_ENCODING] = NLA_POLICY_MAX(NLA_U32, 2),
 };
 
 /* BULKDUMP_CMD_ENTRY_NEW - do */
@@ -86,7 +93,7 @@ static const struct genl_split_ops bulkdump_nl_ops[] = {
 		.dumpit		= bulkdump_nl_entry_get_dumpit,
 		.done		= bulkdump_nl_entry_get_done,
 		.policy		= bulkdump_entry_get_dump_nl_policy,
-		.maxattr	= BULKDUMP_A_ENTRY_FILTER,
+		.maxattr	= BULKDUMP_A_ENTRY_ENCODING,
 		.flags		= GENL_CMD_CAP_DUMP,
 	},
 	{
@@ -129,6 +136,10 @@ static const struct genl_split_ops bulkdump_nl_ops[] = {
 	},
 };
 
+static const struct genl_multicast_group bulkdump_nl_mcgrps[] = {
+	[BULKDUMP_NLGRP_ENTRIES] = { "entries", },
+};
+
 struct genl_family bulkdump_nl_family __ro_after_init = {
 	.name		= BULKDUMP_FAMILY_NAME,
 	.version	= BULKDUMP_FAMILY_VERSION,
@@ -137,4 +148,6 @@ struct genl_family bulkdump_nl_family __ro_after_init = {
 	.module		= THIS_MODULE,
 	.split_ops	= bulkdump_nl_ops,
 	.n_split_ops	= ARRAY_SIZE(bulkdump_nl_ops),
+	.mcgrps		= bulkdump_nl_mcgrps,
+	.n_mcgrps	= ARRAY_SIZE(bulkdump_nl_mcgrps),
 };

@@ -13,7 +13,7 @@
 #include <uapi/linux/bulkdump.h>
 
 /* Common nested types */
-extern const struct nla_policy bulkdump_filter_nl_policy[BULKDUMP_A_FILTER_ID_TO + 1];
+extern const struct nla_policy bulkdump_filter_nl_policy[BULKDUMP_A_FILTER_FLAGS_MASK + 1];
 
 int bulkdump_nl_entry_get_start(struct netlink_callback *cb);
 int bulkdump_nl_entry_get_done(struct netlink_callback *cb);
@@ -27,6 +27,10 @@ int bulkdump_nl_entry_del_doit(struct sk_buff *skb, struct genl_info *info);
 int bulkdump_nl_table_get_doit(struct sk_buff *skb, struct genl_info *info);
 int bulkdump_nl_table_fill_doit(struct sk_buff *skb, struct genl_info *info);
 int bulkdump_nl_table_flush_doit(struct sk_buff *skb, struct genl_info *info);
+
+enum {
+	BULKDUMP_NLGRP_ENTRIES,
+};
 
 extern struct genl_family bulkdump_nl_family;
 

@@ -9,7 +9,10 @@
 #include <linux/vmalloc.h>
 #include <net/netns/generic.h>
 
+#include "log.h"
+#include "proc.h"
 #include "table.h"
+#include "trace.h"
 
 unsigned int bulkdump_max_entries = 16 << 20;
 module_param_named(max_entries, bulkdump_max_entries, uint, 0444);
@@ -31,12 +34,28 @@ int bulkdump_table_lock(struct bulkdump_table *table)
 	return mutex_lock_killable(&table->lock);
 }
 
+void bulkdump_table_unlock(struct bulkdump_table *table)
+{
+	mutex_unlock(&table->lock);
+}
+
+struct hlist_head *bulkdump_table_names(struct bulkdump_table *table)
+{
+	/* Pairs with the release in name_buckets_alloc(). */
+	return smp_load_acquire(&table->names);
+}
+
+u32 bulkdump_buckets(void)
+{
+	return 1U << hash_bits;
+}
+
 static struct hlist_head *name_bucket(struct bulkdump_table *table,
 				      struct hlist_head *names,
 				      const char *name)
 {
 	return &names[full_name_hash(table, name, strlen(name)) &
-		      ((1U << hash_bits) - 1)];
+		      (bulkdump_buckets() - 1)];
 }
 
 struct bulkdump_entry *bulkdump_table_find(struct bulkdump_table *table, u32 id)
@@ -44,11 +63,15 @@ struct bulkdump_entry *bulkdump_table_find(struct bulkdump_table *table, u32 id)
 	return xa_load(&table->entries, id);
 }
 
+bool bulkdump_table_has(struct bulkdump_table *table, u32 id)
+{
+	return xa_load(&table->entries, id);
+}
+
 struct bulkdump_entry *bulkdump_table_find_name(struct bulkdump_table *table,
 						const char *name)
 {
-	/* Pairs with the release in name_buckets_alloc(). */
-	struct hlist_head *names = smp_load_acquire(&table->names);
+	struct hlist_head *names = bulkdump_table_names(table);
 	struct bulkdump_entry *e, *found = NULL;
 
 	if (!names)
@@ -65,7 +88,7 @@ static int name_buckets_alloc(struct bulkdump_table *table)
 
 	if (table->names)
 		return 0;
-	names = kvcalloc(1UL << hash_bits, sizeof(*names), GFP_KERNEL_ACCOUNT);
+	names = kvcalloc(bulkdump_buckets(), sizeof(*names), GFP_KERNEL_ACCOUNT);
 	if (!names)
 		return -ENOMEM;
 	/* Readers find the buckets empty, never uninitialised. */
@@ -79,14 +102,16 @@ static int name_buckets_alloc(struct bulkdump_table *table)
  * @completed after the last of it is in place. A page that starts at
  * @completed and ends at the same @begun saw one state of the table.
  */
-u64 bulkdump_change_begin(struct bulkdump_table *table, u32 changes)
+u64 bulkdump_change_next(const struct bulkdump_table *table)
 {
-	u64 first = atomic64_read(&table->begun) + 1;
+	return atomic64_read(&table->begun) + 1;
+}
 
+void bulkdump_change_begin(struct bulkdump_table *table, u32 changes)
+{
 	atomic64_add(changes, &table->begun);
 	/* Pairs with smp_rmb() in dump_generation_end(). */
 	smp_wmb();
-	return first;
 }
 
 void bulkdump_change_end(struct bulkdump_table *table)
@@ -134,12 +159,16 @@ static void unaccount(struct bulkdump_table *table,
 	table->bytes -= entry_size(e->name_len, e->payload_len);
 }
 
-int bulkdump_entry_insert(struct bulkdump_table *table,
-			  struct bulkdump_entry *e,
-			  struct netlink_ext_ack *extack)
+int bulkdump_table_reserve(struct bulkdump_table *table, u32 id, u64 generation,
+			   struct netlink_ext_ack *extack)
 {
 	int err;
 
+	/* Known without a change: then the generation need not rise. */
+	if (xa_load(&table->entries, id)) {
+		NL_SET_ERR_MSG(extack, "there is an entry with this id");
+		return -EEXIST;
+	}
 	if (table->count >= bulkdump_max_entries) {
 		NL_SET_ERR_MSG(extack, "the table is full (max_entries)");
 		return -ENOSPC;
@@ -149,22 +178,40 @@ int bulkdump_entry_insert(struct bulkdump_table *table,
 		NL_SET_ERR_MSG(extack, "no memory for the hash on names");
 		return err;
 	}
-	/* Before a reader can find the entry: its page must have room. */
-	account(table, e);
-	err = xa_insert(&table->entries, e->id, e, GFP_KERNEL_ACCOUNT);
+	err = xa_reserve(&table->entries, id, GFP_KERNEL_ACCOUNT);
 	if (err) {
-		unaccount(table, e);
-		if (err == -EBUSY) {
-			NL_SET_ERR_MSG(extack, "there is an entry with this id");
-			return -EEXIST;
-		}
-		NL_SET_ERR_MSG(extack, "no memory for the entry");
+		NL_SET_ERR_MSG(extack, "no memory for the id");
 		return err;
 	}
+	err = bulkdump_log_reserve(table, generation);
+	if (err) {
+		xa_release(&table->entries, id);
+		NL_SET_ERR_MSG(extack, "no memory for the log of changes");
+		return err;
+	}
+	return 0;
+}
+
+void bulkdump_table_unreserve(struct bulkdump_table *table, u32 id,
+			      u64 generation)
+{
+	bulkdump_log_unreserve(table, generation);
+	xa_release(&table->entries, id);
+}
+
+void bulkdump_entry_insert(struct bulkdump_table *table,
+			   struct bulkdump_entry *e)
+{
+	/* Before a reader can find the entry: its page must have room. */
+	account(table, e);
+	xa_store(&table->entries, e->id, e, 0);
 	hlist_add_head_rcu(&e->by_name,
 			   name_bucket(table, table->names, e->data));
+	spin_lock(&table->order_lock);
+	list_add_tail(&e->node.list, &table->order);
+	spin_unlock(&table->order_lock);
 	table->count++;
-	return 0;
+	bulkdump_log_entry(table, e, 0);
 }
 
 void bulkdump_entry_remove(struct bulkdump_table *table,
@@ -172,6 +219,9 @@ void bulkdump_entry_remove(struct bulkdump_table *table,
 {
 	xa_erase(&table->entries, e->id);
 	hlist_del_rcu(&e->by_name);
+	spin_lock(&table->order_lock);
+	list_del(&e->node.list);
+	spin_unlock(&table->order_lock);
 	unaccount(table, e);
 	table->count--;
 	if (!table->count)
@@ -217,10 +267,12 @@ static struct bulkdump_entry *entry_make(const struct bulkdump_values *values,
 	return e;
 }
 
-static int table_insert(struct bulkdump_table *table,
-			const struct bulkdump_values *values, u64 *generation,
-			struct netlink_ext_ack *extack)
+int bulkdump_table_new(struct bulkdump_table *table,
+		       const struct bulkdump_values *values,
+		       const struct bulkdump_entry **made,
+		       struct netlink_ext_ack *extack)
 {
+	u64 generation = bulkdump_change_next(table);
 	struct bulkdump_entry *e;
 	int err;
 
@@ -228,84 +280,97 @@ static int table_insert(struct bulkdump_table *table,
 		NL_SET_ERR_MSG(extack, "a new entry needs a name");
 		return -EINVAL;
 	}
-	/* Known without a change: then the generation need not rise. */
-	if (xa_load(&table->entries, values->id)) {
-		NL_SET_ERR_MSG(extack, "there is an entry with this id");
-		return -EEXIST;
-	}
+	err = bulkdump_table_reserve(table, values->id, generation, extack);
+	if (err)
+		return err;
 	e = entry_make(values, NULL);
 	if (!e) {
 		NL_SET_ERR_MSG(extack, "no memory for the entry");
-		return -ENOMEM;
+		err = -ENOMEM;
+		goto err_unreserve;
 	}
-	*generation = bulkdump_change_begin(table, 1);
-	e->generation = *generation;
-	err = bulkdump_entry_insert(table, e, extack);
-	bulkdump_change_end(table);
+	err = bulkdump_write_begin(&table->guard);
 	if (err)
-		kvfree(e);
+		goto err_free;
+	bulkdump_change_begin(table, 1);
+	e->generation = generation;
+	bulkdump_entry_insert(table, e);
+	bulkdump_change_end(table);
+	bulkdump_write_end(&table->guard);
+	trace_table_change(table, BULKDUMP_CMD_ENTRY_NEW, e->id, generation);
+	*made = e;
+	return 0;
+
+err_free:
+	kvfree(e);
+err_unreserve:
+	bulkdump_table_unreserve(table, values->id, generation);
 	return err;
 }
 
-static int table_replace(struct bulkdump_table *table,
-			 const struct bulkdump_values *values,
-			 struct bulkdump_entry *old, u64 *generation,
-			 struct netlink_ext_ack *extack)
+/* The copy takes the old one's place everywhere. */
+static void entry_replace(struct bulkdump_table *table,
+			  struct bulkdump_entry *old, struct bulkdump_entry *e)
 {
-	struct bulkdump_entry *e = entry_make(values, old);
-
-	if (!e) {
-		NL_SET_ERR_MSG(extack, "no memory for the entry");
-		return -ENOMEM;
-	}
-	*generation = bulkdump_change_begin(table, 1);
-	e->generation = *generation;
 	account(table, e);
 	/* The slot is there: nothing to allocate, it cannot fail. */
 	xa_store(&table->entries, e->id, e, 0);
-	hlist_add_head_rcu(&e->by_name,
-			   name_bucket(table, table->names, e->data));
-	hlist_del_rcu(&old->by_name);
-	bulkdump_change_end(table);
+	if (!strcmp(old->data, e->data)) {
+		hlist_replace_rcu(&old->by_name, &e->by_name);
+	} else {
+		hlist_add_head_rcu(&e->by_name,
+				   name_bucket(table, table->names, e->data));
+		hlist_del_rcu(&old->by_name);
+	}
+	spin_lock(&table->order_lock);
+	list_replace(&old->node.list, &e->node.list);
+	spin_unlock(&table->order_lock);
+	bulkdump_log_entry(table, e, old->generation);
 	unaccount(table, old);
 	kvfree_rcu(old, rcu);
-	return 0;
-}
-
-int bulkdump_table_new(struct bulkdump_table *table,
-		       const struct bulkdump_values *values, u64 *generation,
-		       struct netlink_ext_ack *extack)
-{
-	int err;
-
-	err = bulkdump_table_lock(table);
-	if (err)
-		return err;
-	err = table_insert(table, values, generation, extack);
-	mutex_unlock(&table->lock);
-	return err;
 }
 
 int bulkdump_table_set(struct bulkdump_table *table,
-		       const struct bulkdump_values *values, bool create,
-		       u64 *generation, struct netlink_ext_ack *extack)
+		       const struct bulkdump_values *values,
+		       const struct bulkdump_entry **made,
+		       struct netlink_ext_ack *extack)
 {
-	struct bulkdump_entry *old;
+	u64 generation = bulkdump_change_next(table);
+	struct bulkdump_entry *old, *e;
 	int err;
 
-	err = bulkdump_table_lock(table);
-	if (err)
-		return err;
 	old = xa_load(&table->entries, values->id);
-	if (old) {
-		err = table_replace(table, values, old, generation, extack);
-	} else if (create) {
-		err = table_insert(table, values, generation, extack);
-	} else {
+	if (!old) {
 		NL_SET_ERR_MSG(extack, "there is no entry with this id");
-		err = -ENOENT;
+		return -ENOENT;
 	}
-	mutex_unlock(&table->lock);
+	err = bulkdump_log_reserve(table, generation);
+	if (err) {
+		NL_SET_ERR_MSG(extack, "no memory for the log of changes");
+		return err;
+	}
+	e = entry_make(values, old);
+	if (!e) {
+		NL_SET_ERR_MSG(extack, "no memory for the entry");
+		err = -ENOMEM;
+		goto err_unreserve;
+	}
+	err = bulkdump_write_begin(&table->guard);
+	if (err)
+		goto err_free;
+	bulkdump_change_begin(table, 1);
+	e->generation = generation;
+	entry_replace(table, old, e);
+	bulkdump_change_end(table);
+	bulkdump_write_end(&table->guard);
+	trace_table_change(table, BULKDUMP_CMD_ENTRY_SET, e->id, generation);
+	*made = e;
+	return 0;
+
+err_free:
+	kvfree(e);
+err_unreserve:
+	bulkdump_log_unreserve(table, generation);
 	return err;
 }
 
@@ -315,20 +380,29 @@ int bulkdump_table_del(struct bulkdump_table *table, u32 id, u64 *generation,
 	struct bulkdump_entry *e;
 	int err;
 
-	err = bulkdump_table_lock(table);
-	if (err)
-		return err;
 	e = xa_load(&table->entries, id);
-	if (e) {
-		*generation = bulkdump_change_begin(table, 1);
-		bulkdump_entry_remove(table, e);
-		bulkdump_change_end(table);
-	} else {
+	if (!e) {
 		NL_SET_ERR_MSG(extack, "there is no entry with this id");
-		err = -ENOENT;
+		return -ENOENT;
 	}
-	mutex_unlock(&table->lock);
-	return err;
+	*generation = bulkdump_change_next(table);
+	err = bulkdump_log_reserve(table, *generation);
+	if (err) {
+		NL_SET_ERR_MSG(extack, "no memory for the log of changes");
+		return err;
+	}
+	err = bulkdump_write_begin(&table->guard);
+	if (err) {
+		bulkdump_log_unreserve(table, *generation);
+		return err;
+	}
+	bulkdump_change_begin(table, 1);
+	bulkdump_log_delete(table, id, *generation, e->generation);
+	bulkdump_entry_remove(table, e);
+	bulkdump_change_end(table);
+	bulkdump_write_end(&table->guard);
+	trace_table_change(table, BULKDUMP_CMD_ENTRY_DEL, id, *generation);
+	return 0;
 }
 
 int bulkdump_table_flush(struct bulkdump_table *table, u32 *count,
@@ -338,17 +412,21 @@ int bulkdump_table_flush(struct bulkdump_table *table, u32 *count,
 	unsigned long id;
 	int err;
 
-	err = bulkdump_table_lock(table);
+	err = bulkdump_write_begin(&table->guard);
 	if (err)
 		return err;
 	*count = table->count;
-	*generation = bulkdump_change_begin(table, 1);
+	*generation = bulkdump_change_next(table);
+	bulkdump_change_begin(table, 1);
+	/* First: the log must not know an entry that is gone. */
+	bulkdump_log_flush(table, *generation);
 	xa_for_each(&table->entries, id, e) {
 		bulkdump_entry_remove(table, e);
 		cond_resched();
 	}
 	bulkdump_change_end(table);
-	mutex_unlock(&table->lock);
+	bulkdump_write_end(&table->guard);
+	trace_table_change(table, BULKDUMP_CMD_TABLE_FLUSH, 0, *generation);
 	return 0;
 }
 
@@ -380,10 +458,15 @@ static int __net_init table_net_init(struct net *net)
 
 	mutex_init(&table->lock);
 	xa_init_flags(&table->entries, XA_FLAGS_ACCOUNT);
+	bulkdump_log_init(table);
+	INIT_LIST_HEAD(&table->order);
+	spin_lock_init(&table->order_lock);
+	bulkdump_guard_init(&table->guard);
+	table->netns = net->ns.inum;
 	/* A generation is never 0. */
 	atomic64_set(&table->begun, 1);
 	atomic64_set(&table->completed, 1);
-	return 0;
+	return bulkdump_proc_create(net);
 }
 
 /* No reader is left: a socket, and a dump on it, holds its namespace. */
@@ -393,11 +476,15 @@ static void __net_exit table_net_exit(struct net *net)
 	struct bulkdump_entry *e;
 	unsigned long id;
 
+	/* Whoever has the file open sees no more of it from here on. */
+	bulkdump_proc_remove(net);
+	bulkdump_log_clear(table);
+	/* One by one: xa_destroy() of many would keep interrupts off for long. */
 	xa_for_each(&table->entries, id, e) {
+		xa_erase(&table->entries, id);
 		kvfree(e);
 		cond_resched();
 	}
-	xa_destroy(&table->entries);
 	kvfree(table->names);
 }
 
@@ -408,7 +495,7 @@ static struct pernet_operations table_net_ops = {
 	.size	= sizeof(struct bulkdump_table),
 };
 
-int bulkdump_table_register(void)
+int __init bulkdump_table_register(void)
 {
 	if (hash_bits < 4 || hash_bits > 24) {
 		pr_err("bulkdump: hash_bits=%u is not in 4..24\n", hash_bits);

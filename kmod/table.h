@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The table: one per network namespace, entries by id and by name.
+ * The table: one per network namespace. Its entries are held by id, by name, in
+ * order of creation and in order of their last change, because dumps walk in
+ * all of these orders.
  *
- * Writers hold table->lock. Readers hold rcu_read_lock() and see each entry
- * whole: a change replaces the entry by a copy, only the counters of lookups
- * change in place.
+ * Writers hold table->lock, and change things between bulkdump_write_begin()
+ * and bulkdump_write_end(). Readers do what they do between
+ * bulkdump_read_begin() and bulkdump_read_end(), look at entries under
+ * rcu_read_lock() and see each of them whole: a change replaces the entry by a
+ * copy, only the counters of lookups change in place.
  */
 #ifndef BULKDUMP_TABLE_H
 #define BULKDUMP_TABLE_H
@@ -13,11 +17,24 @@
 #include <linux/mutex.h>
 #include <linux/netlink.h>
 #include <linux/rculist.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/xarray.h>
 #include <net/net_namespace.h>
 
 #include <uapi/linux/bulkdump.h>
+
+#include "guard.h"
+
+/**
+ * struct bulkdump_node - what the list in order of creation is made of
+ * @list: in table->order
+ * @walker: a dump's place in the list, not an entry
+ */
+struct bulkdump_node {
+	struct list_head list;
+	bool walker;
+};
 
 /**
  * struct bulkdump_entry - one entry
@@ -30,6 +47,7 @@
  * @hits: lookups that found it
  * @bytes: payload bytes that those returned
  * @by_name: in a bucket of the table's names
+ * @node: in the list in order of creation
  * @rcu: for the free after the last reader
  * @payload_len: bytes of payload
  * @name_len: bytes of name, without the NUL
@@ -45,6 +63,7 @@ struct bulkdump_entry {
 	atomic64_t hits;
 	atomic64_t bytes;
 	struct hlist_node by_name;
+	struct bulkdump_node node;
 	struct rcu_head rcu;
 	u16 payload_len;
 	u8 name_len;
@@ -105,25 +124,42 @@ struct bulkdump_fill {
  * @entries: id to entry
  * @names: buckets by hash of the name; allocated with the first entry, so
  *	that a namespace without entries costs nothing
+ * @log: generation to what changed then (log.h)
+ * @log_floor: the log knows what changed after this generation
+ * @tombstones: deleted entries in the log
  * @count: number of entries
  * @bytes: memory that they occupy
  * @record_max: largest record of a dump since the table was last empty
+ * @order: all entries in order of creation, and the places of walkers
+ * @order_lock: protects @order; taken under @lock by writers
+ * @guard: who may read and write, and when
  * @begun: the last generation whose change began
  * @completed: the last generation whose change is in the table
+ * @netns: the inode number of the namespace, for the trace
  * @dumps_started: dumps whose start succeeded
  * @dumps_finished: of those, the ones that came to their end
  * @dumps_abandoned: of those, the ones whose socket was closed before
  * @dumps_interrupted: finished ones during which the table changed
+ * @dumps_memory: bytes that open ones hold
  * @pages: pages with at least one record
  * @records: records sent
+ * @scanned: entries looked at for that
  */
 struct bulkdump_table {
 	struct mutex lock;	/* of writers */
 	struct xarray entries;
 	struct hlist_head *names;
+	struct xarray log;
+	u64 log_floor;
+	u32 tombstones;
 	u32 count;
 	u64 bytes;
 	u32 record_max;
+
+	struct list_head order;
+	spinlock_t order_lock;	/* of the list above */
+	struct bulkdump_guard guard;
+	unsigned int netns;
 
 	atomic64_t begun;
 	atomic64_t completed;
@@ -132,8 +168,10 @@ struct bulkdump_table {
 	atomic64_t dumps_finished;
 	atomic64_t dumps_abandoned;
 	atomic64_t dumps_interrupted;
+	atomic64_t dumps_memory;
 	atomic64_t pages;
 	atomic64_t records;
+	atomic64_t scanned;
 };
 
 extern unsigned int bulkdump_max_entries;
@@ -142,6 +180,11 @@ struct bulkdump_table *bulkdump_table(struct net *net);
 int bulkdump_table_register(void);
 void bulkdump_table_unregister(void);
 
+/* The hash on names: NULL as long as there was no entry. */
+struct hlist_head *bulkdump_table_names(struct bulkdump_table *table);
+/* How many buckets it has. */
+u32 bulkdump_buckets(void);
+
 /* Under rcu_read_lock(); the entry is valid until the unlock. */
 struct bulkdump_entry *bulkdump_table_find(struct bulkdump_table *table,
 					   u32 id);
@@ -149,16 +192,26 @@ struct bulkdump_entry *bulkdump_table_find(struct bulkdump_table *table,
 struct bulkdump_entry *bulkdump_table_find_name(struct bulkdump_table *table,
 						const char *name);
 
+/* Under table->lock. */
+bool bulkdump_table_has(struct bulkdump_table *table, u32 id);
+
+/* For writers; a fill may hold it for long, so who waits can be killed. */
+int bulkdump_table_lock(struct bulkdump_table *table);
+void bulkdump_table_unlock(struct bulkdump_table *table);
+
 /*
- * Changes. Each is in the table when it returns 0, with the generation that
- * it made, and leaves the table as it was when it fails, with extack set.
+ * Changes, under table->lock. Each is in the table when it returns 0, and
+ * leaves the table as it was when it fails, with extack set. The entry that
+ * new and set give back is valid until the unlock.
  */
 int bulkdump_table_new(struct bulkdump_table *table,
-		       const struct bulkdump_values *values, u64 *generation,
+		       const struct bulkdump_values *values,
+		       const struct bulkdump_entry **made,
 		       struct netlink_ext_ack *extack);
 int bulkdump_table_set(struct bulkdump_table *table,
-		       const struct bulkdump_values *values, bool create,
-		       u64 *generation, struct netlink_ext_ack *extack);
+		       const struct bulkdump_values *values,
+		       const struct bulkdump_entry **made,
+		       struct netlink_ext_ack *extack);
 int bulkdump_table_del(struct bulkdump_table *table, u32 id, u64 *generation,
 		       struct netlink_ext_ack *extack);
 int bulkdump_table_fill(struct bulkdump_table *table,
@@ -167,18 +220,26 @@ int bulkdump_table_fill(struct bulkdump_table *table,
 int bulkdump_table_flush(struct bulkdump_table *table, u32 *count,
 			 u64 *generation);
 
-/* For writers; a fill may hold it for long, so who waits can be killed. */
-int bulkdump_table_lock(struct bulkdump_table *table);
-
-/* The pieces that a change is made of; all under table->lock. */
-u64 bulkdump_change_begin(struct bulkdump_table *table, u32 changes);
-void bulkdump_change_end(struct bulkdump_table *table);
+/*
+ * The pieces that a change is made of; all under table->lock, in this order.
+ * What can fail comes before bulkdump_write_begin().
+ */
 struct bulkdump_entry *bulkdump_entry_alloc(u8 name_len, u16 payload_len);
-int bulkdump_entry_insert(struct bulkdump_table *table,
-			  struct bulkdump_entry *e,
-			  struct netlink_ext_ack *extack);
+/* Room for a new entry with the id and the generation. */
+int bulkdump_table_reserve(struct bulkdump_table *table, u32 id,
+			   u64 generation, struct netlink_ext_ack *extack);
+void bulkdump_table_unreserve(struct bulkdump_table *table, u32 id,
+			      u64 generation);
+/* The generation that the next change makes. */
+u64 bulkdump_change_next(const struct bulkdump_table *table);
+void bulkdump_change_begin(struct bulkdump_table *table, u32 changes);
+/* Into the room that was reserved. */
+void bulkdump_entry_insert(struct bulkdump_table *table,
+			   struct bulkdump_entry *e);
+/* From everywhere but the log. */
 void bulkdump_entry_remove(struct bulkdump_table *table,
 			   struct bulkdump_entry *e);
+void bulkdump_change_end(struct bulkdump_table *table);
 
 /* The ids in use; false when the table is empty. */
 bool bulkdump_table_bounds(struct bulkdump_table *table, u32 *min, u32 *max);

@@ -13,6 +13,52 @@
 #define BULKDUMP_NAME_LEN_MAX		63
 #define BULKDUMP_PAYLOAD_LEN_MAX	60000
 
+/**
+ * enum bulkdump_cursor - What a dump remembers from one page to the next.
+ * @BULKDUMP_CURSOR_KEY: The id of the next record. Nothing that stays in the
+ *   table is missed or repeated, whatever else changes. Records come in order
+ *   of id.
+ * @BULKDUMP_CURSOR_BUCKET: A bucket of the hash on names, and a place in it.
+ *   An entry that is made or deleted in that bucket shifts the rest of it.
+ * @BULKDUMP_CURSOR_INDEX: How many entries were passed, in order of id. One
+ *   that is made or deleted before the place shifts all that follow, and each
+ *   page counts from the start.
+ * @BULKDUMP_CURSOR_WALKER: A node in the list of all entries in order of
+ *   creation. Nothing that stays in the table is missed or repeated.
+ */
+enum bulkdump_cursor {
+	BULKDUMP_CURSOR_KEY,
+	BULKDUMP_CURSOR_BUCKET,
+	BULKDUMP_CURSOR_INDEX,
+	BULKDUMP_CURSOR_WALKER,
+};
+
+/**
+ * enum bulkdump_encoding - How a dump's records are written.
+ * @BULKDUMP_ENCODING_PLAIN: A message for each record, attribute by attribute.
+ * @BULKDUMP_ENCODING_DIRECT: The same messages, byte for byte, written in one
+ *   go each.
+ * @BULKDUMP_ENCODING_COLUMNS: A message for each page, an attribute for each
+ *   column.
+ */
+enum bulkdump_encoding {
+	BULKDUMP_ENCODING_PLAIN,
+	BULKDUMP_ENCODING_DIRECT,
+	BULKDUMP_ENCODING_COLUMNS,
+};
+
+/*
+ * What a record has beside the id.
+ */
+enum bulkdump_field {
+	BULKDUMP_FIELD_NAME = 1,
+	BULKDUMP_FIELD_FLAGS = 2,
+	BULKDUMP_FIELD_VALUE = 4,
+	BULKDUMP_FIELD_PAYLOAD = 8,
+	BULKDUMP_FIELD_STATS = 16,
+	BULKDUMP_FIELD_GENERATION = 32,
+};
+
 enum {
 	BULKDUMP_A_ENTRY_ID = 1,
 	BULKDUMP_A_ENTRY_NAME,
@@ -23,6 +69,12 @@ enum {
 	BULKDUMP_A_ENTRY_GENERATION,
 	BULKDUMP_A_ENTRY_FILTER,
 	BULKDUMP_A_ENTRY_CREATE,
+	BULKDUMP_A_ENTRY_FIELDS,
+	BULKDUMP_A_ENTRY_SINCE,
+	BULKDUMP_A_ENTRY_CURSOR,
+	BULKDUMP_A_ENTRY_ENCODING,
+	BULKDUMP_A_ENTRY_DELETED,
+	BULKDUMP_A_ENTRY_COLUMNS,
 
 	__BULKDUMP_A_ENTRY_MAX,
 	BULKDUMP_A_ENTRY_MAX = (__BULKDUMP_A_ENTRY_MAX - 1)
@@ -41,9 +93,31 @@ enum {
 enum {
 	BULKDUMP_A_FILTER_ID_FROM = 1,
 	BULKDUMP_A_FILTER_ID_TO,
+	BULKDUMP_A_FILTER_NAME_PREFIX,
+	BULKDUMP_A_FILTER_FLAGS,
+	BULKDUMP_A_FILTER_FLAGS_MASK,
 
 	__BULKDUMP_A_FILTER_MAX,
 	BULKDUMP_A_FILTER_MAX = (__BULKDUMP_A_FILTER_MAX - 1)
+};
+
+enum {
+	BULKDUMP_A_COLUMNS_ID = 1,
+	BULKDUMP_A_COLUMNS_DELETED,
+	BULKDUMP_A_COLUMNS_NAME_END,
+	BULKDUMP_A_COLUMNS_NAMES,
+	BULKDUMP_A_COLUMNS_FLAGS,
+	BULKDUMP_A_COLUMNS_VALUE,
+	BULKDUMP_A_COLUMNS_PAYLOAD_END,
+	BULKDUMP_A_COLUMNS_PAYLOADS,
+	BULKDUMP_A_COLUMNS_HITS,
+	BULKDUMP_A_COLUMNS_BYTES,
+	BULKDUMP_A_COLUMNS_CREATED,
+	BULKDUMP_A_COLUMNS_UPDATED,
+	BULKDUMP_A_COLUMNS_GENERATION,
+
+	__BULKDUMP_A_COLUMNS_MAX,
+	BULKDUMP_A_COLUMNS_MAX = (__BULKDUMP_A_COLUMNS_MAX - 1)
 };
 
 enum {
@@ -61,6 +135,11 @@ enum {
 	BULKDUMP_A_TABLE_DUMPS_OPEN,
 	BULKDUMP_A_TABLE_PAGES,
 	BULKDUMP_A_TABLE_RECORDS,
+	BULKDUMP_A_TABLE_SCANNED,
+	BULKDUMP_A_TABLE_DUMPS_MEMORY,
+	BULKDUMP_A_TABLE_LOG_FLOOR,
+	BULKDUMP_A_TABLE_TOMBSTONES,
+	BULKDUMP_A_TABLE_TOMBSTONES_MAX,
 
 	__BULKDUMP_A_TABLE_MAX,
 	BULKDUMP_A_TABLE_MAX = (__BULKDUMP_A_TABLE_MAX - 1)
@@ -88,9 +167,16 @@ enum {
 	BULKDUMP_CMD_TABLE_GET,
 	BULKDUMP_CMD_TABLE_FILL,
 	BULKDUMP_CMD_TABLE_FLUSH,
+	BULKDUMP_CMD_ENTRY_NEW_NTF,
+	BULKDUMP_CMD_ENTRY_SET_NTF,
+	BULKDUMP_CMD_ENTRY_DEL_NTF,
+	BULKDUMP_CMD_TABLE_FILL_NTF,
+	BULKDUMP_CMD_TABLE_FLUSH_NTF,
 
 	__BULKDUMP_CMD_MAX,
 	BULKDUMP_CMD_MAX = (__BULKDUMP_CMD_MAX - 1)
 };
+
+#define BULKDUMP_MCGRP_ENTRIES	"entries"
 
 #endif /* _UAPI_LINUX_BULKDUMP_H */

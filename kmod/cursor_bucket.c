@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The bucket cursor: remembers a bucket of the hash on names and how many
+ * entries of it were passed, in cb->args[0] and [1]. What neighbours, conntrack
+ * and many others do (net/core/neighbour.c:neigh_dump_table).
+ *
+ * Going on is cheap while buckets are short. But the count is wrong as soon as
+ * the bucket changes: an entry that goes from before the place makes it skip
+ * one that was not sent, and one that comes, at the head, makes it send one
+ * twice. And who has all entries in one bucket counts to the place from its
+ * head on every page.
+ */
+
+#include "dump.h"
+
+static int cursor_bucket_walk(struct bulkdump_page *page)
+{
+	/* The same storage as bulkdump_ctx(cb)->args; others do it like this. */
+	long *args = page->cb->args;
+	struct hlist_head *names;
+	struct bulkdump_entry *e;
+	int err;
+	long nr;
+
+	names = bulkdump_table_names(page->table);
+	if (!names)
+		return 0;
+	for (; args[0] < bulkdump_buckets(); args[0]++, args[1] = 0) {
+		nr = 0;
+		hlist_for_each_entry_rcu(e, &names[args[0]], by_name) {
+			if (nr++ < args[1]) {
+				page->scanned++;
+				continue;
+			}
+			err = bulkdump_page_add(page, e);
+			if (err)
+				return err;
+			args[1]++;
+		}
+	}
+	return 0;
+}
+
+static u64 cursor_bucket_place(const struct bulkdump_ctx *ctx)
+{
+	return ctx->args[0];
+}
+
+const struct bulkdump_cursor_ops bulkdump_cursor_bucket = {
+	.walk	= cursor_bucket_walk,
+	.place	= cursor_bucket_place,
+};

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The cursor of a dump with since: a key cursor on the log of changes. It
+ * remembers the generation that comes next, and costs what changed, not what
+ * is in the table.
+ *
+ * It ends at the generation that the table had when the dump started, so it
+ * does end, however fast the table changes. What changes meanwhile moves to
+ * the log's end, out of this dump's sight, and is marked as an interruption:
+ * the reader gets it with the next dump since this one's start.
+ */
+
+#include "dump.h"
+#include "log.h"
+
+static int stale(struct netlink_ext_ack *extack)
+{
+	NL_SET_ERR_MSG(extack,
+		       "the log of changes does not reach back so far: dump all");
+	return -ESTALE;
+}
+
+static int cursor_since_start(struct bulkdump_table *table,
+			      struct netlink_callback *cb)
+{
+	struct netlink_ext_ack *extack = genl_info_dump(cb)->extack;
+	struct bulkdump_ctx *ctx = bulkdump_ctx(cb);
+	u64 since = ctx->dump->since;
+
+	if (since < READ_ONCE(table->log_floor))
+		return stale(extack);
+	if (since > ctx->dump->generation) {
+		NL_SET_ERR_MSG(extack,
+			       "the table has not had this generation: dump all");
+		return -ESTALE;
+	}
+	ctx->next_generation = since + 1;
+	return 0;
+}
+
+/* What the log had after the last generation that was sent, has it still? */
+static int check_floor(struct bulkdump_page *page, u64 next)
+{
+	/* Pairs with smp_wmb() in log.c. */
+	smp_rmb();
+	if (READ_ONCE(page->table->log_floor) < next)
+		return 0;
+	return stale(page->cb->extack);
+}
+
+static int log_walk(struct bulkdump_page *page)
+{
+	struct bulkdump_ctx *ctx = bulkdump_ctx(page->cb);
+	const u64 until = page->dump->generation;
+	unsigned long generation;
+	void *what;
+	int err;
+
+	for (generation = ctx->next_generation; generation <= until;
+	     generation = ctx->next_generation) {
+		what = xa_find(&page->table->log, &generation, until,
+			       XA_PRESENT);
+		if (!what)
+			break;
+		if (xa_is_value(what))
+			err = bulkdump_page_add_deleted(page, xa_to_value(what),
+							generation);
+		else
+			err = bulkdump_page_add(page, what);
+		if (err)
+			return err;
+		ctx->next_generation = generation + 1;
+	}
+	return 0;
+}
+
+static int cursor_since_walk(struct bulkdump_page *page)
+{
+	u64 next = bulkdump_ctx(page->cb)->next_generation;
+	int err = log_walk(page);
+
+	return check_floor(page, next) ?: err;
+}
+
+static u64 cursor_since_place(const struct bulkdump_ctx *ctx)
+{
+	return ctx->next_generation;
+}
+
+const struct bulkdump_cursor_ops bulkdump_cursor_since = {
+	.start	= cursor_since_start,
+	.walk	= cursor_since_walk,
+	.place	= cursor_since_place,
+};

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The walker cursor: a node of its own in the list of entries, between what was
+ * sent and what comes next. What xfrm's states do
+ * (net/xfrm/xfrm_state.c:xfrm_state_walk).
+ *
+ * Entries come and go around it, so it never loses its place, and going on
+ * costs nothing. The price: the dump is an object in the list, so there is a
+ * lock that every change of the list takes and that a page is filled under,
+ * each walk of the list must know a walker when it meets one, and done() must
+ * take it out. New entries come at the end, so a dump ends only if it is
+ * faster than whoever makes them.
+ */
+
+#include "dump.h"
+
+static int cursor_walker_start(struct bulkdump_table *table,
+			       struct netlink_callback *cb)
+{
+	struct bulkdump_node *walker = &bulkdump_ctx(cb)->dump->walker;
+
+	walker->walker = true;
+	spin_lock(&table->order_lock);
+	list_add(&walker->list, &table->order);
+	spin_unlock(&table->order_lock);
+	return 0;
+}
+
+static int cursor_walker_walk(struct bulkdump_page *page)
+{
+	struct bulkdump_node *walker = &page->dump->walker;
+	struct list_head *order = &page->table->order;
+	struct bulkdump_node *node = walker;
+	int err = 0;
+
+	spin_lock(&page->table->order_lock);
+	list_for_each_entry_continue(node, order, list) {
+		/* Another dump's place. */
+		if (node->walker)
+			continue;
+		err = bulkdump_page_add(page, container_of(node,
+							   struct bulkdump_entry,
+							   node));
+		if (err)
+			break;
+	}
+	/* Before what was not sent; at the end of the list if all was. */
+	list_move_tail(&walker->list, &node->list);
+	spin_unlock(&page->table->order_lock);
+	return err;
+}
+
+static void cursor_walker_done(struct bulkdump_table *table,
+			       struct netlink_callback *cb)
+{
+	spin_lock(&table->order_lock);
+	list_del(&bulkdump_ctx(cb)->dump->walker.list);
+	spin_unlock(&table->order_lock);
+}
+
+const struct bulkdump_cursor_ops bulkdump_cursor_walker = {
+	.start	= cursor_walker_start,
+	.walk	= cursor_walker_walk,
+	.done	= cursor_walker_done,
+};

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The columns encoding: a message for each page, in it an array for each
+ * field. No header, no padding and no type for each record's each value, so it
+ * costs little more than a copy; but a new field is a new attribute that old
+ * readers skip, as ever.
+ *
+ * A page is made in two steps under one rcu_read_lock(): put() notes the
+ * entries as long as they fit, finish() writes column after column.
+ */
+
+#include <linux/slab.h>
+#include <net/genetlink.h>
+
+#include "dump.h"
+#include "netlink_gen.h"
+
+/**
+ * struct row - a record that is noted
+ * @entry: NULL if it was deleted
+ * @id: of a deleted one
+ * @generation: of a deleted one
+ */
+struct row {
+	const struct bulkdump_entry *entry;
+	u64 generation;
+	u32 id;
+};
+
+/**
+ * struct bulkdump_batch - the page that is being made
+ * @row_size: bytes of a record beside its name and its payload
+ * @names: bytes of all names
+ * @payloads: bytes of all payloads
+ * @max: how many records there is room for here
+ * @rows: as many as page->records
+ */
+struct bulkdump_batch {
+	u32 row_size;
+	u32 names;
+	u32 payloads;
+	u32 max;
+	struct row rows[];
+};
+
+/* Each column may need so much beside its values. */
+#define COLUMN_OVERHEAD		(NLA_HDRLEN + NLA_ALIGNTO - 1)
+#define PAGE_OVERHEAD		(NLMSG_HDRLEN + GENL_HDRLEN + NLA_HDRLEN + \
+				 BULKDUMP_A_COLUMNS_MAX * COLUMN_OVERHEAD)
+
+/* The core makes no larger page unless it is asked to (netlink_recvmsg()). */
+#define PAGE_MAX		SZ_32K
+
+static u32 row_size(const struct bulkdump_dump *dump)
+{
+	u32 size = sizeof(u32);
+
+	if (bulkdump_dump_is_delta(dump))
+		size += sizeof(u8);
+	if (dump->fields & BULKDUMP_FIELD_NAME)
+		size += sizeof(u16);
+	if (dump->fields & BULKDUMP_FIELD_FLAGS)
+		size += sizeof(u32);
+	if (dump->fields & BULKDUMP_FIELD_VALUE)
+		size += sizeof(u64);
+	if (dump->fields & BULKDUMP_FIELD_PAYLOAD)
+		size += sizeof(u16);
+	if (dump->fields & BULKDUMP_FIELD_STATS)
+		size += 4 * sizeof(u64);
+	if (dump->fields & BULKDUMP_FIELD_GENERATION)
+		size += sizeof(u64);
+	return size;
+}
+
+static int columns_start(struct bulkdump_dump *dump, struct netlink_callback *cb,
+			 struct netlink_ext_ack *extack)
+{
+	u32 size = row_size(dump);
+	u32 max = max_t(u32, PAGE_MAX, cb->min_dump_alloc) / size;
+
+	dump->batch = kvmalloc(struct_size(dump->batch, rows, max),
+			       GFP_KERNEL_ACCOUNT);
+	if (!dump->batch) {
+		NL_SET_ERR_MSG(extack, "no memory for a page of columns");
+		return -ENOMEM;
+	}
+	dump->memory += struct_size(dump->batch, rows, max);
+	dump->batch->row_size = size;
+	dump->batch->max = max;
+	return 0;
+}
+
+/* Note a record if the page has room for it. */
+static int note(struct bulkdump_page *page, const struct row *row, u32 name_len,
+		u32 payload_len)
+{
+	struct bulkdump_batch *batch = page->dump->batch;
+	u32 nr = page->records;
+	u32 size;
+
+	if (!nr) {
+		batch->names = 0;
+		batch->payloads = 0;
+	}
+	size = PAGE_OVERHEAD + (nr + 1) * batch->row_size +
+	       batch->names + name_len + batch->payloads + payload_len;
+	/* The length of a nest is 16 bits, and wraps silently up to 6.12. */
+	if (nr == batch->max || size > skb_tailroom(page->skb) || size > U16_MAX)
+		return -EMSGSIZE;
+	batch->names += name_len;
+	batch->payloads += payload_len;
+	batch->rows[nr] = *row;
+	return 0;
+}
+
+static int columns_put(struct bulkdump_page *page,
+		       const struct bulkdump_entry *e)
+{
+	const u32 fields = page->dump->fields;
+	const struct row row = { .entry = e };
+
+	return note(page, &row, fields & BULKDUMP_FIELD_NAME ? e->name_len : 0,
+		    fields & BULKDUMP_FIELD_PAYLOAD ? e->payload_len : 0);
+}
+
+static int columns_put_deleted(struct bulkdump_page *page, u32 id,
+			       u64 generation)
+{
+	const struct row row = { .id = id, .generation = generation };
+
+	return note(page, &row, 0, 0);
+}
+
+/* The room was reckoned by note(), so these do not check for it. */
+static void *column(struct bulkdump_page *page, int type, u32 len)
+{
+	return nla_data(__nla_reserve(page->skb, type, len));
+}
+
+/*
+ * A column of numbers, for a constant @get: then it is a loop without a call.
+ * Arrays are aligned to 4 bytes only, as all attributes are.
+ */
+static __always_inline void column_u64(struct bulkdump_page *page, int type,
+				       u64 (*get)(const struct row *row))
+{
+	const struct row *rows = page->dump->batch->rows;
+	void *to = column(page, type, page->records * sizeof(u64));
+	u64 value;
+	u32 i;
+
+	for (i = 0; i < page->records; i++) {
+		value = get(&rows[i]);
+		memcpy(to + i * sizeof(value), &value, sizeof(value));
+	}
+}
+
+static __always_inline void column_u32(struct bulkdump_page *page, int type,
+				       u32 (*get)(const struct row *row))
+{
+	const struct row *rows = page->dump->batch->rows;
+	u32 *to = column(page, type, page->records * sizeof(*to));
+	u32 i;
+
+	for (i = 0; i < page->records; i++)
+		to[i] = get(&rows[i]);
+}
+
+static void column_deleted(struct bulkdump_page *page)
+{
+	const struct row *rows = page->dump->batch->rows;
+	u8 *to = column(page, BULKDUMP_A_COLUMNS_DELETED, page->records);
+	u32 i;
+
+	for (i = 0; i < page->records; i++)
+		to[i] = !rows[i].entry;
+}
+
+/* Two columns: where each one's bytes end, and all the bytes. */
+static __always_inline void column_bytes(struct bulkdump_page *page, int type_end,
+					 int type, u32 total,
+					 u32 (*get)(const struct bulkdump_entry *e,
+						    const char **bytes))
+{
+	const struct row *rows = page->dump->batch->rows;
+	u16 *end = column(page, type_end, page->records * sizeof(*end));
+	char *to = column(page, type, total);
+	const char *bytes;
+	u32 i, at = 0, len;
+
+	for (i = 0; i < page->records; i++) {
+		if (rows[i].entry) {
+			len = get(rows[i].entry, &bytes);
+			memcpy(to + at, bytes, len);
+			at += len;
+		}
+		end[i] = at;
+	}
+}
+
+static u32 get_id(const struct row *row)
+{
+	return row->entry ? row->entry->id : row->id;
+}
+
+static u32 get_flags(const struct row *row)
+{
+	return row->entry ? row->entry->flags : 0;
+}
+
+static u64 get_value(const struct row *row)
+{
+	return row->entry ? row->entry->value : 0;
+}
+
+static u64 get_hits(const struct row *row)
+{
+	return row->entry ? atomic64_read(&row->entry->hits) : 0;
+}
+
+static u64 get_bytes(const struct row *row)
+{
+	return row->entry ? atomic64_read(&row->entry->bytes) : 0;
+}
+
+static u64 get_created(const struct row *row)
+{
+	return row->entry ? row->entry->created : 0;
+}
+
+static u64 get_updated(const struct row *row)
+{
+	return row->entry ? row->entry->updated : 0;
+}
+
+static u64 get_generation(const struct row *row)
+{
+	return row->entry ? row->entry->generation : row->generation;
+}
+
+static u32 get_name(const struct bulkdump_entry *e, const char **bytes)
+{
+	*bytes = e->data;
+	return e->name_len;
+}
+
+static u32 get_payload(const struct bulkdump_entry *e, const char **bytes)
+{
+	*bytes = bulkdump_entry_payload(e);
+	return e->payload_len;
+}
+
+static void put_columns(struct bulkdump_page *page)
+{
+	const struct bulkdump_batch *batch = page->dump->batch;
+	const u32 fields = page->dump->fields;
+
+	column_u32(page, BULKDUMP_A_COLUMNS_ID, get_id);
+	if (bulkdump_dump_is_delta(page->dump))
+		column_deleted(page);
+	if (fields & BULKDUMP_FIELD_NAME)
+		column_bytes(page, BULKDUMP_A_COLUMNS_NAME_END,
+			     BULKDUMP_A_COLUMNS_NAMES, batch->names, get_name);
+	if (fields & BULKDUMP_FIELD_FLAGS)
+		column_u32(page, BULKDUMP_A_COLUMNS_FLAGS, get_flags);
+	if (fields & BULKDUMP_FIELD_VALUE)
+		column_u64(page, BULKDUMP_A_COLUMNS_VALUE, get_value);
+	if (fields & BULKDUMP_FIELD_PAYLOAD)
+		column_bytes(page, BULKDUMP_A_COLUMNS_PAYLOAD_END,
+			     BULKDUMP_A_COLUMNS_PAYLOADS, batch->payloads,
+			     get_payload);
+	if (fields & BULKDUMP_FIELD_STATS) {
+		column_u64(page, BULKDUMP_A_COLUMNS_HITS, get_hits);
+		column_u64(page, BULKDUMP_A_COLUMNS_BYTES, get_bytes);
+		column_u64(page, BULKDUMP_A_COLUMNS_CREATED, get_created);
+		column_u64(page, BULKDUMP_A_COLUMNS_UPDATED, get_updated);
+	}
+	if (fields & BULKDUMP_FIELD_GENERATION)
+		column_u64(page, BULKDUMP_A_COLUMNS_GENERATION, get_generation);
+}
+
+static void columns_finish(struct bulkdump_page *page)
+{
+	void *hdr = bulkdump_page_put_header(page);
+	struct nlattr *nest;
+
+	nest = nla_nest_start(page->skb, BULKDUMP_A_ENTRY_COLUMNS);
+	put_columns(page);
+	nla_nest_end(page->skb, nest);
+	genl_dump_check_consistent(page->cb, hdr);
+	genlmsg_end(page->skb, hdr);
+}
+
+const struct bulkdump_encoding_ops bulkdump_encoding_columns = {
+	.overhead	= PAGE_OVERHEAD,
+	.start		= columns_start,
+	.put		= columns_put,
+	.put_deleted	= columns_put_deleted,
+	.finish		= columns_finish,
+};

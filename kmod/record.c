@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The attributes of an entry: in a reply, in a record of a dump, in an event. */
+
+#include <net/genetlink.h>
+
+#include "dump.h"
+#include "netlink.h"
+
+u32 bulkdump_uint_size(void)
+{
+	return nla_total_size(sizeof(u64));
+}
+
+/* The largest that bulkdump_entry_fill() makes: a uint may take 4 or 8 bytes. */
+static u32 entry_attrs_size(u8 name_len, u16 payload_len)
+{
+	return nla_total_size(sizeof(u32)) +		/* id */
+	       nla_total_size(name_len + 1) +		/* name */
+	       nla_total_size(sizeof(u32)) +		/* flags */
+	       bulkdump_uint_size() +				/* value */
+	       nla_total_size(payload_len) +		/* payload */
+	       nla_total_size(4 * bulkdump_uint_size()) +	/* stats */
+	       bulkdump_uint_size();				/* generation */
+}
+
+u32 bulkdump_record_size(u8 name_len, u16 payload_len)
+{
+	return nlmsg_total_size(GENL_HDRLEN +
+				entry_attrs_size(name_len, payload_len));
+}
+
+static int entry_fill_stats(struct sk_buff *skb, const struct bulkdump_entry *e)
+{
+	struct nlattr *stats = nla_nest_start(skb, BULKDUMP_A_ENTRY_STATS);
+
+	if (!stats)
+		return -EMSGSIZE;
+	if (nla_put_uint(skb, BULKDUMP_A_STATS_HITS, atomic64_read(&e->hits)) ||
+	    nla_put_uint(skb, BULKDUMP_A_STATS_BYTES, atomic64_read(&e->bytes)) ||
+	    nla_put_uint(skb, BULKDUMP_A_STATS_CREATED, e->created) ||
+	    nla_put_uint(skb, BULKDUMP_A_STATS_UPDATED, e->updated))
+		return -EMSGSIZE;
+	nla_nest_end(skb, stats);
+	return 0;
+}
+
+/* On failure the caller cancels the message, and what is in it goes too. */
+int bulkdump_entry_fill(struct sk_buff *skb, const struct bulkdump_entry *e,
+			u32 fields)
+{
+	if (nla_put_u32(skb, BULKDUMP_A_ENTRY_ID, e->id) ||
+	    (fields & BULKDUMP_FIELD_NAME &&
+	     nla_put_string(skb, BULKDUMP_A_ENTRY_NAME, e->data)) ||
+	    (fields & BULKDUMP_FIELD_FLAGS &&
+	     nla_put_u32(skb, BULKDUMP_A_ENTRY_FLAGS, e->flags)) ||
+	    (fields & BULKDUMP_FIELD_VALUE &&
+	     nla_put_uint(skb, BULKDUMP_A_ENTRY_VALUE, e->value)) ||
+	    (fields & BULKDUMP_FIELD_PAYLOAD && e->payload_len &&
+	     nla_put(skb, BULKDUMP_A_ENTRY_PAYLOAD, e->payload_len,
+		     bulkdump_entry_payload(e))) ||
+	    (fields & BULKDUMP_FIELD_STATS && entry_fill_stats(skb, e)) ||
+	    (fields & BULKDUMP_FIELD_GENERATION &&
+	     nla_put_uint(skb, BULKDUMP_A_ENTRY_GENERATION, e->generation)))
+		return -EMSGSIZE;
+	return 0;
+}
+
+int bulkdump_entry_fill_deleted(struct sk_buff *skb, u32 id, u64 generation)
+{
+	if (nla_put_u32(skb, BULKDUMP_A_ENTRY_ID, id) ||
+	    nla_put_uint(skb, BULKDUMP_A_ENTRY_GENERATION, generation) ||
+	    nla_put_flag(skb, BULKDUMP_A_ENTRY_DELETED))
+		return -EMSGSIZE;
+	return 0;
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The reply to a do request. */
+
+#include <net/genetlink.h>
+
+#include "netlink.h"
+#include "netlink_gen.h"
+
+/* An empty reply to the request, with its command, and room for @size. */
+struct sk_buff *bulkdump_reply_new(struct genl_info *info, u32 size, void **hdr)
+{
+	struct sk_buff *skb = genlmsg_new(size, GFP_KERNEL);
+
+	if (!skb) {
+		NL_SET_ERR_MSG(info->extack, "no memory for the reply");
+		return NULL;
+	}
+	*hdr = genlmsg_put_reply(skb, info, &bulkdump_nl_family, 0,
+				 info->genlhdr->cmd);
+	return skb;
+}
+
+int bulkdump_reply_send(struct sk_buff *skb, void *hdr, struct genl_info *info)
+{
+	genlmsg_end(skb, hdr);
+	return genlmsg_reply(skb, info);
+}
+
+/*
+ * The room of a reply is reckoned before, so this cannot happen; but were it
+ * wrong one day, the request fails aloud.
+ */
+int bulkdump_reply_too_small(struct sk_buff *skb)
+{
+	WARN_ON_ONCE(1);
+	nlmsg_free(skb);
+	return -EMSGSIZE;
+}

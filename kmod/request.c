@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What a dump's request asks for. */
+
+#include <net/genetlink.h>
+
+#include "dump.h"
+#include "log.h"
+#include "netlink_gen.h"
+
+static const struct bulkdump_cursor_ops *const cursors[] = {
+	[BULKDUMP_CURSOR_KEY]		= &bulkdump_cursor_key,
+	[BULKDUMP_CURSOR_BUCKET]	= &bulkdump_cursor_bucket,
+	[BULKDUMP_CURSOR_INDEX]		= &bulkdump_cursor_index,
+	[BULKDUMP_CURSOR_WALKER]	= &bulkdump_cursor_walker,
+};
+
+static const struct bulkdump_encoding_ops *const encodings[] = {
+	[BULKDUMP_ENCODING_PLAIN]	= &bulkdump_encoding_plain,
+	[BULKDUMP_ENCODING_DIRECT]	= &bulkdump_encoding_direct,
+	[BULKDUMP_ENCODING_COLUMNS]	= &bulkdump_encoding_columns,
+};
+
+static int refuse(const struct genl_info *info, const struct nlattr *attr,
+		  const char *why)
+{
+	struct netlink_ext_ack *extack = info->extack;
+
+	if (extack) {
+		extack->_msg = why;
+		extack->bad_attr = attr;
+	}
+	return -EINVAL;
+}
+
+static int parse_filter(struct bulkdump_dump *dump, const struct nlattr *filter,
+			const struct genl_info *info)
+{
+	struct nlattr *tb[BULKDUMP_A_FILTER_MAX + 1];
+	const struct nlattr *prefix;
+	int err;
+
+	err = nla_parse_nested(tb, BULKDUMP_A_FILTER_MAX, filter,
+			       bulkdump_filter_nl_policy, info->extack);
+	if (err)
+		return err;
+	if (tb[BULKDUMP_A_FILTER_ID_FROM])
+		dump->id_from = nla_get_u32(tb[BULKDUMP_A_FILTER_ID_FROM]);
+	if (tb[BULKDUMP_A_FILTER_ID_TO])
+		dump->id_to = nla_get_u32(tb[BULKDUMP_A_FILTER_ID_TO]);
+	if (dump->id_from > dump->id_to)
+		return refuse(info, tb[BULKDUMP_A_FILTER_ID_FROM],
+			      "id-from is above id-to");
+
+	prefix = tb[BULKDUMP_A_FILTER_NAME_PREFIX];
+	if (prefix) {
+		strscpy(dump->prefix, nla_data(prefix), sizeof(dump->prefix));
+		dump->prefix_len = strlen(dump->prefix);
+		if (!dump->prefix_len)
+			return refuse(info, prefix, "the name-prefix is empty");
+	}
+
+	if (tb[BULKDUMP_A_FILTER_FLAGS]) {
+		dump->flags = nla_get_u32(tb[BULKDUMP_A_FILTER_FLAGS]);
+		dump->flags_mask = U32_MAX;
+	}
+	if (tb[BULKDUMP_A_FILTER_FLAGS_MASK]) {
+		if (!tb[BULKDUMP_A_FILTER_FLAGS])
+			return refuse(info, tb[BULKDUMP_A_FILTER_FLAGS_MASK],
+				      "flags-mask goes with flags");
+		dump->flags_mask = nla_get_u32(tb[BULKDUMP_A_FILTER_FLAGS_MASK]);
+		if (dump->flags & ~dump->flags_mask)
+			return refuse(info, tb[BULKDUMP_A_FILTER_FLAGS],
+				      "flags has bits that flags-mask has not");
+	}
+	return 0;
+}
+
+/*
+ * A tombstone has an id and nothing else, so only ids can be compared. And the
+ * order is that of the log.
+ */
+static int parse_since(struct bulkdump_dump *dump, const struct nlattr *since,
+		       const struct genl_info *info)
+{
+	const struct nlattr *cursor = info->attrs[BULKDUMP_A_ENTRY_CURSOR];
+
+	if (cursor)
+		return refuse(info, cursor, "since goes without a cursor");
+	if (dump->prefix_len || dump->flags_mask)
+		return refuse(info, info->attrs[BULKDUMP_A_ENTRY_FILTER],
+			      "since goes with a filter on ids only");
+	dump->since = nla_get_uint(since);
+	dump->cursor = &bulkdump_cursor_since;
+	return 0;
+}
+
+int bulkdump_dump_parse(struct bulkdump_dump *dump,
+			const struct genl_info *info)
+{
+	struct nlattr **attrs = info->attrs;
+	int err;
+
+	dump->cursor = &bulkdump_cursor_key;
+	dump->encoding = &bulkdump_encoding_plain;
+	dump->fields = BULKDUMP_FIELDS_ALL;
+	dump->id_to = U32_MAX;
+	/* A request without any attribute. */
+	if (!attrs)
+		return 0;
+
+	dump->filtered = attrs[BULKDUMP_A_ENTRY_FILTER] ||
+			 attrs[BULKDUMP_A_ENTRY_SINCE];
+	if (attrs[BULKDUMP_A_ENTRY_FILTER]) {
+		err = parse_filter(dump, attrs[BULKDUMP_A_ENTRY_FILTER], info);
+		if (err)
+			return err;
+	}
+	if (attrs[BULKDUMP_A_ENTRY_FIELDS])
+		dump->fields = nla_get_u32(attrs[BULKDUMP_A_ENTRY_FIELDS]);
+	if (attrs[BULKDUMP_A_ENTRY_CURSOR])
+		dump->cursor =
+			cursors[nla_get_u32(attrs[BULKDUMP_A_ENTRY_CURSOR])];
+	if (attrs[BULKDUMP_A_ENTRY_ENCODING])
+		dump->encoding =
+			encodings[nla_get_u32(attrs[BULKDUMP_A_ENTRY_ENCODING])];
+	if (attrs[BULKDUMP_A_ENTRY_SINCE])
+		return parse_since(dump, attrs[BULKDUMP_A_ENTRY_SINCE], info);
+	return 0;
+}
+
+bool bulkdump_dump_wants(const struct bulkdump_dump *dump,
+			 const struct bulkdump_entry *e)
+{
+	return e->id >= dump->id_from && e->id <= dump->id_to &&
+	       !((e->flags ^ dump->flags) & dump->flags_mask) &&
+	       !strncmp(e->data, dump->prefix, dump->prefix_len);
+}
