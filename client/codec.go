@@ -45,6 +45,8 @@ func decodeRecord(b []byte, r *Record) error {
 			}
 		case attrEntryGeneration:
 			r.Generation = a.Uint()
+		case attrEntryDeleted:
+			r.Deleted = a.Flag()
 		}
 	}
 	switch {
@@ -117,6 +119,16 @@ func decodeTable(b []byte) (Table, error) {
 			t.Pages = a.Uint()
 		case attrTableRecords:
 			t.Records = a.Uint()
+		case attrTableScanned:
+			t.Scanned = a.Uint()
+		case attrTableDumpsMemory:
+			t.DumpsMemory = a.Uint()
+		case attrTableLogFloor:
+			t.LogFloor = a.Uint()
+		case attrTableTombstones:
+			t.Tombstones = a.Uint()
+		case attrTableTombstonesMax:
+			t.TombstonesMax = a.Uint()
 		}
 	}
 	if a.Err() != nil {

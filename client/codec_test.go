@@ -62,6 +62,7 @@ func TestDecodeRecord(t *testing.T) {
 		{"longest payload", append(script.Attr(attrEntryPayload, make([]byte, 60000)), id...), Entry{ID: 9, Payload: make([]byte, 60000)}},
 		{"unknown attribute", append(script.U32(999, 1), id...), Entry{ID: 9}},
 		{"unknown in stats", append(script.Attr(attrEntryStats, script.U32(99, 1), script.U32(attrStatsHits, 4)), id...), Entry{ID: 9, Stats: Stats{Hits: 4}}},
+		{"deleted", append(script.Attr(attrEntryDeleted), id...), Entry{ID: 9, Deleted: true}},
 		{"last of two", append(script.U32(attrEntryID, 1), id...), Entry{ID: 9}},
 		{"last time", append(script.Attr(attrEntryStats, script.U64(attrStatsCreated, 1<<64-1)), id...),
 			Entry{ID: 9, Stats: Stats{Created: time.Unix(18446744073, 709551615).UTC()}}},
@@ -135,7 +136,7 @@ func TestEntryJSON(t *testing.T) {
 
 func TestDecodeTable(t *testing.T) {
 	var b []byte
-	for i := uint16(attrTableCount); i <= attrTableRecords; i++ {
+	for i := uint16(attrTableCount); i <= attrTableTombstonesMax; i++ {
 		b = append(b, script.U32(i, uint32(i)+100)...)
 	}
 	got, err := decodeTable(b)
@@ -146,6 +147,7 @@ func TestDecodeTable(t *testing.T) {
 	want := Table{
 		Count: 101, Generation: 102, IDMin: &lo, IDMax: &hi, Bytes: 105, RecordMax: 106, EntriesMax: 107,
 		DumpsStarted: 108, DumpsFinished: 109, DumpsAbandoned: 110, DumpsInterrupted: 111, DumpsOpen: 112, Pages: 113, Records: 114,
+		Scanned: 115, DumpsMemory: 116, LogFloor: 117, Tombstones: 118, TombstonesMax: 119,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

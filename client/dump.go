@@ -16,6 +16,30 @@ type DumpOptions struct {
 	// kernel refuses a range whose start is after its end (EINVAL).
 	IDFrom, IDTo *uint32
 
+	// NamePrefix is what a name must begin with; "" means no matter what.
+	NamePrefix string
+
+	// Flags is what an entry's flags must be where FlagsMask has a bit; a mask
+	// of 0 means no matter what.
+	Flags, FlagsMask uint32
+
+	// Fields is what is sent of an entry beside its ID; nil means all. What is
+	// not sent is zero.
+	Fields *Field
+
+	// Since, if not nil, asks for what changed after this generation, up to
+	// the generation at the dump's start, in order of generation; deleted
+	// entries too. It goes with IDFrom and IDTo, not with another filter or a
+	// Cursor. The error is ErrStale if the kernel does not know so far back.
+	Since *uint64
+
+	// Cursor says how the kernel remembers the dump's place. Each has its own
+	// order of entries; only that of CursorKey is by ID.
+	Cursor Cursor
+
+	// Encoding says how the kernel writes records; the loop sees no difference.
+	Encoding Encoding
+
 	// BufferSize is the size of the page buffer in bytes, at least
 	// nldump.MinBufferSize; 0 means nldump.DefaultBufferSize, into which every
 	// record fits.
@@ -26,8 +50,8 @@ type DumpOptions struct {
 	Stats *nldump.Stats
 }
 
-// Dump yields the entries of the table in rising order of their ids. The
-// entries are the caller's to keep. An error is yielded once and ends the loop;
+// Dump yields the entries of the table, in rising order of their ids unless
+// DumpOptions says otherwise. The entries are the caller's to keep. An error is yielded once and ends the loop;
 // ErrInterrupted comes after all entries.
 func (c *Client) Dump(ctx context.Context, o DumpOptions) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {

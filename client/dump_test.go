@@ -87,6 +87,12 @@ func TestDumpRequest(t *testing.T) {
 		{DumpOptions{IDFrom: ptr(uint32(0))}, []byte{cmdEntryGet, 1, 0, 0, 12, 0, 8, 0x80, 8, 0, 1, 0, 0, 0, 0, 0}},
 		{DumpOptions{IDTo: ptr(uint32(0xffffffff))}, []byte{cmdEntryGet, 1, 0, 0, 12, 0, 8, 0x80, 8, 0, 2, 0, 0xff, 0xff, 0xff, 0xff}},
 		{DumpOptions{IDFrom: ptr(uint32(5)), IDTo: ptr(uint32(6))}, []byte{cmdEntryGet, 1, 0, 0, 20, 0, 8, 0x80, 8, 0, 1, 0, 5, 0, 0, 0, 8, 0, 2, 0, 6, 0, 0, 0}},
+		{DumpOptions{NamePrefix: "ab", Flags: 1, FlagsMask: 3}, []byte{cmdEntryGet, 1, 0, 0, 28, 0, 8, 0x80,
+			7, 0, 3, 0, 'a', 'b', 0, 0, 8, 0, 4, 0, 1, 0, 0, 0, 8, 0, 5, 0, 3, 0, 0, 0}},
+		{DumpOptions{Fields: ptr(FieldName | FieldValue), Cursor: CursorWalker, Encoding: EncodingColumns}, []byte{cmdEntryGet, 1, 0, 0,
+			8, 0, 10, 0, 5, 0, 0, 0, 8, 0, 12, 0, 3, 0, 0, 0, 8, 0, 13, 0, 2, 0, 0, 0}},
+		{DumpOptions{Since: ptr(uint64(1) << 32)}, []byte{cmdEntryGet, 1, 0, 0, 12, 0, 11, 0, 0, 0, 0, 0, 1, 0, 0, 0}},
+		{DumpOptions{Fields: ptr(Field(0)), Since: ptr(uint64(0))}, []byte{cmdEntryGet, 1, 0, 0, 8, 0, 10, 0, 0, 0, 0, 0, 8, 0, 11, 0, 0, 0, 0, 0}},
 	} {
 		k := &fakeKernel{}
 		c := dialFake(t, k, []script.Step{script.Page(done())})

@@ -17,6 +17,10 @@ type Entry struct {
 	Payload    []byte `json:"payload,omitempty"` // up to PayloadLenMax bytes
 	Stats      Stats  `json:"stats"`
 	Generation uint64 `json:"generation"` // the table's, at the entry's last change
+
+	// Deleted says, in a dump with Since, that the entry was deleted, in this
+	// generation. Nothing else of it is known but the ID.
+	Deleted bool `json:"deleted,omitempty"`
 }
 
 // Stats counts the lookups of an entry (not its dumps) and knows its times.
@@ -39,6 +43,7 @@ type Record struct {
 	Payload    []byte
 	Stats      Stats
 	Generation uint64
+	Deleted    bool // in a dump with Since: only ID and Generation are known
 }
 
 // Entry returns a copy that shares no memory with r.
@@ -51,6 +56,7 @@ func (r *Record) Entry() Entry {
 		Payload:    bytes.Clone(r.Payload),
 		Stats:      r.Stats,
 		Generation: r.Generation,
+		Deleted:    r.Deleted,
 	}
 }
 
@@ -109,4 +115,10 @@ type Table struct {
 	DumpsOpen        uint64 `json:"dumps_open"`
 	Pages            uint64 `json:"pages"`
 	Records          uint64 `json:"records"`
+	Scanned          uint64 `json:"scanned"`      // entries that dumps looked at to send those
+	DumpsMemory      uint64 `json:"dumps_memory"` // bytes that open dumps hold, beside pages in sockets
+
+	LogFloor      uint64 `json:"log_floor"`  // the smallest DumpOptions.Since
+	Tombstones    uint64 `json:"tombstones"` // deleted entries that the log of changes knows
+	TombstonesMax uint64 `json:"tombstones_max"`
 }

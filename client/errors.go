@@ -30,6 +30,10 @@ var (
 	// ErrInterrupted is [nldump.ErrInterrupted].
 	ErrInterrupted = nldump.ErrInterrupted
 
+	// ErrStale says that the log of changes does not reach back to
+	// DumpOptions.Since: only a dump of the whole table helps.
+	ErrStale error = unix.ESTALE
+
 	// ErrTruncated is [nldump.ErrTruncated].
 	ErrTruncated = nldump.ErrTruncated
 )

@@ -32,14 +32,21 @@ func (c *Client) records(ctx context.Context, o DumpOptions, fn func(*Record) bo
 	if err != nil {
 		return err
 	}
+	var rows uint64
 	defer func() {
 		if o.Stats != nil {
 			*o.Stats = s.Stats()
+			if o.Encoding == EncodingColumns {
+				o.Stats.Records = rows
+			}
 		}
 		c.release(s)
 	}()
 	return c.retry(ctx, func() error {
-		return c.read(ctx, s, raw, fn)
+		return c.read(ctx, s, raw, func(r *Record) bool {
+			rows++
+			return fn(r)
+		})
 	})
 }
 
@@ -57,30 +64,63 @@ func (c *Client) read(ctx context.Context, s *nldump.Stream, raw []byte, fn func
 		if m.Type != family || len(m.Data) < genlHeaderLen || m.Data[0] != cmdEntryGet {
 			return fmt.Errorf("%s: %w: record of another family or command", opEntryGet.name, ErrBadReply)
 		}
-		if err := decodeRecord(m.Data[genlHeaderLen:], &r); err != nil {
+		more, err := decodeMessage(m.Data[genlHeaderLen:], &r, fn)
+		if err != nil {
 			return fmt.Errorf("%s: %w", opEntryGet.name, err)
 		}
-		if !fn(&r) {
+		if !more {
 			return nil
 		}
 	}
 	return nil
 }
 
+// decodeMessage hands the record or the records in a message to fn, in r, and
+// tells whether fn wants more.
+func decodeMessage(b []byte, r *Record, fn func(*Record) bool) (more bool, err error) {
+	if a := nldump.Parse(b); a.Next() && a.Type() == attrEntryColumns {
+		return decodeColumns(a.Nested(), r, fn)
+	}
+	if err := decodeRecord(b, r); err != nil {
+		return false, err
+	}
+	return fn(r), nil
+}
+
 // put encodes the dump's request.
 func (o *DumpOptions) put(e *netlink.AttributeEncoder) {
-	if o.IDFrom == nil && o.IDTo == nil {
-		return
+	if o.IDFrom != nil || o.IDTo != nil || o.NamePrefix != "" || o.FlagsMask != 0 {
+		e.Nested(attrEntryFilter, o.putFilter)
 	}
-	e.Nested(attrEntryFilter, func(e *netlink.AttributeEncoder) error {
-		if o.IDFrom != nil {
-			e.Uint32(attrFilterIDFrom, *o.IDFrom)
-		}
-		if o.IDTo != nil {
-			e.Uint32(attrFilterIDTo, *o.IDTo)
-		}
-		return nil
-	})
+	if o.Fields != nil {
+		e.Uint32(attrEntryFields, uint32(*o.Fields))
+	}
+	if o.Since != nil {
+		putUint(e, attrEntrySince, *o.Since)
+	}
+	if o.Cursor != CursorKey {
+		e.Uint32(attrEntryCursor, uint32(o.Cursor))
+	}
+	if o.Encoding != EncodingPlain {
+		e.Uint32(attrEntryEncoding, uint32(o.Encoding))
+	}
+}
+
+func (o *DumpOptions) putFilter(e *netlink.AttributeEncoder) error {
+	if o.IDFrom != nil {
+		e.Uint32(attrFilterIDFrom, *o.IDFrom)
+	}
+	if o.IDTo != nil {
+		e.Uint32(attrFilterIDTo, *o.IDTo)
+	}
+	if o.NamePrefix != "" {
+		putName(e, attrFilterNamePrefix, o.NamePrefix)
+	}
+	if o.FlagsMask != 0 {
+		e.Uint32(attrFilterFlags, o.Flags)
+		e.Uint32(attrFilterFlagsMask, o.FlagsMask)
+	}
+	return nil
 }
 
 // acquire returns a stream that is idle, or a new one. Its buffer is of exactly

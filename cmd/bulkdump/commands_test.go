@@ -15,7 +15,8 @@ import (
 func TestCommands(t *testing.T) {
 	idMin, idMax := uint32(0), uint32(0xffffffff)
 	state := client.Table{Count: 1, Generation: 2, IDMin: &idMin, IDMax: &idMax, Bytes: 5, RecordMax: 6, EntriesMax: 7,
-		DumpsStarted: 8, DumpsFinished: 9, DumpsAbandoned: 10, DumpsInterrupted: 11, DumpsOpen: 12, Pages: 13, Records: 14}
+		DumpsStarted: 8, DumpsFinished: 9, DumpsAbandoned: 10, DumpsInterrupted: 11, DumpsOpen: 12, Pages: 13, Records: 14,
+		Scanned: 15, DumpsMemory: 16, LogFloor: 17, Tombstones: 18, TombstonesMax: 19}
 	const sevenJSON = `{"id":7,"name":"seven","flags":16,"value":49,"payload":"wP/u","stats":{"hits":3,"bytes":9,` +
 		`"created":"2026-01-02T03:04:05Z","updated":"2026-01-02T03:04:05.000000678Z"},"generation":12}` + "\n"
 	for _, tt := range []struct {
@@ -39,8 +40,8 @@ func TestCommands(t *testing.T) {
 				"  \"stats\": {\n    \"hits\": 3,\n    \"bytes\": 9,\n    \"created\": \"2026-01-02T03:04:05Z\",\n" +
 				"    \"updated\": \"2026-01-02T03:04:05.000000678Z\"\n  },\n  \"generation\": 12\n}\n",
 			"jsonl": sevenJSON,
-			"csv": "id,name,flags,value,payload,hits,bytes,created,updated,generation\n" +
-				"7,seven,16,49,c0ffee,3,9,2026-01-02T03:04:05Z,2026-01-02T03:04:05.000000678Z,12\n",
+			"csv": "id,name,flags,value,payload,hits,bytes,created,updated,generation,deleted\n" +
+				"7,seven,16,49,c0ffee,3,9,2026-01-02T03:04:05Z,2026-01-02T03:04:05.000000678Z,12,false\n",
 		}},
 		{[]string{"get", "--name", "a b"}, `get name "a b"`, map[string]string{"jsonl": sevenJSON}},
 		{[]string{"new", "0xffffffff", "n", "--flags", "0xFFFFFFFF", "--value", "18446744073709551615", "--payload", "text"},
@@ -75,12 +76,14 @@ func TestCommands(t *testing.T) {
 		{[]string{"table"}, "table", map[string]string{
 			"table": "count              1\ngeneration         2\nid-min             0\nid-max             4294967295\nbytes              5\n" +
 				"record-max         6\nentries-max        7\ndumps-started      8\ndumps-finished     9\ndumps-abandoned    10\n" +
-				"dumps-interrupted  11\ndumps-open         12\npages              13\nrecords            14\n",
+				"dumps-interrupted  11\ndumps-open         12\npages              13\nrecords            14\n" +
+				"scanned            15\ndumps-memory       16\nlog-floor          17\ntombstones         18\ntombstones-max     19\n",
 			"jsonl": `{"count":1,"generation":2,"id_min":0,"id_max":4294967295,"bytes":5,"record_max":6,"entries_max":7,` +
 				`"dumps_started":8,"dumps_finished":9,"dumps_abandoned":10,"dumps_interrupted":11,"dumps_open":12,` +
-				`"pages":13,"records":14}` + "\n",
+				`"pages":13,"records":14,"scanned":15,"dumps_memory":16,"log_floor":17,"tombstones":18,"tombstones_max":19}` + "\n",
 			"csv": "count,generation,id-min,id-max,bytes,record-max,entries-max,dumps-started,dumps-finished,dumps-abandoned," +
-				"dumps-interrupted,dumps-open,pages,records\n1,2,0,4294967295,5,6,7,8,9,10,11,12,13,14\n",
+				"dumps-interrupted,dumps-open,pages,records,scanned,dumps-memory,log-floor,tombstones,tombstones-max\n" +
+				"1,2,0,4294967295,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19\n",
 		}},
 	} {
 		for format, want := range tt.format {
@@ -99,11 +102,13 @@ func TestCommands(t *testing.T) {
 func TestTableEmpty(t *testing.T) {
 	f := &fakeTable{state: client.Table{Generation: 1}}
 	run(t, f, "table", "-o", "csv").check(t, ran{stdout: "count,generation,id-min,id-max,bytes,record-max,entries-max,dumps-started," +
-		"dumps-finished,dumps-abandoned,dumps-interrupted,dumps-open,pages,records\n0,1,,,0,0,0,0,0,0,0,0,0,0\n"})
+		"dumps-finished,dumps-abandoned,dumps-interrupted,dumps-open,pages,records,scanned,dumps-memory,log-floor,tombstones," +
+		"tombstones-max\n0,1,,,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0\n"})
 	run(t, f, "table").check(t, ran{stdout: "" +
 		"count              0\ngeneration         1\nbytes              0\nrecord-max         0\nentries-max        0\n" +
 		"dumps-started      0\ndumps-finished     0\ndumps-abandoned    0\ndumps-interrupted  0\ndumps-open         0\n" +
-		"pages              0\nrecords            0\n"})
+		"pages              0\nrecords            0\nscanned            0\ndumps-memory       0\nlog-floor          0\n" +
+		"tombstones         0\ntombstones-max     0\n"})
 }
 
 // The defaults of the flags, and what is given without a format.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,11 @@ import (
 // dumpFlags is the command line of dump.
 type dumpFlags struct {
 	from, to         uint32
+	prefix           string
+	flags            flagsFilter
+	since            uint64
+	cursor           client.Cursor
+	encoding         client.Encoding
 	buffer           uint32
 	limit            uint64
 	stats            bool
@@ -34,10 +40,14 @@ func (a *app) dumpCommand() *cobra.Command {
 	f := &dumpFlags{buffer: nldump.DefaultBufferSize}
 	cmd := &cobra.Command{
 		Use:   "dump",
-		Short: "Print the entries in rising order of their ids",
-		Long: `dump prints the entries in rising order of their ids, as they come: it needs
-the same memory for ten entries and for ten million (-o count prints only how
-many they are).
+		Short: "Print the entries, or what changed since a generation",
+		Long: `dump prints the entries as they come, in rising order of their ids unless
+another cursor is asked for: it needs the same memory for ten entries and for
+ten million (-o count prints only how many they are).
+
+With --since it prints what changed after that generation, in the order of the
+changes, and deleted entries as such. If the kernel's log of changes does not
+reach back so far, it fails: then only a dump of all tells.
 
 If the table changes meanwhile, the kernel says so. All entries that were there
 throughout are printed, exactly once, but together they may be no state that the
@@ -45,7 +55,9 @@ table ever had: a warning says so, and the exit code is 1 unless
 --allow-interrupted is given.`,
 		Example: `  bulkdump dump
   bulkdump dump -o jsonl --from 100 --to 0xffff
-  bulkdump dump -o count --stats
+  bulkdump dump --name-prefix eth --flags 0x1/0x3
+  bulkdump dump --since 1000 -o jsonl
+  bulkdump dump -o count --stats --encoding columns
   bulkdump dump -o count --verify 0x59e2f1a07cb3d468`,
 		Args: noArguments,
 		PreRunE: func(*cobra.Command, []string) error {
@@ -58,6 +70,11 @@ table ever had: a warning says so, and the exit code is 1 unless
 	f.given = cmd.Flags().Changed
 	number32(cmd, &f.from, "from", "smallest `ID` to print")
 	number32(cmd, &f.to, "to", "largest `ID` to print")
+	cmd.Flags().StringVar(&f.prefix, "name-prefix", "", "print entries whose name begins with this `TEXT`")
+	cmd.Flags().Var(&f.flags, "flags", "print entries whose flags are `VALUE[/MASK]`, where the mask has a bit")
+	number64(cmd, &f.since, "since", "print what changed after this `GENERATION`")
+	cmd.Flags().TextVar(&f.cursor, "cursor", client.CursorKey, "how the kernel remembers its place: key, bucket, index or `walker`")
+	cmd.Flags().TextVar(&f.encoding, "encoding", client.EncodingPlain, "how the kernel writes records: plain, direct or `columns`")
 	numberWithin(cmd, &f.buffer, nldump.MinBufferSize, maxBufferSize, "buffer",
 		"receive buffer in bytes; the kernel makes its pages by it")
 	number64(cmd, &f.limit, "limit", "stop after so many entries; 0: do not")
@@ -71,14 +88,33 @@ func (f *dumpFlags) check() error {
 	switch {
 	case f.given("from") && f.given("to") && f.from > f.to:
 		return usagef("--from %d is above --to %d", f.from, f.to)
+	case f.given("since") && (f.given("cursor") || f.given("name-prefix") || f.given("flags")):
+		return usagef("--since goes with --from and --to only")
+	case f.given("name-prefix") && (f.prefix == "" || len(f.prefix) > client.NameLenMax):
+		return usagef("--name-prefix has 1 to %d bytes", client.NameLenMax)
+	case f.given("verify") && f.given("since"):
+		return usagef("--verify needs all entries: leave --since out")
 	case f.given("verify") && f.limit > 0:
 		return usagef("--verify needs all entries: leave --limit out")
 	}
 	return nil
 }
 
+// whole tells whether nothing is left out, so that the table's count is known
+// to be that of the records.
+func (f *dumpFlags) whole() bool {
+	return !slices.ContainsFunc([]string{"from", "to", "name-prefix", "flags", "since"}, f.given)
+}
+
 func (f *dumpFlags) options(stats *nldump.Stats) client.DumpOptions {
-	o := client.DumpOptions{BufferSize: int(f.buffer), Stats: stats}
+	o := client.DumpOptions{
+		NamePrefix: f.prefix, Flags: f.flags.value, FlagsMask: f.flags.mask,
+		Cursor: f.cursor, Encoding: f.encoding,
+		BufferSize: int(f.buffer), Stats: stats,
+	}
+	if f.given("since") {
+		o.Since = &f.since
+	}
 	if f.given("from") {
 		o.IDFrom = &f.from
 	}

@@ -116,7 +116,7 @@ func TestDumpFailsInTheMiddle(t *testing.T) {
 	for format, want := range map[string]string{
 		"json":  "[\n" + record,
 		"jsonl": record + "\n",
-		"csv":   "id,name,flags,value,payload,hits,bytes,created,updated,generation\n0,first,0,0,,0,0,,,1\n",
+		"csv":   "id,name,flags,value,payload,hits,bytes,created,updated,generation,deleted\n0,first,0,0,,0,0,,,1,false\n",
 		"count": "",
 	} {
 		run(t, f, "dump", "-o", format, "--verify", sum, "--allow-interrupted").check(t, ran{want, message, 1})
@@ -138,7 +138,7 @@ func TestDumpCancelled(t *testing.T) {
 	a, stdout, stderr := newApp(f)
 	code := a.run(ctx, []string{"dump", "-o", "csv"})
 	ran{stdout.String(), stderr.String(), code}.check(t, ran{
-		"id,name,flags,value,payload,hits,bytes,created,updated,generation\n0,first,0,0,,0,0,,,1\n",
+		"id,name,flags,value,payload,hits,bytes,created,updated,generation,deleted\n0,first,0,0,,0,0,,,1,false\n",
 		"bulkdump: ended by a signal: the output is not complete\n", 1})
 }
 

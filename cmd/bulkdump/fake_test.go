@@ -100,7 +100,7 @@ func (f *fakeTable) Records(ctx context.Context, o client.DumpOptions) iter.Seq2
 				return
 			}
 			r := client.Record{ID: e.ID, Name: []byte(e.Name), Flags: e.Flags, Value: e.Value,
-				Payload: bytes.Clone(e.Payload), Stats: e.Stats, Generation: e.Generation}
+				Payload: bytes.Clone(e.Payload), Stats: e.Stats, Generation: e.Generation, Deleted: e.Deleted}
 			if !yield(&r, nil) {
 				return
 			}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -86,3 +87,34 @@ func number64(cmd *cobra.Command, to *uint64, name, usage string) {
 func numberWithin(cmd *cobra.Command, to *uint32, first, last uint32, name, usage string) {
 	cmd.Flags().Var(number[uint32]{to, first, last}, name, usage)
 }
+
+// flagsFilter is the value of a flag: which bits an entry's flags must have.
+type flagsFilter struct{ value, mask uint32 }
+
+func (f *flagsFilter) Set(text string) error {
+	value, mask, masked := strings.Cut(text, "/")
+	v, err := parseNumber(value, 0, math.MaxUint32)
+	if err != nil {
+		return err
+	}
+	m := uint64(math.MaxUint32)
+	if masked {
+		if m, err = parseNumber(mask, 1, math.MaxUint32); err != nil {
+			return usagef("the mask %v", err)
+		}
+	}
+	if v&^m != 0 {
+		return usagef("the value has bits that the mask has not")
+	}
+	f.value, f.mask = uint32(v), uint32(m)
+	return nil
+}
+
+func (f *flagsFilter) String() string {
+	if f.mask == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%#x/%#x", f.value, f.mask)
+}
+
+func (f *flagsFilter) Type() string { return "VALUE[/MASK]" }

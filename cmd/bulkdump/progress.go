@@ -33,7 +33,7 @@ func (a *app) startProgress(ctx context.Context, t table, f *dumpFlags) *progres
 		return nil
 	}
 	p := &progress{w: a.stderr, next: time.Now().Add(progressEvery)}
-	if !f.given("from") && !f.given("to") {
+	if f.whole() {
 		if state, err := t.Table(ctx); err == nil {
 			p.total = state.Count
 		}

@@ -15,7 +15,7 @@ import (
 
 var recordLayouts = layouts[*client.Record]{
 	tableHead: "        ID       FLAGS                 VALUE  PAYLOAD      HITS            GENERATION  NAME\n",
-	csvHead:   "id,name,flags,value,payload,hits,bytes,created,updated,generation\n",
+	csvHead:   "id,name,flags,value,payload,hits,bytes,created,updated,generation,deleted\n",
 	table:     appendTable,
 	json:      appendJSON,
 	csv:       appendCSV,
@@ -24,6 +24,10 @@ var recordLayouts = layouts[*client.Record]{
 // appendTable has the name last because its length varies.
 func appendTable(b []byte, r *client.Record) []byte {
 	b = padUint(b, uint64(r.ID), 10)
+	if r.Deleted {
+		b = append(b, "           -                     -        -         -  "...)
+		return append(padUint(b, r.Generation, 20), "  (deleted)"...)
+	}
 	b = append(b, "  0x"...)
 	for shift := 28; shift >= 0; shift -= 4 {
 		b = append(b, "0123456789abcdef"[r.Flags>>shift&0xf])
@@ -79,6 +83,9 @@ func appendJSON(b []byte, r *client.Record) []byte {
 	b = appendJSONTime(b, `,"created":"`, r.Stats.Created)
 	b = appendJSONTime(b, `,"updated":"`, r.Stats.Updated)
 	b = strconv.AppendUint(append(b, `},"generation":`...), r.Generation, 10)
+	if r.Deleted {
+		b = append(b, `,"deleted":true`...)
+	}
 	return append(b, '}')
 }
 
@@ -114,7 +121,8 @@ func appendCSV(b []byte, r *client.Record) []byte {
 	b = append(strconv.AppendUint(b, r.Stats.Bytes, 10), ',')
 	b = append(appendTime(b, r.Stats.Created), ',')
 	b = append(appendTime(b, r.Stats.Updated), ',')
-	return strconv.AppendUint(b, r.Generation, 10)
+	b = append(strconv.AppendUint(b, r.Generation, 10), ',')
+	return strconv.AppendBool(b, r.Deleted)
 }
 
 func appendTime(b []byte, t time.Time) []byte {

@@ -18,7 +18,7 @@ import (
 
 func TestDumpFormats(t *testing.T) {
 	const tableHead = "        ID       FLAGS                 VALUE  PAYLOAD      HITS            GENERATION  NAME\n"
-	const csvHead = "id,name,flags,value,payload,hits,bytes,created,updated,generation\n"
+	const csvHead = "id,name,flags,value,payload,hits,bytes,created,updated,generation,deleted\n"
 	all := []client.Entry{first, seven, last}
 	for _, tt := range []struct {
 		name, format string
@@ -40,9 +40,9 @@ func TestDumpFormats(t *testing.T) {
 			`{"id":7,"name":"seven","flags":16,"value":49,"payload":"wP/u","stats":{"hits":3,"bytes":9,` +
 			`"created":"2026-01-02T03:04:05Z","updated":"2026-01-02T03:04:05.000000678Z"},"generation":12}` + "\n"},
 		{"csv", "csv", all, csvHead +
-			"0,first,0,0,,0,0,,,1\n" +
-			"7,seven,16,49,c0ffee,3,9,2026-01-02T03:04:05Z,2026-01-02T03:04:05.000000678Z,12\n" +
-			`4294967295,"last, ""quoted""",4294967295,18446744073709551615,,99999999,18446744073709551615,,,18446744073709551615` + "\n"},
+			"0,first,0,0,,0,0,,,1,false\n" +
+			"7,seven,16,49,c0ffee,3,9,2026-01-02T03:04:05Z,2026-01-02T03:04:05.000000678Z,12,false\n" +
+			`4294967295,"last, ""quoted""",4294967295,18446744073709551615,,99999999,18446744073709551615,,,18446744073709551615,false` + "\n"},
 		{"count", "count", all, "3\n"},
 		{"empty table", "table", nil, tableHead},
 		{"empty json", "json", nil, "[\n]\n"},
@@ -77,8 +77,11 @@ func namedEntries() []client.Entry {
 	return all
 }
 
+// deleted is what a dump with since sends of a deleted entry.
+var deleted = client.Entry{ID: 1<<32 - 1, Generation: 1 << 40, Deleted: true}
+
 func TestJSONIsThatOfEntry(t *testing.T) {
-	all := namedEntries()
+	all := append(namedEntries(), deleted)
 	var want bytes.Buffer
 	e := json.NewEncoder(&want)
 	e.SetEscapeHTML(false)
@@ -97,7 +100,7 @@ func TestJSONIsThatOfEntry(t *testing.T) {
 
 // What encoding/csv reads is what was in the entries, byte for byte.
 func TestCSVIsReadBack(t *testing.T) {
-	all := namedEntries()
+	all := append(namedEntries(), deleted)
 	got := run(t, &fakeTable{records: all}, "dump", "-o", "csv")
 	rows, err := csv.NewReader(strings.NewReader(got.stdout)).ReadAll()
 	if err != nil {
@@ -117,7 +120,7 @@ func TestCSVIsReadBack(t *testing.T) {
 			strconv.FormatUint(uint64(e.ID), 10), e.Name, strconv.FormatUint(uint64(e.Flags), 10),
 			strconv.FormatUint(e.Value, 10), hex.EncodeToString(e.Payload), strconv.FormatUint(e.Stats.Hits, 10),
 			strconv.FormatUint(e.Stats.Bytes, 10), when(e.Stats.Created), when(e.Stats.Updated),
-			strconv.FormatUint(e.Generation, 10),
+			strconv.FormatUint(e.Generation, 10), strconv.FormatBool(e.Deleted),
 		}
 		if !slices.Equal(rows[i+1], want) {
 			t.Errorf("row of %q:\ngot  %q\nwant %q", e.Name, rows[i+1], want)
@@ -154,6 +157,14 @@ func TestTableIsOnlyText(t *testing.T) {
 		if e.Name != "" && !strings.Contains(one, " "+got+"\n") { // no entry is without
 			t.Errorf("get prints %q, dump %q", one, got)
 		}
+	}
+}
+
+func TestTableOfDeleted(t *testing.T) {
+	lines := strings.Split(run(t, &fakeTable{records: []client.Entry{seven, deleted}}, "dump", "--since", "1").stdout, "\n")
+	want := "4294967295           -                     -        -         -         1099511627776  (deleted)"
+	if lines[2] != want || len(lines[1]) <= strings.Index(want, "(") || lines[1][strings.Index(want, "("):] != seven.Name {
+		t.Errorf("got\n%s\n%s\nwant\n%s", lines[1], lines[2], want)
 	}
 }
 

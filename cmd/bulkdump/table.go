@@ -114,5 +114,10 @@ func tableFields(t *client.Table) []field {
 		{"dumps-open", t.DumpsOpen},
 		{"pages", t.Pages},
 		{"records", t.Records},
+		{"scanned", t.Scanned},
+		{"dumps-memory", t.DumpsMemory},
+		{"log-floor", t.LogFloor},
+		{"tombstones", t.Tombstones},
+		{"tombstones-max", t.TombstonesMax},
 	}
 }

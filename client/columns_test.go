@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package client
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"bulkdump/client/internal/script"
+	"bulkdump/client/nldump"
+)
+
+func array[T any](typ uint16, values ...T) []byte {
+	b, err := binary.Append(nil, binary.NativeEndian, values)
+	if err != nil {
+		panic(err)
+	}
+	return script.Attr(typ, b)
+}
+
+// wholePage has three rows of every column.
+var wholePage = slices.Concat(
+	array(attrColumnsID, uint32(1), uint32(0), uint32(0xffffffff)),
+	array(attrColumnsDeleted, uint8(0), uint8(1), uint8(0)),
+	array(attrColumnsNameEnd, uint16(3), uint16(3), uint16(4)),
+	script.Attr(attrColumnsNames, []byte("oneX")),
+	array(attrColumnsFlags, uint32(11), uint32(0), uint32(13)),
+	array(attrColumnsValue, uint64(21), uint64(0), uint64(1)<<63),
+	array(attrColumnsPayloadEnd, uint16(0), uint16(0), uint16(2)),
+	script.Attr(attrColumnsPayloads, []byte{7, 8}),
+	array(attrColumnsHits, uint64(31), uint64(0), uint64(33)),
+	array(attrColumnsBytes, uint64(41), uint64(0), uint64(43)),
+	array(attrColumnsCreated, uint64(1e9), uint64(0), uint64(3e9)),
+	array(attrColumnsUpdated, uint64(1e9+1), uint64(0), uint64(3e9+1)),
+	array(attrColumnsGeneration, uint64(51), uint64(52), uint64(53)),
+)
+
+var wholePageIs = []Entry{
+	{ID: 1, Name: "one", Flags: 11, Value: 21, Generation: 51,
+		Stats: Stats{Hits: 31, Bytes: 41, Created: time.Unix(1, 0).UTC(), Updated: time.Unix(1, 1).UTC()}},
+	{ID: 0, Generation: 52, Deleted: true},
+	{ID: 0xffffffff, Name: "X", Flags: 13, Value: 1 << 63, Payload: []byte{7, 8}, Generation: 53,
+		Stats: Stats{Hits: 33, Bytes: 43, Created: time.Unix(3, 0).UTC(), Updated: time.Unix(3, 1).UTC()}},
+}
+
+func decodePage(b []byte) (all []Entry, err error) {
+	var r Record
+	_, err = decodeColumns(nldump.Parse(b), &r, func(r *Record) bool {
+		all = append(all, r.Entry())
+		return true
+	})
+	return all, err
+}
+
+func TestDecodeColumns(t *testing.T) {
+	id := array(attrColumnsID, uint32(5), uint32(6))
+	for _, tt := range []struct {
+		name string
+		in   []byte
+		want []Entry
+	}{
+		{"whole", wholePage, wholePageIs},
+		{"ids only", id, []Entry{{ID: 5}, {ID: 6}}},
+		{"unknown column", append(script.U32(99, 1), id...), []Entry{{ID: 5}, {ID: 6}}},
+		{"flags", append(array(attrColumnsFlags, uint32(1), uint32(2)), id...), []Entry{{ID: 5, Flags: 1}, {ID: 6, Flags: 2}}},
+		{"no payloads", append(array(attrColumnsPayloadEnd, uint16(0), uint16(0)), id...), []Entry{{ID: 5}, {ID: 6}}},
+	} {
+		if got, err := decodePage(tt.in); err != nil || !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%s:\ngot  %+v, %v\nwant %+v", tt.name, got, err, tt.want)
+		}
+	}
+}
+
+func TestDecodeColumnsRefuses(t *testing.T) {
+	id := array(attrColumnsID, uint32(5), uint32(6))
+	ends := func(typ uint16, a, b uint16) []byte { return array(typ, a, b) }
+	for name, in := range map[string][]byte{
+		"nothing":                {},
+		"no ids":                 array(attrColumnsFlags, uint32(1)),
+		"half an id":             script.Attr(attrColumnsID, make([]byte, 6)),
+		"short deleted":          append(array(attrColumnsDeleted, uint8(1)), id...),
+		"long flags":             append(array(attrColumnsFlags, uint32(1), uint32(2), uint32(3)), id...),
+		"value of 4 bytes":       append(array(attrColumnsValue, uint32(1), uint32(2)), id...),
+		"short hits":             append(array(attrColumnsHits, uint64(1)), id...),
+		"short bytes":            append(array(attrColumnsBytes, uint64(1)), id...),
+		"short created":          append(array(attrColumnsCreated, uint64(1)), id...),
+		"short updated":          append(array(attrColumnsUpdated, uint64(1)), id...),
+		"short generation":       append(array(attrColumnsGeneration, uint64(1)), id...),
+		"short name-end":         append(array(attrColumnsNameEnd, uint16(0)), id...),
+		"short payload-end":      append(array(attrColumnsPayloadEnd, uint16(0)), id...),
+		"end before start":       slices.Concat(id, ends(attrColumnsNameEnd, 2, 1), script.Attr(attrColumnsNames, []byte("a"))),
+		"end beyond names":       slices.Concat(id, ends(attrColumnsNameEnd, 1, 3), script.Attr(attrColumnsNames, []byte("ab"))),
+		"names left over":        slices.Concat(id, ends(attrColumnsNameEnd, 1, 2), script.Attr(attrColumnsNames, []byte("abc"))),
+		"names without ends":     append(script.Attr(attrColumnsNames, []byte("abc")), id...),
+		"name of 64":             slices.Concat(id, ends(attrColumnsNameEnd, 0, 64), script.Attr(attrColumnsNames, make([]byte, 64))),
+		"payload of 60001":       slices.Concat(id, ends(attrColumnsPayloadEnd, 0, 60001), script.Attr(attrColumnsPayloads, make([]byte, 60001))),
+		"payloads without ends":  append(script.Attr(attrColumnsPayloads, []byte("abc")), id...),
+		"attribute that is none": append(slices.Clone(id), 1, 0, 1, 0),
+	} {
+		if got, err := decodePage(in); !errors.Is(err, ErrBadReply) || len(got) > 0 {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+}
+
+// A row points into the page, and the loop ends where fn says so.
+func TestDecodeColumnsLends(t *testing.T) {
+	page := slices.Clone(wholePage)
+	var r Record
+	n := 0
+	more, err := decodeColumns(nldump.Parse(page), &r, func(r *Record) bool { n++; return false })
+	if more || err != nil || n != 1 {
+		t.Fatalf("%d rows, more: %v, %v", n, more, err)
+	}
+	page[bytes.Index(page, []byte("one"))] = 'O'
+	if string(r.Name) != "One" || cap(r.Name) != 3 {
+		t.Errorf("name %q of capacity %d", r.Name, cap(r.Name))
+	}
+}
+
+func TestDecodeColumnsDoesNotAllocate(t *testing.T) {
+	var r Record
+	if n := testing.AllocsPerRun(100, func() {
+		_, _ = decodeColumns(nldump.Parse(wholePage), &r, func(*Record) bool { return true })
+	}); n != 0 {
+		t.Errorf("%v allocations for a page", n)
+	}
+}
+
+// A dump of columns counts its rows, and goes on over pages.
+func TestDumpOfColumns(t *testing.T) {
+	message := script.Record(0, []byte{cmdEntryGet, familyVersion, 0, 0}, script.Attr(attrEntryColumns, wholePage))
+	c := dialFake(t, &fakeKernel{}, []script.Step{script.Page(message), script.Page(message, done())})
+	var stats nldump.Stats
+	got, err := ids(t.Context(), c, DumpOptions{Encoding: EncodingColumns, Stats: &stats})
+	if err != nil || !slices.Equal(got, []uint32{1, 0, 0xffffffff, 1, 0, 0xffffffff}) {
+		t.Errorf("%v, %v", got, err)
+	}
+	if stats.Records != 6 || stats.Pages != 2 {
+		t.Errorf("stats %+v", stats)
+	}
+}
+
+// FuzzDecodeColumns looks for a panic, for a row that reaches beyond the page,
+// and for an error of another kind.
+func FuzzDecodeColumns(f *testing.F) {
+	f.Add(wholePage)
+	f.Add(array(attrColumnsID, uint32(5), uint32(6)))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		before := bytes.Clone(b)
+		var r Record
+		rows := 0
+		_, err := decodeColumns(nldump.Parse(b), &r, func(r *Record) bool {
+			rows++
+			if len(r.Name) > NameLenMax || len(r.Payload) > PayloadLenMax || cap(r.Name) > len(b) || cap(r.Payload) > len(b) {
+				t.Fatalf("name of %d bytes, payload of %d", len(r.Name), len(r.Payload))
+			}
+			return true
+		})
+		if !bytes.Equal(b, before) {
+			t.Fatal("the bytes were changed")
+		}
+		if err != nil && (!errors.Is(err, ErrBadReply) || rows > 0) {
+			t.Fatalf("%v after %d rows", err, rows)
+		}
+	})
+}
