@@ -22,7 +22,7 @@ import (
 // come to its end unless somebody reads the rest.
 func startDump(t testing.TB, c *client.Client, stderr io.Writer) (cmd *exec.Cmd, stdout io.ReadCloser) {
 	t.Helper()
-	fill(t, c, client.FillOptions{Count: 100_000})
+	fill(t, c, client.FillOptions{Count: 20_000})
 	cmd = exec.CommandContext(t.Context(), "bulkdump", "dump", "-o", "jsonl")
 	cmd.Stderr = stderr
 	stdout, err := cmd.StdoutPipe()

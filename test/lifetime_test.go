@@ -207,6 +207,7 @@ const (
 	roleNobody = "nobody" // changes must be refused, a dump must not
 	roleOwner  = "owner"  // in a user namespace of its own: everything is allowed
 	roleFill   = "fill"   // fills until it is killed
+	roleCharge = "charge" // fills, and ends
 )
 
 func play(role string) int {

@@ -60,6 +60,9 @@ func playRole(role string) error {
 	case roleFill:
 		_, err := c.Fill(context.Background(), client.FillOptions{Count: 4_000_000})
 		return err
+	case roleCharge:
+		_, err := c.Fill(context.Background(), client.FillOptions{Count: chargedCount})
+		return err
 	}
 	return fmt.Errorf("no role %q", role)
 }

@@ -24,14 +24,23 @@ const (
 	cmdTableFill  = 6
 	cmdTableFlush = 7
 
-	attrID      = 1
-	attrName    = 2
-	attrFlags   = 3
-	attrPayload = 5
-	attrFilter  = 8
-	attrIDFrom  = 1
-	attrIDTo    = 2
-	attrCount   = 1
+	attrID       = 1
+	attrName     = 2
+	attrFlags    = 3
+	attrPayload  = 5
+	attrFilter   = 8
+	attrFields   = 10
+	attrSince    = 11
+	attrCursor   = 12
+	attrEncoding = 13
+
+	attrIDFrom     = 1 // in attrFilter
+	attrIDTo       = 2
+	attrNamePrefix = 3
+	attrFlagsValue = 4
+	attrFlagsMask  = 5
+
+	attrCount = 1 // of fill
 
 	flagIntr     = unix.NLM_F_DUMP_INTR
 	flagFiltered = unix.NLM_F_DUMP_FILTERED
@@ -97,16 +106,21 @@ func (s *rawSocket) send(cmd uint8, flags uint16, attrs ...[]byte) uint32 {
 // sendBody sends whatever body after a netlink header.
 func (s *rawSocket) sendBody(flags uint16, body []byte) uint32 {
 	s.t.Helper()
+	if err := unix.Sendto(s.fd, s.message(flags, body), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		s.t.Fatal(err)
+	}
+	return s.seq
+}
+
+// message puts a netlink header with the next sequence before a body.
+func (s *rawSocket) message(flags uint16, body []byte) []byte {
 	s.seq++
 	b := binary.NativeEndian.AppendUint32(nil, uint32(unix.SizeofNlMsghdr+len(body)))
 	b = binary.NativeEndian.AppendUint16(b, s.family)
 	b = binary.NativeEndian.AppendUint16(b, flags)
 	b = binary.NativeEndian.AppendUint32(b, s.seq)
 	b = binary.NativeEndian.AppendUint32(b, 0)
-	if err := unix.Sendto(s.fd, append(b, body...), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		s.t.Fatal(err)
-	}
-	return s.seq
+	return append(b, body...)
 }
 
 // read returns the messages of one datagram, and its length.
@@ -122,13 +136,19 @@ func (s *rawSocket) read() (ms []nldump.Message, size int) {
 	if n == 0 {
 		s.t.Fatal("an empty datagram")
 	}
-	for b := slices.Clone(s.buf[:n]); len(b) > 0; {
+	return messages(s.t, slices.Clone(s.buf[:n])), n
+}
+
+// messages takes a datagram apart.
+func messages(t testing.TB, b []byte) (ms []nldump.Message) {
+	t.Helper()
+	for len(b) > 0 {
 		if len(b) < unix.SizeofNlMsghdr {
-			s.t.Fatalf("%d bytes after the last message", len(b))
+			t.Fatalf("%d bytes after the last message", len(b))
 		}
 		l := int(binary.NativeEndian.Uint32(b))
 		if l < unix.SizeofNlMsghdr || l > len(b) {
-			s.t.Fatalf("message of %d bytes, %d left", l, len(b))
+			t.Fatalf("message of %d bytes, %d left", l, len(b))
 		}
 		ms = append(ms, nldump.Message{
 			Type:  binary.NativeEndian.Uint16(b[4:]),
@@ -138,7 +158,7 @@ func (s *rawSocket) read() (ms []nldump.Message, size int) {
 		})
 		b = b[min((l+3)&^3, len(b)):]
 	}
-	return ms, n
+	return ms
 }
 
 // readDump reads pages until DONE, which is the last message returned.

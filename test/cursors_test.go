@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
+)
+
+var (
+	cursors   = []client.Cursor{client.CursorKey, client.CursorBucket, client.CursorIndex, client.CursorWalker}
+	encodings = []client.Encoding{client.EncodingPlain, client.EncodingDirect, client.EncodingColumns}
+)
+
+// eachCursor runs fn for each, as a test of its own.
+func eachCursor(t *testing.T, fn func(t *testing.T, cursor client.Cursor)) {
+	for _, cursor := range cursors {
+		t.Run(cursor.String(), func(t *testing.T) { fn(t, cursor) })
+	}
+}
+
+// unordered dumps with a cursor that has an order of its own, and returns the
+// ids as they came.
+func unordered(t testing.TB, c *client.Client, o client.DumpOptions) (ids []uint32, sum client.Checksum) {
+	t.Helper()
+	for r, err := range c.Records(t.Context(), o) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, r.ID)
+		sum.Add(r)
+	}
+	return ids, sum
+}
+
+// A table that rests comes whole with every cursor and every encoding.
+func TestCursorsSendAll(t *testing.T) {
+	c := setup(t)
+	filled := fill(t, c, client.FillOptions{Count: 5000, Seed: 5, IDStart: 7, IDStride: 3, PayloadMax: 40})
+	for _, cursor := range cursors {
+		for _, encoding := range encodings {
+			t.Run(fmt.Sprintf("%v-%v", cursor, encoding), func(t *testing.T) {
+				ids, sum := unordered(t, c, client.DumpOptions{Cursor: cursor, Encoding: encoding})
+				if sum != filled.Checksum {
+					t.Errorf("checksum %v, fill promised %v", sum, filled.Checksum)
+				}
+				slices.Sort(ids)
+				if len(ids) != 5000 || ids[0] != 7 || len(slices.Compact(ids)) != 5000 {
+					t.Errorf("%d records, the first has id %d", len(ids), ids[0])
+				}
+			})
+		}
+	}
+}
+
+// The walker goes in order of creation, which a change of an entry keeps.
+func TestWalkerHasOrderOfCreation(t *testing.T) {
+	c := setup(t)
+	for _, id := range []uint32{5, 1, 9, 3} {
+		makeEntry(t, c, client.Entry{ID: id})
+	}
+	if _, err := c.Set(t.Context(), client.Change{ID: 5, Value: ptr(uint64(1))}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Delete(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	makeEntry(t, c, client.Entry{ID: 1})
+	ids, _ := unordered(t, c, client.DumpOptions{Cursor: client.CursorWalker})
+	wantIDs(t, ids, 5, 9, 3, 1)
+}
+
+// A parked dump has made its first page and waits for the reader.
+type parked struct {
+	s     *rawSocket
+	order []uint32 // the ids, as the cursor sends them from a table at rest
+	sent  int      // how many of them are on the first page
+}
+
+// park fills the table with the ids 0, 2, 4 and so on, all with one name, and
+// parks a dump.
+func park(t *testing.T, c *client.Client, attrs ...[]byte) *parked {
+	t.Helper()
+	for id := range uint32(250) {
+		makeEntry(t, c, client.Entry{ID: 2 * id, Name: "same"})
+	}
+	return parkAsItIs(t, c, attrs...)
+}
+
+func parkAsItIs(t *testing.T, c *client.Client, attrs ...[]byte) *parked {
+	t.Helper()
+	p := &parked{s: openRaw(t, client.FamilyName, 64<<10)}
+	p.s.send(cmdEntryGet, flagDump, attrs...)
+	p.order = p.ids()
+	before := state(t, c)
+	p.s = openRaw(t, client.FamilyName, 64<<10)
+	p.s.send(cmdEntryGet, flagDump, attrs...)
+	// The page that sendmsg() made; the next one is made when it is read.
+	p.sent = int(state(t, c).Records - before.Records)
+	if p.sent == 0 || p.sent >= len(p.order)/2 {
+		t.Fatalf("%d of %d records on the first page", p.sent, len(p.order))
+	}
+	return p
+}
+
+// ids reads the rest.
+func (p *parked) ids() (ids []uint32) {
+	p.s.t.Helper()
+	pages, _ := p.s.readDump()
+	for _, ms := range pages {
+		for _, m := range ms {
+			if m.Type == unix.NLMSG_DONE {
+				if v := verdictOf(p.s.t, m); v.errno != 0 {
+					p.s.t.Fatalf("the dump ended with %v", v)
+				}
+				continue
+			}
+			ids = append(ids, idOf(p.s.t, m))
+		}
+	}
+	return ids
+}
+
+// missed and repeated compare what came with what was there throughout.
+func (p *parked) compare(gone ...uint32) (missed, repeated []uint32) {
+	p.s.t.Helper()
+	times := make(map[uint32]int)
+	for _, id := range p.ids() {
+		times[id]++
+	}
+	for _, id := range p.order {
+		switch n := times[id]; {
+		case n == 0 && !slices.Contains(gone, id):
+			missed = append(missed, id)
+		case n > 1:
+			repeated = append(repeated, id)
+		}
+	}
+	return missed, repeated
+}
+
+// What a change of one entry does to a dump that is parked behind it: nothing
+// to those who remember a key or a node, and to those who count exactly what
+// the count says.
+func TestCursorsUnderChange(t *testing.T) {
+	del := func(t *testing.T, c *client.Client, id uint32) {
+		t.Helper()
+		if _, err := c.Delete(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		name   string
+		change func(t *testing.T, c *client.Client, p *parked) (gone uint32)
+		// What a cursor that counts misses or repeats: an index into the order,
+		// from the first one that was not sent.
+		missed, repeated map[client.Cursor]int
+	}{
+		{
+			name: "delete behind",
+			change: func(t *testing.T, c *client.Client, p *parked) uint32 {
+				del(t, c, p.order[0])
+				return p.order[0]
+			},
+			missed: map[client.Cursor]int{client.CursorIndex: 0, client.CursorBucket: 0},
+		},
+		{
+			name: "delete last sent",
+			change: func(t *testing.T, c *client.Client, p *parked) uint32 {
+				del(t, c, p.order[p.sent-1])
+				return p.order[p.sent-1]
+			},
+			missed: map[client.Cursor]int{client.CursorIndex: 0, client.CursorBucket: 0},
+		},
+		{
+			name: "delete next",
+			change: func(t *testing.T, c *client.Client, p *parked) uint32 {
+				del(t, c, p.order[p.sent])
+				return p.order[p.sent]
+			},
+		},
+		{
+			name: "new behind",
+			change: func(t *testing.T, c *client.Client, p *parked) uint32 {
+				makeEntry(t, c, client.Entry{ID: 1, Name: "same"})
+				return 1
+			},
+			// The head of a bucket and the smaller ids are behind; the end of
+			// the list in order of creation is not.
+			repeated: map[client.Cursor]int{client.CursorIndex: -1, client.CursorBucket: -1},
+		},
+		{
+			name: "set behind",
+			change: func(t *testing.T, c *client.Client, p *parked) uint32 {
+				if _, err := c.Set(t.Context(), client.Change{ID: p.order[0], Flags: ptr(uint32(1))}); err != nil {
+					t.Fatal(err)
+				}
+				return 1
+			},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			eachCursor(t, func(t *testing.T, cursor client.Cursor) {
+				c := setup(t)
+				p := park(t, c, attrU32(attrCursor, uint32(cursor)))
+				gone := tt.change(t, c, p)
+				var wantMissed, wantRepeated []uint32
+				if i, ok := tt.missed[cursor]; ok {
+					wantMissed = []uint32{p.order[p.sent+i]}
+				}
+				if i, ok := tt.repeated[cursor]; ok {
+					wantRepeated = []uint32{p.order[p.sent+i]}
+				}
+				missed, repeated := p.compare(gone)
+				if !slices.Equal(missed, wantMissed) || !slices.Equal(repeated, wantRepeated) {
+					t.Errorf("missed %v and repeated %v, want %v and %v", missed, repeated, wantMissed, wantRepeated)
+				}
+			})
+		})
+	}
+}
+
+// A table that goes while a dump is parked leaves nothing to send.
+func TestCursorsUnderFlush(t *testing.T) {
+	eachCursor(t, func(t *testing.T, cursor client.Cursor) {
+		c := setup(t)
+		p := park(t, c, attrU32(attrCursor, uint32(cursor)))
+		flush(t, c)
+		if ids := p.ids(); len(ids) != p.sent {
+			t.Errorf("%d records, want the %d of the first page", len(ids), p.sent)
+		}
+	})
+}
+
+// Walkers are in the list that they walk: they pass each other, and those that
+// are abandoned go.
+func TestWalkersPassEachOther(t *testing.T) {
+	c := setup(t)
+	walker := attrU32(attrCursor, uint32(client.CursorWalker))
+	first := park(t, c, walker)
+	var others []*parked
+	for range 20 {
+		others = append(others, parkAsItIs(t, c, walker))
+	}
+	// In the midst of the others, which stand at the same place.
+	others[7].s.close()
+	others[0].s.close()
+	if ids := first.ids(); !slices.Equal(ids, first.order) {
+		t.Errorf("the first walker sent %d of %d records, or in another order", len(ids), len(first.order))
+	}
+	// What they all stand before goes.
+	if _, err := c.Delete(t.Context(), first.order[first.sent]); err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range others {
+		if i == 0 || i == 7 {
+			continue
+		}
+		if missed, repeated := p.compare(first.order[first.sent]); missed != nil || repeated != nil {
+			t.Errorf("walker %d missed %v and repeated %v", i, missed, repeated)
+		}
+	}
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
+)
+
+// Faults makes allocations of this thread fail, one at a time, in one system
+// call (Documentation/fault-injection in the kernel's source: fail-nth).
+type faults struct {
+	t  testing.TB
+	fd int
+}
+
+const debugfs, failSlab, failPages = "/sys/kernel/debug/", "failslab", "fail_page_alloc"
+
+// needFaults skips the test where the kernel cannot do it: kernel "debug" can.
+func needFaults(t *testing.T) {
+	t.Helper()
+	if _, err := os.Stat(debugfs + failSlab); err != nil {
+		t.Skip("the kernel has no failslab")
+	}
+}
+
+// injectFaults binds the test to its thread.
+func injectFaults(t *testing.T) *faults {
+	t.Helper()
+	set := func(file, value string) {
+		t.Helper()
+		old, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(value), 0); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.WriteFile(file, old, 0) })
+	}
+	kinds, err := filepath.Glob(debugfs + "fail*/verbose")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range kinds {
+		dir := filepath.Dir(kind)
+		set(kind, "0") // a word in the log is a failure
+		if name := filepath.Base(dir); name != failSlab && name != failPages {
+			// No other fault: it would have to be called from here.
+			set(dir+"/require-start", "1")
+			set(dir+"/require-end", "1")
+		}
+	}
+	// Also what may sleep, and single pages; not the memory of processes.
+	set(debugfs+failSlab+"/ignore-gfp-wait", "N")
+	set(debugfs+failPages+"/ignore-gfp-wait", "N")
+	set(debugfs+failPages+"/min-order", "0")
+	runtime.LockOSThread()
+	t.Cleanup(runtime.UnlockOSThread)
+	fd, err := unix.Open("/proc/thread-self/fail-nth", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	return &faults{t, fd}
+}
+
+// in runs a system call in which the nth allocation fails, and tells whether
+// there were so many.
+func (f *faults) in(nth int, call func()) bool {
+	f.t.Helper()
+	if _, err := unix.Pwrite(f.fd, strconv.AppendInt(nil, int64(nth), 10), 0); err != nil {
+		f.t.Fatal(err)
+	}
+	call()
+	left := make([]byte, 20)
+	n, err := unix.Pread(f.fd, left, 0)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if _, err := unix.Pwrite(f.fd, []byte("0"), 0); err != nil {
+		f.t.Fatal(err)
+	}
+	return strings.TrimSpace(string(left[:n])) == "0"
+}
+
+// each runs fn with a fault at the first place, the second and so on, until
+// there is none left, and tells how many there were.
+func (f *faults) each(fn func(nth int) (reached bool)) (places int) {
+	f.t.Helper()
+	for nth := 1; fn(nth); nth++ {
+		places = nth
+		if nth > 5000 {
+			f.t.Fatal("faults without end")
+		}
+	}
+	return places
+}
+
+// outcome is the end of a request in which something failed: a message of the
+// kernel's, or an error of the system call or of the socket.
+func (s *rawSocket) outcome(sent error) error {
+	s.t.Helper()
+	if sent != nil {
+		return sent
+	}
+	n, _, err := unix.Recvfrom(s.fd, s.buf, 0)
+	if err != nil {
+		return err
+	}
+	ms := messages(s.t, s.buf[:n])
+	if m := ms[0]; m.Type == unix.NLMSG_ERROR {
+		if v := verdictOf(s.t, m); v.errno != 0 {
+			return v.errno
+		}
+	}
+	return nil
+}
+
+// Every allocation of every change, failed: the request is refused or it is
+// done, wholly, and the kernel says which.
+func TestFaultsInChanges(t *testing.T) {
+	needFaults(t)
+	c := setup(t)
+	ntf := listen(t) // so that there are events to allocate
+	const many = 70  // more than a node of an XArray holds
+	for _, op := range []struct {
+		name    string
+		request []byte
+		prepare func(t *testing.T)
+		count   uint64 // of entries, when it was done
+	}{
+		{"new", request(cmdEntryNew, attrU32(attrID, 1<<30), attrText(attrName, "n")), nil, 1},
+		{"set", request(cmdEntrySet, attrU32(attrID, 5), attrText(attrName, "m")),
+			func(*testing.T) { makeEntry(t, c, client.Entry{ID: 5}) }, 1},
+		{"del", request(cmdEntryDel, attrU32(attrID, 5)),
+			func(*testing.T) { makeEntry(t, c, client.Entry{ID: 5}) }, 0},
+		{"fill", request(cmdTableFill, attrU32(attrCount, many), attrU32(attrFillStart, 1000), attrU32(attrFillStride, 5000)), nil, many},
+		{"flush", request(cmdTableFlush),
+			func(t *testing.T) { fill(t, c, client.FillOptions{Count: many}) }, 0},
+	} {
+		t.Run(op.name, func(t *testing.T) {
+			f := injectFaults(t)
+			outcomes := make(map[string]int)
+			places := f.each(func(nth int) bool {
+				flush(t, c)
+				if op.prepare != nil {
+					op.prepare(t)
+				}
+				before := state(t, c)
+				s := openRaw(t, client.FamilyName, 64<<10)
+				defer s.close()
+				message := s.message(unix.NLM_F_REQUEST|unix.NLM_F_ACK, op.request)
+				var sent error
+				reached := f.in(nth, func() {
+					sent = unix.Sendto(s.fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+				})
+				err := s.outcome(sent)
+				after := state(t, c)
+				outcomes[fmt.Sprint(err)]++
+				changed := after.Generation != before.Generation && after.Count == op.count
+				same := after.Count == before.Count && after.Bytes == before.Bytes && (after.Generation == before.Generation || op.name == "fill")
+				switch {
+				case err == nil && !changed:
+					t.Errorf("fault %d: no error, and from %+v to %+v", nth, before, after)
+				case errors.Is(err, unix.ENOMEM) && !same:
+					t.Errorf("fault %d: refused, but from %+v to %+v", nth, before, after)
+				case errors.Is(err, unix.ENOBUFS) && !same && !changed: // the answer was lost
+					t.Errorf("fault %d: half done: from %+v to %+v", nth, before, after)
+				case err != nil && !errors.Is(err, unix.ENOMEM) && !errors.Is(err, unix.ENOBUFS):
+					t.Errorf("fault %d: %v", nth, err)
+				}
+				// What is there can be dumped, and goes.
+				if n := len(collect(t, c, client.DumpOptions{})); uint64(n) != after.Count {
+					t.Errorf("fault %d: %d records of %d entries", nth, n, after.Count)
+				}
+				ntf.drain()
+				return reached
+			})
+			t.Logf("%d places: %v", places, outcomes)
+			if places < 2 {
+				t.Errorf("only %d allocations were failed", places)
+			}
+		})
+	}
+}
+
+// drain reads what waits, and the error if something was lost.
+func (s *rawSocket) drain() {
+	for {
+		if _, _, err := unix.Recvfrom(s.fd, s.buf, unix.MSG_DONTWAIT); err == unix.EAGAIN {
+			return
+		}
+	}
+}
+
+// Every allocation of a dump, failed, in its start and on each of its pages:
+// it is refused, or goes on where it was, and all of it is given back.
+func TestFaultsInDump(t *testing.T) {
+	needFaults(t)
+	f := injectFaults(t)
+	c := setup(t)
+	want := fill(t, c, client.FillOptions{Count: 2000})
+	for _, cursor := range cursors {
+		for _, encoding := range encodings {
+			for call := range 3 { // sendmsg, and two reads
+				name := fmt.Sprintf("%v, %v, call %d", cursor, encoding, call)
+				refused := 0
+				places := f.each(func(nth int) bool {
+					s := openRaw(t, client.FamilyName, 64<<10)
+					defer s.close()
+					clear(s.buf) // its pages are there
+					message := s.message(flagDump, request(cmdEntryGet, attrU32(attrCursor, uint32(cursor)), attrU32(attrEncoding, uint32(encoding))))
+					calls, reached := 0, false
+					do := func(fn func() error) (err error) {
+						if calls == call {
+							reached = f.in(nth, func() { err = fn() })
+						} else {
+							err = fn()
+						}
+						calls++
+						return err
+					}
+					records, err := s.dumpWith(do, message)
+					if err != nil {
+						refused++
+						if !errors.Is(err, unix.ENOMEM) && !errors.Is(err, unix.ENOBUFS) {
+							t.Errorf("%s, fault %d: %v", name, nth, err)
+						}
+					} else if records != int(want.Count) && encoding != client.EncodingColumns {
+						t.Errorf("%s, fault %d: %d records without an error", name, nth, records)
+					}
+					s.close()
+					if after := checkCounters(t, c); after.DumpsMemory != 0 {
+						t.Fatalf("%s, fault %d: %d bytes are left", name, nth, after.DumpsMemory)
+					}
+					return reached
+				})
+				t.Logf("%s: %d places, refused %d times", name, places, refused)
+				if least := []int{6, 1, 1}[call]; places < least {
+					t.Errorf("%s: only %d allocations were failed", name, places)
+				}
+			}
+		}
+	}
+}
+
+// dumpWith makes the calls of a dump by do. A read that finds no memory for the
+// next page is told so and may go on.
+func (s *rawSocket) dumpWith(do func(func() error) error, message []byte) (records int, err error) {
+	s.t.Helper()
+	err = do(func() error {
+		return unix.Sendto(s.fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+	})
+	lost := 0
+	for err == nil {
+		n := 0
+		err = do(func() (err error) {
+			n, _, err = unix.Recvfrom(s.fd, s.buf, 0)
+			return err
+		})
+		if err == unix.ENOBUFS && lost == 0 {
+			lost++
+			err = nil
+			continue
+		}
+		if err != nil {
+			break
+		}
+		for _, m := range messages(s.t, slices.Clone(s.buf[:n])) {
+			switch m.Type {
+			case unix.NLMSG_DONE, unix.NLMSG_ERROR:
+				if v := verdictOf(s.t, m); v.errno != 0 {
+					return records, v.errno
+				}
+				return records, nil
+			default:
+				records++
+			}
+		}
+	}
+	return records, err
+}

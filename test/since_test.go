@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
+)
+
+// A replica is what a reader knows of the table.
+type replica map[uint32]client.Entry
+
+func (r replica) apply(e client.Entry) {
+	if e.Deleted {
+		delete(r, e.ID)
+	} else {
+		r[e.ID] = e
+	}
+}
+
+// update applies what changed since a generation, and checks that the changes
+// come in order and are newer than that.
+func (r replica) update(t testing.TB, c *client.Client, o client.DumpOptions, since uint64) (changes int, err error) {
+	t.Helper()
+	o.Since = &since
+	last := since
+	for e, err := range c.Dump(t.Context(), o) {
+		if err != nil {
+			return changes, err
+		}
+		if e.Generation <= last {
+			t.Fatalf("generation %d after %d, since %d", e.Generation, last, since)
+		}
+		last = e.Generation
+		r.apply(e)
+		changes++
+	}
+	return changes, nil
+}
+
+func (r replica) mustUpdate(t testing.TB, c *client.Client, o client.DumpOptions, since uint64) int {
+	t.Helper()
+	n, err := r.update(t, c, o, since)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// wholeTable is what a dump of a table at rest says.
+func wholeTable(t testing.TB, c *client.Client) replica {
+	t.Helper()
+	r := make(replica)
+	for _, e := range collect(t, c, client.DumpOptions{}) {
+		r[e.ID] = e
+	}
+	return r
+}
+
+func (r replica) wantEqual(t testing.TB, want replica) {
+	t.Helper()
+	if maps.EqualFunc(r, want, func(a, b client.Entry) bool { return reflect.DeepEqual(a, b) }) {
+		return
+	}
+	t.Errorf("the replica has %d entries, the table %d, or they differ", len(r), len(want))
+}
+
+func TestSinceTellsEachKindOfChange(t *testing.T) {
+	c := setup(t)
+	for id := range uint32(5) {
+		makeEntry(t, c, client.Entry{ID: id})
+	}
+	since := state(t, c).Generation
+	if n := make(replica).mustUpdate(t, c, client.DumpOptions{}, since); n != 0 {
+		t.Errorf("%d changes where there was none", n)
+	}
+	if _, err := c.Set(t.Context(), client.Change{ID: 3, Value: ptr(uint64(33))}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Delete(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	makeEntry(t, c, client.Entry{ID: 9})
+	if _, err := c.Set(t.Context(), client.Change{ID: 3, Value: ptr(uint64(34))}); err != nil {
+		t.Fatal(err)
+	}
+	makeEntry(t, c, client.Entry{ID: 1}) // again: its deletion is told all the same
+	if _, err := c.Delete(t.Context(), 9); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, c, client.FillOptions{Count: 2, IDStart: 20})
+	for _, encoding := range encodings {
+		var got []string
+		for _, e := range collect(t, c, client.DumpOptions{Since: &since, Encoding: encoding}) {
+			got = append(got, fmt.Sprintf("%d:%d:%v:%d", e.Generation-since, e.ID, e.Deleted, e.Value%100))
+		}
+		// 1 was the first change of 3, 3 the making of 9: they are in a newer
+		// generation now.
+		want := []string{"2:1:true:0", "4:3:false:34", "5:1:false:0", "6:9:true:0"}
+		if len(got) != 6 || !slices.Equal(got[:4], want) {
+			t.Errorf("%v: %v, want %v and two that were filled in", encoding, got, want)
+		}
+	}
+	// Only ids can be compared.
+	got := collect(t, c, client.DumpOptions{Since: &since, IDFrom: ptr(uint32(2)), IDTo: ptr(uint32(9))})
+	if len(got) != 2 || got[0].ID != 3 || got[1].ID != 9 {
+		t.Errorf("with a filter: %v", got)
+	}
+}
+
+// Random runs: what a reader has from a full dump and the deltas after it is
+// the table, whatever happened between, with whatever encoding.
+func TestSinceMakesTheTable(t *testing.T) {
+	c := setup(t)
+	r := rand.New(rand.NewPCG(7, 8))
+	known := wholeTable(t, c)
+	since := state(t, c).Generation
+	for round := range 100 {
+		for range r.IntN(40) {
+			change(t, c, r)
+		}
+		_, err := known.update(t, c, client.DumpOptions{Encoding: encodings[round%3]}, since)
+		if errors.Is(err, client.ErrStale) && state(t, c).LogFloor > since { // a flush
+			known = wholeTable(t, c)
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		since = state(t, c).Generation
+		known.wantEqual(t, wholeTable(t, c))
+	}
+}
+
+// change makes one random change.
+func change(t testing.TB, c *client.Client, r *rand.Rand) {
+	t.Helper()
+	id := r.Uint32N(300)
+	var err error
+	switch n := r.IntN(100); {
+	case n < 1:
+		_, err = c.Flush(t.Context())
+	case n < 5:
+		_, err = c.Fill(t.Context(), client.FillOptions{Count: 1 + r.Uint32N(20), IDStart: r.Uint32N(300), Seed: r.Uint64()})
+	case n < 40:
+		_, err = c.Delete(t.Context(), id)
+	default:
+		_, err = c.Set(t.Context(), client.Change{ID: id, Name: ptr(fmt.Sprint("n", n)), Value: ptr(r.Uint64()), Create: true})
+	}
+	// The id may be taken, or free.
+	if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EEXIST) {
+		t.Fatal(err)
+	}
+}
+
+// A reader that dumps the table while it changes, and then deltas, each since
+// the start of the dump before it, has the table as soon as it rests.
+func TestSinceConvergesUnderChange(t *testing.T) {
+	c := setup(t)
+	interrupted := 0
+	for round := range 6 {
+		fill(t, c, client.FillOptions{Count: 5000, IDStart: 1000})
+		stop := churn(t, uint64(round))
+		known := make(replica)
+		since := state(t, c).Generation
+		for e, err := range c.Dump(t.Context(), client.DumpOptions{Encoding: encodings[round%3]}) {
+			switch {
+			case errors.Is(err, client.ErrInterrupted):
+				interrupted++
+			case err != nil:
+				t.Fatal(err)
+			default:
+				known.apply(e)
+			}
+		}
+		for range 5 {
+			next := state(t, c).Generation
+			_, err := known.update(t, c, client.DumpOptions{Encoding: encodings[round%3]}, since)
+			if err != nil && !errors.Is(err, client.ErrInterrupted) {
+				t.Fatal(err)
+			}
+			since = next
+		}
+		if stop() == 0 {
+			t.Fatal("nothing changed")
+		}
+		known.mustUpdate(t, c, client.DumpOptions{}, since)
+		known.wantEqual(t, wholeTable(t, c))
+		flush(t, c)
+	}
+	if interrupted == 0 {
+		t.Error("no dump was told of a change")
+	}
+}
+
+// churn changes the table until stop is called, which tells how often.
+func churn(t testing.TB, seed uint64) (stop func() int) {
+	c := dial(t)
+	r := rand.New(rand.NewPCG(seed, seed))
+	done := make(chan struct{})
+	changes := make(chan int)
+	go func() {
+		n := 0
+		for ; ; n++ {
+			select {
+			case <-done:
+				changes <- n
+				return
+			default:
+			}
+			id := r.Uint32N(2000) // some of those that rest, and others
+			var err error
+			if r.IntN(2) == 0 {
+				_, err = c.Delete(context.Background(), id)
+			} else {
+				_, err = c.Set(context.Background(), client.Change{ID: id, Name: ptr("churn"), Value: ptr(r.Uint64()), Create: true})
+			}
+			if err != nil && !errors.Is(err, unix.ENOENT) {
+				t.Errorf("a change of the churn: %v", err)
+			}
+		}
+	}()
+	return func() int {
+		close(done)
+		return <-changes
+	}
+}
+
+// What a delta costs follows from what changed, not from the table.
+func TestSinceCostsWhatChanged(t *testing.T) {
+	c := setup(t)
+	count := aMillion(t)
+	fill(t, c, client.FillOptions{Count: count})
+	for _, changes := range []uint32{10, 1000, count / 10} {
+		since := state(t, c).Generation
+		if changes <= 1000 {
+			for i := range changes {
+				if _, err := c.Set(t.Context(), client.Change{ID: i * (count / changes), Value: ptr(uint64(1))}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		} else {
+			fill(t, c, client.FillOptions{Count: changes, IDStart: count})
+		}
+		before := state(t, c)
+		got := make(replica).mustUpdate(t, c, client.DumpOptions{}, since)
+		after := state(t, c)
+		scanned, pages := after.Scanned-before.Scanned, after.Pages-before.Pages
+		t.Logf("%d changes of %d entries: %d looked at, %d pages", changes, count, scanned, pages)
+		// The one that does not fit on a page is looked at again.
+		if got != int(changes) || scanned < uint64(changes) || scanned > uint64(changes)+pages {
+			t.Errorf("%d changes: %d records, %d entries looked at on %d pages", changes, got, scanned, pages)
+		}
+	}
+}
+
+// Who knows too little, or of another table, is told to read all of it.
+func TestSinceRefuses(t *testing.T) {
+	c := setup(t)
+	makeEntry(t, c, client.Entry{ID: 1})
+	s := state(t, c)
+	stale := func(since uint64) {
+		t.Helper()
+		_, err := make(replica).update(t, c, client.DumpOptions{}, since)
+		if !errors.Is(err, client.ErrStale) {
+			t.Errorf("since %d: %v, want %v", since, err, client.ErrStale)
+		}
+	}
+	stale(s.LogFloor - 1) // setup flushed
+	make(replica).mustUpdate(t, c, client.DumpOptions{}, s.LogFloor)
+	stale(s.Generation + 1)
+	stale(math.MaxUint64)
+	flush(t, c)
+	stale(s.Generation)
+	make(replica).mustUpdate(t, c, client.DumpOptions{}, state(t, c).Generation)
+}
+
+// A flush while a delta is parked takes away what it has not sent.
+func TestSinceIsStaleInTheMiddle(t *testing.T) {
+	c := setup(t)
+	since := uint32(state(t, c).Generation)
+	fill(t, c, client.FillOptions{Count: 5000})
+	p := parkAsItIs(t, c, attrU32(attrSince, since))
+	flush(t, c)
+	pages, _ := p.s.readDump()
+	done := pages[len(pages)-1][len(pages[len(pages)-1])-1]
+	if v := verdictOf(t, done); v.errno != unix.ESTALE || v.text == "" {
+		t.Errorf("the dump ended with %+v, want ESTALE and a text", v)
+	}
+}
+
+// At most max_tombstones deleted entries are known; who knows less than the
+// oldest that was forgotten is told to read all.
+func TestTombstonesAreBounded(t *testing.T) {
+	setup(t)
+	mustUnload(t, "bulkdump")
+	load(t, "bulkdump", "max_tombstones=10")
+	c := dial(t)
+	if s := state(t, c); s.TombstonesMax != 10 || s.Tombstones != 0 {
+		t.Errorf("%d tombstones of at most %d, want 0 of 10", s.Tombstones, s.TombstonesMax)
+	}
+	fill(t, c, client.FillOptions{Count: 1000})
+	start := state(t, c).Generation
+	for id := range uint32(30) {
+		if _, err := c.Delete(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		s := state(t, c)
+		if want := min(uint64(id+1), 10); s.Tombstones != want {
+			t.Fatalf("%d tombstones after %d deletes, want %d", s.Tombstones, id+1, want)
+		}
+		floor := uint64(0)
+		if id >= 10 {
+			floor = start + uint64(id) - 9
+		}
+		if s.LogFloor != floor {
+			t.Fatalf("floor %d after %d deletes, want %d", s.LogFloor, id+1, floor)
+		}
+		since := max(floor, start)
+		if n := make(replica).mustUpdate(t, c, client.DumpOptions{}, since); n != int(s.Generation-since) {
+			t.Fatalf("%d changes since %d, want %d", n, since, s.Generation-since)
+		}
+		if floor > 0 {
+			if _, err := make(replica).update(t, c, client.DumpOptions{}, floor-1); !errors.Is(err, client.ErrStale) {
+				t.Fatalf("since %d: %v, want %v", floor-1, err, client.ErrStale)
+			}
+		}
+	}
+	// A dump that is parked before a tombstone that goes cannot send it.
+	for id := range uint32(200) {
+		if _, err := c.Set(t.Context(), client.Change{ID: 100 + id, Value: ptr(uint64(id))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	parkedSince := parkAsItIs(t, c, attrU32(attrSince, uint32(state(t, c).Generation-200)))
+	for id := range uint32(11) {
+		if _, err := c.Delete(t.Context(), 900+id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pages, _ := parkedSince.s.readDump()
+	last := pages[len(pages)-1]
+	if v := verdictOf(t, last[len(last)-1]); v.errno != unix.ESTALE {
+		t.Errorf("the dump ended with %+v, want ESTALE", v)
+	}
+	mustUnload(t, "bulkdump")
+	load(t, "bulkdump", "")
+}
