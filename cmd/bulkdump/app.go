@@ -77,7 +77,7 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed,
 	root.PersistentFlags().StringVarP(&a.format, "output", "o", formatTable,
 		"`FORMAT` of the output: "+strings.Join(formats, "|")+", and count for dump")
 	root.AddCommand(a.fillCommand(), a.dumpCommand(), a.getCommand(), a.newCommand(), a.setCommand(),
-		a.delCommand(), a.flushCommand(), a.tableCommand())
+		a.delCommand(), a.flushCommand(), a.tableCommand(), a.cursorsCommand())
 	return root
 }
 

@@ -31,6 +31,8 @@ type fakeTable struct {
 	options client.DumpOptions // of the last dump
 	change  client.Change      // the last one
 	made    client.Entry       // the last one
+
+	live *liveTable // answers in place of this, if there is one
 }
 
 func (f *fakeTable) ask(format string, args ...any) error {
@@ -135,7 +137,12 @@ func newApp(f *fakeTable) (a *app, stdout, stderr *bytes.Buffer) {
 		stdin:  strings.NewReader("from stdin"),
 		stdout: stdout,
 		stderr: stderr,
-		dial:   func() (table, error) { return f, nil },
+		dial: func() (table, error) {
+			if f.live != nil {
+				return f.live, nil
+			}
+			return f, nil
+		},
 	}, stdout, stderr
 }
 
