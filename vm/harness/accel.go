@@ -26,11 +26,11 @@ const probeLimit = 5 * time.Second
 // accelerator says how the guest will run. A device that opens proves nothing:
 // there are machines where a guest on it never leaves the BIOS. So auto boots
 // the smallest guest there is, and remembers what came of it.
-func (c *cache) accelerator(ctx context.Context, wish string) (string, error) {
+func (c *cache) accelerator(ctx context.Context, qemu, wish string) (string, error) {
 	if wish == "tcg" {
 		return "tcg", nil
 	}
-	works, why, err := c.kvmWorks(ctx)
+	works, why, err := c.kvmWorks(ctx, qemu)
 	switch {
 	case err != nil:
 		return "", err
@@ -42,20 +42,20 @@ func (c *cache) accelerator(ctx context.Context, wish string) (string, error) {
 	return "tcg", nil
 }
 
-func (c *cache) kvmWorks(ctx context.Context) (works bool, why string, err error) {
+func (c *cache) kvmWorks(ctx context.Context, qemu string) (works bool, why string, err error) {
 	f, err := os.OpenFile(kvmDevice, os.O_RDWR, 0)
 	if err != nil {
 		return false, err.Error(), nil
 	}
 	f.Close()
-	key, err := machineKey(ctx)
+	key, err := machineKey(ctx, qemu)
 	if err != nil {
 		return false, "", err
 	}
 	path, err := c.entry(ctx, "kvm-"+key, func(dir string) error {
 		c.note("trying whether a guest runs on KVM here: once, %v at most", probeLimit)
 		answer := "yes"
-		if err := probeKVM(ctx, dir); err != nil {
+		if err := probeKVM(ctx, qemu, dir); err != nil {
 			if ctx.Err() != nil {
 				return err
 			}
@@ -74,16 +74,16 @@ func (c *cache) kvmWorks(ctx context.Context) (works bool, why string, err error
 
 // machineKey is what the answer depends on: the host's kernel, its processor,
 // and QEMU.
-func machineKey(ctx context.Context) (string, error) {
+func machineKey(ctx context.Context, qemu string) (string, error) {
 	var uts unix.Utsname
 	if err := unix.Uname(&uts); err != nil {
 		return "", err
 	}
-	qemu, err := output(tool(ctx, qemuBinary, "--version"))
+	version, err := output(tool(ctx, qemu, "--version"))
 	if err != nil {
 		return "", err
 	}
-	return digest(unix.ByteSliceToString(uts.Release[:]), unix.ByteSliceToString(uts.Version[:]), cpuModel(), qemu), nil
+	return digest(unix.ByteSliceToString(uts.Release[:]), unix.ByteSliceToString(uts.Version[:]), cpuModel(), version), nil
 }
 
 func cpuModel() string {
@@ -114,14 +114,14 @@ func probeSector() []byte {
 	return s
 }
 
-func probeKVM(ctx context.Context, dir string) error {
+func probeKVM(ctx context.Context, qemu, dir string) error {
 	sector := filepath.Join(dir, "sector")
 	if err := os.WriteFile(sector, probeSector(), 0o644); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
-	cmd := tool(ctx, qemuBinary, "-M", "q35", "-accel", "kvm", "-cpu", "max", "-m", "64",
+	cmd := tool(ctx, qemu, "-M", "q35", "-accel", "kvm", "-cpu", "max", "-m", "64",
 		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-device", debugExitDevice,
 		"-drive", "file.locking=off,format=raw,readonly=on,file="+strings.ReplaceAll(sector, ",", ",,"))
 	err := runTool(cmd)

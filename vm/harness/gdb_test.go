@@ -99,8 +99,8 @@ func TestGdbHasNoLimits(t *testing.T) {
 
 func TestBootText(t *testing.T) {
 	k := &kernel{image: "/x/vmlinuz"}
-	got := bootText(&options{cpus: 1, mem: 512, kernelArg: []string{"it's"}}, k, "tcg")
-	for _, want := range []string{"-kernel kernel \\\n", "-initrd initramfs \\\n", `it'\''s`, "path=/dev/fdset/2", `"$@"`, "exec 3>&2 4>&1"} {
+	got := bootText(&options{cpus: 1, mem: 512, kernelArg: []string{"it's"}}, k, "/a b/qemu", "tcg")
+	for _, want := range []string{"-kernel kernel \\\n", "-initrd initramfs \\\n", `it'\''s`, "path=/dev/fdset/2", `"$@"`, "exec 3>&2 4>&1", "command -v '/a b/qemu' ||"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in:\n%s", want, got)
 		}
@@ -108,7 +108,7 @@ func TestBootText(t *testing.T) {
 	if strings.Contains(got, "fd=7") || strings.Contains(got, "stdio") || k.image != "/x/vmlinuz" {
 		t.Errorf("it needs the harness's descriptors, or a terminal:\n%s", got)
 	}
-	if got := bootText(&options{shell: true}, k, "tcg"); !strings.Contains(got, "stdio,id=stdout,signal=off") {
+	if got := bootText(&options{shell: true}, k, "qemu", "tcg"); !strings.Contains(got, "stdio,id=stdout,signal=off") {
 		t.Error("a shell has no keys")
 	}
 }

@@ -22,10 +22,12 @@ var keptFiles = []string{"kernel", "initramfs", "cmdline", "boot"}
 const bootScript = `#!/bin/sh
 # Boots again what vm/run booted; arguments are added to QEMU's.
 # console.log: the kernel's words; control.log: init's. The status is the
-# command's, or 124 if the guest did not end as it should.
+# command's, or 124 if the guest did not end as it should. QEMU=PATH is another
+# QEMU; on another machine, its own.
 cd -- "$(dirname -- "$0")" || exit
+: "${QEMU:=$(command -v %[2]s || echo qemu-system-x86_64)}"
 exec 3>&2 4>&1
-%[2]s "$@"
+"$QEMU" %[3]s "$@"
 code=$?
 if [ "$code" != %[1]d ]; then
 	echo "QEMU exited with $code: see console.log" >&2
@@ -40,7 +42,7 @@ exit "${status:-0}"
 
 // keep leaves what is booted in a directory, and returns the line that boots
 // it again.
-func keep(dir string, opts *options, k *kernel, accel string, cfg *proto.Config, modules []string, p *programs) (string, error) {
+func keep(dir string, opts *options, k *kernel, qemu, accel string, cfg *proto.Config, modules []string, p *programs) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
@@ -77,7 +79,7 @@ func keep(dir string, opts *options, k *kernel, accel string, cfg *proto.Config,
 	boot := filepath.Join(dir, "boot")
 	err = errors.Join(
 		os.WriteFile(filepath.Join(dir, "cmdline"), []byte(kernelLine(opts)+"\n"), 0o644),
-		os.WriteFile(boot, []byte(bootText(opts, k, accel)), 0o755),
+		os.WriteFile(boot, []byte(bootText(opts, k, qemu, accel)), 0o755),
 	)
 	return quote(boot), err
 }
@@ -90,7 +92,7 @@ func named(image string, modules []string) map[string]string {
 	return files
 }
 
-func bootText(opts *options, k *kernel, accel string) string {
+func bootText(opts *options, k *kernel, qemu, accel string) string {
 	// Sets of descriptors: a path would be cut to nothing, were it a file. And
 	// QEMU's stdio takes no more output once its input has ended: so that is
 	// for a shell alone, which has keys.
@@ -105,7 +107,7 @@ func bootText(opts *options, k *kernel, accel string) string {
 	}
 	here := *k
 	here.image = "kernel"
-	line := qemuBinary
+	line := ""
 	for _, a := range append([]string{"-add-fd", "fd=3,set=1", "-add-fd", "fd=4,set=2"}, qemuArgs(opts, &here, accel, "initramfs", chardevs)...) {
 		if strings.HasPrefix(a, "-") {
 			line += " \\\n\t" + a
@@ -113,5 +115,5 @@ func bootText(opts *options, k *kernel, accel string) string {
 			line += " " + quote(a)
 		}
 	}
-	return fmt.Sprintf(bootScript, proto.DebugExitCode, line)
+	return fmt.Sprintf(bootScript, proto.DebugExitCode, quote(qemu), strings.TrimPrefix(line, " "))
 }

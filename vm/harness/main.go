@@ -133,7 +133,7 @@ func conduct(ctx context.Context, opts *options, o *outcome, stdout, stderr io.W
 		kernel                     *kernel
 		modules                    []string
 		progs                      *programs
-		accel                      string
+		qemu, accel                string
 	)
 	wg.Go(func() {
 		if kernel, errKernel = c.kernel(ctx, opts.kernel); errKernel == nil && !opts.noModule {
@@ -141,7 +141,11 @@ func conduct(ctx context.Context, opts *options, o *outcome, stdout, stderr io.W
 		}
 	})
 	wg.Go(func() { progs, errGo = c.programs(ctx, opts) })
-	wg.Go(func() { accel, errAccel = c.accelerator(ctx, opts.accel) })
+	wg.Go(func() {
+		if qemu, errAccel = c.emulator(ctx); errAccel == nil {
+			accel, errAccel = c.accelerator(ctx, qemu, opts.accel)
+		}
+	})
 	wg.Wait()
 	if err := errors.Join(errKernel, errGo, errAccel); err != nil {
 		return err
@@ -165,11 +169,11 @@ func conduct(ctx context.Context, opts *options, o *outcome, stdout, stderr io.W
 	}
 	defer image.Close()
 	if opts.keepDir != "" {
-		line, err := keep(opts.keepDir, opts, kernel, accel, cfg, modules, progs)
+		line, err := keep(opts.keepDir, opts, kernel, qemu, accel, cfg, modules, progs)
 		if err != nil {
 			return fmt.Errorf("--keep: %w", err)
 		}
 		note("kept what is booted; this boots it again: %s", line)
 	}
-	return boot(ctx, opts, kernel, modules, cfg, image, o, stdout, stderr, note)
+	return boot(ctx, opts, kernel, qemu, modules, cfg, image, o, stdout, stderr, note)
 }

@@ -15,8 +15,6 @@ import (
 	"bulkdump/vm/internal/proto"
 )
 
-const qemuBinary = "qemu-system-x86_64"
-
 var debugExitDevice = fmt.Sprintf("isa-debug-exit,iobase=%#x,iosize=1", proto.DebugExitPort)
 
 // kernelArgs: a panic or an Oops ends the guest at once, and so QEMU, which
@@ -114,9 +112,9 @@ func qemuArgs(opts *options, k *kernel, accel, initramfs string, chardevs [portC
 
 // startQEMU starts it with nothing of the host's but the descriptors. The
 // kernel ends it when we end, however that happens.
-func startQEMU(opts *options, k *kernel, accel string, image *os.File, d *debugger) (*machine, error) {
+func startQEMU(opts *options, k *kernel, qemu, accel string, image *os.File, d *debugger) (*machine, error) {
 	args := append(qemuArgs(opts, k, accel, inheritedImage, inheritedPorts()), d.args()...)
-	m := &machine{cmd: exec.Command(qemuBinary, args...)}
+	m := &machine{cmd: exec.Command(qemu, args...)}
 	m.cmd.Stdout, m.cmd.Stderr = &m.log, &m.log
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	for i := range m.ports {

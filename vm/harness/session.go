@@ -41,7 +41,7 @@ type session struct {
 }
 
 // boot starts the guest, serves it until it ends, and records what it saw.
-func boot(ctx context.Context, opts *options, k *kernel, modules []string, cfg *proto.Config, image *os.File, o *outcome, stdout, stderr io.Writer, note notef) (err error) {
+func boot(ctx context.Context, opts *options, k *kernel, qemu string, modules []string, cfg *proto.Config, image *os.File, o *outcome, stdout, stderr io.Writer, note notef) (err error) {
 	sinks, err := openSinks(opts, o, stdout, stderr)
 	if err != nil {
 		return err
@@ -59,7 +59,7 @@ func boot(ctx context.Context, opts *options, k *kernel, modules []string, cfg *
 		}
 		defer d.close()
 	}
-	m, err := startQEMU(opts, k, o.accel, image, d)
+	m, err := startQEMU(opts, k, qemu, o.accel, image, d)
 	if err != nil {
 		return err
 	}
