@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -59,14 +60,21 @@ func (c *cache) retry(ctx context.Context, dir string, fill func() error) error 
 }
 
 func (c *cache) unpackRoot(ctx context.Context, suites []string, include, dir string) error {
-	if err := unpackPackages(ctx, suites, include, dir); err != nil {
+	if err := unpackPackages(ctx, suites, include, dir, notForBuild); err != nil {
 		return err
 	}
 	return finishRoot(dir)
 }
 
-// unpackPackages unpacks packages and all that they need into dir.
-func unpackPackages(ctx context.Context, suites []string, include, dir string) error {
+// documentation is left out of every root.
+var documentation = []string{"./usr/share/doc/*", "./usr/share/man/*", "./usr/share/locale/*"}
+
+// notForBuild is what comes with sparse, and it does not need.
+var notForBuild = append([]string{"*/libLLVM*", "*/libicu*"}, documentation...)
+
+// unpackPackages unpacks packages and all that they need into dir, but for the
+// files that are left out.
+func unpackPackages(ctx context.Context, suites []string, include, dir string, leftOut []string) error {
 	mode := "root"
 	if os.Getuid() != 0 {
 		mode = "unshare"
@@ -79,9 +87,11 @@ func unpackPackages(ctx context.Context, suites []string, include, dir string) e
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
 	defer cancel()
 	fetch := tool(ctx, "mmdebstrap", args...)
-	unpack := tool(ctx, "tar", "-x", "-C", dir, "--no-same-owner", "--exclude=./dev/*",
-		"--exclude=./usr/share/doc/*", "--exclude=./usr/share/man/*", "--exclude=./usr/share/locale/*",
-		"--exclude=*/libLLVM*", "--exclude=*/libicu*") // what comes with sparse, and it does not need
+	tar := []string{"-x", "-C", dir, "--no-same-owner", "--exclude=./dev/*"}
+	for _, pattern := range leftOut {
+		tar = append(tar, "--exclude="+pattern)
+	}
+	unpack := tool(ctx, "tar", tar...)
 	r, w, err := os.Pipe()
 	if err != nil {
 		return err
@@ -98,11 +108,13 @@ func unpackPackages(ctx context.Context, suites []string, include, dir string) e
 	r.Close()
 	w.Close()
 	errUnpack := unpack.Wait()
-	// A full disk stops tar first, and mmdebstrap for want of a reader.
-	if err := toolError(unpack, errUnpack, unpackLog.String()); err != nil {
-		return err
+	// A full disk stops tar first, and mmdebstrap for want of a reader; what
+	// mmdebstrap does not find stops tar for want of an archive.
+	errUnpack = toolError(unpack, errUnpack, unpackLog.String())
+	if errors.Is(errUnpack, syscall.ENOSPC) {
+		return errUnpack
 	}
-	return toolError(fetch, err, fetchLog.String())
+	return errors.Join(toolError(fetch, err, fetchLog.String()), errUnpack)
 }
 
 // suiteArgs tells mmdebstrap where the packages come from. It finds a mirror by

@@ -46,7 +46,7 @@ func (c *cache) emulator(ctx context.Context) (string, error) {
 
 // unpackEmulator sees that it runs, too.
 func (c *cache) unpackEmulator(ctx context.Context, include, dir string) error {
-	if err := unpackPackages(ctx, emulatorSuites, include, dir); err != nil {
+	if err := unpackPackages(ctx, emulatorSuites, include, dir, notForBuild); err != nil {
 		return err
 	}
 	qemu := filepath.Join(dir, "qemu")

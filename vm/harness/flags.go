@@ -57,6 +57,10 @@ With what:
   --param MODULE.K=V    a parameter for a module that is loaded (repeatable)
   --add FILE[:PATH]     put FILE (or a directory) into the guest, by default
                         into the command's directory, /root (repeatable)
+  --packages NAME,…     put Debian's packages, with what they need, into the
+                        guest: unpacked, their programs on PATH (repeatable)
+  --modprobe NAME       load the kernel's own module NAME, and what it needs,
+                        before the project's (repeatable)
   --env K=V             set in the command's environment (repeatable)
 How:
   --timeout S           seconds for COMMAND; default 900 with TCG, 300 with KVM
@@ -101,6 +105,8 @@ type options struct {
 	bootLimit time.Duration // the same of the boot
 	kernelArg []string      // added to the kernel's command line
 	adds      []addition
+	packages  []string // Debian's, for the guest
+	modprobe  []string // the kernel's own modules
 	outDir    string
 	noModule  bool
 	moduleDir string
@@ -146,6 +152,8 @@ func parseArgs(args []string) (*options, error) {
 	f.StringVar(&o.module, "module", "", "")
 	f.Func("param", "", o.addParam)
 	f.Func("add", "", o.add)
+	f.Func("packages", "", o.addPackages)
+	f.StringArrayVar(&o.modprobe, "modprobe", nil, "")
 	f.Func("env", "", o.addEnv)
 	timeout := f.Int("timeout", 0, "")
 	bootLimit := f.Int("boot-timeout", 0, "")

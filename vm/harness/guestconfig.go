@@ -20,6 +20,9 @@ func guestConfig(opts *options, accel string, k *kernel, modules []string) (*pro
 	for _, d := range k.drivers {
 		cfg.Drivers = append(cfg.Drivers, "/lib/modules/"+filepath.Base(d))
 	}
+	for _, m := range k.asked {
+		cfg.Drivers = append(cfg.Drivers, "/lib/modules/"+m.name+".ko")
+	}
 	loaded := ""
 	if !opts.noModule {
 		m, err := pickModule(modules, opts.module)

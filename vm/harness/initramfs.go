@@ -149,15 +149,24 @@ func guestFiles(cfg *proto.Config, k *kernel, modules []string, p *programs, opt
 		a.dir(d, 0o755)
 	}
 	a.dir("/tmp", 0o1777)
-	a.file("/etc/passwd", 0o644, []byte(passwd))
-	a.file("/etc/group", 0o644, []byte(group))
-	a.file("/etc/hosts", 0o644, []byte(hosts))
-	a.file("/etc/profile", 0o644, []byte(profile))
 	for _, l := range []string{"/sbin", "/usr/bin", "/usr/sbin"} {
 		a.link(l, "/bin")
 	}
 	if err := addBusybox(a); err != nil {
 		return nil, err
+	}
+	if p.packages != "" {
+		if err := a.packages(p.packages); err != nil {
+			return nil, err
+		}
+	}
+	// After the packages, which may have some of these.
+	a.file("/etc/passwd", 0o644, []byte(passwd))
+	a.file("/etc/group", 0o644, []byte(group))
+	a.file("/etc/hosts", 0o644, []byte(hosts))
+	a.file("/etc/profile", 0o644, []byte(profile))
+	for _, m := range k.asked {
+		a.file("/lib/modules/"+m.name+".ko", 0o644, m.text)
 	}
 	files := slices.Clone(k.drivers)
 	for _, m := range modules {

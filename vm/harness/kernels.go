@@ -58,8 +58,9 @@ type kernel struct {
 	root    string
 	release string
 	image   string
-	drivers []string // of transportModules, as files
-	tree    bool     // root is a user's own tree, not a build root
+	drivers []string    // of transportModules, as files
+	asked   []ownModule // by --modprobe, in order of loading
+	tree    bool        // root is a user's own tree, not a build root
 }
 
 // kernel makes the build root if need be, and finds the kernel in it.

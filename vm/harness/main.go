@@ -136,7 +136,10 @@ func conduct(ctx context.Context, opts *options, o *outcome, stdout, stderr io.W
 		qemu, accel                string
 	)
 	wg.Go(func() {
-		if kernel, errKernel = c.kernel(ctx, opts.kernel); errKernel == nil && !opts.noModule {
+		if kernel, errKernel = c.kernel(ctx, opts.kernel); errKernel == nil {
+			errKernel = kernel.modprobe(ctx, opts.modprobe)
+		}
+		if errKernel == nil && !opts.noModule {
 			modules, errKernel = c.modules(ctx, kernel, opts.moduleDir, opts.buildChecks())
 		}
 	})

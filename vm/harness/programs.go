@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// programs are the Go binaries of a run.
+// programs are the Go binaries of a run, and Debian's packages beside them.
 type programs struct {
 	init      string
 	bin       []string // go into the guest's /bin under their own names
@@ -22,6 +22,7 @@ type programs struct {
 	testDir   string   // where they are: ./test, or --test-dir
 	testPkg   string   // its import path
 	testFiles []string // its test files, as this build has them
+	packages  string   // the directory of --packages, or empty
 
 	text map[string][]byte // what the files above held when they were built
 	work string            // go's temporary files, while they are built
@@ -38,6 +39,10 @@ type goPackage struct {
 // belongs to this source tree, and is read from there under the lock.
 func (c *cache) programs(ctx context.Context, opts *options) (*programs, error) {
 	p := &programs{testDir: opts.testDir}
+	var err error
+	if p.packages, err = c.packages(ctx, opts.packages); err != nil {
+		return nil, err
+	}
 	name := "bin-" + digest(opts.top)
 	unlock, err := c.lock(ctx, name)
 	if err != nil {

@@ -42,7 +42,7 @@ func (c *cache) sourceRoot(ctx context.Context) (root, identity string, err erro
 	name := "source-" + digest(append([]string{rootRecipe, sourceRecipe, include}, sourceSuites...)...)
 	root, err = c.entry(ctx, name, func(dir string) error {
 		c.note("fetching %s and its compiler: once, about half a minute and 500 MB", sourcePackage)
-		err := c.retry(ctx, dir, func() error { return unpackPackages(ctx, sourceSuites, include, dir) })
+		err := c.retry(ctx, dir, func() error { return unpackPackages(ctx, sourceSuites, include, dir, notForBuild) })
 		if err != nil {
 			return fmt.Errorf("fetch %s: %w", sourcePackage, err)
 		}

@@ -33,7 +33,7 @@ type Config struct {
 	Control string   // device of the control port
 	Stdout  string   // device that takes the command's stdout
 	Stderr  string   // device that takes the command's stderr
-	Drivers []string // modules that the devices need, in order of loading
+	Drivers []string // the kernel's own modules, in order of loading
 	Modules []Module // modules to load before the command
 	Command []string // exact argv
 	Env     []string // added to init's own environment

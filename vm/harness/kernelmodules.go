@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// ownModule is one of the kernel's own modules, as the guest loads it.
+type ownModule struct {
+	name string // as in /proc/modules
+	text []byte
+}
+
+// modprobe finds those of the kernel's own modules that are asked for, and what
+// they need. What is built in is there already.
+func (k *kernel) modprobe(ctx context.Context, names []string) error {
+	for _, name := range names {
+		if err := k.addModule(ctx, name); err != nil {
+			return fmt.Errorf("--modprobe %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (k *kernel) addModule(ctx context.Context, name string) error {
+	if slices.ContainsFunc(k.asked, func(m ownModule) bool { return sameModule(m.name, name) }) {
+		return nil
+	}
+	file, err := k.findModule(name)
+	if file == "" || err != nil {
+		return err
+	}
+	text, err := readModule(ctx, file)
+	if err != nil {
+		return err
+	}
+	needs, err := moduleNeeds(text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	for _, need := range needs {
+		if err := k.addModule(ctx, need); err != nil {
+			return err
+		}
+	}
+	k.asked = append(k.asked, ownModule{strings.TrimSuffix(strings.TrimSuffix(filepath.Base(file), ".xz"), ".ko"), text})
+	return nil
+}
+
+// findModule returns a module's file; none if it is built in.
+func (k *kernel) findModule(name string) (string, error) {
+	found := false
+	for _, dir := range k.moduleDirs() {
+		for _, list := range []string{"modules.builtin", "modules.order"} {
+			text, err := os.ReadFile(filepath.Join(dir, list))
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			} else if err != nil {
+				return "", err
+			}
+			found = true
+			for path := range strings.FieldsSeq(string(text)) {
+				if !sameModule(strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), name) {
+					continue
+				}
+				if list == "modules.builtin" {
+					return "", nil
+				}
+				return packedOrNot(filepath.Join(dir, strings.TrimSuffix(path, filepath.Ext(path))+".ko"))
+			}
+		}
+	}
+	if !found {
+		return "", nil // all that this kernel has is built in
+	}
+	return "", fmt.Errorf("%s has no such module", k.release)
+}
+
+// moduleDirs are where a kernel's lists of its modules lie.
+func (k *kernel) moduleDirs() []string {
+	if k.tree {
+		return []string{k.root}
+	}
+	return []string{filepath.Join(k.root, "usr/lib/modules", k.release), filepath.Join(k.root, "lib/modules", k.release)}
+}
+
+// packedOrNot finds a file as it is, or packed by xz.
+func packedOrNot(file string) (string, error) {
+	for _, f := range []string{file, file + ".xz"} {
+		if _, err := os.Stat(f); err == nil {
+			return f, nil
+		}
+	}
+	return "", fmt.Errorf("%s is neither there, nor packed by xz", file)
+}
+
+func readModule(ctx context.Context, file string) ([]byte, error) {
+	if filepath.Ext(file) != ".xz" {
+		return os.ReadFile(file)
+	}
+	text, err := output(tool(ctx, "xz", "--decompress", "--stdout", file))
+	return []byte(text), err
+}
+
+// moduleNeeds reads which modules one needs.
+func moduleNeeds(text []byte) ([]string, error) {
+	f, err := elf.NewFile(bytes.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	info := f.Section(".modinfo")
+	if info == nil {
+		return nil, errors.New("no .modinfo")
+	}
+	data, err := info.Data()
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.SplitSeq(string(data), "\x00") {
+		if needs, ok := strings.CutPrefix(line, "depends="); ok && needs != "" {
+			return strings.Split(needs, ","), nil
+		}
+	}
+	return nil, nil
+}
+
+// sameModule takes - for _, as modprobe does.
+func sameModule(a, b string) bool {
+	return strings.ReplaceAll(a, "-", "_") == strings.ReplaceAll(b, "-", "_")
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// fakeModule makes an object file that needs other modules.
+func fakeModule(t *testing.T, file, needs string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cc := exec.Command("gcc", "-xassembler", "-c", "-o", file, "-")
+	cc.Stdin = strings.NewReader(".section .modinfo,\"a\"\n.asciz \"license=GPL\"\n.asciz \"depends=" + needs + "\"\n")
+	if out, err := cc.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+func TestModprobe(t *testing.T) {
+	root := t.TempDir()
+	dir := filepath.Join(root, "lib/modules/1.0")
+	fakeModule(t, filepath.Join(dir, "kernel/net/top-one.ko"), "middle,other")
+	fakeModule(t, filepath.Join(dir, "kernel/net/middle.ko"), "low")
+	fakeModule(t, filepath.Join(dir, "kernel/net/other.ko"), "low")
+	fakeModule(t, filepath.Join(dir, "kernel/net/low.ko"), "")
+	if out, err := exec.Command("xz", "--check=crc32", filepath.Join(dir, "kernel/net/middle.ko")).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for name, text := range map[string]string{
+		"modules.order":   "kernel/net/top-one.ko\nkernel/net/middle.ko\nkernel/net/other.ko\nkernel/net/low.ko\nkernel/gone.ko\n",
+		"modules.builtin": "kernel/net/always.ko\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k := &kernel{root: root, release: "1.0"}
+	if err := k.modprobe(t.Context(), []string{"top_one", "always", "low"}); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, m := range k.asked {
+		names = append(names, m.name)
+		if !strings.HasPrefix(string(m.text), "\x7fELF") {
+			t.Errorf("%s is still packed", m.name)
+		}
+	}
+	if want := []string{"low", "middle", "other", "top-one"}; !slices.Equal(names, want) {
+		t.Errorf("loaded in the order %q, want %q", names, want)
+	}
+	for _, bad := range []string{"nosuch", "gone"} {
+		if err := k.modprobe(t.Context(), []string{bad}); err == nil || !strings.Contains(err.Error(), "--modprobe "+bad) {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+	// A kernel without any module has all that it has.
+	if err := (&kernel{root: t.TempDir()}).modprobe(t.Context(), []string{"always"}); err != nil {
+		t.Error(err)
+	}
+}

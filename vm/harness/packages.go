@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/cavaliergopher/cpio"
+)
+
+// packageSuite is where --packages come from, whatever the guest's kernel.
+const packageSuite = "trixie"
+
+// packageRecipe changes when the way packages are unpacked changes.
+const packageRecipe = "1"
+
+// notForGuest is what nobody runs or reads in a guest, and what comes from the
+// host.
+var notForGuest = append([]string{
+	"./etc/apt", "./etc/fstab", "./etc/hostname", "./etc/resolv.conf", "./var/cache", "./var/lib/apt", "./var/lib/dpkg",
+}, documentation...)
+
+var packageName = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`)
+
+// addPackages takes NAME or NAME,NAME….
+func (o *options) addPackages(v string) error {
+	for name := range strings.SplitSeq(v, ",") {
+		if !packageName.MatchString(name) {
+			return fmt.Errorf("%q is not the name of a package", name)
+		}
+		if !slices.Contains(o.packages, name) {
+			o.packages = append(o.packages, name)
+		}
+	}
+	return nil
+}
+
+// packages returns the directory in which the packages lie, with all that they
+// need: unpacked, not configured. Empty if there are none.
+func (c *cache) packages(ctx context.Context, names []string) (string, error) {
+	if len(names) == 0 {
+		return "", nil
+	}
+	names = slices.Sorted(slices.Values(names))
+	include := strings.Join(names, ",")
+	return c.entry(ctx, "packages-"+digest(packageRecipe, packageSuite, include), func(dir string) error {
+		c.note("fetching %s of %s: once", strings.Join(names, ", "), packageSuite)
+		err := c.retry(ctx, dir, func() error {
+			return unpackPackages(ctx, []string{packageSuite}, include, dir, notForGuest)
+		})
+		if err != nil && ctx.Err() == nil {
+			err = fmt.Errorf("--packages %s: %w", include, err)
+		}
+		return err
+	})
+}
+
+// merged is where a package's file lies in the guest, whose directories of
+// programs are all /bin, and whose libraries are in /lib.
+func merged(name string) string {
+	for _, dir := range []struct{ from, to string }{
+		{"/usr/bin", "/bin"}, {"/usr/sbin", "/bin"}, {"/sbin", "/bin"}, {"/usr/lib", "/lib"}, {"/usr/lib64", "/lib64"},
+	} {
+		if rest, ok := strings.CutPrefix(name, dir.from); ok && (rest == "" || rest[0] == '/') {
+			return dir.to + rest
+		}
+	}
+	return name
+}
+
+// packages adds unpacked packages.
+func (a *archive) packages(root string) error {
+	a.link("/usr/lib", "/lib")
+	a.link("/usr/lib64", "/lib64")
+	return filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || p == root {
+			return err
+		}
+		rel, err := filepath.Rel(root, p)
+		if err != nil {
+			return err
+		}
+		name := "/" + filepath.ToSlash(rel)
+		if top, _, _ := strings.Cut(name[1:], "/"); slices.Contains(hidden, top) {
+			return filepath.SkipDir
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		switch perm := cpio.FileMode(info.Mode().Perm()); {
+		case d.IsDir():
+			a.dir(merged(name), perm)
+		case d.Type()&fs.ModeSymlink != 0:
+			target, err := os.Readlink(p)
+			if err != nil {
+				return err
+			}
+			// A relative one would start from another place.
+			if !path.IsAbs(target) {
+				target = path.Join(path.Dir(name), target)
+			}
+			if merged(target) != merged(name) {
+				a.link(merged(name), merged(target))
+			}
+		case d.Type().IsRegular():
+			text, err := os.ReadFile(p)
+			if err != nil {
+				return err
+			}
+			a.file(merged(name), perm, text)
+		default:
+			return errors.New(name + " is neither a file nor a directory")
+		}
+		return nil
+	})
+}
