@@ -111,6 +111,7 @@ static int compat_start(struct netlink_callback *cb)
 		err = PTR_ERR(attrs);
 	} else {
 		/* The core frees them when the dump ends or start() fails. */
+		kfree(info->attrs);
 		info->attrs = attrs;
 		err = op->start(cb);
 	}
@@ -133,11 +134,40 @@ static int compat_done(struct netlink_callback *cb)
 	return compat_op(info->op.cmd, GENL_CMD_CAP_DUMP)->done(cb);
 }
 
+static void compat_add_policy(struct nla_policy *to, const struct genl_ops *op)
+{
+	unsigned int i;
+
+	for (i = 1; i <= op->maxattr; i++)
+		if (op->policy[i].type != NLA_UNSPEC)
+			memcpy(&to[i], &op->policy[i], sizeof(to[i]));
+}
+
 /*
- * A command with do and dump becomes one op whose parsing the core leaves to
- * the wrappers above.
+ * What either half takes, which is what the core checks and tells who asks. An
+ * attribute that both take comes from one place in the spec, so its policy is
+ * the same in both.
  */
-static unsigned int compat_merge(struct genl_ops *to)
+static int compat_merge_policy(struct genl_ops *to, const struct genl_ops *dump)
+{
+	unsigned int maxattr = max(to->maxattr, dump->maxattr);
+	struct nla_policy *policy;
+
+	policy = kcalloc(maxattr + 1, sizeof(*policy), GFP_KERNEL);
+	if (!policy)
+		return -ENOMEM;
+	compat_add_policy(policy, to);
+	compat_add_policy(policy, dump);
+	to->policy = policy;
+	to->maxattr = maxattr;
+	return 0;
+}
+
+/*
+ * A command with do and dump becomes one op, and the wrappers above see to it
+ * that each half takes its own attributes only. Returns how many ops there are.
+ */
+static int compat_merge(struct genl_ops *to)
 {
 	const struct genl_ops *from = compat_ops;
 	unsigned int i, n = 0;
@@ -150,18 +180,28 @@ static unsigned int compat_merge(struct genl_ops *to)
 			continue;
 		to[n] = from[i];
 		if (dump) {
+			if (compat_merge_policy(&to[n], dump))
+				return -ENOMEM;
 			to[n].doit = compat_doit;
 			to[n].start = compat_start;
 			to[n].dumpit = dump->dumpit;
 			to[n].done = compat_done;
 			to[n].flags |= dump->flags;
-			/* No policy: all is refused. No maxattr: not parsed. */
-			to[n].policy = dump->policy;
-			to[n].maxattr = 0;
 		}
 		n++;
 	}
 	return n;
+}
+
+static void compat_free(struct genl_ops *merged)
+{
+	struct genl_ops *op;
+
+	/* Up to the first unused one: there is one for each half. */
+	for (op = merged; op < merged + compat_n_ops && op->cmd; op++)
+		if (op->doit == compat_doit)
+			kfree(op->policy);
+	kfree(merged);
 }
 
 int compat_register_family(struct genl_family *family)
@@ -176,17 +216,20 @@ int compat_register_family(struct genl_family *family)
 	merged = kcalloc(compat_n_ops, sizeof(*merged), GFP_KERNEL);
 	if (!merged)
 		return -ENOMEM;
-	family->n_ops = compat_merge(merged);
-	family->ops = merged;
-	err = genl_register_family(family);
+	err = compat_merge(merged);
+	if (err > 0) {
+		family->n_ops = err;
+		family->ops = merged;
+		err = genl_register_family(family);
+	}
 	if (err)
-		kfree(merged);
+		compat_free(merged);
 	return err;
 }
 
 void compat_unregister_family(struct genl_family *family)
 {
 	genl_unregister_family(family);
-	kfree(family->ops);
+	compat_free((struct genl_ops *)family->ops);
 }
 #endif /* COMPAT_MERGE_OPS */

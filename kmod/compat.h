@@ -15,8 +15,8 @@
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
 /*
  * No split ops: one genl_ops holds do and dump of a command and has room for
- * one policy. compat_register_family() merges such pairs and has each half
- * parsed with its own policy.
+ * one policy. compat_register_family() merges such pairs and their policies,
+ * and has each half parsed with its own policy after the core has with both.
  */
 #define COMPAT_MERGE_OPS
 #define genl_split_ops genl_ops
