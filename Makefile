@@ -15,6 +15,15 @@ vm-test: ## the tests that need the module, in a virtual machine (RUN=regexp for
 vm-matrix: ## the same on each kernel, and a table (KERNELS="6.1 7.3" for some)
 	vm/run --matrix $(KERNELS)
 
+# What test/tools runs, and what it reads: the newest kernel's YNL tool, schema
+# and the family's spec among the kernel's own.
+TOOLS = --packages python3,python3-yaml,python3-jsonschema,iproute2,tshark --modprobe nlmon \
+	--add $$source/tools/net/ynl:/ynl --add $$source/Documentation/netlink:/netlink \
+	--add kmod/bulkdump.yaml:/netlink/specs --test-dir test/tools
+
+vm-tools: ## what stock tools make of it, on each kernel: YNL, genl, tshark (KERNELS="6.1 7.3" for some)
+	source=$$(vm/source) && vm/run $(TOOLS) --matrix $(KERNELS)
+
 vm-selftest: ## every fault that the harness must find, injected (ARGS='--kernel debug' for some)
 	go run ./vm/selftest $(ARGS)
 
@@ -58,4 +67,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go run ./client/internal/gen $(if $(filter gen-check,$@),-check) -spec kmod/bulkdump.yaml -o client/uapi_gen.go
 
-.PHONY: help demo vm-test vm-matrix vm-selftest kernels vm-shell test lint gofmt vet staticcheck shellcheck checkpatch gen gen-check
+.PHONY: help demo vm-test vm-matrix vm-tools vm-selftest kernels vm-shell test lint gofmt vet staticcheck shellcheck checkpatch gen gen-check
