@@ -23,7 +23,7 @@ var shownLine = regexp.MustCompile(`(?m)^[ .01]*(?:= )?([A-Z][A-Za-z ]*): (.*)$`
 // decodeCapture has tshark decode a capture, and returns its messages.
 func decodeCapture(t *testing.T, file string) (all []shown) {
 	t.Helper()
-	text, _ := run(t, "tshark", "-r", file, "-O", "netlink,genl")
+	text, _ := run(t, "tshark", "-r", file, "-V")
 	messages := strings.Split(text, "Netlink message header")
 	for _, m := range messages[1:] {
 		s := shown{}
