@@ -69,7 +69,7 @@ func (c *cache) unpackRoot(ctx context.Context, suites []string, include, dir st
 // documentation is left out of every root.
 var documentation = []string{"./usr/share/doc/*", "./usr/share/man/*", "./usr/share/locale/*"}
 
-// notForBuild is what comes with sparse, and it does not need.
+// notForBuild is what comes with sparse and QEMU, and neither needs.
 var notForBuild = append([]string{"*/libLLVM*", "*/libicu*"}, documentation...)
 
 // unpackPackages unpacks packages and all that they need into dir, but for the
