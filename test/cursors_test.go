@@ -147,6 +147,7 @@ func (p *parked) compare(gone ...uint32) (missed, repeated []uint32) {
 // What a change of one entry does to a dump that is parked behind it: nothing
 // to those who remember a key or a node, and to those who count exactly what
 // the count says.
+// Rule 4.
 func TestCursorsUnderChange(t *testing.T) {
 	del := func(t *testing.T, c *client.Client, id uint32) {
 		t.Helper()
@@ -226,6 +227,7 @@ func TestCursorsUnderChange(t *testing.T) {
 }
 
 // A table that goes while a dump is parked leaves nothing to send.
+// Rule 5.
 func TestCursorsUnderFlush(t *testing.T) {
 	eachCursor(t, func(t *testing.T, cursor client.Cursor) {
 		c := setup(t)
@@ -239,6 +241,7 @@ func TestCursorsUnderFlush(t *testing.T) {
 
 // Walkers are in the list that they walk: they pass each other, and those that
 // are abandoned go.
+// Rule 5.
 func TestWalkersPassEachOther(t *testing.T) {
 	c := setup(t)
 	walker := attrU32(attrCursor, uint32(client.CursorWalker))

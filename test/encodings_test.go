@@ -46,6 +46,7 @@ func randomTable(t *testing.T, c *client.Client, r *rand.Rand, count int) {
 
 // The direct encoding is the plain one, byte for byte, whatever is in the table
 // and whichever fields are asked for.
+// Rule 15.
 func TestDirectIsPlain(t *testing.T) {
 	c := setup(t)
 	r := rand.New(rand.NewPCG(1, 2))
@@ -131,6 +132,7 @@ func TestEncodingsCarryTheSame(t *testing.T) {
 
 // The longest payload fits in a page of columns, too, beside what else is
 // there; and a page never is so large that the length of the nest wraps.
+// Rule 14.
 func TestColumnsOfLargeRecords(t *testing.T) {
 	c := setup(t)
 	longest := bytes.Repeat([]byte("0123456789"), client.PayloadLenMax/10)

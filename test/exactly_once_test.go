@@ -115,6 +115,7 @@ func TestDumpSmallestAndLargestID(t *testing.T) {
 }
 
 // The cursor must not wrap at the largest id, wherever the page breaks are.
+// Rule 3.
 func TestDumpEndsAtTheLargestID(t *testing.T) {
 	c := setup(t)
 	for count := uint32(1); count <= 64; count++ {
@@ -158,6 +159,7 @@ func TestDumpRange(t *testing.T) {
 }
 
 // Two dumps that take turns, record by record, do not disturb each other.
+// Rule 7.
 func TestTwoDumpsAtOnce(t *testing.T) {
 	c := setup(t)
 	f := fill(t, c, client.FillOptions{Count: 20000, PayloadMax: 32})
@@ -204,6 +206,7 @@ func TestTwoDumpsAtOnce(t *testing.T) {
 	}
 }
 
+// Rule 17.
 func TestManyDumpsAtOnce(t *testing.T) {
 	c := setup(t)
 	f := fill(t, c, client.FillOptions{Count: 20000, PayloadMax: 32})

@@ -207,6 +207,7 @@ func (s *rawSocket) drain() {
 
 // Every allocation of a dump, failed, in its start and on each of its pages:
 // it is refused, or goes on where it was, and all of it is given back.
+// Rule 7.
 func TestFaultsInDump(t *testing.T) {
 	needFaults(t)
 	f := injectFaults(t)

@@ -6,9 +6,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/mdlayher/genetlink"
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
@@ -26,6 +30,7 @@ func filtered(all []client.Entry, o client.DumpOptions) (ids []uint32) {
 }
 
 // Filters, alone and together, with every cursor that has the order of ids.
+// Rule 10.
 func TestFilters(t *testing.T) {
 	c := setup(t)
 	r := rand.New(rand.NewPCG(5, 6))
@@ -65,9 +70,10 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-// Rule 10: every record and DONE tell that a filter was applied, and none does
-// if there is none.
-func TestFilteredOnEveryMessage(t *testing.T) {
+// Every record and DONE tell that a filter was applied, and none does if there
+// is none; and each of them is one of many.
+// Rules 9, 10.
+func TestMultiAndFilteredOnEveryMessage(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 300})
 	for _, tt := range []struct {
@@ -124,26 +130,162 @@ func TestFilterByIDDoesNotScan(t *testing.T) {
 
 // A filter that nothing passes makes no page, so the kernel goes through the
 // whole table in one system call; but it lets itself be killed there.
+// Rule 16.
 func TestFilteredScanCanBeKilled(t *testing.T) {
 	c := setup(t)
-	count := aMillion(t)
-	fill(t, c, client.FillOptions{Count: count})
+	count := uint64(aMillion(t))
+	fill(t, c, client.FillOptions{Count: uint32(count)})
 	eachCursor(t, func(t *testing.T, cursor client.Cursor) {
 		before := state(t, c)
-		cmd := exec.Command("bulkdump", "dump", "-o", "count", "--name-prefix", "nothing", "--cursor", cursor.String())
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
+		scan := startScan(t, cursor, pin(t))
 		waitFor(t, "a dump that is open", func() bool { return state(t, c).DumpsOpen == 1 })
-		if err := cmd.Process.Signal(unix.SIGKILL); err != nil {
+		if err := scan.Process.Signal(unix.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		_ = cmd.Wait()
+		_ = scan.Wait()
 		after := checkCounters(t, c)
-		// Index counts what it has passed again after each pause, which is
-		// looking at it; in all that is 100 times the table and more.
-		if scanned := after.Scanned - before.Scanned; scanned == 0 || cursor != client.CursorIndex && scanned >= uint64(count) {
-			t.Errorf("%d of %d entries were looked at", scanned, count)
+		whole := count
+		if cursor == client.CursorIndex {
+			// It counts what it has passed again after each pause, of 4096.
+			whole = count * count / (2 * 4096)
+		}
+		if scanned := after.Scanned - before.Scanned; scanned == 0 || scanned >= whole {
+			t.Errorf("%d entries were looked at, the whole scan is %d", scanned, whole)
 		}
 	})
+}
+
+// A filter that leaves nothing, or only the very last entry, of more entries
+// than are looked at in one go: no empty page, which would look like the end.
+// Rule 2.
+func TestFilterThatLeavesLittle(t *testing.T) {
+	const count = 20_000
+	eachKind(t, func(t *testing.T, k kind) {
+		if k.delta {
+			t.Skip("a delta has a filter on ids only")
+		}
+		c := setup(t)
+		fill(t, c, client.FillOptions{Count: count})
+		last := fmt.Sprintf("entry-%d-", count-1)
+		for prefix, want := range map[string]int{"nothing": 0, last: 1} {
+			before := state(t, c).Scanned
+			s := openRaw(t, client.FamilyName, 4<<10)
+			s.send(cmdEntryGet, flagDump, k.attrs(0), nest(attrFilter, attrText(attrNamePrefix, prefix)))
+			records := 0
+			pages := s.rest(func(int) {})
+			for _, p := range pages {
+				records += len(p.ids)
+			}
+			if records != want || len(pages) > want+1 || want == 0 && !pages[0].first {
+				t.Errorf("prefix %s: %d records on %d pages, want %d", prefix, records, len(pages), want)
+			}
+			if scanned := state(t, c).Scanned - before; scanned < count {
+				t.Errorf("prefix %s: %d of %d entries were looked at", prefix, scanned, count)
+			}
+		}
+	})
+}
+
+// A scan shares its processor: somebody else on it goes on meanwhile.
+// Rule 16.
+func TestFilteredScanYields(t *testing.T) {
+	const share = 20 * time.Millisecond // some time slices
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: aMillion(t)})
+	cpu := pin(t)
+	var other atomic.Int64 // what the other one has of the processor, in ns
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		runtime.LockOSThread() // and ends with its thread
+		setAffinity(t, cpu)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				var spent unix.Timespec
+				_ = unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &spent)
+				other.Store(spent.Nano())
+			}
+		}
+	}()
+	defer func() { close(stop); <-stopped }()
+	// The slowest there is: it counts from the first entry again and again.
+	scan := startScan(t, client.CursorIndex, cpu)
+	waitFor(t, "a dump that is open", func() bool { return state(t, c).DumpsOpen == 1 })
+	before := other.Load()
+	waitFor(t, "the other one goes on", func() bool { return other.Load() > before+share.Nanoseconds() })
+	if s := state(t, c); s.DumpsOpen != 1 {
+		t.Error("the other one went on when the scan was over")
+	}
+	_ = scan.Process.Kill()
+	_ = scan.Wait()
+	checkCounters(t, c)
+}
+
+// pin returns a processor that the test may use.
+func pin(t testing.TB) (cpu int) {
+	t.Helper()
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		t.Fatal(err)
+	}
+	for !set.IsSet(cpu) {
+		cpu++
+	}
+	return cpu
+}
+
+// setAffinity has the thread run on a processor only.
+func setAffinity(t testing.TB, cpu int) {
+	var set unix.CPUSet
+	set.Set(cpu)
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		t.Error(err)
+	}
+}
+
+// startScan starts a process, on a processor, that dumps what no entry is.
+func startScan(t testing.TB, cursor client.Cursor, cpu int) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command("bulkdump", "dump", "-o", "count", "--name-prefix", "nothing", "--cursor", cursor.String())
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and ends with its thread
+		setAffinity(t, cpu)
+		started <- cmd.Start()
+	}()
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
+	return cmd
+}
+
+// A scan holds no lock that others need: another family answers, and requests
+// of this one are, too.
+// Rule 17.
+func TestScanHoldsNoLockOfTheCore(t *testing.T) {
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: aMillion(t)})
+	scan := startScan(t, client.CursorIndex, pin(t))
+	waitFor(t, "a dump that is open", func() bool { return state(t, c).DumpsOpen == 1 })
+	g, err := genetlink.Dial(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	if _, err := g.GetFamily("nlctrl"); err != nil {
+		t.Error(err)
+	}
+	touch(t, c, 0)
+	if d := mustDump(t, c, client.DumpOptions{IDTo: ptr(uint32(100))}); d.count != 101 {
+		t.Errorf("%d records, want 101", d.count)
+	}
+	if s := state(t, c); s.DumpsOpen != 1 {
+		t.Error("the scan was over before the others were answered")
+	}
+	_ = scan.Process.Kill()
+	_ = scan.Wait()
+	checkCounters(t, c)
 }

@@ -55,6 +55,7 @@ func grow(t testing.TB, c *client.Client, id uint32) {
 
 // A record that outgrows the page which it comes first on cannot be sent: the
 // dump ends aloud, not short.
+// Rule 1.
 func TestRecordOutgrowsItsPage(t *testing.T) {
 	c := setup(t)
 	d := parkDump(t, c)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +15,7 @@ import (
 
 // Any change between two pages is told, and the dump still delivers whatever
 // was there throughout.
+// Rule 8.
 func TestChangeDuringDumpInterrupts(t *testing.T) {
 	const count = 2000
 	for _, tt := range []struct {
@@ -87,6 +87,7 @@ func TestChangeDuringDumpInterrupts(t *testing.T) {
 
 // What changes nothing does not interrupt: lookups, refused changes, other
 // dumps, and changes before the dump or after it.
+// Rule 8.
 func TestNoInterruptWithoutChange(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 2000})
@@ -119,90 +120,10 @@ func TestNoInterruptWithoutChange(t *testing.T) {
 	mustDump(t, c, client.DumpOptions{})
 }
 
-// A change marks one message: the first that was built after it.
-func TestInterruptMarksFirstRecordAfterChange(t *testing.T) {
-	c := setup(t)
-	fill(t, c, client.FillOptions{Count: 1000, IDStart: 1})
-	s := openRaw(t, client.FamilyName, 4<<10)
-	s.send(cmdEntryGet, flagDump)
-	var marked, want []int // pages
-	for page, done := 0, false; !done; page++ {
-		ms, _ := s.read()
-		for i, m := range ms {
-			done = m.Type == unix.NLMSG_DONE
-			if m.Flags&flagIntr == 0 {
-				continue
-			}
-			marked = append(marked, page)
-			if i != 0 {
-				t.Errorf("page %d: message %d is marked", page, i)
-			}
-		}
-		if page == 1 || page == 4 {
-			makeEntry(t, c, client.Entry{ID: 0})
-			if _, err := c.Delete(t.Context(), 0); err != nil {
-				t.Fatal(err)
-			}
-			want = append(want, page+2) // one page is built already
-		}
-	}
-	if !slices.Equal(marked, want) {
-		t.Errorf("marked pages %v, want %v", marked, want)
-	}
-}
-
-// Nothing is left to send when the change is seen: only DONE can tell of it.
-func TestChangeOnLastPageInterruptsDone(t *testing.T) {
-	c := setup(t)
-	const count = 1000
-	fill(t, c, client.FillOptions{Count: count})
-	s := openRaw(t, client.FamilyName, 4<<10)
-	s.send(cmdEntryGet, flagDump)
-	// Reading the first page makes the kernel build the second one.
-	first, _ := s.read()
-	second, _ := s.read()
-	sent := append(first, second...)
-	third, _ := s.read()
-	sent = append(sent, third...)
-	// The fourth was built in the read of the third; the fifth will be empty.
-	next := idOf(t, sent[len(sent)-1]) + 1
-	for id := next; id < count; id++ {
-		if _, err := c.Delete(t.Context(), id); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for {
-		page, _ := s.read()
-		last := page[len(page)-1]
-		if last.Type != unix.NLMSG_DONE {
-			sent = append(sent, page...)
-			continue
-		}
-		sent = append(sent, page[:len(page)-1]...)
-		if last.Flags&flagIntr == 0 {
-			t.Error("DONE lacks NLM_F_DUMP_INTR")
-		}
-		if v := verdictOf(t, last); v.errno != 0 {
-			t.Errorf("dump ended with %v", v.errno)
-		}
-		break
-	}
-	for i, m := range sent {
-		if m.Flags&flagIntr != 0 {
-			t.Errorf("record %d has NLM_F_DUMP_INTR, though it was built before the change", i)
-		}
-		if id := idOf(t, m); id != uint32(i) {
-			t.Fatalf("record %d has id %d", i, id)
-		}
-	}
-	if len(sent) >= count {
-		t.Errorf("%d records: the dump was over before the change", len(sent))
-	}
-}
-
 // Inserts and deletes all around the cursor: the entries that nobody touched
 // come exactly once. The ids: 0 mod 4 untouched, 1 mod 4 inserted, 2 mod 4
 // deleted.
+// Rule 3.
 func TestUntouchedExactlyOnceUnderChurn(t *testing.T) {
 	const count = 10000
 	c := setup(t)
@@ -260,6 +181,7 @@ func TestUntouchedExactlyOnceUnderChurn(t *testing.T) {
 }
 
 // The same with a writer that does not wait for the reader.
+// Rule 3.
 func TestUntouchedExactlyOnceWithConcurrentWriter(t *testing.T) {
 	const count = 50000
 	c := setup(t)

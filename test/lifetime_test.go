@@ -68,6 +68,7 @@ func TestSecondDumpOnBusySocket(t *testing.T) {
 	}
 }
 
+// Rule 7.
 func TestSocketClosedDuringDump(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 5000})
@@ -144,6 +145,7 @@ func newNetNS(t testing.TB) *os.File {
 	return r.file
 }
 
+// Rule 13.
 func TestTwoNamespacesSeeTwoTables(t *testing.T) {
 	here := setup(t)
 	there, err := client.Dial(client.Config{NetNS: int(newNetNS(t).Fd())})
@@ -182,6 +184,7 @@ func TestTwoNamespacesSeeTwoTables(t *testing.T) {
 }
 
 // A namespace goes with entries in it, and while a dump is parked in it.
+// Rule 18.
 func TestNamespaceEndsWithEntries(t *testing.T) {
 	setup(t)
 	ns := newNetNS(t)

@@ -38,6 +38,7 @@ func mustUnload(t testing.TB, name string) {
 }
 
 // A parked dump holds the module; when its socket is closed, done() lets go.
+// Rule 18.
 func TestModuleStaysWhileDumpIsParked(t *testing.T) {
 	const count = 5000
 	c := setup(t)
@@ -70,6 +71,7 @@ func TestModuleStaysWhileDumpIsParked(t *testing.T) {
 }
 
 // A finished dump holds nothing, though its socket is open.
+// Rule 18.
 func TestModuleGoesAfterDump(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 5000})

@@ -70,6 +70,7 @@ func TestDumpPayloadSizes(t *testing.T) {
 // Several records of such a size that they fill a page to the byte, or miss it
 // by a few: none is lost or cut at a page's end, and DONE comes also where it
 // has no room beside them.
+// Rules 1, 20.
 func TestDumpPageFilledToTheByte(t *testing.T) {
 	c := setup(t)
 	const entries = 7

@@ -13,6 +13,7 @@ import (
 
 // What a parked dump holds: a page or two in its socket, and what the kernel
 // remembers of it.
+// Rule 7.
 func TestParkedDumpHoldsLittle(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 20_000})

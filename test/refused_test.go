@@ -13,6 +13,7 @@ import (
 )
 
 // Each refusal has the right errno, says why, and changes nothing.
+// Rules 10, 11.
 func TestRefusedRequests(t *testing.T) {
 	c := setup(t)
 	makeEntry(t, c, client.Entry{ID: 1, Name: "one"})
@@ -104,6 +105,7 @@ func TestRefusedRequests(t *testing.T) {
 
 // NLM_F_MULTI is on every record and NLM_F_DUMP_FILTERED on every message if,
 // and only if, a filter was given.
+// Rules 9, 10, 12, 19.
 func TestDumpFlags(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 1000})

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
+	"bulkdump/client/nldump"
+)
+
+const (
+	attrColumns   = 15
+	attrColumnsID = 1 // in attrColumns
+)
+
+// idsOf returns the ids in a message of a dump: one, or a column of them.
+func idsOf(t testing.TB, m nldump.Message) (ids []uint32) {
+	t.Helper()
+	a := nldump.Parse(m.Data[4:])
+	for a.Next() {
+		switch a.Type() {
+		case attrID:
+			return []uint32{a.Uint32()}
+		case attrColumns:
+			column := a.Nested()
+			for column.Next() {
+				for b := column.Bytes(); column.Type() == attrColumnsID && len(b) > 0; b = b[4:] {
+					ids = append(ids, binary.NativeEndian.Uint32(b))
+				}
+			}
+			return ids
+		}
+	}
+	t.Fatal("record without an id")
+	return nil
+}
+
+// A kind is one of all ways to ask for a dump: a cursor or a delta, and an
+// encoding.
+type kind struct {
+	name     string
+	cursor   client.Cursor
+	delta    bool
+	encoding client.Encoding
+}
+
+// eachKind runs fn for each, as a test of its own.
+func eachKind(t *testing.T, fn func(t *testing.T, k kind)) {
+	for _, encoding := range encodings {
+		for _, cursor := range cursors {
+			k := kind{fmt.Sprintf("%v-%v", cursor, encoding), cursor, false, encoding}
+			t.Run(k.name, func(t *testing.T) { fn(t, k) })
+		}
+		k := kind{fmt.Sprintf("since-%v", encoding), 0, true, encoding}
+		t.Run(k.name, func(t *testing.T) { fn(t, k) })
+	}
+}
+
+// attrs are the request's, for all that came after the generation.
+func (k kind) attrs(generation uint64) []byte {
+	encoding := attrU32(attrEncoding, uint32(k.encoding))
+	if k.delta {
+		return append(attrU32(attrSince, uint32(generation)), encoding...)
+	}
+	return append(attrU32(attrCursor, uint32(k.cursor)), encoding...)
+}
+
+// options are the same, for the client.
+func (k kind) options(generation uint64) client.DumpOptions {
+	o := client.DumpOptions{Cursor: k.cursor, Encoding: k.encoding}
+	if k.delta {
+		o.Since = &generation
+	}
+	return o
+}
+
+// A page of a dump as its reader sees it.
+type page struct {
+	ids    []uint32
+	marked []int // its messages that have NLM_F_DUMP_INTR
+	first  bool  // DONE is its first message
+	done   *nldump.Message
+}
+
+func (s *rawSocket) page() (p page) {
+	s.t.Helper()
+	ms, _ := s.read()
+	return pageOf(s.t, ms)
+}
+
+func pageOf(t testing.TB, ms []nldump.Message) (p page) {
+	t.Helper()
+	for i, m := range ms {
+		if m.Flags&flagIntr != 0 {
+			p.marked = append(p.marked, i)
+		}
+		if m.Type == unix.NLMSG_DONE {
+			p.done, p.first = &m, i == 0
+			continue
+		}
+		p.ids = append(p.ids, idsOf(t, m)...)
+	}
+	return p
+}
+
+// rest reads pages up to the last, and calls after each of them with its number.
+func (s *rawSocket) rest(after func(page int)) (pages []page) {
+	s.t.Helper()
+	for {
+		pages = append(pages, s.page())
+		if p := pages[len(pages)-1]; p.done != nil {
+			if v := verdictOf(s.t, *p.done); v.errno != 0 {
+				s.t.Fatalf("the dump ended with %+v", v)
+			}
+			return pages
+		}
+		if len(pages) == 5000 {
+			s.t.Fatalf("a dump without end: %d pages", len(pages))
+		}
+		after(len(pages) - 1)
+	}
+}
+
+// stuff puts answers into a socket that nobody reads until it is full, and an
+// error waits that tells of those which did not fit.
+func (s *rawSocket) stuff() {
+	s.t.Helper()
+	if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4<<10); err != nil {
+		s.t.Fatal(err)
+	}
+	full := []unix.PollFd{{Fd: int32(s.fd)}}
+	for n := 0; full[0].Revents&unix.POLLERR == 0; n++ {
+		if n == 1000 {
+			s.t.Fatal("the socket takes answers without end")
+		}
+		s.send(cmdTableGet, unix.NLM_F_REQUEST)
+		if _, err := unix.Poll(full, 0); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// parkBeforeFirstPage starts a dump for whose first page there is no room, so
+// that it waits between its start and that page. It returns the sequence.
+func (s *rawSocket) parkBeforeFirstPage(c *client.Client, attrs []byte) uint32 {
+	s.t.Helper()
+	s.stuff()
+	before := state(s.t, c)
+	seq := s.send(cmdEntryGet, flagDump, attrs)
+	after := state(s.t, c)
+	if after.DumpsStarted != before.DumpsStarted+1 || after.DumpsOpen != 1 || after.Scanned != before.Scanned {
+		s.t.Fatalf("started dumps rose by %d, pages by %d, %d are open; want one that has no page", after.DumpsStarted-before.DumpsStarted, after.Pages-before.Pages, after.DumpsOpen)
+	}
+	return seq
+}
+
+// restOf reads the pages of the dump with a sequence, and whatever comes before
+// them. It counts the reads that said ENOBUFS: there was no room for something.
+func (s *rawSocket) restOf(seq uint32) (pages []page, lost int) {
+	s.t.Helper()
+	for {
+		n, _, err := unix.Recvfrom(s.fd, s.buf, 0)
+		if err == unix.ENOBUFS {
+			lost++
+			continue
+		}
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		ms := messages(s.t, slices.Clone(s.buf[:n]))
+		if ms[0].Seq != seq {
+			continue
+		}
+		p := pageOf(s.t, ms)
+		pages = append(pages, p)
+		if p.done != nil {
+			if v := verdictOf(s.t, *p.done); v.errno != 0 {
+				s.t.Fatalf("the dump ended with %+v", v)
+			}
+			return pages, lost
+		}
+	}
+}
+
+// wantMarks checks that of all messages the first ones of these pages are marked.
+func wantMarks(t *testing.T, pages []page, want ...int) {
+	t.Helper()
+	var got []int
+	for i, p := range pages {
+		if len(p.marked) > 0 {
+			got = append(got, i)
+		}
+		if len(p.marked) > 1 || len(p.marked) == 1 && p.marked[0] != 0 {
+			t.Errorf("page %d: messages %v are marked", i, p.marked)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("marked pages %v, want %v", got, want)
+	}
+}
+
+// consistencyTable has entries for some pages of 4 KiB, made after a generation.
+func consistencyTable(t *testing.T) (c *client.Client, generation uint64) {
+	t.Helper()
+	c = setup(t)
+	generation = state(t, c).Generation
+	fill(t, c, client.FillOptions{Count: 400, PayloadMin: 20, PayloadMax: 60})
+	return c, generation
+}
+
+// touch changes an entry.
+func touch(t *testing.T, c *client.Client, id uint32) {
+	t.Helper()
+	if _, err := c.Set(t.Context(), client.Change{ID: id, Value: ptr(uint64(1))}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Without a change nothing is marked, and everything comes.
+// Rule 8.
+func TestIntrNeverWithoutAChange(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		c, generation := consistencyTable(t)
+		touch(t, c, 0) // before the dump
+		s := openRaw(t, client.FamilyName, 4<<10)
+		s.send(cmdEntryGet, flagDump, k.attrs(generation))
+		pages := s.rest(func(int) {})
+		wantMarks(t, pages)
+		if len(pages) < 5 {
+			t.Fatalf("%d pages: too few to prove anything", len(pages))
+		}
+		touch(t, c, 1) // after it
+		s.send(cmdEntryGet, flagDump, k.attrs(generation))
+		again := s.rest(func(int) {})
+		wantMarks(t, again)
+	})
+}
+
+// A change after the start and before the first page marks the first record.
+// Rule 8.
+func TestIntrOfAChangeBeforeTheFirstPage(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		c, generation := consistencyTable(t)
+		s := openRaw(t, client.FamilyName, 4<<10)
+		seq := s.parkBeforeFirstPage(c, k.attrs(generation))
+		touch(t, c, 399)
+		pages, _ := s.restOf(seq)
+		wantMarks(t, pages, 0)
+	})
+}
+
+// A change between two pages marks the first message that is made after it, and
+// no other.
+// Rule 8.
+func TestIntrOfAChangeBetweenPages(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		c, generation := consistencyTable(t)
+		s := openRaw(t, client.FamilyName, 4<<10)
+		s.send(cmdEntryGet, flagDump, k.attrs(generation))
+		pages := s.rest(func(page int) {
+			if page == 1 || page == 3 {
+				touch(t, c, 0)
+			}
+		})
+		wantMarks(t, pages, 3, 5) // one page was made already, each time
+	})
+}
+
+// A change that leaves nothing to send marks DONE, and DONE alone.
+// Rules 8, 20.
+func TestIntrOnDoneAlone(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		c, generation := consistencyTable(t)
+		s := openRaw(t, client.FamilyName, 4<<10)
+		s.send(cmdEntryGet, flagDump, k.attrs(generation))
+		atRest := s.rest(func(int) {})
+		s = openRaw(t, client.FamilyName, 4<<10)
+		s.send(cmdEntryGet, flagDump, k.attrs(generation))
+		pages := s.rest(func(page int) {
+			if page != 1 {
+				return
+			}
+			for _, p := range atRest[page+2:] { // what is not on a page yet
+				for _, id := range p.ids {
+					if _, err := c.Delete(t.Context(), id); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		})
+		if len(pages) != 4 || !pages[3].first {
+			t.Fatalf("%d pages, want three with records and one of DONE", len(pages))
+		}
+		wantMarks(t, pages, 3)
+		for i, p := range pages {
+			if i < 3 && !slices.Equal(p.ids, atRest[i].ids) {
+				t.Errorf("page %d has other records than without the change", i)
+			}
+		}
+	})
+}
+
+// A change that comes when the last record was made is after the dump.
+// Rule 8.
+func TestIntrNotAfterTheLastPage(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		c, generation := consistencyTable(t)
+		s := openRaw(t, client.FamilyName, 4<<10)
+		s.send(cmdEntryGet, flagDump, k.attrs(generation))
+		before := state(t, c).DumpsFinished
+		pages := s.rest(func(int) {
+			if state(t, c).DumpsFinished > before {
+				touch(t, c, 0)
+			}
+		})
+		wantMarks(t, pages)
+		if g := state(t, c).Generation; g == generation+400 {
+			t.Error("there was no change before the last page was read")
+		}
+	})
+}
+
+// Each record has the generation of its entry's last change, or of its end.
+// Rule 8.
+func TestGenerationOnEveryRecord(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		c := setup(t)
+		start := state(t, c).Generation
+		want := make(map[uint32]uint64)
+		var err error
+		for id := range uint32(60) {
+			if want[id], err = c.New(t.Context(), client.Entry{ID: id, Name: fmt.Sprint(id % 7)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for id := range uint32(20) {
+			if want[3*id], err = c.Set(t.Context(), client.Change{ID: 3 * id, Value: ptr(uint64(1))}); err != nil {
+				t.Fatal(err)
+			}
+			gone := 3*id + 1
+			if want[gone], err = c.Delete(t.Context(), gone); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n := 0
+		for _, e := range collect(t, c, k.options(start)) {
+			n++
+			if e.Generation != want[e.ID] || e.Deleted != (e.ID%3 == 1) {
+				t.Errorf("id %d, deleted %v: generation %d, want %d", e.ID, e.Deleted, e.Generation, want[e.ID])
+			}
+		}
+		if all := 40 + map[bool]int{true: 20}[k.delta]; n != all {
+			t.Errorf("%d records, want %d", n, all)
+		}
+	})
+}
