@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # make help lists what there is.
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
-SCRIPTS = .ci/run vm/run vm/deps vm/source kmod/gen kmod/gen-check
+SCRIPTS = .ci/run vm/run vm/deps vm/source kmod/gen kmod/gen-check kmod/coccicheck
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,7 +36,7 @@ vm-shell: ## a shell in the virtual machine, with the module loaded
 test: ## the tests that need no virtual machine
 	go test ./...
 
-lint: gofmt vet staticcheck shellcheck checkpatch ## all that reads the code
+lint: gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check ## all that reads the code
 
 gofmt:
 	@out=$$(gofmt -l client cmd test vm); test -z "$$out" || { echo "not gofmt-ed: $$out"; exit 1; }
@@ -61,10 +61,18 @@ checkpatch:
 		-f $(filter-out $(UNCHECKED),$(wildcard kmod/*.[ch] kmod/minimal/*.c vm/selftest/kmod/*.c))
 	@$(CHECKPATCH) --ignore OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT -f kmod/trace.h
 
+coccicheck: ## the kernel source's own semantic rules, those that apply
+	kmod/coccicheck
+
+# One after the other, on the kernels of the distribution that are supported.
+kmod-check: ## build all modules for each kernel, each warning of gcc (W=1) and sparse (C=1) an error
+	vm/run --prepare 6.1 6.12 7.3
+	vm/run --module-dir vm/selftest/kmod --prepare 6.1 6.12 7.3
+
 gen: ## make anew what is generated from kmod/bulkdump.yaml
 gen-check: ## fail if that would change anything
 gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go run ./client/internal/gen $(if $(filter gen-check,$@),-check) -spec kmod/bulkdump.yaml -o client/uapi_gen.go
 
-.PHONY: help demo vm-test vm-matrix vm-tools vm-selftest kernels vm-shell test lint gofmt vet staticcheck shellcheck checkpatch gen gen-check
+.PHONY: help demo vm-test vm-matrix vm-tools vm-selftest kernels vm-shell test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check gen gen-check

@@ -313,7 +313,8 @@ func (o *options) ownModules() string { return filepath.Join(o.top, "kmod") }
 func (o *options) ownTests() string { return filepath.Join(o.top, "test") }
 
 func (o *options) buildChecks() string {
-	if o.moduleDir == o.ownModules() {
+	// All that lies in the project is its own.
+	if rel, err := filepath.Rel(o.top, o.moduleDir); err == nil && filepath.IsLocal(rel) {
 		return ownChecks
 	}
 	return ""
