@@ -9,6 +9,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -161,17 +162,17 @@ func readTable(t *testing.T) (readme string, tests map[string][]int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, rules := range held {
-			if !strings.HasPrefix(name, "TestTable") {
-				tests[name] = rules
-			}
-		}
+		maps.Copy(tests, held)
 	}
 	return readme, tests
 }
 
+// With -v it lists the tests of each rule.
 func TestTableIsTrue(t *testing.T) {
 	readme, tests := readTable(t)
+	for _, r := range rows(readme) {
+		t.Logf("rule %2d: %s", r.number, strings.TrimSpace(r.tests))
+	}
 	for _, wrong := range check(readme, readSource, tests) {
 		t.Error(wrong)
 	}
@@ -187,10 +188,7 @@ func TestTableThatRots(t *testing.T) {
 		return regexp.MustCompile(fmt.Sprintf(`(?m)^\| %d \|.*\n`, number)).ReplaceAllString(readme, "")
 	}
 	other := func(name string, held ...int) map[string][]int {
-		changed := make(map[string][]int)
-		for k, v := range tests {
-			changed[k] = v
-		}
+		changed := maps.Clone(tests)
 		changed[name] = held
 		return changed
 	}
