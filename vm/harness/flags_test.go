@@ -184,3 +184,15 @@ func TestQuote(t *testing.T) {
 		}
 	}
 }
+
+// The project's modules, wherever they lie in it, are built with all checks.
+func TestBuildChecks(t *testing.T) {
+	for dir, want := range map[string]string{
+		"/p/kmod": ownChecks, "/p/vm/selftest/kmod": ownChecks, "/m": "", "/pp/kmod": "",
+	} {
+		o := &options{top: "/p", moduleDir: dir}
+		if got := o.buildChecks(); got != want {
+			t.Errorf("%s: %q, want %q", dir, got, want)
+		}
+	}
+}
