@@ -26,26 +26,32 @@ static int cursor_walker_start(struct bulkdump_table *table,
 	return 0;
 }
 
+static int walker_offer(struct bulkdump_page *page,
+			const struct bulkdump_node *node)
+{
+	/* Another dump's place: it costs a look, and there may be many. */
+	if (node->walker)
+		return bulkdump_page_may_look(page) ? 0 : -EAGAIN;
+	return bulkdump_page_add(page, container_of(node, struct bulkdump_entry,
+						    node));
+}
+
 static int cursor_walker_walk(struct bulkdump_page *page)
 {
 	struct bulkdump_node *walker = &page->dump->walker;
-	struct list_head *order = &page->table->order;
-	struct bulkdump_node *node = walker;
+	struct list_head *next = &walker->list;
+	struct bulkdump_node *node;
 	int err = 0;
 
 	spin_lock(&page->table->order_lock);
-	list_for_each_entry_continue(node, order, list) {
-		/* Another dump's place. */
-		if (node->walker)
-			continue;
-		err = bulkdump_page_add(page, container_of(node,
-							   struct bulkdump_entry,
-							   node));
+	list_for_each_continue(next, &page->table->order) {
+		node = list_entry(next, struct bulkdump_node, list);
+		err = walker_offer(page, node);
 		if (err)
 			break;
 	}
 	/* Before what was not sent; at the end of the list if all was. */
-	list_move_tail(&walker->list, &node->list);
+	list_move_tail(&walker->list, next);
 	spin_unlock(&page->table->order_lock);
 	return err;
 }

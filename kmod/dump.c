@@ -113,7 +113,7 @@ int bulkdump_nl_entry_get_start(struct netlink_callback *cb)
 	return 0;
 }
 
-static bool page_may_look(struct bulkdump_page *page)
+bool bulkdump_page_may_look(struct bulkdump_page *page)
 {
 	if (!page->patience)
 		return false;
@@ -127,7 +127,7 @@ int bulkdump_page_add(struct bulkdump_page *page,
 {
 	int err;
 
-	if (!page_may_look(page))
+	if (!bulkdump_page_may_look(page))
 		return -EAGAIN;
 	if (!bulkdump_dump_wants(page->dump, e))
 		return 0;
@@ -142,7 +142,7 @@ int bulkdump_page_add_deleted(struct bulkdump_page *page, u32 id,
 {
 	int err;
 
-	if (!page_may_look(page))
+	if (!bulkdump_page_may_look(page))
 		return -EAGAIN;
 	if (id < page->dump->id_from || id > page->dump->id_to)
 		return 0;

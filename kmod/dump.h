@@ -97,7 +97,7 @@ static inline struct bulkdump_ctx *bulkdump_ctx(struct netlink_callback *cb)
  * @cb: the dump, as the core knows it
  * @room: bytes that it has
  * @records: on it so far
- * @scanned: entries looked at for them
+ * @scanned: entries, and walkers, looked at for them
  * @patience: how many more may be looked at before others must run
  */
 struct bulkdump_page {
@@ -110,6 +110,9 @@ struct bulkdump_page {
 	u64 scanned;
 	u32 patience;
 };
+
+/* For a cursor that looks at what is no entry: false if others must run. */
+bool bulkdump_page_may_look(struct bulkdump_page *page);
 
 /*
  * Offer the next entry, or the next deleted one, to the page. Returns 0 if it

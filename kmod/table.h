@@ -143,7 +143,7 @@ struct bulkdump_fill {
  * @dumps_memory: bytes that open ones hold
  * @pages: pages with at least one record
  * @records: records sent
- * @scanned: entries looked at for that
+ * @scanned: entries, and places of walkers, looked at for that
  */
 struct bulkdump_table {
 	struct mutex lock;	/* of writers */

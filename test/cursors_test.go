@@ -253,8 +253,17 @@ func TestWalkersPassEachOther(t *testing.T) {
 	// In the midst of the others, which stand at the same place.
 	others[7].s.close()
 	others[0].s.close()
+	waitFor(t, "the abandoned ones go", func() bool { return state(t, c).DumpsOpen == uint64(len(others)-1) })
+	before := state(t, c)
 	if ids := first.ids(); !slices.Equal(ids, first.order) {
 		t.Errorf("the first walker sent %d of %d records, or in another order", len(ids), len(first.order))
+	}
+	// To pass one is a look; at the end of each page but the last there is one
+	// at what did not fit.
+	after := state(t, c)
+	looks := after.Scanned - before.Scanned - (after.Records - before.Records) - (after.Pages - before.Pages - 1)
+	if passed := uint64(len(others) - 2); looks != passed {
+		t.Errorf("%d looks at walkers, want %d", looks, passed)
 	}
 	// What they all stand before goes.
 	if _, err := c.Delete(t.Context(), first.order[first.sent]); err != nil {
