@@ -253,6 +253,8 @@ int bulkdump_nl_entry_get_done(struct netlink_callback *cb)
 	atomic64_sub(ctx->dump->memory, &table->dumps_memory);
 	dump_free(ctx->dump);
 	trace_dump_done(table, cb, !ctx->ended);
+	/* Pairs with smp_rmb() in table_fill_counters(). */
+	smp_mb__before_atomic();
 	if (ctx->ended)
 		atomic64_inc(&table->dumps_finished);
 	else

@@ -49,7 +49,7 @@ static int table_fill_counters(struct sk_buff *skb,
 	u64 finished = atomic64_read(&table->dumps_finished);
 	u64 started;
 
-	/* Pairs with the order of start() before done() on each socket. */
+	/* Pairs with smp_mb__before_atomic() in bulkdump_nl_entry_get_done(). */
 	smp_rmb();
 	started = atomic64_read(&table->dumps_started);
 	if (nla_put_uint(skb, BULKDUMP_A_TABLE_DUMPS_STARTED, started) ||
