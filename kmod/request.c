@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What a dump's request asks for. */
 
+#include <linux/nospec.h>
 #include <net/genetlink.h>
 
 #include "dump.h"
@@ -94,6 +95,12 @@ static int parse_since(struct bulkdump_dump *dump, const struct nlattr *since,
 	return 0;
 }
 
+/* The policy has bounded it; but the processor may guess that it has not. */
+static u32 choice(const struct nlattr *attr, u32 size)
+{
+	return array_index_nospec(nla_get_u32(attr), size);
+}
+
 int bulkdump_dump_parse(struct bulkdump_dump *dump,
 			const struct genl_info *info)
 {
@@ -118,11 +125,11 @@ int bulkdump_dump_parse(struct bulkdump_dump *dump,
 	if (attrs[BULKDUMP_A_ENTRY_FIELDS])
 		dump->fields = nla_get_u32(attrs[BULKDUMP_A_ENTRY_FIELDS]);
 	if (attrs[BULKDUMP_A_ENTRY_CURSOR])
-		dump->cursor =
-			cursors[nla_get_u32(attrs[BULKDUMP_A_ENTRY_CURSOR])];
+		dump->cursor = cursors[choice(attrs[BULKDUMP_A_ENTRY_CURSOR],
+					      ARRAY_SIZE(cursors))];
 	if (attrs[BULKDUMP_A_ENTRY_ENCODING])
-		dump->encoding =
-			encodings[nla_get_u32(attrs[BULKDUMP_A_ENTRY_ENCODING])];
+		dump->encoding = encodings[choice(attrs[BULKDUMP_A_ENTRY_ENCODING],
+						  ARRAY_SIZE(encodings))];
 	if (attrs[BULKDUMP_A_ENTRY_SINCE])
 		return parse_since(dump, attrs[BULKDUMP_A_ENTRY_SINCE], info);
 	return 0;
