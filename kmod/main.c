@@ -40,6 +40,7 @@ static void __exit bulkdump_exit(void)
 module_init(bulkdump_init);
 module_exit(bulkdump_exit);
 
+MODULE_ALIAS_GENL_FAMILY(BULKDUMP_FAMILY_NAME);
 MODULE_DESCRIPTION("A large table, and the reference way to dump it over generic netlink");
 MODULE_LICENSE("GPL");
 MODULE_VERSION("1");

@@ -3,7 +3,9 @@
 package test
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"testing"
 
@@ -80,6 +82,20 @@ func TestModuleGoesAfterDump(t *testing.T) {
 	s.readDump()
 	mustUnload(t, "bulkdump") // with entries in the table
 	load(t, "bulkdump", "")
+}
+
+// Who asks for the family by name makes the kernel load the module, where there
+// is a modprobe.
+func TestModuleIsNamedAfterItsFamily(t *testing.T) {
+	dial(t)
+	module, err := os.ReadFile(moduleDir + "bulkdump.ko")
+	if err != nil {
+		t.Fatal(err)
+	}
+	alias := fmt.Sprintf("alias=net-pf-%d-proto-%d-family-%s\x00", unix.AF_NETLINK, unix.NETLINK_GENERIC, client.FamilyName)
+	if !bytes.Contains(module, []byte(alias)) {
+		t.Errorf("the module has no %q", alias)
+	}
 }
 
 func TestModuleParameters(t *testing.T) {
