@@ -17,10 +17,10 @@ static u32 entry_attrs_size(u8 name_len, u16 payload_len)
 	return nla_total_size(sizeof(u32)) +		/* id */
 	       nla_total_size(name_len + 1) +		/* name */
 	       nla_total_size(sizeof(u32)) +		/* flags */
-	       bulkdump_uint_size() +				/* value */
+	       bulkdump_uint_size() +			/* value */
 	       nla_total_size(payload_len) +		/* payload */
-	       nla_total_size(4 * bulkdump_uint_size()) +	/* stats */
-	       bulkdump_uint_size();				/* generation */
+	       nla_total_size(4 * bulkdump_uint_size()) + /* stats */
+	       bulkdump_uint_size();			/* generation */
 }
 
 u32 bulkdump_record_size(u8 name_len, u16 payload_len)

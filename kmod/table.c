@@ -257,6 +257,7 @@ static struct bulkdump_entry *entry_make(const struct bulkdump_values *values,
 		e->flags = old->flags;
 		e->value = old->value;
 		e->created = old->created;
+		/* What a lookup that is under way now adds to the old is lost. */
 		atomic64_set(&e->hits, atomic64_read(&old->hits));
 		atomic64_set(&e->bytes, atomic64_read(&old->bytes));
 	}
