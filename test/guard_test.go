@@ -3,11 +3,12 @@
 package test
 
 import (
-	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
-	"os/exec"
-	"slices"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -67,73 +68,78 @@ func TestGrabUnderChurn(t *testing.T) {
 	}
 }
 
+// guardShown is what `bulkdump guard -o json` prints.
+type guardShown struct {
+	Events []struct {
+		Actor, Event string
+		Readers      int64
+		Writing      bool
+	}
+	Properties []struct {
+		Property string
+		Shown    bool
+	}
+}
+
 // The three properties of the netlink table's lock, by the order of events:
 // a reader passes a writer that waits; a writer enters when no reader is in;
 // while it is in, everybody waits.
 func TestGrabOrder(t *testing.T) {
 	c := reload(t, "guard=grab")
-	fill(t, c, client.FillOptions{Count: min(aMillion(t), 500_000)})
 	tr := trace(t, "guard_*")
-	first := func(name string, from int) int {
-		events := tr.events()
-		if from < 0 || from > len(events) {
-			return -1
-		}
-		i := slices.IndexFunc(events[from:], func(e traced) bool { return e.name == name })
-		if i < 0 {
-			return -1
-		}
-		return from + i
+	var shown guardShown
+	entries := min(aMillion(t), 500_000)
+	if err := json.Unmarshal([]byte(mustRun(t, "guard", "-o", "json", "--entries", fmt.Sprint(entries))), &shown); err != nil {
+		t.Fatal(err)
 	}
-	after := func(name string, from int) (at int) {
-		t.Helper()
-		waitFor(t, name, func() bool { at = first(name, from); return at >= 0 })
-		return at
+	if s := state(t, c); s.Count != 0 {
+		t.Errorf("%d entries are left", s.Count)
+	}
+	if left, _ := filepath.Glob(filepath.Join(tracefs, "instances", "bulkdump*")); left != nil {
+		t.Errorf("left in tracefs: %v", left)
+	}
+	for _, p := range shown.Properties {
+		if !p.Shown {
+			t.Error("not shown: ", p.Property)
+		}
+	}
+	if len(shown.Properties) != 3 {
+		t.Errorf("%d properties, want 3", len(shown.Properties))
 	}
 
-	// A reader that stays in until it is killed: it looks for what is not there
-	// in the slowest way there is.
-	long := exec.Command("bulkdump", "dump", "-o", "count", "--name-prefix", "nothing", "--cursor", "index")
-	if err := long.Start(); err != nil {
-		t.Fatal(err)
-	}
-	reader := after("guard_read_enter", 0)
-	// A writer comes, and waits for it.
-	flushed := make(chan error)
-	go func() {
-		_, err := c.Flush(context.Background())
-		flushed <- err
-	}()
-	waits := after("guard_write_wait", reader)
-	// Another reader comes after the writer, and goes in before it.
-	other := dial(t)
-	if _, err := other.Get(t.Context(), 5); err != nil {
-		t.Fatal(err)
-	}
-	passes := after("guard_read_enter", waits)
-	if err := long.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	if err := long.Wait(); err == nil {
-		t.Error("the reader that was to stay in had left by itself")
-	}
-	enters := after("guard_write_enter", waits)
-	// Now that it is in, a reader waits until it is out.
-	if _, err := other.Get(t.Context(), 5); !errors.Is(err, unix.ENOENT) {
-		t.Errorf("a lookup during the flush: %v, want ENOENT", err)
-	}
-	if err := <-flushed; err != nil {
-		t.Fatal(err)
-	}
+	// What it shows is what the kernel traced: the fill, this, and the flush at
+	// its end.
 	events := tr.events()
-	leaves := first("guard_write_exit", enters)
-	late := first("guard_read_wait", enters)
-	in := first("guard_read_enter", enters)
-	if passes >= enters || events[passes].number("readers") != 2 {
+	if len(events) != len(shown.Events)+4 {
+		t.Fatalf("%d events, %d were shown: %v", len(events), len(shown.Events), events)
+	}
+	events = events[2 : len(events)-2]
+	for i, e := range events {
+		s := shown.Events[i]
+		if s.Event != e.name || s.Readers != e.number("readers") || s.Writing != (e.number("writing") == 1) {
+			t.Errorf("event %d: shown %+v, traced %v", i, s, e)
+		}
+	}
+	first := func(actor, name string, from int) int {
+		for i := from; i >= 0 && i < len(events); i++ {
+			if events[i].name == name && shown.Events[i].Actor == actor {
+				return i
+			}
+		}
+		return -1
+	}
+	waits := first("writer", "guard_write_wait", first("reader A", "guard_read_enter", 0))
+	passes := first("reader B", "guard_read_enter", waits)
+	gone := first("reader A", "guard_read_exit", waits)
+	enters := first("writer", "guard_write_enter", waits)
+	leaves := first("writer", "guard_write_exit", enters)
+	late := first("reader B", "guard_read_wait", enters)
+	in := first("reader B", "guard_read_enter", enters)
+	if waits < 0 || passes < 0 || passes >= enters || events[passes].number("readers") != 2 {
 		t.Errorf("no reader passed the writer that waited: %v", events)
 	}
-	if events[enters].number("readers") != 0 {
-		t.Errorf("a writer entered with readers: %v", events[enters])
+	if gone < 0 || gone >= enters || events[enters].number("readers") != 0 {
+		t.Errorf("a writer entered with readers: %v", events)
 	}
 	if late < 0 || late > leaves || in < leaves {
 		t.Errorf("a reader did not wait for the writer that was in: %v", events)
@@ -143,5 +149,31 @@ func TestGrabOrder(t *testing.T) {
 		if e.number("readers") > 0 && e.number("writing") > 0 {
 			t.Errorf("%v", e)
 		}
+	}
+}
+
+// Where it has nothing to show, it says what to do, and leaves all as it was.
+func TestGuardRefuses(t *testing.T) {
+	setup(t)
+	want := func(what string) {
+		t.Helper()
+		if r := bulkdump(t, "guard"); r.code != 1 || r.stdout != "" || !strings.Contains(r.stderr, what) {
+			t.Errorf("exit code %d, %q, want %q", r.code, r.stderr, what)
+		}
+	}
+	want("load it with guard=grab")
+	c := reload(t, "guard=grab")
+	fill(t, c, client.FillOptions{Count: 10})
+	want("the table is not empty")
+	if s := state(t, c); s.Count != 10 {
+		t.Errorf("%d entries, want 10", s.Count)
+	}
+	flush(t, c)
+	if err := unix.Unmount(tracefs, 0); err != nil {
+		t.Fatal(err)
+	}
+	want("tracefs is not mounted: mount -t tracefs tracefs /sys/kernel/tracing")
+	if err := unix.Mount("tracefs", tracefs, "tracefs", 0, ""); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -36,6 +36,7 @@ type app struct {
 	progress       bool // stderr is a terminal
 	terminal       bool // stdout is a terminal
 	dial           func() (table, error)
+	guard          guardKernel
 
 	format  string // -o
 	running bool   // the command line was understood
@@ -77,7 +78,7 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed,
 	root.PersistentFlags().StringVarP(&a.format, "output", "o", formatTable,
 		"`FORMAT` of the output: "+strings.Join(formats, "|")+", and count for dump")
 	root.AddCommand(a.fillCommand(), a.dumpCommand(), a.getCommand(), a.newCommand(), a.setCommand(),
-		a.delCommand(), a.flushCommand(), a.tableCommand(), a.cursorsCommand())
+		a.delCommand(), a.flushCommand(), a.tableCommand(), a.cursorsCommand(), a.guardCommand())
 	return root
 }
 

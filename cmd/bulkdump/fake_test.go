@@ -32,7 +32,9 @@ type fakeTable struct {
 	change  client.Change      // the last one
 	made    client.Entry       // the last one
 
-	live *liveTable // answers in place of this, if there is one
+	// Answer in place of this, if there is one.
+	live    *liveTable
+	guarded *guardedTable
 }
 
 func (f *fakeTable) ask(format string, args ...any) error {
@@ -138,12 +140,24 @@ func newApp(f *fakeTable) (a *app, stdout, stderr *bytes.Buffer) {
 		stdout: stdout,
 		stderr: stderr,
 		dial: func() (table, error) {
-			if f.live != nil {
+			switch {
+			case f.live != nil:
 				return f.live, nil
+			case f.guarded != nil:
+				return f.guarded, nil
 			}
 			return f, nil
 		},
+		guard: f.kernel(),
 	}, stdout, stderr
+}
+
+// kernel is that of the guarded table.
+func (f *fakeTable) kernel() guardKernel {
+	if f == nil || f.guarded == nil {
+		return nil
+	}
+	return f.guarded
 }
 
 func run(t testing.TB, f *fakeTable, args ...string) ran {

@@ -24,7 +24,7 @@ func TestCommandsAreThose(t *testing.T) {
 		got = append(got, cmd.Name())
 	}
 	slices.Sort(got)
-	want := []string{"bulkdump", "cursors", "del", "dump", "fill", "flush", "get", "help", "new", "set", "table"}
+	want := []string{"bulkdump", "cursors", "del", "dump", "fill", "flush", "get", "guard", "help", "new", "set", "table"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -80,8 +80,11 @@ func TestExamples(t *testing.T) {
 					t.Errorf("an example of %s, not of %s", args[0], cmd.Name())
 				}
 				f := &fakeTable{}
-				if cmd.Name() == "cursors" { // it looks at what it gets
+				switch cmd.Name() { // some look at what they get
+				case "cursors":
 					f = newLiveTable()
+				case "guard":
+					f = newGuardedTable()
 				}
 				if i := slices.Index(args, "--verify"); i >= 0 {
 					args[i+1] = "0" // the checksum of no entries
@@ -98,10 +101,13 @@ func TestExamples(t *testing.T) {
 }
 
 // words splits an example as far as the examples need it: the first program of
-// a pipeline, with quotes around nothing.
+// a pipeline, in the virtual machine or not, with quotes around nothing.
 func words(t *testing.T, line string) []string {
 	t.Helper()
 	line, _, _ = strings.Cut(line, "|")
+	if inside, command, ok := strings.Cut(line, " -- "); ok && strings.HasPrefix(strings.TrimSpace(inside), "vm/run ") {
+		line = command
+	}
 	args := strings.Fields(line)
 	if len(args) < 2 || args[0] != "bulkdump" {
 		t.Fatalf("%q does not run bulkdump", line)

@@ -59,6 +59,7 @@ func start() int {
 		dial: func() (table, error) {
 			return client.Dial(client.Config{})
 		},
+		guard: linux{tracefs: "/sys/kernel/tracing"},
 	}
 	return a.run(ctx, os.Args[1:])
 }

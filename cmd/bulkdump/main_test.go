@@ -17,6 +17,9 @@ import (
 const asProgram = "BULKDUMP_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(stayerEnv) != "" {
+		os.Exit(0)
+	}
 	if os.Getenv(asProgram) != "" {
 		main()
 	}

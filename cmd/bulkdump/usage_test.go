@@ -98,6 +98,9 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"flush", "1"}, `flush takes flags only, and "1" is not one`, "flush"},
 		{[]string{"flush", "-o", "count"}, `flush has no output format "count", only`, "flush"},
 		{[]string{"table", "x"}, `table takes flags only, and "x" is not one`, "table"},
+		{[]string{"guard", "x"}, `guard takes flags only, and "x" is not one`, "guard"},
+		{[]string{"guard", "-o", "count"}, `guard has no output format "count", only`, "guard"},
+		{[]string{"guard", "--entries", "999"}, `invalid argument "999" for "--entries" flag: must be a number from 1000 to 10000000`, "guard"},
 		{[]string{"table", "-o", "count"}, `table has no output format "count", only`, "table"},
 	} {
 		t.Run(fmt.Sprint(tt.args), func(t *testing.T) {

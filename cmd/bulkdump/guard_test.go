@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
+)
+
+// A guardedTable has a grab guard, or one with a fault.
+type guardedTable struct {
+	*fakeTable
+	with      string // the module's parameter
+	fault     guardFault
+	traceErr  error
+	killErr   error
+	stranger  bool // somebody else reads, too
+	notClosed int  // traces
+
+	mu      sync.Mutex
+	changed sync.Cond
+	log     []guardEvent
+	readers uint64
+	kept    int // readers that wait
+	writing bool
+	waiting bool // a writer is
+	entries uint64
+	staged  bool // reader B will come
+	alive   bool // and not killed
+}
+
+type guardFault int
+
+const (
+	faultless         guardFault = iota
+	writersFirst                 // a waiting writer keeps readers out
+	entersAmongOthers            // a writer enters though readers are in
+	readersEnter                 // readers enter though a writer is in
+)
+
+const stayerTID = 1 // no thread of this process
+
+func newGuardedTable() *fakeTable {
+	g := &guardedTable{fakeTable: &fakeTable{}, with: "grab"}
+	g.changed.L = &g.mu
+	g.fakeTable.guarded = g
+	return g.fakeTable
+}
+
+// note is called with the lock held.
+func (g *guardedTable) note(tid int, event string) {
+	g.log = append(g.log, guardEvent{Micros: uint64(len(g.log)), Event: event, Readers: g.readers, Writing: g.writing, tid: tid})
+	g.changed.Broadcast()
+}
+
+func (g *guardedTable) read(tid int) (leave func()) {
+	out := func() bool {
+		return g.writing && g.fault != readersEnter || g.waiting && g.fault == writersFirst
+	}
+	if out() {
+		g.kept++
+		g.note(tid, readWait)
+		for out() {
+			g.changed.Wait()
+		}
+		g.kept--
+	}
+	g.readers++
+	g.note(tid, readEnter)
+	return func() {
+		g.readers--
+		g.note(tid, readExit)
+	}
+}
+
+func (g *guardedTable) Get(context.Context, uint32) (client.Entry, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	defer g.read(unix.Gettid())()
+	if err := g.ask("get"); err != nil || g.entries > 0 {
+		return client.Entry{}, err
+	}
+	return client.Entry{}, kernelError(unix.ENOENT, "there is no entry with the id")
+}
+
+func (g *guardedTable) Flush(context.Context) (client.Flushed, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	tid := unix.Gettid()
+	if g.readers > 0 && g.fault != entersAmongOthers {
+		g.waiting = true
+		g.note(tid, writeWait)
+		for g.readers > 0 {
+			g.changed.Wait()
+		}
+		g.waiting = false
+	}
+	g.writing = true
+	g.note(tid, writeEnter)
+	entered := len(g.log)
+	if g.entries > 0 {
+		g.entries = 0
+		// It takes as long as it takes reader B to come.
+		for g.staged && (g.alive || g.kept == 0 && len(g.log) == entered) {
+			g.changed.Wait()
+		}
+	}
+	g.writing = false
+	g.note(tid, writeExit)
+	return client.Flushed{}, g.ask("flush")
+}
+
+func (g *guardedTable) Fill(_ context.Context, o client.FillOptions) (client.Filled, error) {
+	g.entries = uint64(o.Count)
+	return client.Filled{Count: o.Count}, g.ask("fill")
+}
+
+func (g *guardedTable) Table(context.Context) (client.Table, error) {
+	return client.Table{Count: g.entries}, g.ask("table")
+}
+
+func (g *guardedTable) kind() (string, error) { return g.with, nil }
+
+func (g *guardedTable) trace() (guardTrace, error) {
+	if g.traceErr != nil {
+		return nil, g.traceErr
+	}
+	g.notClosed++
+	return g, nil
+}
+
+func (g *guardedTable) events() ([]guardEvent, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.log), nil
+}
+
+func (g *guardedTable) close() error {
+	g.notClosed--
+	return nil
+}
+
+func (g *guardedTable) stayIn() (guardStayer, error) {
+	g.staged, g.alive = true, true
+	go func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		defer g.read(stayerTID)()
+		if g.stranger {
+			defer g.read(stayerTID + 1)()
+		}
+		for g.alive {
+			g.changed.Wait()
+		}
+	}()
+	return g, nil
+}
+
+func (g *guardedTable) owns(tid int) bool { return tid == stayerTID }
+
+func (g *guardedTable) kill() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.alive, g.staged = false, g.killErr == nil
+	g.changed.Broadcast()
+	return g.killErr
+}
+
+const guardTimeline = `          MS  reader A  writer    reader B  INSIDE
+       0.000  enters                        1 reader
+       0.001  |         waits               1 reader
+       0.002  |         :         enters    2 readers
+       0.003  |         :         leaves    1 reader
+       0.004  leaves    :                   nobody
+       0.005            enters              the writer
+       0.006            |         waits     the writer
+       0.007            leaves    :         nobody
+       0.008                      enters    1 reader
+       0.009                      leaves    nobody
+
+ok         a reader passes a writer that waits
+ok         a writer enters when no reader is in
+ok         while it is in, all wait
+`
+
+func TestGuard(t *testing.T) {
+	f := newGuardedTable()
+	got := run(t, f, "guard")
+	got.stdout = unpad(got.stdout)
+	got.check(t, ran{stdout: guardTimeline})
+	if f.guarded.notClosed != 0 || f.guarded.entries != 0 {
+		t.Errorf("%d traces and %d entries are left", f.guarded.notClosed, f.guarded.entries)
+	}
+
+	var r guardReport
+	if err := json.Unmarshal([]byte(run(t, newGuardedTable(), "guard", "-o", "json").stdout), &r); err != nil {
+		t.Fatal(err)
+	}
+	want := guardEvent{Micros: 2, Actor: readerB, Event: readEnter, Readers: 2}
+	if len(r.Events) != 10 || r.Events[2] != want || len(r.Properties) != 3 || r.err() != nil {
+		t.Errorf("%+v", r)
+	}
+	if got := run(t, newGuardedTable(), "guard", "-o", "jsonl").stdout; strings.Count(got, "\n") != 1 {
+		t.Errorf("jsonl: %q", got)
+	}
+	rows := strings.Split(run(t, newGuardedTable(), "guard", "-o", "csv").stdout, "\n")
+	if len(rows) != 12 || rows[0] != "us,actor,event,readers,writing" || rows[6] != "5,writer,guard_write_enter,0,true" {
+		t.Errorf("csv: %q", rows)
+	}
+}
+
+// unpad removes blanks at the ends of lines, which an editor would.
+func unpad(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Each fault of a guard is seen, and the others are not said to be there.
+func TestGuardNotShown(t *testing.T) {
+	for fault, want := range map[guardFault][]bool{
+		writersFirst:      {false, true, false},
+		entersAmongOthers: {false, false, false},
+		readersEnter:      {true, true, false},
+	} {
+		f := newGuardedTable()
+		f.guarded.fault = fault
+		got := run(t, f, "guard")
+		if got.code != exitFailed || !strings.HasPrefix(got.stderr, "bulkdump: not shown: ") {
+			t.Errorf("fault %d: exit code %d, %q", fault, got.code, got.stderr)
+		}
+		for i, p := range []string{"a reader passes a writer that waits", "a writer enters when no reader is in", "while it is in, all wait"} {
+			verdict := map[bool]string{true: "ok       ", false: "NOT SHOWN"}[want[i]]
+			if !strings.Contains(got.stdout, "\n"+verdict+"  "+p+"\n") || strings.Contains(got.stderr, p) == want[i] {
+				t.Errorf("fault %d: want %s %s in\n%s%s", fault, verdict, p, got.stdout, got.stderr)
+			}
+		}
+		if f.guarded.notClosed != 0 {
+			t.Errorf("fault %d: a trace is left", fault)
+		}
+	}
+}
+
+// Somebody else who reads gets a column, and is not taken for an actor.
+func TestGuardAmongOthers(t *testing.T) {
+	f := newGuardedTable()
+	f.guarded.stranger = true
+	got := run(t, f, "guard")
+	if got.code != exitFailed || !strings.Contains(got.stdout, "reader B  others    INSIDE\n") {
+		t.Errorf("exit code %d:\n%s", got.code, got.stdout)
+	}
+}
+
+func TestGuardRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		spoil func(*guardedTable)
+		asked []string
+		want  string
+	}{
+		{func(g *guardedTable) { g.with = "rcu" }, []string{"close"},
+			"the module is loaded with guard=rcu, where nobody waits: load it with guard=grab"},
+		{func(g *guardedTable) { g.entries = 3 }, []string{"table", "close"}, "the table is not empty"},
+		{func(g *guardedTable) { g.traceErr = errors.New("no trace") }, []string{"table", "fill", "flush", "close", "close"}, "no trace"},
+		{func(g *guardedTable) { g.killErr = errors.New("had ended") }, nil, "had ended"},
+	} {
+		f := newGuardedTable()
+		tt.spoil(f.guarded)
+		run(t, f, "guard").check(t, ran{"", "bulkdump: " + tt.want, 1})
+		if tt.asked != nil && !slices.Equal(f.asked, tt.asked) {
+			t.Errorf("%s: asked %q, want %q", tt.want, f.asked, tt.asked)
+		}
+		if f.guarded.notClosed != 0 {
+			t.Errorf("%s: a trace is left", tt.want)
+		}
+	}
+}
+
+// The kernel's own text, of a reader whose name looks like more of it.
+func TestParseGuardTrace(t *testing.T) {
+	const text = "# tracer: nop\n#\n# entries-in-buffer/entries-written: 2/2   #P:2\n#\n" +
+		"        bulkdump-84      [001] .....     9.000001: guard_read_enter: readers=1 writing=0\n" +
+		" a-1 [0] x: y-4194304 [000] d..1.    10.250002: guard_write_enter: readers=0 writing=1\n"
+	got, err := parseGuardTrace([]byte(text))
+	want := []guardEvent{
+		{Event: readEnter, Readers: 1, tid: 84},
+		{Micros: 1_250_001, Event: writeEnter, Writing: true, tid: 4194304},
+	}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %+v, %v; want %+v", got, err, want)
+	}
+	for _, bad := range []string{"CPU:1 [LOST 5 EVENTS]\n", " x-1 [000] ..... 1.000000: dump_start: netns=1\n", " x-99999999999 [000] ..... 1.000000: guard_read_wait: readers=1 writing=0\n"} {
+		if got, err := parseGuardTrace([]byte(bad)); err == nil {
+			t.Errorf("%q: %+v, want an error", bad, got)
+		}
+	}
+}
+
+func TestTraceFSIsNeeded(t *testing.T) {
+	dir := t.TempDir()
+	for where, want := range map[string]string{
+		filepath.Join(dir, "none"): "the kernel has no tracefs",
+		dir:                        "tracefs is not mounted: mount -t tracefs tracefs " + dir,
+	} {
+		_, err := linux{tracefs: where}.trace()
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", where, err, want)
+		}
+	}
+}
+
+// stayerEnv has this program end at once: TestMain looks at it.
+const stayerEnv = "BULKDUMP_TEST_ENDS_AT_ONCE"
+
+// A reader that has ended before it is killed was not in all the time.
+func TestStayerMustStay(t *testing.T) {
+	t.Setenv(stayerEnv, "1")
+	s, err := linux{}.stayIn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := s.(process).cmd.Process.Pid
+	if !s.owns(pid) || s.owns(os.Getpid()) {
+		t.Errorf("process %d owns the wrong threads", pid)
+	}
+	if err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.kill(); err == nil || !strings.Contains(err.Error(), "ended by itself: exit status 0") {
+		t.Errorf("got %v", err)
+	}
+}
