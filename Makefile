@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # make help lists what there is.
+PREFIX = /usr/local
+AS_ROOT = $(if $(filter-out 0,$(shell id -u)),sudo)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
-SCRIPTS = .ci/run vm/run vm/deps vm/source kmod/gen kmod/gen-check kmod/coccicheck
+SCRIPTS = .ci/run vm/run vm/deps vm/source \
+	$(addprefix kmod/,coccicheck gen gen-check new-family new-family-check package-check)
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## a million records out of a real kernel, in a virtual machine
 	vm/run -- demo
@@ -32,6 +35,29 @@ kernels: ## fetch and build all kernels that the tests run on, once (KERNELS="de
 
 vm-shell: ## a shell in the virtual machine, with the module loaded
 	vm/run --shell
+
+install: ## build all, and install modules and programs (DESTDIR=, PREFIX=/usr/local)
+	$(MAKE) -C kmod modules
+	$(MAKE) -C kmod modules_install $(if $(DESTDIR),INSTALL_MOD_PATH=$(abspath $(DESTDIR)))
+	install -d $(DESTDIR)$(PREFIX)/bin
+	CGO_ENABLED=0 go build -trimpath -o $(abspath $(DESTDIR)$(PREFIX)/bin)/ ./cmd/...
+
+load: ## build the module and load it (PARAMS="guard=grab" for others than the default)
+	@test ! -e /sys/module/bulkdump || { echo "bulkdump is loaded already: make unload first" >&2; exit 1; }
+	$(MAKE) -C kmod modules
+	$(AS_ROOT) insmod kmod/bulkdump.ko $(PARAMS)
+
+unload: ## unload the module
+	$(AS_ROOT) rmmod bulkdump
+
+package-check: ## dkms.conf and modules_install, in a build root
+	kmod/package-check
+
+new-family: ## start a family of your own from kmod/minimal (NAME=foo DIR=../foo)
+	@kmod/new-family '$(NAME)' '$(DIR)'
+
+new-family-check: ## what that refuses, and the tests of what it makes, in a virtual machine
+	kmod/new-family-check
 
 test: ## the tests that need no virtual machine
 	go test ./...
@@ -75,4 +101,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go run ./client/internal/gen $(if $(filter gen-check,$@),-check) -spec kmod/bulkdump.yaml -o client/uapi_gen.go
 
-.PHONY: help demo vm-test vm-matrix vm-tools vm-selftest kernels vm-shell test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check gen gen-check
+.PHONY: help demo vm-test vm-matrix vm-tools vm-selftest kernels vm-shell install load unload package-check new-family new-family-check test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check gen gen-check

@@ -45,7 +45,7 @@ func TestFailuresOfTheKernel(t *testing.T) {
 	}
 }
 
-const noFamily = "bulkdump: the kernel has no generic netlink family \"bulkdump\": load the module, bulkdump.ko, first\n"
+const noFamily = "bulkdump: module not loaded: run make load (the kernel has no generic netlink family \"bulkdump\")\n"
 
 func TestDialFails(t *testing.T) {
 	for _, args := range everyCommand {

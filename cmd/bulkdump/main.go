@@ -81,7 +81,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 		fmt.Fprintf(a.stderr, "bulkdump: %v\nSee '%s --help'.\n", err, cmd.CommandPath())
 		return exitUsage
 	case errors.Is(err, client.ErrNoFamily):
-		fmt.Fprintln(a.stderr, `bulkdump: the kernel has no generic netlink family "bulkdump": load the module, bulkdump.ko, first`)
+		fmt.Fprintln(a.stderr, `bulkdump: module not loaded: run make load (the kernel has no generic netlink family "bulkdump")`)
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		fmt.Fprintln(a.stderr, "bulkdump: ended by a signal: the output is not complete")
 	case errors.Is(err, errReported):
