@@ -25,12 +25,18 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func dial(t testing.TB) *client.Client {
+// guestOnly: the tests flush the table, and load and unload modules, which is
+// not for just any machine.
+func guestOnly(t testing.TB) {
 	t.Helper()
-	// They flush the table, and load and unload modules: not on just any machine.
 	if os.Getenv("BULKDUMP_GUEST") == "" {
 		t.Skip("this runs in a guest only: make vm-test")
 	}
+}
+
+func dial(t testing.TB) *client.Client {
+	t.Helper()
+	guestOnly(t)
 	c, err := client.Dial(client.Config{})
 	if err != nil {
 		t.Fatal(err)
