@@ -81,12 +81,27 @@ type guardShown struct {
 	}
 }
 
+// traceSettings are those that everybody has in common.
+func traceSettings(t testing.TB) string {
+	t.Helper()
+	var all strings.Builder
+	for _, name := range []string{"current_tracer", "set_event", "trace_clock", "trace_options", "tracing_on", "events/enable"} {
+		text, err := os.ReadFile(filepath.Join(tracefs, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(text)
+	}
+	return all.String()
+}
+
 // The three properties of the netlink table's lock, by the order of events:
 // a reader passes a writer that waits; a writer enters when no reader is in;
 // while it is in, everybody waits.
 func TestGrabOrder(t *testing.T) {
 	c := reload(t, "guard=grab")
 	tr := trace(t, "guard_*")
+	before := traceSettings(t)
 	var shown guardShown
 	entries := min(aMillion(t), 500_000)
 	if err := json.Unmarshal([]byte(mustRun(t, "guard", "-o", "json", "--entries", fmt.Sprint(entries))), &shown); err != nil {
@@ -97,6 +112,9 @@ func TestGrabOrder(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(tracefs, "instances", "bulkdump*")); left != nil {
 		t.Errorf("left in tracefs: %v", left)
+	}
+	if after := traceSettings(t); after != before {
+		t.Errorf("trace settings %q, before %q", after, before)
 	}
 	for _, p := range shown.Properties {
 		if !p.Shown {
