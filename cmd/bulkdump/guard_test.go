@@ -342,3 +342,57 @@ func TestStayerMustStay(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Each property needs all that makes it, and nothing else takes it away.
+func TestGuardProperties(t *testing.T) {
+	good := []guardEvent{
+		0: {Actor: readerA, Event: readEnter, Readers: 1},
+		1: {Actor: writer, Event: writeWait, Readers: 1},
+		2: {Actor: readerB, Event: readEnter, Readers: 2},
+		3: {Actor: readerB, Event: readExit, Readers: 1},
+		4: {Actor: readerA, Event: readExit},
+		5: {Actor: writer, Event: writeEnter, Writing: true},
+		6: {Actor: readerB, Event: readWait, Writing: true},
+		7: {Actor: writer, Event: writeExit},
+		8: {Actor: readerB, Event: readEnter, Readers: 1},
+		9: {Actor: readerB, Event: readExit},
+	}
+	swap := func(i, j int) func([]guardEvent) {
+		return func(e []guardEvent) { e[i], e[j] = e[j], e[i] }
+	}
+	by := func(i int, actor string) func([]guardEvent) {
+		return func(e []guardEvent) { e[i].Actor = actor }
+	}
+	readers := func(i int, n uint64) func([]guardEvent) {
+		return func(e []guardEvent) { e[i].Readers = n }
+	}
+	for name, tt := range map[string]struct {
+		spoil func([]guardEvent)
+		found [2]bool
+		want  [3]bool
+	}{
+		"good":                           {swap(0, 0), [2]bool{true, false}, [3]bool{true, true, true}},
+		"the writer never waits":         {by(1, others), [2]bool{true, false}, [3]bool{false, false, false}},
+		"it waits for nobody":            {readers(1, 0), [2]bool{true, false}, [3]bool{true, false, true}},
+		"B comes first":                  {swap(1, 2), [2]bool{true, false}, [3]bool{false, true, true}},
+		"B comes when A has left":        {swap(2, 4), [2]bool{true, false}, [3]bool{false, true, true}},
+		"B was alone":                    {readers(2, 1), [2]bool{true, false}, [3]bool{false, true, true}},
+		"B found nothing":                {swap(0, 0), [2]bool{false, false}, [3]bool{false, true, true}},
+		"the writer enters too early":    {swap(4, 5), [2]bool{true, false}, [3]bool{false, false, true}},
+		"it enters beside a reader":      {readers(5, 1), [2]bool{true, false}, [3]bool{true, false, false}},
+		"B waits before the writer":      {swap(5, 6), [2]bool{true, false}, [3]bool{true, true, false}},
+		"B does not wait":                {by(6, others), [2]bool{true, false}, [3]bool{true, true, false}},
+		"B waits until it has left":      {swap(6, 7), [2]bool{true, false}, [3]bool{true, true, false}},
+		"B enters before it has left":    {swap(7, 8), [2]bool{true, false}, [3]bool{true, true, false}},
+		"a reader is in with the writer": {readers(6, 1), [2]bool{true, false}, [3]bool{true, true, false}},
+		"B found an entry after all":     {swap(0, 0), [2]bool{true, true}, [3]bool{true, true, false}},
+	} {
+		events := slices.Clone(good)
+		tt.spoil(events)
+		for i, p := range guardProperties(events, tt.found[:]) {
+			if p.Shown != tt.want[i] {
+				t.Errorf("%s: %s: %t, want %t", name, p.Property, p.Shown, tt.want[i])
+			}
+		}
+	}
+}
