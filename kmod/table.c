@@ -50,11 +50,14 @@ u32 bulkdump_buckets(void)
 	return 1U << hash_bits;
 }
 
-static struct hlist_head *name_bucket(struct bulkdump_table *table,
-				      struct hlist_head *names,
+/*
+ * Not salted: who wants all entries in one bucket gives them one name. So the
+ * same names are in the same buckets each time, and figures can be repeated.
+ */
+static struct hlist_head *name_bucket(struct hlist_head *names,
 				      const char *name)
 {
-	return &names[full_name_hash(table, name, strlen(name)) &
+	return &names[full_name_hash(NULL, name, strlen(name)) &
 		      (bulkdump_buckets() - 1)];
 }
 
@@ -76,7 +79,7 @@ struct bulkdump_entry *bulkdump_table_find_name(struct bulkdump_table *table,
 
 	if (!names)
 		return NULL;
-	hlist_for_each_entry_rcu(e, name_bucket(table, names, name), by_name)
+	hlist_for_each_entry_rcu(e, name_bucket(names, name), by_name)
 		if (!strcmp(e->data, name) && (!found || e->id < found->id))
 			found = e;
 	return found;
@@ -206,7 +209,7 @@ void bulkdump_entry_insert(struct bulkdump_table *table,
 	account(table, e);
 	xa_store(&table->entries, e->id, e, 0);
 	hlist_add_head_rcu(&e->by_name,
-			   name_bucket(table, table->names, e->data));
+			   name_bucket(table->names, e->data));
 	spin_lock(&table->order_lock);
 	list_add_tail(&e->node.list, &table->order);
 	spin_unlock(&table->order_lock);
@@ -320,7 +323,7 @@ static void entry_replace(struct bulkdump_table *table,
 		hlist_replace_rcu(&old->by_name, &e->by_name);
 	} else {
 		hlist_add_head_rcu(&e->by_name,
-				   name_bucket(table, table->names, e->data));
+				   name_bucket(table->names, e->data));
 		hlist_del_rcu(&old->by_name);
 	}
 	spin_lock(&table->order_lock);
