@@ -18,6 +18,14 @@ vm-test: ## the tests that need the module, in a virtual machine (RUN=regexp for
 vm-matrix: ## the same on each kernel, and a table (KERNELS="6.1 7.3" for some)
 	vm/run --matrix $(KERNELS)
 
+stress: ## a minute of random changes against running dumps (KERNEL=debug, SECONDS=600, CHANGES=6000000: until both)
+	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --timeout 3600 --test '^TestStress$$' -- \
+		-figures -stress $(or $(SECONDS),60)s -stress-changes $(or $(CHANGES),0)
+
+vm-large: ## ten million entries, exactly once, and what parked dumps of them hold (a guest of 6 GiB)
+	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --mem 6144 --timeout 3600 \
+		--test '^TestDumpExactlyOnceOverAMillion$$' -- -figures -entries 10000000
+
 # What test/tools runs, and what it reads: the newest kernel's YNL tool, schema
 # and the family's spec among the kernel's own.
 TOOLS = --packages python3,python3-yaml,python3-jsonschema,iproute2,tshark --modprobe nlmon \
@@ -101,4 +109,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go run ./client/internal/gen $(if $(filter gen-check,$@),-check) -spec kmod/bulkdump.yaml -o client/uapi_gen.go
 
-.PHONY: help demo vm-test vm-matrix vm-tools vm-selftest kernels vm-shell install load unload package-check new-family new-family-check test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check gen gen-check
+.PHONY: help demo vm-test vm-matrix vm-tools stress vm-large vm-selftest kernels vm-shell install load unload package-check new-family new-family-check test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check gen gen-check

@@ -47,15 +47,17 @@ func TestGuardIsOneOfTwo(t *testing.T) {
 // once where it promises it, under a writer that never rests.
 func TestGrabUnderChurn(t *testing.T) {
 	c := reload(t, "guard=grab")
-	filled := fill(t, c, client.FillOptions{Count: 20_000, IDStart: 2000})
-	stop := churn(t, 1)
+	const above = 1 << 26 // what changes
+	filled := fill(t, c, client.FillOptions{Count: 20_000, IDStart: above})
+	fillForChurn(t, c, 500)
+	stop := churn(t, 1, 500)
 	for _, cursor := range []client.Cursor{client.CursorKey, client.CursorWalker} {
 		var sum client.Checksum
 		for r, err := range c.Records(t.Context(), client.DumpOptions{Cursor: cursor}) {
 			if err != nil && !errors.Is(err, client.ErrInterrupted) {
 				t.Fatal(err)
 			}
-			if err == nil && r.ID >= 2000 {
+			if err == nil && r.ID >= above {
 				sum.Add(r)
 			}
 		}

@@ -8,6 +8,8 @@ package test
 import (
 	"cmp"
 	"context"
+	"flag"
+	"fmt"
 	"os"
 	"runtime"
 	"slices"
@@ -102,16 +104,30 @@ func checkCounters(t testing.TB, c *client.Client) client.Table {
 	return s
 }
 
+var showFigures = flag.Bool("figures", false, "print what was measured on stderr, too")
+
+// figures says what was measured.
+func figures(t testing.TB, format string, args ...any) {
+	t.Helper()
+	t.Logf(format, args...)
+	if *showFigures {
+		fmt.Fprintf(os.Stderr, format+"\n", args...)
+	}
+}
+
+var largeTable = flag.Uint("entries", 1_000_000, "how many entries a large table has")
+
 // aMillion is how many entries a large table has. Where the kernel watches each
 // allocation or each access it is a tenth of that: a fill would take minutes.
 func aMillion(t testing.TB) uint32 {
+	count := uint32(*largeTable)
 	for _, watcher := range []string{"kmemleak", "kcsan"} {
 		if _, err := os.Stat("/sys/kernel/debug/" + watcher); err == nil {
-			t.Logf("a tenth of a million: the kernel has %s", watcher)
-			return 100_000
+			t.Logf("a tenth of %d entries: the kernel has %s", count, watcher)
+			return count / 10
 		}
 	}
-	return 1_000_000
+	return count
 }
 
 func fill(t testing.TB, c *client.Client, o client.FillOptions) client.Filled {

@@ -27,6 +27,7 @@ const (
 	attrID       = 1
 	attrName     = 2
 	attrFlags    = 3
+	attrValue    = 4
 	attrPayload  = 5
 	attrFilter   = 8
 	attrFields   = 10

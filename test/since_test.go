@@ -3,7 +3,6 @@
 package test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -168,8 +167,8 @@ func TestSinceConvergesUnderChange(t *testing.T) {
 	c := setup(t)
 	interrupted := 0
 	for round := range 6 {
-		fill(t, c, client.FillOptions{Count: 5000, IDStart: 1000})
-		stop := churn(t, uint64(round))
+		fillForChurn(t, c, 2500)
+		stop := churn(t, 2, 2500)
 		known := make(replica)
 		since := state(t, c).Generation
 		for e, err := range c.Dump(t.Context(), client.DumpOptions{Encoding: encodings[round%3]}) {
@@ -202,39 +201,6 @@ func TestSinceConvergesUnderChange(t *testing.T) {
 	}
 }
 
-// churn changes the table until stop is called, which tells how often.
-func churn(t testing.TB, seed uint64) (stop func() int) {
-	c := dial(t)
-	r := rand.New(rand.NewPCG(seed, seed))
-	done := make(chan struct{})
-	changes := make(chan int)
-	go func() {
-		n := 0
-		for ; ; n++ {
-			select {
-			case <-done:
-				changes <- n
-				return
-			default:
-			}
-			id := r.Uint32N(2000) // some of those that rest, and others
-			var err error
-			if r.IntN(2) == 0 {
-				_, err = c.Delete(context.Background(), id)
-			} else {
-				_, err = c.Set(context.Background(), client.Change{ID: id, Name: ptr("churn"), Value: ptr(r.Uint64()), Create: true})
-			}
-			if err != nil && !errors.Is(err, unix.ENOENT) {
-				t.Errorf("a change of the churn: %v", err)
-			}
-		}
-	}()
-	return func() int {
-		close(done)
-		return <-changes
-	}
-}
-
 // What a delta costs follows from what changed, not from the table.
 func TestSinceCostsWhatChanged(t *testing.T) {
 	c := setup(t)
@@ -255,7 +221,7 @@ func TestSinceCostsWhatChanged(t *testing.T) {
 		got := make(replica).mustUpdate(t, c, client.DumpOptions{}, since)
 		after := state(t, c)
 		scanned, pages := after.Scanned-before.Scanned, after.Pages-before.Pages
-		t.Logf("%d changes of %d entries: %d looked at, %d pages", changes, count, scanned, pages)
+		figures(t, "%d changes of %d entries: %d looked at, %d pages", changes, count, scanned, pages)
 		// The one that does not fit on a page is looked at again.
 		if got != int(changes) || scanned < uint64(changes) || scanned > uint64(changes)+pages {
 			t.Errorf("%d changes: %d records, %d entries looked at on %d pages", changes, got, scanned, pages)

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
+)
+
+// The table of a churn. Of each four ids one is there throughout and nobody
+// touches it, one is there throughout and is changed, and two come and go. What
+// fills bring, and deletes take away one by one, has ids above all these.
+const (
+	idUntouched = iota
+	idChanged
+	idComes
+	idComesToo
+	idKinds
+
+	fillBase  = 1 << 24
+	fillCount = 64
+)
+
+// fillForChurn makes the entries that are there throughout.
+func fillForChurn(t testing.TB, c *client.Client, count uint32) {
+	t.Helper()
+	for _, kind := range []uint32{idUntouched, idChanged} {
+		fill(t, c, client.FillOptions{Count: count, IDStart: kind, IDStride: idKinds, PayloadMax: 32})
+	}
+}
+
+// Requests of one system call. All of their replies fit in the socket.
+const churnBatch = 128
+
+// A churner makes random changes as fast as the kernel makes them: many in one
+// system call. It knows which of its ids are there, so that none is refused.
+type churner struct {
+	s       *rawSocket
+	r       *rand.Rand
+	nr, of  uint32 // this one, of so many that share the ids
+	count   uint32 // ids of each kind, of all churners
+	there   map[uint32]bool
+	filled  uint32 // entries of the last fill that are left
+	batch   []byte
+	queued  int
+	changes uint64
+
+	replies [churnBatch][128]byte
+	vectors [churnBatch]unix.Iovec
+	headers [churnBatch]mmsghdr
+}
+
+// mmsghdr is the kernel's struct mmsghdr.
+type mmsghdr struct {
+	hdr unix.Msghdr
+	len uint32
+	_   [4]byte
+}
+
+func newChurner(t testing.TB, nr, of, count uint32) *churner {
+	c := &churner{
+		s: openRaw(t, client.FamilyName, 4<<10), r: rand.New(rand.NewPCG(uint64(nr), 1)),
+		nr: nr, of: of, count: count, there: make(map[uint32]bool),
+	}
+	if err := unix.SetsockoptInt(c.s.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	for i := range c.headers {
+		c.vectors[i] = unix.Iovec{Base: &c.replies[i][0], Len: uint64(len(c.replies[i]))}
+		c.headers[i].hdr = unix.Msghdr{Iov: &c.vectors[i], Iovlen: 1}
+	}
+	return c
+}
+
+func (c *churner) put(cmd uint8, attrs ...[]byte) {
+	c.batch = append(c.batch, c.s.message(unix.NLM_F_REQUEST, request(cmd, attrs...))...)
+	c.queued++
+}
+
+// id is a random one of this churner's.
+func (c *churner) id(kind uint32) uint32 {
+	i := c.r.Uint32N((c.count-c.nr-1)/c.of+1)*c.of + c.nr
+	return i*idKinds + kind
+}
+
+// step puts one random change into the batch; a fill makes many.
+func (c *churner) step() {
+	value := attr(attrValue, binary.NativeEndian.AppendUint64(nil, c.r.Uint64())...)
+	switch n := c.r.Uint32N(16); {
+	case n < 7: // an entry comes or goes
+		id := c.id(idComes + n%2)
+		if c.there[id] = !c.there[id]; c.there[id] {
+			c.put(cmdEntryNew, attrU32(attrID, id), attrText(attrName, fmt.Sprint("churn-", id)), value)
+		} else {
+			c.put(cmdEntryDel, attrU32(attrID, id))
+		}
+	case n < 12:
+		c.put(cmdEntrySet, attrU32(attrID, c.id(idChanged)), value)
+	case n < 14: // the name decides its bucket
+		c.put(cmdEntrySet, attrU32(attrID, c.id(idChanged)), attrText(attrName, fmt.Sprint("name-", c.r.Uint32())))
+	case c.filled == 0:
+		c.put(cmdTableFill, attrU32(attrCount, fillCount), attrU32(attrFillStart, c.fillStart()))
+		c.filled = fillCount
+		c.changes += fillCount - 1
+	default:
+		c.filled--
+		c.put(cmdEntryDel, attrU32(attrID, c.fillStart()+c.filled))
+	}
+	c.changes++
+}
+
+func (c *churner) fillStart() uint32 { return fillBase + c.nr*fillCount }
+
+// flush makes the changes of the batch and reads what the kernel says of each.
+func (c *churner) flush() error {
+	err := unix.Sendto(c.s.fd, c.batch, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+	if err != nil {
+		return fmt.Errorf("send %d changes: %w", c.queued, err)
+	}
+	for read := 0; read < c.queued; {
+		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(c.s.fd),
+			uintptr(unsafe.Pointer(&c.headers)), uintptr(c.queued-read), unix.MSG_DONTWAIT, 0, 0)
+		if errno != 0 {
+			return fmt.Errorf("%d replies to %d changes: %w", read, c.queued, errno)
+		}
+		for i := range n {
+			if typ := binary.NativeEndian.Uint16(c.replies[i][4:]); typ != c.s.family {
+				errno := -int32(binary.NativeEndian.Uint32(c.replies[i][unix.SizeofNlMsghdr:]))
+				return fmt.Errorf("a change was refused: %w", unix.Errno(errno))
+			}
+		}
+		read += int(n)
+	}
+	c.batch, c.queued = c.batch[:0], 0
+	return nil
+}
+
+// makeBatch makes a batch of random changes.
+func (c *churner) makeBatch() error {
+	for c.queued < churnBatch {
+		c.step()
+	}
+	return c.flush()
+}
+
+// run changes the table until stop is closed.
+func (c *churner) run(stop <-chan struct{}) error {
+	for {
+		select {
+		case <-stop:
+			return nil
+		default:
+		}
+		if err := c.makeBatch(); err != nil {
+			return err
+		}
+	}
+}
+
+// churn changes the table, which fillForChurn filled with so many, on several
+// sockets until stop is called, which tells how often.
+func churn(t testing.TB, sockets, count uint32) (stop func() uint64) {
+	t.Helper()
+	before := state(t, dial(t)).Generation
+	var churners []*churner
+	stopped := make(chan struct{})
+	results := make(chan error)
+	for nr := range sockets {
+		churners = append(churners, newChurner(t, nr, sockets, count))
+	}
+	for _, c := range churners {
+		go func() { results <- c.run(stopped) }()
+	}
+	return func() (changes uint64) {
+		t.Helper()
+		close(stopped)
+		var errs []error
+		for range churners {
+			errs = append(errs, <-results)
+		}
+		for _, c := range churners {
+			changes += c.changes
+		}
+		if err := errors.Join(errs...); err != nil {
+			t.Fatal(err)
+		}
+		if risen := state(t, dial(t)).Generation - before; risen != changes {
+			t.Fatalf("%d changes were made, and the generation rose by %d", changes, risen)
+		}
+		return changes
+	}
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"bulkdump/client"
+)
+
+var (
+	stressFor     = flag.Duration("stress", 3*time.Second, "how long the stress test changes the table")
+	stressChanges = flag.Uint64("stress-changes", 0, "and how often, if that takes longer")
+)
+
+// A tally counts what the dumps with one cursor sent of the entries that were
+// there throughout.
+type tally struct {
+	dumps                          atomic.Uint64
+	records                        uint64
+	missed, repeated               uint64 // of those that nobody touched
+	changedMissed, changedRepeated uint64 // of those that were changed
+	times                          [2][]uint8
+}
+
+// dump makes one dump and counts; not one that is cut off by ctx.
+func (y *tally) dump(ctx context.Context, c *client.Client, o client.DumpOptions) error {
+	for _, times := range y.times {
+		clear(times)
+	}
+	records := uint64(0)
+	for r, err := range c.Records(ctx, o) {
+		if err != nil && !errors.Is(err, client.ErrInterrupted) {
+			return err
+		}
+		if err != nil {
+			break
+		}
+		records++
+		if kind := r.ID % idKinds; r.ID < fillBase && kind <= idChanged {
+			if times := y.times[kind]; times[r.ID/idKinds] < 255 {
+				times[r.ID/idKinds]++
+			}
+		}
+	}
+	y.dumps.Add(1)
+	y.records += records
+	for kind, times := range y.times {
+		missed, repeated := &y.missed, &y.repeated
+		if kind == idChanged {
+			missed, repeated = &y.changedMissed, &y.changedRepeated
+		}
+		for _, n := range times {
+			if n == 0 {
+				*missed++
+			} else {
+				*repeated += uint64(n - 1)
+			}
+		}
+	}
+	return nil
+}
+
+// Random changes as fast as the kernel makes them, against running dumps with
+// each cursor and each encoding: what was there throughout comes exactly once
+// with the two cursors that promise it. make stress does this for a minute.
+func TestStress(t *testing.T) {
+	const count, sockets = 3000, 3
+	c := setup(t)
+	fillForChurn(t, c, count)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+
+	var readers sync.WaitGroup
+	tallies := make([]tally, len(cursors))
+	for i, cursor := range cursors {
+		y := &tallies[i]
+		y.times = [2][]uint8{make([]uint8, count), make([]uint8, count)}
+		readers.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				o := client.DumpOptions{Cursor: cursor, Encoding: encodings[n%len(encodings)]}
+				if err := y.dump(ctx, c, o); err != nil && ctx.Err() == nil {
+					t.Errorf("cursor %v, encoding %v: %v", cursor, o.Encoding, err)
+					return
+				}
+			}
+		})
+	}
+
+	start, began := time.Now(), state(t, c).Generation
+	stop := churn(t, sockets, count)
+	for time.Since(start) < *stressFor || state(t, c).Generation-began < *stressChanges {
+		time.Sleep(100 * time.Millisecond)
+	}
+	for i := range tallies {
+		// Under change all the same, however slow the machine is.
+		waitFor(t, "a dump with cursor "+cursors[i].String(), func() bool { return tallies[i].dumps.Load() > 0 })
+	}
+	changes := stop()
+	took := time.Since(start)
+	cancel()
+	readers.Wait()
+
+	figures(t, "%d changes in %.1f s: %.0f a second\n%s", changes, took.Seconds(), float64(changes)/took.Seconds(), tallyTable(tallies))
+	for i := range tallies {
+		y := &tallies[i]
+		if exact := cursors[i] == client.CursorKey || cursors[i] == client.CursorWalker; exact &&
+			y.missed+y.repeated+y.changedMissed+y.changedRepeated > 0 {
+			t.Errorf("cursor %v missed or repeated entries that were there throughout", cursors[i])
+		}
+	}
+	if changes == 0 {
+		t.Error("nothing changed")
+	}
+}
+
+func tallyTable(tallies []tally) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "CURSOR\tDUMPS\tRECORDS\tUNTOUCHED MISSED\tREPEATED\tCHANGED MISSED\tREPEATED\t")
+	for i := range tallies {
+		y := &tallies[i]
+		fmt.Fprintf(w, "%v\t%d\t%d\t%d\t%d\t%d\t%d\t\n", cursors[i], y.dumps.Load(), y.records,
+			y.missed, y.repeated, y.changedMissed, y.changedRepeated)
+	}
+	_ = w.Flush()
+	return b.String()
+}
