@@ -37,6 +37,7 @@ func TestDumpExactlyOnceOverAMillion(t *testing.T) {
 	if sum != filled.Checksum {
 		t.Errorf("checksum %v, fill promised %v", sum, filled.Checksum)
 	}
+	figures(t, "%d records, ids rising by one, checksum %v", n, sum)
 	after := checkCounters(t, c)
 	for _, counter := range []struct {
 		name      string
@@ -55,6 +56,7 @@ func TestDumpExactlyOnceOverAMillion(t *testing.T) {
 	if after.Pages == before.Pages {
 		t.Error("no page was counted")
 	}
+	checkParked(t, c, pageMemory)
 }
 
 func TestDumpEmptyTable(t *testing.T) {

@@ -3,6 +3,10 @@
 package test
 
 import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -11,33 +15,106 @@ import (
 	"bulkdump/client"
 )
 
-// What a parked dump holds: a page or two in its socket, and what the kernel
-// remembers of it.
+// The kernel's memory for a page (SKB_TRUESIZE): a power of two for its bytes,
+// and the head.
+const (
+	pageMemory      = 32<<10 + 512
+	largePageMemory = 64<<10 + 512 // of a page for the largest record
+)
+
+// What a parked dump holds.
 // Rule 7.
 func TestParkedDumpHoldsLittle(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 20_000})
+	checkParked(t, c, pageMemory)
+	makeEntry(t, c, client.Entry{ID: 1 << 30, Payload: make([]byte, payloadMax)})
+	checkParked(t, c, largePageMemory)
+}
+
+// checkParked parks dumps with each cursor and each encoding. Each holds one
+// page: the next one is made when that is read, after it was freed
+// (af_netlink.c:netlink_recvmsg). Only a reader that looks without taking
+// (MSG_PEEK) gets more: until they are more than half of the socket's buffer.
+// Beside that, there is what start() allocated.
+func checkParked(t *testing.T, c *client.Client, page uint32) {
+	t.Helper()
+	most, mostBeside := uint32(0), uint64(0)
 	for _, cursor := range cursors {
 		for _, encoding := range encodings {
-			s := openRaw(t, client.FamilyName, 32<<10)
+			name := fmt.Sprintf("%v, %v", cursor, encoding)
+			s := openRaw(t, client.FamilyName, 64<<10)
 			s.send(cmdEntryGet, flagDump, attrU32(attrCursor, uint32(cursor)), attrU32(attrEncoding, uint32(encoding)))
-			for range 3 {
-				s.read() // pages are large from the second on
+			for reads := range 4 { // pages are large from the second on
+				held := received(t, s.fd)
+				if held == 0 || held > page {
+					t.Errorf("%s: %d bytes of pages after %d reads, want one page of at most %d", name, held, reads, page)
+				}
+				if proc, dumps := procNetlink(t, s.fd); proc != held || !dumps {
+					t.Errorf("%s: %d bytes in /proc/net/netlink, dump running: %v; want %d", name, proc, dumps, held)
+				}
+				most = max(most, held)
+				s.read()
 			}
-			pages := received(t, s.fd)
-			held := state(t, c).DumpsMemory
-			if pages == 0 || pages > 2*(32<<10)+4096 {
-				t.Errorf("%v, %v: %d bytes of pages in the socket", cursor, encoding, pages)
+
+			beside := state(t, c).DumpsMemory
+			if beside == 0 || beside > uint64(page) || encoding != client.EncodingColumns && beside > 512 {
+				t.Errorf("%s: %d bytes beside the pages", name, beside)
 			}
-			if held == 0 || held > 16<<10 || encoding != client.EncodingColumns && held > 512 {
-				t.Errorf("%v, %v: %d bytes beside the pages", cursor, encoding, held)
+			mostBeside = max(mostBeside, beside)
+
+			half := receiveBuffer(t, s.fd) / 2
+			for range 100 {
+				if _, _, err := unix.Recvfrom(s.fd, s.buf, unix.MSG_PEEK); err != nil {
+					t.Fatal(err)
+				}
 			}
+			if held := received(t, s.fd); held <= half || held > half+page {
+				t.Errorf("%s: %d bytes of pages after many looks, want more than %d by less than a page", name, held, half)
+			}
+
 			s.close()
 			if left := checkCounters(t, c).DumpsMemory; left != 0 {
-				t.Errorf("%v, %v: %d bytes after its end", cursor, encoding, left)
+				t.Errorf("%s: %d bytes after its end", name, left)
 			}
 		}
 	}
+	figures(t, "a parked dump of %d entries: at most %d bytes of pages, and %d beside them", state(t, c).Count, most, mostBeside)
+}
+
+// procNetlink is what /proc/net/netlink says of a socket.
+func procNetlink(t testing.TB, fd int) (received uint32, dumps bool) {
+	t.Helper()
+	var stat unix.Stat_t
+	if err := unix.Fstat(fd, &stat); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("/proc/thread-self/net/netlink")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		// sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode
+		f := strings.Fields(line)
+		if len(f) == 10 && f[9] == fmt.Sprint(stat.Ino) {
+			n, err := strconv.ParseUint(f[4], 10, 32)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return uint32(n), f[6] == "1"
+		}
+	}
+	t.Fatalf("no socket with inode %d in /proc/net/netlink", stat.Ino)
+	return 0, false
+}
+
+func receiveBuffer(t testing.TB, fd int) uint32 {
+	t.Helper()
+	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uint32(n)
 }
 
 // received is the memory of what waits in a socket to be read, in bytes, with
