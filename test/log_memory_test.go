@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// The memory of the log follows from the entries and the tombstones, not from
+// how often the table changed.
+func TestLogMemoryIsBounded(t *testing.T) {
+	const count, tombstones, changes = 25, 50, 60_000
+	c := reload(t, fmt.Sprintf("max_tombstones=%d", tombstones))
+	fillForChurn(t, c, count)
+	churner := newChurner(t, 0, 1, count)
+	before := xarrayNodes(t)
+	for churner.changes < changes {
+		if err := churner.makeBatch(); err != nil {
+			t.Fatal(err)
+		}
+		if s := state(t, c); s.Tombstones > tombstones || s.TombstonesMax != tombstones {
+			t.Fatalf("%d tombstones of at most %d, want %d", s.Tombstones, s.TombstonesMax, tombstones)
+		}
+	}
+	// Each slot in use holds a node at the bottom, at worst; the rest is room
+	// for the nodes above those, and for what others do meanwhile.
+	const slots, room = idKinds*count + fillCount + tombstones, 200
+	if changes/64 < 2*(slots+room) {
+		t.Fatal("too few changes to tell the log from one that forgets nothing")
+	}
+	after := 0
+	waitFor(t, fmt.Sprintf("at most %d nodes of XArrays more than %d", slots+room, before), func() bool {
+		after = xarrayNodes(t)
+		return after <= before+slots+room
+	})
+	figures(t, "%d changes: from %d nodes of XArrays to %d", churner.changes, before, after)
+}
+
+// xarrayNodes is how many nodes all XArrays of the kernel have.
+func xarrayNodes(t testing.TB) (nodes int) {
+	t.Helper()
+	// What a processor keeps for itself is counted as in use.
+	if err := os.WriteFile("/sys/kernel/slab/radix_tree_node/shrink", []byte("1"), 0); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("/proc/slabinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if _, err := fmt.Sscanf(line, "radix_tree_node %d", &nodes); err == nil {
+			return nodes
+		}
+	}
+	t.Fatalf("no radix_tree_node in %s", text)
+	return 0
+}
