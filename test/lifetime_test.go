@@ -221,12 +221,13 @@ func play(role string) int {
 	return 0
 }
 
-// runRole runs this binary in a role.
-func runRole(t testing.TB, role string, attr *syscall.SysProcAttr) {
+// runRole runs this binary in a role, with files after stderr.
+func runRole(t testing.TB, role string, attr *syscall.SysProcAttr, files ...*os.File) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
 	cmd.Env = append(os.Environ(), roleEnv+"="+role)
 	cmd.SysProcAttr = attr
+	cmd.ExtraFiles = files
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	if err := cmd.Run(); err != nil {

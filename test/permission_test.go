@@ -4,12 +4,14 @@ package test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"syscall"
 	"testing"
 
+	"github.com/mdlayher/genetlink"
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
@@ -31,18 +33,25 @@ func TestUnprivileged(t *testing.T) {
 }
 
 // The right that counts is that in the user namespace which owns the network
-// namespace: nobody may change a table of his own.
+// namespace: nobody may change a table of his own, and no other, though he has
+// a socket of its namespace which root opened.
 func TestOwnerOfNamespaceMayChange(t *testing.T) {
 	c := setup(t)
+	fill(t, c, client.FillOptions{Count: nobodyCount})
+	before := state(t, c)
+	s := openRaw(t, client.FamilyName, 4<<10)
+	other := os.NewFile(uintptr(s.fd), "socket")
+	s.fd = -1 // the file's now
+	defer other.Close()
 	runRole(t, roleOwner, &syscall.SysProcAttr{
 		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: nobody, Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: nobody, Size: 1}},
 		// Without it exec would run as no user of the namespace, with no rights.
 		Credential: &syscall.Credential{Uid: 0, Gid: 0, NoSetGroups: true},
-	})
-	if s := state(t, c); s.Count != 0 {
-		t.Errorf("%d entries came into this table", s.Count)
+	}, other)
+	if after := state(t, c); after.Generation != before.Generation || after.Count != before.Count {
+		t.Errorf("the table changed: %d entries of generation %d, before %d of %d", after.Count, after.Generation, before.Count, before.Generation)
 	}
 }
 
@@ -98,6 +107,43 @@ func playOwner(ctx context.Context, c *client.Client) error {
 		}
 		if err := change(); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return changeOther()
+}
+
+// changeOther tries to change the table whose socket is the first file after
+// stderr.
+func changeOther() error {
+	const fd = 3
+	c, err := genetlink.Dial(nil)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	family, err := c.GetFamily(client.FamilyName)
+	if err != nil {
+		return err
+	}
+	s := &rawSocket{fd: fd, family: family.ID}
+	for name, body := range map[string][]byte{
+		"new":   request(cmdEntryNew, attrU32(attrID, 1<<20), attrText(attrName, "new")),
+		"set":   request(cmdEntrySet, attrU32(attrID, 2), attrText(attrName, "set")),
+		"del":   request(cmdEntryDel, attrU32(attrID, 3)),
+		"fill":  request(cmdTableFill, attrU32(attrCount, 1), attrU32(attrFillStart, 1<<21)),
+		"flush": request(cmdTableFlush),
+	} {
+		if err := unix.Sendto(fd, s.message(unix.NLM_F_REQUEST, body), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+			return err
+		}
+		b := make([]byte, 4<<10)
+		n, _, err := unix.Recvfrom(fd, b, 0)
+		if err != nil {
+			return err
+		}
+		if n < unix.SizeofNlMsghdr+4 || binary.NativeEndian.Uint16(b[4:]) != unix.NLMSG_ERROR ||
+			unix.Errno(-int32(binary.NativeEndian.Uint32(b[unix.SizeofNlMsghdr:]))) != unix.EPERM {
+			return fmt.Errorf("%s in another's table: answer %x, want EPERM", name, b[:n])
 		}
 	}
 	return nil
