@@ -110,22 +110,22 @@ func (f *faults) each(fn func(nth int) (reached bool)) (places int) {
 
 // outcome is the end of a request in which something failed: a message of the
 // kernel's, or an error of the system call or of the socket.
-func (s *rawSocket) outcome(sent error) error {
+func (s *rawSocket) outcome(sent error) (text string, err error) {
 	s.t.Helper()
 	if sent != nil {
-		return sent
+		return "", sent
 	}
 	n, _, err := unix.Recvfrom(s.fd, s.buf, 0)
 	if err != nil {
-		return err
+		return "", err
 	}
 	ms := messages(s.t, s.buf[:n])
 	if m := ms[0]; m.Type == unix.NLMSG_ERROR {
 		if v := verdictOf(s.t, m); v.errno != 0 {
-			return v.errno
+			return v.text, v.errno
 		}
 	}
-	return nil
+	return "", nil
 }
 
 // Every allocation of every change, failed: the request is refused or it is
@@ -139,20 +139,24 @@ func TestFaultsInChanges(t *testing.T) {
 		name    string
 		request []byte
 		prepare func(t *testing.T)
-		count   uint64 // of entries, when it was done
+		count   uint64   // of entries, when it was done
+		lacked  []string // what the kernel says there was no memory for
 	}{
-		{"new", request(cmdEntryNew, attrU32(attrID, 1<<30), attrText(attrName, "n")), nil, 1},
+		{"new", request(cmdEntryNew, attrU32(attrID, 1<<30), attrText(attrName, "n")), nil, 1,
+			[]string{"the reply", "the id", "the log of changes", "the entry"}},
 		{"set", request(cmdEntrySet, attrU32(attrID, 5), attrText(attrName, "m")),
-			func(*testing.T) { makeEntry(t, c, client.Entry{ID: 5}) }, 1},
+			func(*testing.T) { makeEntry(t, c, client.Entry{ID: 5}) }, 1, []string{"the reply", "the entry"}},
 		{"del", request(cmdEntryDel, attrU32(attrID, 5)),
-			func(*testing.T) { makeEntry(t, c, client.Entry{ID: 5}) }, 0},
-		{"fill", request(cmdTableFill, attrU32(attrCount, many), attrU32(attrFillStart, 1000), attrU32(attrFillStride, 5000)), nil, many},
+			func(*testing.T) { makeEntry(t, c, client.Entry{ID: 5}) }, 0, []string{"the reply"}},
+		{"fill", request(cmdTableFill, attrU32(attrCount, many), attrU32(attrFillStart, 1000), attrU32(attrFillStride, 5000)), nil, many,
+			[]string{"the reply", "the id", "the log of changes", "the entries"}},
 		{"flush", request(cmdTableFlush),
-			func(t *testing.T) { fill(t, c, client.FillOptions{Count: many}) }, 0},
+			func(t *testing.T) { fill(t, c, client.FillOptions{Count: many}) }, 0, []string{"the reply"}},
 	} {
 		t.Run(op.name, func(t *testing.T) {
 			f := injectFaults(t)
 			outcomes := make(map[string]int)
+			lacked := make(map[string]bool)
 			places := f.each(func(nth int) bool {
 				flush(t, c)
 				if op.prepare != nil {
@@ -166,7 +170,8 @@ func TestFaultsInChanges(t *testing.T) {
 				reached := f.in(nth, func() {
 					sent = unix.Sendto(s.fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
 				})
-				err := s.outcome(sent)
+				text, err := s.outcome(sent)
+				lacked[strings.TrimPrefix(text, "no memory for ")] = true
 				after := state(t, c)
 				outcomes[fmt.Sprint(err)]++
 				changed := after.Generation != before.Generation && after.Count == op.count
@@ -191,6 +196,11 @@ func TestFaultsInChanges(t *testing.T) {
 			t.Logf("%d places: %v", places, outcomes)
 			if places < 2 {
 				t.Errorf("only %d allocations were failed", places)
+			}
+			for _, what := range op.lacked {
+				if !lacked[what] {
+					t.Errorf("nothing said that there was no memory for %s: %v", what, lacked)
+				}
 			}
 		})
 	}

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -118,14 +120,21 @@ func TestModuleParameters(t *testing.T) {
 		t.Errorf("limit of %d, want 10", s.EntriesMax)
 	}
 	fill(t, c, client.FillOptions{Count: 10})
-	if _, err := c.New(t.Context(), client.Entry{ID: 10, Name: "eleventh"}); !errors.Is(err, unix.ENOSPC) {
-		t.Errorf("an entry above the limit: %v, want ENOSPC", err)
+	before := state(t, c)
+	for name, above := range map[string]func() error{
+		"new": func() error { _, err := c.New(t.Context(), client.Entry{ID: 10, Name: "eleventh"}); return err },
+		"set": func() error {
+			_, err := c.Set(t.Context(), client.Change{ID: 10, Name: ptr("eleventh"), Create: true})
+			return err
+		},
+		"fill": func() error { _, err := c.Fill(t.Context(), client.FillOptions{Count: 1, IDStart: 10}); return err },
+	} {
+		if err := above(); !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "max_entries") {
+			t.Errorf("%s above the limit: %v, want ENOSPC and max_entries", name, err)
+		}
 	}
-	if _, err := c.Set(t.Context(), client.Change{ID: 10, Name: ptr("eleventh"), Create: true}); !errors.Is(err, unix.ENOSPC) {
-		t.Errorf("an entry above the limit, by set: %v, want ENOSPC", err)
-	}
-	if s := state(t, c); s.Count != 10 {
-		t.Errorf("%d entries, want 10", s.Count)
+	if after := state(t, c); !reflect.DeepEqual(after, before) {
+		t.Errorf("the table went from %+v to %+v", before, after)
 	}
 	if _, err := c.Delete(t.Context(), 0); err != nil {
 		t.Fatal(err)
