@@ -104,14 +104,17 @@ func checkCounters(t testing.TB, c *client.Client) client.Table {
 	return s
 }
 
-var showFigures = flag.Bool("figures", false, "print what was measured on stderr, too")
+var (
+	showFigures = flag.Bool("figures", false, "print what was measured on stderr, too")
+	stderr      = os.Stderr // package testing makes it stdout
+)
 
 // figures says what was measured.
 func figures(t testing.TB, format string, args ...any) {
 	t.Helper()
 	t.Logf(format, args...)
 	if *showFigures {
-		fmt.Fprintf(os.Stderr, format+"\n", args...)
+		fmt.Fprintf(stderr, format+"\n", args...)
 	}
 }
 

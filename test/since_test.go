@@ -206,16 +206,16 @@ func TestSinceCostsWhatChanged(t *testing.T) {
 	c := setup(t)
 	count := aMillion(t)
 	fill(t, c, client.FillOptions{Count: count})
+	batch := newChurner(t, 0, 1, 1)
 	for _, changes := range []uint32{10, 1000, count / 10} {
 		since := state(t, c).Generation
-		if changes <= 1000 {
-			for i := range changes {
-				if _, err := c.Set(t.Context(), client.Change{ID: i * (count / changes), Value: ptr(uint64(1))}); err != nil {
+		for i := range changes { // all over the table
+			batch.put(cmdEntrySet, attrU32(attrID, i*(count/changes)), attrText(attrName, "changed"))
+			if batch.queued == churnBatch || i == changes-1 {
+				if err := batch.flush(); err != nil {
 					t.Fatal(err)
 				}
 			}
-		} else {
-			fill(t, c, client.FillOptions{Count: changes, IDStart: count})
 		}
 		before := state(t, c)
 		got := make(replica).mustUpdate(t, c, client.DumpOptions{}, since)
