@@ -132,6 +132,9 @@ func (c *churner) flush() error {
 			return fmt.Errorf("%d replies to %d changes: %w", read, c.queued, errno)
 		}
 		for i := range n {
+			if c.headers[i].len < unix.SizeofNlMsghdr+4 {
+				return fmt.Errorf("a reply of %d bytes", c.headers[i].len)
+			}
 			if typ := binary.NativeEndian.Uint16(c.replies[i][4:]); typ != c.s.family {
 				errno := -int32(binary.NativeEndian.Uint32(c.replies[i][unix.SizeofNlMsghdr:]))
 				return fmt.Errorf("a change was refused: %w", unix.Errno(errno))
