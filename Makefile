@@ -3,7 +3,7 @@
 PREFIX = /usr/local
 AS_ROOT = $(if $(filter-out 0,$(shell id -u)),sudo)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
-SCRIPTS = .ci/run vm/run vm/deps vm/source \
+SCRIPTS = .ci/run vm/run vm/deps vm/source test/cursors-check \
 	$(addprefix kmod/,coccicheck gen gen-check new-family new-family-check package-check)
 
 help: ## list the targets
@@ -25,6 +25,9 @@ stress: ## a minute of random changes against running dumps (KERNEL=debug, SECON
 vm-large: ## ten million entries, exactly once, and what parked dumps of them hold (a guest of 6 GiB)
 	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --mem 6144 --timeout 3600 \
 		--test '^TestDumpExactlyOnceOverAMillion$$' -- -figures -entries 10000000
+
+cursors-check: ## fail if the README's table of the cursors is not what the command prints (KERNEL=7.3 on another)
+	test/cursors-check $(if $(KERNEL),--kernel $(KERNEL))
 
 # What test/tools runs, and what it reads: the newest kernel's YNL tool, schema
 # and the family's spec among the kernel's own.
@@ -109,4 +112,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go run ./client/internal/gen $(if $(filter gen-check,$@),-check) -spec kmod/bulkdump.yaml -o client/uapi_gen.go
 
-.PHONY: help demo vm-test vm-matrix vm-tools stress vm-large vm-selftest kernels vm-shell install load unload package-check new-family new-family-check test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check gen gen-check
+.PHONY: help demo vm-test vm-matrix stress vm-large vm-tools cursors-check vm-selftest kernels vm-shell install load unload package-check new-family new-family-check test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check gen gen-check
