@@ -139,17 +139,19 @@ func TestFaultsInChanges(t *testing.T) {
 		name    string
 		request []byte
 		prepare func(t *testing.T)
-		count   uint64   // of entries, when it was done
-		lacked  []string // what the kernel says there was no memory for
+		count   uint64 // of entries, when it was done
+		// What the kernel says there was no memory for. One failure is not
+		// enough for an XArray, which tries again.
+		lacked []string
 	}{
 		{"new", request(cmdEntryNew, attrU32(attrID, 1<<30), attrText(attrName, "n")), nil, 1,
-			[]string{"the reply", "the id", "the log of changes", "the entry"}},
+			[]string{"the reply", "the entry"}},
 		{"set", request(cmdEntrySet, attrU32(attrID, 5), attrText(attrName, "m")),
 			func(*testing.T) { makeEntry(t, c, client.Entry{ID: 5}) }, 1, []string{"the reply", "the entry"}},
 		{"del", request(cmdEntryDel, attrU32(attrID, 5)),
 			func(*testing.T) { makeEntry(t, c, client.Entry{ID: 5}) }, 0, []string{"the reply"}},
 		{"fill", request(cmdTableFill, attrU32(attrCount, many), attrU32(attrFillStart, 1000), attrU32(attrFillStride, 5000)), nil, many,
-			[]string{"the reply", "the id", "the log of changes", "the entries"}},
+			[]string{"the reply", "the entries"}},
 		{"flush", request(cmdTableFlush),
 			func(t *testing.T) { fill(t, c, client.FillOptions{Count: many}) }, 0, []string{"the reply"}},
 	} {
