@@ -83,6 +83,7 @@ func (k kind) options(generation uint64) client.DumpOptions {
 // A page of a dump as its reader sees it.
 type page struct {
 	ids    []uint32
+	size   int   // of its records, in bytes
 	marked []int // its messages that have NLM_F_DUMP_INTR
 	first  bool  // DONE is its first message
 	done   *nldump.Message
@@ -105,6 +106,7 @@ func pageOf(t testing.TB, ms []nldump.Message) (p page) {
 			continue
 		}
 		p.ids = append(p.ids, idsOf(t, m)...)
+		p.size += (unix.SizeofNlMsghdr + len(m.Data) + 3) &^ 3
 	}
 	return p
 }
@@ -208,9 +210,14 @@ func wantMarks(t *testing.T, pages []page, want ...int) {
 // consistencyTable has entries for some pages of 4 KiB, made after a generation.
 func consistencyTable(t *testing.T) (c *client.Client, generation uint64) {
 	t.Helper()
+	return pagesTable(t, 400)
+}
+
+func pagesTable(t *testing.T, count uint32) (c *client.Client, generation uint64) {
+	t.Helper()
 	c = setup(t)
 	generation = state(t, c).Generation
-	fill(t, c, client.FillOptions{Count: 400, PayloadMin: 20, PayloadMax: 60})
+	fill(t, c, client.FillOptions{Count: count, PayloadMin: 20, PayloadMax: 60})
 	return c, generation
 }
 
@@ -276,7 +283,7 @@ func TestIntrOfAChangeBetweenPages(t *testing.T) {
 // Rules 8, 20.
 func TestIntrOnDoneAlone(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
-		c, generation := consistencyTable(t)
+		c, generation := pagesTable(t, 160) // three pages and some that go
 		s := openRaw(t, client.FamilyName, 4<<10)
 		s.send(cmdEntryGet, flagDump, k.attrs(generation))
 		atRest := s.rest(func(int) {})

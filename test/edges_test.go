@@ -79,14 +79,21 @@ func TestLargestID(t *testing.T) {
 func TestDoneAloneInItsPage(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		c := setup(t)
-		alone, shared := 0, 0
-		// Two records and DONE are about as long as a page.
-		for payload := goodSize/2 - 220; payload < goodSize/2-80; payload += 4 {
+		two := func(payload int) (ids []uint32, pages []page) {
+			t.Helper()
 			flush(t, c)
 			generation := state(t, c).Generation
 			makeEntry(t, c, client.Entry{ID: 0, Payload: make([]byte, payload)})
 			makeEntry(t, c, client.Entry{ID: 1, Payload: make([]byte, payload)})
-			ids, pages := all(t, k, generation)
+			return all(t, k, generation)
+		}
+		const start = goodSize/2 - 400
+		_, pages := two(start)
+		// With so much more in each, two records fill the page.
+		fits := start + (goodSize-pages[0].size)/2&^3
+		alone, shared := 0, 0
+		for payload := fits - 64; payload <= fits+8; payload += 4 {
+			ids, pages := two(payload)
 			wantIDs(t, ids, 0, 1)
 			switch n := len(pages); {
 			case n == 1:
