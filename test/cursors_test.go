@@ -86,7 +86,7 @@ type parked struct {
 // parks a dump.
 func park(t *testing.T, c *client.Client, attrs ...[]byte) *parked {
 	t.Helper()
-	for id := range uint32(250) {
+	for id := range uint32(120) {
 		makeEntry(t, c, client.Entry{ID: 2 * id, Name: "same"})
 	}
 	return parkAsItIs(t, c, attrs...)

@@ -61,7 +61,7 @@ func TestOneRecord(t *testing.T) {
 func TestLargestID(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		c := setup(t)
-		for count := uint32(1); count < 40; count += 3 {
+		for count := uint32(1); count < 25; count += 3 {
 			flush(t, c)
 			generation := state(t, c).Generation
 			fill(t, c, client.FillOptions{Count: count, IDStart: math.MaxUint32 - count + 1, PayloadMin: 250})
@@ -139,7 +139,7 @@ func TestCursorGoesOnWhereItIs(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		c := setup(t)
 		generation := state(t, c).Generation
-		const count = 3000
+		const count = 1200
 		fill(t, c, client.FillOptions{Count: count})
 		before := state(t, c)
 		all(t, k, generation)
