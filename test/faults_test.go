@@ -150,7 +150,7 @@ func TestFaultsInChanges(t *testing.T) {
 			func(*testing.T) { makeEntry(t, c, client.Entry{ID: 5}) }, 1, []string{"the reply", "the entry"}},
 		{"del", request(cmdEntryDel, attrU32(attrID, 5)),
 			func(*testing.T) { makeEntry(t, c, client.Entry{ID: 5}) }, 0, []string{"the reply"}},
-		{"fill", request(cmdTableFill, attrU32(attrCount, many), attrU32(attrFillStart, 1000), attrU32(attrFillStride, 5000)), nil, many,
+		{"fill", request(cmdTableFill, attrU32(attrCount, many), attrU32(attrFillStart, 1000), attrU32(attrFillStride, 100)), nil, many,
 			[]string{"the reply", "the entries"}},
 		{"flush", request(cmdTableFlush),
 			func(t *testing.T) { fill(t, c, client.FillOptions{Count: many}) }, 0, []string{"the reply"}},

@@ -159,7 +159,7 @@ func TestFilteredScanCanBeKilled(t *testing.T) {
 // than are looked at in one go: no empty page, which would look like the end.
 // Rule 2.
 func TestFilterThatLeavesLittle(t *testing.T) {
-	const count = 20_000
+	const count = 9000
 	eachKind(t, func(t *testing.T, k kind) {
 		if k.delta {
 			t.Skip("a delta has a filter on ids only")

@@ -63,7 +63,8 @@ With what:
                         before the project's (repeatable)
   --env K=V             set in the command's environment (repeatable)
 How:
-  --timeout S           seconds for COMMAND; default 900 with TCG, 300 with KVM
+  --timeout S           seconds for COMMAND; default 900 with TCG, 300 with KVM,
+                        twice that on debug and kcsan
   --boot-timeout S      seconds for the boot; default 60 with TCG, 20 with KVM
   --out DIR             write console.log, kernel.log, stdout, stderr and
                         verdict.txt and summary.json there; with --test also

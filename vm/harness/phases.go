@@ -2,7 +2,10 @@
 
 package main
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // phases are the parts of a run that have a limit of their own. In the order
 // in which they come.
@@ -19,7 +22,8 @@ const (
 // unlimited is as long as the user likes.
 const unlimited = 365 * 24 * time.Hour
 
-// phaseLimit is how long a phase may last. An emulated processor is given more.
+// phaseLimit is how long a phase may last. An emulated processor is given more,
+// and so is a kernel that checks each access to memory.
 func phaseLimit(phase, accel string, opts *options) time.Duration {
 	limit := 20 * time.Second
 	if phase == phaseCommand {
@@ -30,6 +34,9 @@ func phaseLimit(phase, accel string, opts *options) time.Duration {
 	}
 	if opts.icount {
 		limit *= 3
+	}
+	if slices.Contains(sourceKernels, opts.kernel) {
+		limit *= 2
 	}
 	switch {
 	case opts.gdb:

@@ -149,6 +149,8 @@ func TestPhaseLimit(t *testing.T) {
 		{phaseCommand, "tcg", options{timeout: time.Second}, time.Second},
 		{phaseCommand, "tcg", options{shell: true, timeout: time.Second}, time.Second},
 		{phaseUnload, "tcg", options{shell: true}, time.Minute},
+		{phaseCommand, "kvm", options{kernel: "debug"}, 10 * time.Minute},
+		{phaseCommand, "tcg", options{kernel: "kcsan"}, 30 * time.Minute},
 	} {
 		if got := phaseLimit(tt.phase, tt.accel, &tt.opts); got != tt.want {
 			t.Errorf("%s on %s with %+v: got %v, want %v", tt.phase, tt.accel, tt.opts, got, tt.want)
