@@ -101,9 +101,11 @@ func TestStress(t *testing.T) {
 	stop := churn(t, sockets, count)
 	// One dump with each cursor at least, however slow the machine is.
 	unfinished := func(y *tally) bool { return y.dumps.Load() == 0 }
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
 	for !t.Failed() && (time.Since(start) < *stressFor || state(t, c).Generation-began < *stressChanges ||
 		slices.ContainsFunc(tallies, unfinished)) {
-		time.Sleep(100 * time.Millisecond)
+		<-tick.C
 	}
 	changes := stop()
 	took := time.Since(start)

@@ -128,3 +128,22 @@ func (a *app) runs(fn func(*cobra.Command, table, []string) error, more ...strin
 		return fn(cmd, t, args)
 	}
 }
+
+// report is what a command measured, in each format.
+type report interface {
+	writeTable(io.Writer) error
+	writeCSV(io.Writer) error
+}
+
+// printReport prints it; as JSON, it is what its type says.
+func (a *app) printReport(r report) error {
+	switch a.format {
+	case formatJSON:
+		return printJSON(a.stdout, r, "  ")
+	case formatJSONL:
+		return printJSON(a.stdout, r, "")
+	case formatCSV:
+		return r.writeCSV(a.stdout)
+	}
+	return r.writeTable(a.stdout)
+}

@@ -86,7 +86,8 @@ do: in 'vm/run --icount' a nanosecond is an instruction.`,
 			if err != nil {
 				return err
 			}
-			return a.printCursors(report)
+			a.tell("")
+			return a.printReport(report)
 		}),
 	}
 	numberWithin(cmd, &f.entries, 1000, 10_000_000, "entries", "entries of the table that changes during the dump")
@@ -270,19 +271,6 @@ func measureParked(ctx context.Context, t table, cursor client.Cursor) (cursorPa
 		return p, err // and the dump is abandoned
 	}
 	return p, errors.New("a dump without a record")
-}
-
-func (a *app) printCursors(r *cursorsReport) error {
-	a.tell("")
-	switch a.format {
-	case formatJSON:
-		return printJSON(a.stdout, r, "  ")
-	case formatJSONL:
-		return printJSON(a.stdout, r, "")
-	case formatCSV:
-		return r.writeCSV(a.stdout)
-	}
-	return r.writeTable(a.stdout)
 }
 
 func (r *cursorsReport) writeTable(w io.Writer) error {

@@ -100,7 +100,7 @@ property is not shown. It needs root, and tracefs.`,
 			if err != nil {
 				return err
 			}
-			if err := a.printGuard(report); unlessPipe(err) != nil {
+			if err := a.printReport(report); unlessPipe(err) != nil {
 				return err
 			}
 			return report.err()
@@ -195,18 +195,6 @@ func (r *guardReport) err() error {
 		return nil
 	}
 	return fmt.Errorf("not shown: %s", strings.Join(missing, "; "))
-}
-
-func (a *app) printGuard(r *guardReport) error {
-	switch a.format {
-	case formatJSON:
-		return printJSON(a.stdout, r, "  ")
-	case formatJSONL:
-		return printJSON(a.stdout, r, "")
-	case formatCSV:
-		return r.writeCSV(a.stdout)
-	}
-	return r.writeTable(a.stdout)
 }
 
 // writeCSV has the events; a property that they do not show is an error.
