@@ -35,14 +35,16 @@ type moment struct {
 }
 
 var (
-	justBuilt = []string{"root-6.1-*", "kvm-*"}
-	source    = []string{"source-*", "kvm-*"}
+	emulator  = []string{"qemu-*", "kvm-*"}
+	justBuilt = append([]string{"root-6.1-*"}, emulator...)
+	source    = append([]string{"source-*"}, emulator...)
 )
 
 var moments = []moment{
 	{name: "it is compiled", after: 3 * time.Second, stuck: true},
 	{name: "programs are built", after: 1200 * time.Millisecond},
-	{name: "a build root is fetched", sees: "making the build root", after: 4 * time.Second, has: []string{"kvm-*"}},
+	{name: "a build root is fetched", sees: "making the build root", after: 4 * time.Second, has: emulator},
+	{name: "QEMU is fetched", sees: "fetching QEMU", after: 4 * time.Second, has: []string{"root-6.1-*"}},
 	{name: "a source is unpacked", kernel: "debug", sees: "building kernel", after: 2 * time.Second, has: source},
 	{name: "a kernel is built", kernel: "debug", sees: "building kernel", after: 50 * time.Second, has: source},
 	{name: "a module is built", after: 2 * time.Second, has: justBuilt},
