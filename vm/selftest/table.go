@@ -42,7 +42,7 @@ func with(flags []string, more ...string) []string {
 const patchCode = `cd /sys/kernel/tracing/events || exit
 bulkdump fill 100000 > /dev/null
 while bulkdump dump -o count > /dev/null 2>&1; do :; done &
-for i in $(seq 30); do
+for i in $(seq 10); do
 	for on in 1 0; do
 		for of in bulkdump irq kmem net rcu sched timer; do echo $on > $of/enable || exit; done
 	done
