@@ -20,11 +20,12 @@ import (
 // guardKernel is what the command guard needs besides the table.
 type guardKernel interface {
 	kind() (string, error)        // the module's parameter guard
-	trace() (guardTrace, error)   // collects the guard's events from now on
+	trace() (guardTrace, error)   // a place to collect the guard's events in
 	stayIn() (guardStayer, error) // a process that reads the table until it is killed
 }
 
 type guardTrace interface {
+	start() error // collect from now on
 	events() ([]guardEvent, error)
 	close() error // and leave nothing
 }
@@ -131,24 +132,34 @@ func (a *app) showGuard(ctx context.Context, t table, entries uint32) (*guardRep
 	}
 	defer b.Close()
 
+	trace, err := a.guard.trace() // before the fill, which takes long
+	if err != nil {
+		return nil, err
+	}
+	events, found, err := a.playGuard(ctx, t, b, trace, entries)
+	if err := errors.Join(err, trace.close()); err != nil {
+		return nil, err
+	}
+	return &guardReport{Events: events, Properties: guardProperties(events, found)}, nil
+}
+
+// playGuard fills the table and has the actors come. It returns the events, and
+// whether reader B's lookups found an entry.
+func (a *app) playGuard(ctx context.Context, t, b table, trace guardTrace, entries uint32) ([]guardEvent, []bool, error) {
 	a.tell("fill")
 	defer a.tell("")
 	if _, err := t.Fill(ctx, client.FillOptions{Count: entries}); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	// The table was empty and is to be so again, however this ends.
 	defer func() { _, _ = t.Flush(context.WithoutCancel(ctx)) }()
-	trace, err := a.guard.trace()
-	if err != nil {
-		return nil, err
+	if err := trace.start(); err != nil {
+		return nil, nil, fmt.Errorf("trace: %w", err)
 	}
 	s := &guardStage{trace: trace, actors: map[int]string{}, tell: a.tell}
 	found, err := s.play(ctx, a.guard, t, b)
 	events, eventsErr := s.events()
-	if err := errors.Join(err, eventsErr, trace.close()); err != nil {
-		return nil, err
-	}
-	return &guardReport{Events: events, Properties: guardProperties(events, found)}, nil
+	return events, found, errors.Join(err, eventsErr)
 }
 
 // guardProperties looks for each property in the order of the events. found

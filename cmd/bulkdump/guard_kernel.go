@@ -77,11 +77,7 @@ func (l linux) trace() (guardTrace, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := traceInstance{dir}
-	if err := t.start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("trace: %w", err), t.close())
-	}
-	return t, nil
+	return traceInstance{dir}, nil
 }
 
 func (t traceInstance) start() error {

@@ -140,6 +140,8 @@ func (g *guardedTable) trace() (guardTrace, error) {
 	return g, nil
 }
 
+func (g *guardedTable) start() error { return nil }
+
 func (g *guardedTable) events() ([]guardEvent, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -273,7 +275,7 @@ func TestGuardRefuses(t *testing.T) {
 		{func(g *guardedTable) { g.with = "rcu" }, []string{"close"},
 			"the module is loaded with guard=rcu, where nobody waits: load it with guard=grab"},
 		{func(g *guardedTable) { g.entries = 3 }, []string{"table", "close"}, "the table is not empty"},
-		{func(g *guardedTable) { g.traceErr = errors.New("no trace") }, []string{"table", "fill", "flush", "close", "close"}, "no trace"},
+		{func(g *guardedTable) { g.traceErr = errors.New("no trace") }, []string{"table", "close", "close"}, "no trace"},
 		{func(g *guardedTable) { g.killErr = errors.New("had ended") }, nil, "had ended"},
 	} {
 		f := newGuardedTable()

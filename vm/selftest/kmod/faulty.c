@@ -233,7 +233,7 @@ static int fault_spin(void)
 	int i;
 
 	preempt_disable();
-	for (i = 0; i < 5000; i++)
+	for (i = 0; i < 12000; i++)
 		mdelay(1);
 	preempt_enable();
 	return 0;
