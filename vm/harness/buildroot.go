@@ -86,7 +86,17 @@ func unpackPackages(ctx context.Context, suites []string, include, dir string, l
 	args = append([]string{"--mode=" + mode, "--variant=extract", "--format=tar", "--include=" + include}, args...)
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
 	defer cancel()
+	// What it leaves there when it is ended in a bad moment goes with this.
+	tmp, err := os.MkdirTemp("", "bulkdump-fetch.")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	if err := os.Chmod(tmp, 0o755); err != nil { // its other users go through it
+		return err
+	}
 	fetch := tool(ctx, "mmdebstrap", args...)
+	fetch.Env = append(os.Environ(), "TMPDIR="+tmp)
 	tar := []string{"-x", "-C", dir, "--no-same-owner", "--exclude=./dev/*"}
 	for _, pattern := range leftOut {
 		tar = append(tar, "--exclude="+pattern)

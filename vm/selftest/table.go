@@ -55,7 +55,7 @@ var table = []check{
 	{fault: "none", everywhere: true, flags: faulty, command: []string{"echo", "fine"}},
 
 	// No fault, unless the emulator lags behind code that is patched as it runs.
-	{fault: "none, code is patched", command: []string{patchCode}},
+	{fault: "none as code is patched", command: []string{patchCode}},
 
 	// The boot.
 	{fault: "silent guest", flags: with(bare, "--boot-timeout", "20", "--append", "rdinit=/bin/cat"), command: []string{"true"},

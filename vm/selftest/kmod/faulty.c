@@ -232,8 +232,10 @@ static int fault_spin(void)
 {
 	int i;
 
+	/* Nothing stalls without a grace period that waits for this processor. */
+	start_poll_synchronize_rcu();
 	preempt_disable();
-	for (i = 0; i < 12000; i++)
+	for (i = 0; i < 5000; i++)
 		mdelay(1);
 	preempt_enable();
 	return 0;
