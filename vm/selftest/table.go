@@ -122,7 +122,7 @@ var table = []check{
 		code: 122, reason: `kernel log: INFO: task sh:\d+ blocked for more than`},
 	{fault: "out of memory", flags: with(bare, "--mem", "256"), command: []string{"tail", "/dev/zero"},
 		code: 122, reason: `kernel log: tail invoked oom-killer`},
-	{fault: "log overrun", flags: faulty, command: []string{"dmesg -n 1; " + set("flood")[0]},
+	{fault: "log overrun", flags: with(faulty, "--append", "log_buf_len=256K"), command: []string{"dmesg -n 1; " + set("flood")[0]},
 		code: 122, reason: `guest: kernel log overran its buffer: records are lost`},
 
 	// What only a kernel built for it finds.
