@@ -4,10 +4,8 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // The QEMU that guests run on, wherever they do: Debian 12 has 7.2, whose TCG
@@ -16,9 +14,6 @@ import (
 // is no longer there. QEMU 8.1 mended it (accel/tcg: "Always lock pages before
 // translation"). And figures that count instructions are of one QEMU, too.
 var emulatorSuites = []string{"trixie"}
-
-// emulatorRecipe changes when the way it is made changes.
-const emulatorRecipe = "1"
 
 // emulatorScript runs QEMU with the libraries that it came with: those of the
 // host may be older.
@@ -29,26 +24,23 @@ exec "$lib/ld-linux-x86-64.so.2" --inhibit-cache --library-path "$lib" \
 	"$top/usr/bin/qemu-system-x86_64" -L "$top/usr/share/qemu" -L "$top/usr/share/seabios" "$@"
 `
 
-// emulator returns the path of QEMU, which takes no rights to fetch or to run.
+// emulator returns the path of QEMU, which takes no rights to run.
 func (c *cache) emulator(ctx context.Context) (string, error) {
-	include := "qemu-system-x86"
-	name := "qemu-" + digest(emulatorRecipe, strings.Join(emulatorSuites, ","), include, emulatorScript)
-	dir, err := c.entry(ctx, name, func(dir string) error {
-		c.note("fetching QEMU from %s: once, about half a minute and 150 MB", emulatorSuites[0])
-		err := c.retry(ctx, dir, func() error { return c.unpackEmulator(ctx, include, dir) })
-		if err != nil && ctx.Err() == nil {
-			err = fmt.Errorf("fetch QEMU: %w", err)
-		}
-		return err
+	dir, err := c.fetch(ctx, parcel{
+		kind:   "qemu",
+		recipe: emulatorScript,
+		what:   "QEMU",
+		costs:  "half a minute and 150 MB",
+		suites: emulatorSuites,
+		names:  []string{"qemu-system-x86"},
+		out:    notForBuild,
+		finish: func(dir string) error { return finishEmulator(ctx, dir) },
 	})
 	return filepath.Join(dir, "qemu"), err
 }
 
-// unpackEmulator sees that it runs, too.
-func (c *cache) unpackEmulator(ctx context.Context, include, dir string) error {
-	if err := unpackPackages(ctx, emulatorSuites, include, dir, notForBuild); err != nil {
-		return err
-	}
+// finishEmulator sees that it runs, too.
+func finishEmulator(ctx context.Context, dir string) error {
 	qemu := filepath.Join(dir, "qemu")
 	if err := os.WriteFile(qemu, []byte(emulatorScript), 0o755); err != nil {
 		return err

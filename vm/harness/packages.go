@@ -20,9 +20,6 @@ import (
 // packageSuite is where --packages come from, whatever the guest's kernel.
 const packageSuite = "trixie"
 
-// packageRecipe changes when the way packages are unpacked changes.
-const packageRecipe = "1"
-
 // notForGuest is what nobody runs or reads in a guest, and what comes from the
 // host.
 var notForGuest = append([]string{
@@ -51,16 +48,13 @@ func (c *cache) packages(ctx context.Context, names []string) (string, error) {
 		return "", nil
 	}
 	names = slices.Sorted(slices.Values(names))
-	include := strings.Join(names, ",")
-	return c.entry(ctx, "packages-"+digest(packageRecipe, packageSuite, include), func(dir string) error {
-		c.note("fetching %s of %s: once", strings.Join(names, ", "), packageSuite)
-		err := c.retry(ctx, dir, func() error {
-			return unpackPackages(ctx, []string{packageSuite}, include, dir, notForGuest)
-		})
-		if err != nil && ctx.Err() == nil {
-			err = fmt.Errorf("--packages %s: %w", include, err)
-		}
-		return err
+	return c.fetch(ctx, parcel{
+		kind:   "packages",
+		what:   "--packages " + strings.Join(names, ","),
+		costs:  "a minute",
+		suites: []string{packageSuite},
+		names:  names,
+		out:    notForGuest,
 	})
 }
 

@@ -38,18 +38,20 @@ const sourceRecipe = "1"
 // sourceRoot returns a root with the compiler and the packed source, and what
 // tells this source and this compiler from others. All kernels share it.
 func (c *cache) sourceRoot(ctx context.Context) (root, identity string, err error) {
-	include := strings.Join(slices.Concat(rootPackages, sourcePackages), ",")
-	name := "source-" + digest(append([]string{rootRecipe, sourceRecipe, include}, sourceSuites...)...)
-	root, err = c.entry(ctx, name, func(dir string) error {
-		c.note("fetching %s and its compiler: once, about half a minute and 500 MB", sourcePackage)
-		err := c.retry(ctx, dir, func() error { return unpackPackages(ctx, sourceSuites, include, dir, notForBuild) })
-		if err != nil {
-			return fmt.Errorf("fetch %s: %w", sourcePackage, err)
-		}
-		if err := configureRoot(dir); err != nil {
-			return err
-		}
-		return writeIdentity(dir)
+	root, err = c.fetch(ctx, parcel{
+		kind:   "source",
+		recipe: rootRecipe + sourceRecipe,
+		what:   sourcePackage + " and its compiler",
+		costs:  "half a minute and 500 MB",
+		suites: sourceSuites,
+		names:  slices.Concat(rootPackages, sourcePackages),
+		out:    notForBuild,
+		finish: func(dir string) error {
+			if err := configureRoot(dir); err != nil {
+				return err
+			}
+			return writeIdentity(dir)
+		},
 	})
 	if err != nil {
 		return "", "", err

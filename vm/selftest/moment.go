@@ -43,7 +43,7 @@ var (
 var moments = []moment{
 	{name: "it is compiled", after: 3 * time.Second, stuck: true},
 	{name: "programs are built", after: 1200 * time.Millisecond},
-	{name: "a build root is fetched", sees: "making the build root", after: 4 * time.Second, has: emulator},
+	{name: "a build root is fetched", sees: "fetching the build root", after: 4 * time.Second, has: emulator},
 	{name: "QEMU is fetched", sees: "fetching QEMU", after: 4 * time.Second, has: []string{"root-6.1-*"}},
 	{name: "a source is unpacked", kernel: "debug", sees: "building kernel", after: 2 * time.Second, has: source},
 	{name: "a kernel is built", kernel: "debug", sees: "building kernel", after: 50 * time.Second, has: source},
