@@ -17,6 +17,9 @@ static int __init bulkdump_init(void)
 	err = bulkdump_guard_check();
 	if (err)
 		return err;
+	err = bulkdump_names_check();
+	if (err)
+		return err;
 	err = bulkdump_table_register();
 	if (err)
 		return err;

@@ -1,33 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The table: lookup, changes, accounting, lifetime. */
+/* The table: lookup, changes, accounting. */
 
 #include <linux/moduleparam.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
-#include <linux/stringhash.h>
 #include <linux/timekeeping.h>
-#include <linux/vmalloc.h>
-#include <net/netns/generic.h>
 
 #include "log.h"
-#include "proc.h"
 #include "table.h"
 #include "trace.h"
 
 unsigned int bulkdump_max_entries = 16 << 20;
 module_param_named(max_entries, bulkdump_max_entries, uint, 0444);
 MODULE_PARM_DESC(max_entries, "most entries in one network namespace's table");
-
-static unsigned int hash_bits = 16;
-module_param(hash_bits, uint, 0444);
-MODULE_PARM_DESC(hash_bits, "log2 of the buckets of the hash on the name, 4 to 24");
-
-static unsigned int bulkdump_net_id;
-
-struct bulkdump_table *bulkdump_table(struct net *net)
-{
-	return net_generic(net, bulkdump_net_id);
-}
 
 int bulkdump_table_lock(struct bulkdump_table *table)
 {
@@ -39,28 +24,6 @@ void bulkdump_table_unlock(struct bulkdump_table *table)
 	mutex_unlock(&table->lock);
 }
 
-struct hlist_head *bulkdump_table_names(struct bulkdump_table *table)
-{
-	/* Pairs with the release in name_buckets_alloc(). */
-	return smp_load_acquire(&table->names);
-}
-
-u32 bulkdump_buckets(void)
-{
-	return 1U << hash_bits;
-}
-
-/*
- * Not salted: who wants all entries in one bucket gives them one name. So the
- * same names are in the same buckets each time, and figures can be repeated.
- */
-static struct hlist_head *name_bucket(struct hlist_head *names,
-				      const char *name)
-{
-	return &names[full_name_hash(NULL, name, strlen(name)) &
-		      (bulkdump_buckets() - 1)];
-}
-
 struct bulkdump_entry *bulkdump_table_find(struct bulkdump_table *table, u32 id)
 {
 	return xa_load(&table->entries, id);
@@ -69,34 +32,6 @@ struct bulkdump_entry *bulkdump_table_find(struct bulkdump_table *table, u32 id)
 bool bulkdump_table_has(struct bulkdump_table *table, u32 id)
 {
 	return xa_load(&table->entries, id);
-}
-
-struct bulkdump_entry *bulkdump_table_find_name(struct bulkdump_table *table,
-						const char *name)
-{
-	struct hlist_head *names = bulkdump_table_names(table);
-	struct bulkdump_entry *e, *found = NULL;
-
-	if (!names)
-		return NULL;
-	hlist_for_each_entry_rcu(e, name_bucket(names, name), by_name)
-		if (!strcmp(e->data, name) && (!found || e->id < found->id))
-			found = e;
-	return found;
-}
-
-static int name_buckets_alloc(struct bulkdump_table *table)
-{
-	struct hlist_head *names;
-
-	if (table->names)
-		return 0;
-	names = kvcalloc(bulkdump_buckets(), sizeof(*names), GFP_KERNEL_ACCOUNT);
-	if (!names)
-		return -ENOMEM;
-	/* Readers find the buckets empty, never uninitialised. */
-	smp_store_release(&table->names, names);
-	return 0;
 }
 
 /*
@@ -176,7 +111,7 @@ int bulkdump_table_reserve(struct bulkdump_table *table, u32 id, u64 generation,
 		NL_SET_ERR_MSG(extack, "the table is full (max_entries)");
 		return -ENOSPC;
 	}
-	err = name_buckets_alloc(table);
+	err = bulkdump_names_alloc(table);
 	if (err) {
 		NL_SET_ERR_MSG(extack, "no memory for the hash on names");
 		return err;
@@ -208,8 +143,7 @@ void bulkdump_entry_insert(struct bulkdump_table *table,
 	/* Before a reader can find the entry: its page must have room. */
 	account(table, e);
 	xa_store(&table->entries, e->id, e, 0);
-	hlist_add_head_rcu(&e->by_name,
-			   name_bucket(table->names, e->data));
+	bulkdump_names_add(table, e);
 	spin_lock(&table->order_lock);
 	list_add_tail(&e->node.list, &table->order);
 	spin_unlock(&table->order_lock);
@@ -319,13 +253,7 @@ static void entry_replace(struct bulkdump_table *table,
 	account(table, e);
 	/* The slot is there: nothing to allocate, it cannot fail. */
 	xa_store(&table->entries, e->id, e, 0);
-	if (!strcmp(old->data, e->data)) {
-		hlist_replace_rcu(&old->by_name, &e->by_name);
-	} else {
-		hlist_add_head_rcu(&e->by_name,
-				   name_bucket(table->names, e->data));
-		hlist_del_rcu(&old->by_name);
-	}
+	bulkdump_names_replace(table, old, e);
 	spin_lock(&table->order_lock);
 	list_replace(&old->node.list, &e->node.list);
 	spin_unlock(&table->order_lock);
@@ -454,61 +382,4 @@ bool bulkdump_table_bounds(struct bulkdump_table *table, u32 *min, u32 *max)
 			below = middle - 1;
 	}
 	return true;
-}
-
-static int __net_init table_net_init(struct net *net)
-{
-	struct bulkdump_table *table = bulkdump_table(net);
-
-	mutex_init(&table->lock);
-	xa_init_flags(&table->entries, XA_FLAGS_ACCOUNT);
-	bulkdump_log_init(table);
-	INIT_LIST_HEAD(&table->order);
-	spin_lock_init(&table->order_lock);
-	bulkdump_guard_init(&table->guard);
-	table->netns = net->ns.inum;
-	/* A generation is never 0. */
-	atomic64_set(&table->begun, 1);
-	atomic64_set(&table->completed, 1);
-	return bulkdump_proc_create(net);
-}
-
-/* No reader is left: a socket, and a dump on it, holds its namespace. */
-static void __net_exit table_net_exit(struct net *net)
-{
-	struct bulkdump_table *table = bulkdump_table(net);
-	struct bulkdump_entry *e;
-	unsigned long id;
-
-	/* Whoever has the file open sees no more of it from here on. */
-	bulkdump_proc_remove(net);
-	bulkdump_log_clear(table);
-	/* One by one: xa_destroy() of many would keep interrupts off for long. */
-	xa_for_each(&table->entries, id, e) {
-		xa_erase(&table->entries, id);
-		kvfree(e);
-		cond_resched();
-	}
-	kvfree(table->names);
-}
-
-static struct pernet_operations table_net_ops = {
-	.init	= table_net_init,
-	.exit	= table_net_exit,
-	.id	= &bulkdump_net_id,
-	.size	= sizeof(struct bulkdump_table),
-};
-
-int __init bulkdump_table_register(void)
-{
-	if (hash_bits < 4 || hash_bits > 24) {
-		pr_err("bulkdump: hash_bits=%u is not in 4..24\n", hash_bits);
-		return -EINVAL;
-	}
-	return register_pernet_subsys(&table_net_ops);
-}
-
-void bulkdump_table_unregister(void)
-{
-	unregister_pernet_subsys(&table_net_ops);
 }

@@ -176,14 +176,23 @@ struct bulkdump_table {
 
 extern unsigned int bulkdump_max_entries;
 
+/* Each namespace's own (netns.c). */
 struct bulkdump_table *bulkdump_table(struct net *net);
 int bulkdump_table_register(void);
 void bulkdump_table_unregister(void);
 
-/* The hash on names: NULL as long as there was no entry. */
+/* The hash on names (names.c): NULL as long as there was no entry. */
 struct hlist_head *bulkdump_table_names(struct bulkdump_table *table);
 /* How many buckets it has. */
 u32 bulkdump_buckets(void);
+/* The module parameter's range. */
+int bulkdump_names_check(void);
+/* Under table->lock; the second and third only after the first. */
+int bulkdump_names_alloc(struct bulkdump_table *table);
+void bulkdump_names_add(struct bulkdump_table *table, struct bulkdump_entry *e);
+void bulkdump_names_replace(struct bulkdump_table *table,
+			    struct bulkdump_entry *old,
+			    struct bulkdump_entry *e);
 
 /* Under rcu_read_lock(); the entry is valid until the unlock. */
 struct bulkdump_entry *bulkdump_table_find(struct bulkdump_table *table,

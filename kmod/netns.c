@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A table's lifetime: it comes and goes with its network namespace. */
+
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <net/netns/generic.h>
+
+#include "log.h"
+#include "proc.h"
+#include "table.h"
+
+static unsigned int bulkdump_net_id;
+
+struct bulkdump_table *bulkdump_table(struct net *net)
+{
+	return net_generic(net, bulkdump_net_id);
+}
+
+static int __net_init table_net_init(struct net *net)
+{
+	struct bulkdump_table *table = bulkdump_table(net);
+
+	mutex_init(&table->lock);
+	xa_init_flags(&table->entries, XA_FLAGS_ACCOUNT);
+	bulkdump_log_init(table);
+	INIT_LIST_HEAD(&table->order);
+	spin_lock_init(&table->order_lock);
+	bulkdump_guard_init(&table->guard);
+	table->netns = net->ns.inum;
+	/* A generation is never 0. */
+	atomic64_set(&table->begun, 1);
+	atomic64_set(&table->completed, 1);
+	return bulkdump_proc_create(net);
+}
+
+/* No reader is left: a socket, and a dump on it, holds its namespace. */
+static void __net_exit table_net_exit(struct net *net)
+{
+	struct bulkdump_table *table = bulkdump_table(net);
+	struct bulkdump_entry *e;
+	unsigned long id;
+
+	/* Whoever has the file open sees no more of it from here on. */
+	bulkdump_proc_remove(net);
+	bulkdump_log_clear(table);
+	/* One by one: xa_destroy() of many would keep interrupts off for long. */
+	xa_for_each(&table->entries, id, e) {
+		xa_erase(&table->entries, id);
+		kvfree(e);
+		cond_resched();
+	}
+	kvfree(table->names);
+}
+
+static struct pernet_operations table_net_ops = {
+	.init	= table_net_init,
+	.exit	= table_net_exit,
+	.id	= &bulkdump_net_id,
+	.size	= sizeof(struct bulkdump_table),
+};
+
+int __init bulkdump_table_register(void)
+{
+	return register_pernet_subsys(&table_net_ops);
+}
+
+void bulkdump_table_unregister(void)
+{
+	unregister_pernet_subsys(&table_net_ops);
+}
