@@ -158,11 +158,13 @@ func lastLine(dir string) string {
 	return lines[len(lines)-1]
 }
 
-// showColumn prints the end of what a red column said.
+// showColumn prints the end of what a red column said, but for the tests that
+// passed: what a failed one said may be far above the end.
 func showColumn(w io.Writer, c column, dir string) {
 	text, _ := os.ReadFile(filepath.Join(dir, "run.log"))
-	fmt.Fprintf(w, "vm: %s is red; the end of what it said:\n", c.kernel)
-	for _, line := range consoleLines(tail(string(text), 60)) {
+	lines := slices.DeleteFunc(consoleLines(string(text)), func(l string) bool { return strings.HasPrefix(l, resultPass+" ") })
+	fmt.Fprintf(w, "vm: %s is red; the end of what it said of that:\n", c.kernel)
+	for _, line := range lines[max(0, len(lines)-60):] {
 		fmt.Fprintf(w, "    %s: %s\n", c.kernel, line)
 	}
 }

@@ -139,6 +139,7 @@ func (c *cache) buildKernel(ctx context.Context, name, root, fragment, dir strin
 	if lines := config.differences(fragment); len(lines) > 0 {
 		return fmt.Errorf("%d lines of its configuration did not come out as asked:\n\t%s", len(lines), strings.Join(lines, "\n\t"))
 	}
+	c.note("unpacked and configured; compiling kernel %s", name)
 	// Nothing is a module there: "modules" makes Module.symvers.
 	if err := makeKernel(ctx, dir, "bzImage", "modules"); err != nil {
 		return err

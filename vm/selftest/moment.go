@@ -46,7 +46,7 @@ var moments = []moment{
 	{name: "a build root is fetched", sees: "fetching the build root", after: 4 * time.Second, has: emulator},
 	{name: "QEMU is fetched", sees: "fetching QEMU", after: 4 * time.Second, has: []string{"root-6.1-*"}},
 	{name: "a source is unpacked", kernel: "debug", sees: "building kernel", after: 2 * time.Second, has: source},
-	{name: "a kernel is built", kernel: "debug", sees: "building kernel", after: 50 * time.Second, has: source},
+	{name: "a kernel is built", kernel: "debug", sees: "compiling kernel", after: 3 * time.Second, has: source},
 	{name: "a module is built", after: 2 * time.Second, has: justBuilt},
 	{name: "the guest boots", sees: "vm: booting", after: 2 * time.Second},
 	{name: "gdb is awaited", sees: "    gdb ", flags: []string{"--gdb"}},
