@@ -347,12 +347,12 @@ func TestGenerationOnEveryRecord(t *testing.T) {
 		start := state(t, c).Generation
 		want := make(map[uint32]uint64)
 		var err error
-		for id := range uint32(60) {
+		for id := range uint32(30) {
 			if want[id], err = c.New(t.Context(), client.Entry{ID: id, Name: fmt.Sprint(id % 7)}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		for id := range uint32(20) {
+		for id := range uint32(10) {
 			if want[3*id], err = c.Set(t.Context(), client.Change{ID: 3 * id, Value: ptr(uint64(1))}); err != nil {
 				t.Fatal(err)
 			}
@@ -368,7 +368,7 @@ func TestGenerationOnEveryRecord(t *testing.T) {
 				t.Errorf("id %d, deleted %v: generation %d, want %d", e.ID, e.Deleted, e.Generation, want[e.ID])
 			}
 		}
-		if all := 40 + map[bool]int{true: 20}[k.delta]; n != all {
+		if all := 20 + map[bool]int{true: 10}[k.delta]; n != all {
 			t.Errorf("%d records, want %d", n, all)
 		}
 	})

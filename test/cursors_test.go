@@ -86,9 +86,11 @@ type parked struct {
 // parks a dump.
 func park(t *testing.T, c *client.Client, attrs ...[]byte) *parked {
 	t.Helper()
+	var ids []uint32
 	for id := range uint32(120) {
-		makeEntry(t, c, client.Entry{ID: 2 * id, Name: "same"})
+		ids = append(ids, 2*id)
 	}
+	makeEntries(t, c, "same", nil, ids...)
 	return parkAsItIs(t, c, attrs...)
 }
 

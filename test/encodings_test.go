@@ -50,23 +50,20 @@ func randomTable(t *testing.T, c *client.Client, r *rand.Rand, count int) {
 func TestDirectIsPlain(t *testing.T) {
 	c := setup(t)
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 2 {
-		flush(t, c)
-		randomTable(t, c, r, 150)
-		for fields := range uint32(client.FieldsAll) + 1 {
-			var dumps [2][][]nldump.Message
-			for i, encoding := range []client.Encoding{client.EncodingPlain, client.EncodingDirect} {
-				s := openRaw(t, client.FamilyName, 64<<10)
-				s.send(cmdEntryGet, flagDump, attrU32(attrFields, fields), attrU32(attrEncoding, uint32(encoding)))
-				dumps[i], _ = s.readDump()
-				s.close()
-			}
-			if !reflect.DeepEqual(dumps[0], dumps[1]) {
-				t.Fatalf("fields %v: the messages, or the pages that they are on, differ", client.Field(fields))
-			}
-			if n := len(dumps[0]); n < 2 {
-				t.Fatalf("fields %v: %d pages", client.Field(fields), n)
-			}
+	randomTable(t, c, r, 200)
+	for fields := range uint32(client.FieldsAll) + 1 {
+		var dumps [2][][]nldump.Message
+		for i, encoding := range []client.Encoding{client.EncodingPlain, client.EncodingDirect} {
+			s := openRaw(t, client.FamilyName, 64<<10)
+			s.send(cmdEntryGet, flagDump, attrU32(attrFields, fields), attrU32(attrEncoding, uint32(encoding)))
+			dumps[i], _ = s.readDump()
+			s.close()
+		}
+		if !reflect.DeepEqual(dumps[0], dumps[1]) {
+			t.Fatalf("fields %v: the messages, or the pages that they are on, differ", client.Field(fields))
+		}
+		if n := len(dumps[0]); n < 2 {
+			t.Fatalf("fields %v: %d pages", client.Field(fields), n)
 		}
 	}
 }

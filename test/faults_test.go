@@ -134,7 +134,7 @@ func TestFaultsInChanges(t *testing.T) {
 	needFaults(t)
 	c := setup(t)
 	ntf := listen(t) // so that there are events to allocate
-	const many = 70  // more than a node of an XArray holds
+	const many = 12  // in the fill each in a node of the XArray of its own
 	for _, op := range []struct {
 		name    string
 		request []byte

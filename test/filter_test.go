@@ -160,16 +160,17 @@ func TestFilteredScanCanBeKilled(t *testing.T) {
 // Rule 2.
 func TestFilterThatLeavesLittle(t *testing.T) {
 	const count = 9000
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: count})
 	eachKind(t, func(t *testing.T, k kind) {
 		if k.delta {
 			t.Skip("a delta has a filter on ids only")
 		}
-		c := setup(t)
-		fill(t, c, client.FillOptions{Count: count})
 		last := fmt.Sprintf("entry-%d-", count-1)
 		for prefix, want := range map[string]int{"nothing": 0, last: 1} {
 			before := state(t, c).Scanned
 			s := openRaw(t, client.FamilyName, 4<<10)
+			defer s.close()
 			s.send(cmdEntryGet, flagDump, k.attrs(0), nest(attrFilter, attrText(attrNamePrefix, prefix)))
 			records := 0
 			pages := s.rest(func(int) {})

@@ -125,7 +125,7 @@ func TestNoInterruptWithoutChange(t *testing.T) {
 // deleted.
 // Rule 3.
 func TestUntouchedExactlyOnceUnderChurn(t *testing.T) {
-	const count = 10000
+	const count = 3000
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: count, IDStride: 2})
 	inserted, deleted := make(map[uint32]bool), make(map[uint32]bool)
@@ -183,7 +183,7 @@ func TestUntouchedExactlyOnceUnderChurn(t *testing.T) {
 // The same with a writer that does not wait for the reader.
 // Rule 3.
 func TestUntouchedExactlyOnceWithConcurrentWriter(t *testing.T) {
-	const count = 50000
+	const count = 20_000
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: count, IDStride: 2})
 	writer := dial(t)
@@ -202,7 +202,7 @@ func TestUntouchedExactlyOnceWithConcurrentWriter(t *testing.T) {
 		done <- nil
 	}()
 	interrupted := 0
-	for range 5 {
+	for range 3 {
 		even := uint32(0)
 		for r, err := range c.Records(t.Context(), client.DumpOptions{BufferSize: 8 << 10}) {
 			if errors.Is(err, client.ErrInterrupted) {

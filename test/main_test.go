@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"bulkdump/client"
 	"bulkdump/client/nldump"
 )
@@ -121,13 +123,13 @@ func figures(t testing.TB, format string, args ...any) {
 var largeTable = flag.Uint("entries", 1_000_000, "how many entries a large table has")
 
 // aMillion is how many entries a large table has. Where the kernel watches each
-// allocation or each access it is a tenth of that: a fill would take minutes.
+// allocation or each access it is a twentieth of that: a fill would take minutes.
 func aMillion(t testing.TB) uint32 {
 	count := uint32(*largeTable)
 	for _, watcher := range []string{"kmemleak", "kcsan"} {
 		if _, err := os.Stat("/sys/kernel/debug/" + watcher); err == nil {
-			t.Logf("a tenth of %d entries: the kernel has %s", count, watcher)
-			return count / 10
+			t.Logf("a twentieth of %d entries: the kernel has %s", count, watcher)
+			return count / 20
 		}
 	}
 	return count
@@ -150,6 +152,26 @@ func makeEntry(t testing.TB, c *client.Client, e client.Entry) {
 	e.Name = cmp.Or(e.Name, "entry")
 	if _, err := c.New(t.Context(), e); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// makeEntries makes entries of a name with the ids, all in one system call:
+// one by one each takes some, which are slow where the kernel checks itself.
+func makeEntries(t testing.TB, c *client.Client, name string, payload []byte, ids ...uint32) {
+	t.Helper()
+	before := state(t, c).Count
+	s := openRaw(t, client.FamilyName, 4<<10)
+	defer s.close() // what nobody reads are the replies
+	var batch []byte
+	for _, id := range ids {
+		batch = append(batch, s.message(unix.NLM_F_REQUEST, request(cmdEntryNew, attrU32(attrID, id),
+			attrText(attrName, name), attr(attrPayload, payload...)))...)
+	}
+	if err := unix.Sendto(s.fd, batch, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		t.Fatal(err)
+	}
+	if made := state(t, c).Count - before; made != uint64(len(ids)) {
+		t.Fatalf("%d entries of %d were made", made, len(ids))
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const chargedCount = 50_000 // entries that the role fills in
+const chargedCount = 10_000 // entries that the role fills in
 
 // The memory of entries is charged to the control group of who makes them, not
 // of who started the namespace.

@@ -73,7 +73,7 @@ func TestDumpPayloadSizes(t *testing.T) {
 // Rules 1, 20.
 func TestDumpPageFilledToTheByte(t *testing.T) {
 	c := setup(t)
-	const entries = 7
+	ids := []uint32{0, 1, 2, 3, 4, 5, 6}
 	overhead := recordSize(t, c, 4) - 4 // of a payload that is a multiple of 4
 	doneAlone, doneShared := false, false
 	for _, tt := range []struct{ capacity, perPage, buffer int }{
@@ -84,9 +84,7 @@ func TestDumpPageFilledToTheByte(t *testing.T) {
 		fit := tt.capacity/tt.perPage - overhead
 		for payload := fit - 2*doneSize; payload <= fit+2*doneSize; payload++ {
 			flush(t, c)
-			for id := range uint32(entries) {
-				makeEntry(t, c, client.Entry{ID: id, Payload: make([]byte, payload)})
-			}
+			makeEntries(t, c, "entry", make([]byte, payload), ids...)
 			s := openRaw(t, client.FamilyName, tt.buffer)
 			s.send(cmdEntryGet, flagDump)
 			pages, sizes := s.readDump()
@@ -109,8 +107,8 @@ func TestDumpPageFilledToTheByte(t *testing.T) {
 				}
 				filled = filled || sizes[i] == tt.capacity && len(page) == tt.perPage
 			}
-			if next != entries {
-				t.Fatalf("payload %d, buffer %d: %d records, want %d", payload, tt.buffer, next, entries)
+			if next != uint32(len(ids)) {
+				t.Fatalf("payload %d, buffer %d: %d records, want %d", payload, tt.buffer, next, len(ids))
 			}
 		}
 		if !filled {

@@ -42,7 +42,7 @@ func TestProcIsTheTable(t *testing.T) {
 	if lines := readProc(t); len(lines) != 0 {
 		t.Errorf("of an empty table: %q", lines)
 	}
-	fill(t, c, client.FillOptions{Count: 20_000, IDStart: 5, IDStride: 1000, PayloadMax: 9})
+	fill(t, c, client.FillOptions{Count: 5000, IDStart: 5, IDStride: 1000, PayloadMax: 9})
 	makeEntry(t, c, client.Entry{ID: 0, Name: "a b\tc\nd\\e"})
 	makeEntry(t, c, client.Entry{ID: 1<<32 - 1, Name: "last", Flags: 1<<32 - 1, Value: 1<<64 - 1})
 	all := collect(t, c, client.DumpOptions{})
