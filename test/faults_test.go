@@ -35,37 +35,39 @@ func needFaults(t *testing.T) {
 	}
 }
 
+// setFault sets what debugfs has of faults, for the time of the test.
+func setFault(t *testing.T, file, value string) {
+	t.Helper()
+	old, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(value), 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.WriteFile(file, old, 0) })
+}
+
 // injectFaults binds the test to its thread.
 func injectFaults(t *testing.T) *faults {
 	t.Helper()
-	set := func(file, value string) {
-		t.Helper()
-		old, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(value), 0); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = os.WriteFile(file, old, 0) })
-	}
 	kinds, err := filepath.Glob(debugfs + "fail*/verbose")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, kind := range kinds {
 		dir := filepath.Dir(kind)
-		set(kind, "0") // a word in the log is a failure
+		setFault(t, kind, "0") // a word in the log is a failure
 		if name := filepath.Base(dir); name != failSlab && name != failPages {
 			// No other fault: it would have to be called from here.
-			set(dir+"/require-start", "1")
-			set(dir+"/require-end", "1")
+			setFault(t, dir+"/require-start", "1")
+			setFault(t, dir+"/require-end", "1")
 		}
 	}
 	// Also what may sleep, and single pages; not the memory of processes.
-	set(debugfs+failSlab+"/ignore-gfp-wait", "N")
-	set(debugfs+failPages+"/ignore-gfp-wait", "N")
-	set(debugfs+failPages+"/min-order", "0")
+	setFault(t, debugfs+failSlab+"/ignore-gfp-wait", "N")
+	setFault(t, debugfs+failPages+"/ignore-gfp-wait", "N")
+	setFault(t, debugfs+failPages+"/min-order", "0")
 	runtime.LockOSThread()
 	t.Cleanup(runtime.UnlockOSThread)
 	fd, err := unix.Open("/proc/thread-self/fail-nth", unix.O_RDWR|unix.O_CLOEXEC, 0)
@@ -159,7 +161,7 @@ func TestFaultsInChanges(t *testing.T) {
 			f := injectFaults(t)
 			outcomes := make(map[string]int)
 			lacked := make(map[string]bool)
-			places := f.each(func(nth int) bool {
+			sweep := func(nth int) bool {
 				flush(t, c)
 				if op.prepare != nil {
 					op.prepare(t)
@@ -194,15 +196,21 @@ func TestFaultsInChanges(t *testing.T) {
 				}
 				ntf.drain()
 				return reached
-			})
-			t.Logf("%d places: %v", places, outcomes)
-			if places < 2 {
-				t.Errorf("only %d allocations were failed", places)
 			}
-			for _, what := range op.lacked {
-				if !lacked[what] {
-					t.Errorf("nothing said that there was no memory for %s: %v", what, lacked)
+			unheard := func() []string {
+				return slices.DeleteFunc(slices.Clone(op.lacked), func(what string) bool { return lacked[what] })
+			}
+			// The kernel's own allocations, for what it checks, come and go: they
+			// move a place, so that one sweep may step over it.
+			for n := 1; n <= 5 && len(unheard()) > 0; n++ {
+				places := f.each(sweep)
+				t.Logf("%d places: %v", places, outcomes)
+				if places < 2 {
+					t.Errorf("only %d allocations were failed", places)
 				}
+			}
+			for _, what := range unheard() {
+				t.Errorf("nothing said that there was no memory for %s: %v", what, lacked)
 			}
 		})
 	}

@@ -48,7 +48,7 @@ func TestGuardIsOneOfTwo(t *testing.T) {
 func TestGrabUnderChurn(t *testing.T) {
 	c := reload(t, "guard=grab")
 	const above = 1 << 26 // what changes
-	filled := fill(t, c, client.FillOptions{Count: 20_000, IDStart: above})
+	filled := fill(t, c, client.FillOptions{Count: 5000, IDStart: above})
 	fillForChurn(t, c, 500)
 	stop := churn(t, 1, 500)
 	for _, cursor := range []client.Cursor{client.CursorKey, client.CursorWalker} {

@@ -12,7 +12,7 @@ import (
 // The memory of the log follows from the entries and the tombstones, not from
 // how often the table changed.
 func TestLogMemoryIsBounded(t *testing.T) {
-	const count, tombstones, changes = 10, 20, 30_000
+	const count, tombstones, changes = 4, 10, 20_000
 	c := reload(t, fmt.Sprintf("max_tombstones=%d", tombstones))
 	fillForChurn(t, c, count)
 	churner := newChurner(t, 0, 1, count)
@@ -27,7 +27,7 @@ func TestLogMemoryIsBounded(t *testing.T) {
 	}
 	// Each slot in use holds a node at the bottom, at worst; the rest is room
 	// for the nodes above those, and for what others do meanwhile.
-	const slots, room = idKinds*count + fillCount + tombstones, 100
+	const slots, room = idKinds*count + fillCount + tombstones, 50
 	if changes/64 < 2*(slots+room) {
 		t.Fatal("too few changes to tell the log from one that forgets nothing")
 	}

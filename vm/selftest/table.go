@@ -74,7 +74,7 @@ var table = []check{
 		code: 122, reason: `kernel log: faulty: unknown parameter 'nosuch' ignored`},
 	{fault: "module does not unload", flags: faulty, command: set("unload"),
 		code: 122, reason: `module faulty does not unload: resource temporarily unavailable`},
-	{fault: "hang of the unload", flags: faulty, command: set("exit"),
+	{fault: "hang of the unload", flags: with(faulty, "--timeout", "20"), command: set("exit"),
 		code: 123, reason: `timeout: the unload took longer than `},
 
 	// The command.

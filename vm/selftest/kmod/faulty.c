@@ -230,21 +230,18 @@ static int fault_race(void)
 /* A processor that does nothing else for a while. */
 static int fault_spin(void)
 {
-	unsigned long gp;
 	int i;
 
-	/*
-	 * Nothing stalls without a grace period that waits for this processor.
-	 * The sleep lets its kthread start it, here or elsewhere; one that is over
-	 * by then is of no use.
-	 */
-	do {
-		gp = start_poll_synchronize_rcu();
-		usleep_range(500, 1000);
-	} while (poll_state_synchronize_rcu(gp));
 	preempt_disable();
-	for (i = 0; i < 5000; i++)
+	for (i = 0; i < 6000; i++) {
+		/*
+		 * Nothing stalls without a grace period that waits for this
+		 * processor. One that began before has what it wants of it; the
+		 * next one, asked for here, has not.
+		 */
+		start_poll_synchronize_rcu();
 		mdelay(1);
+	}
 	preempt_enable();
 	return 0;
 }

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
+)
+
+// failInARow makes allocations of this thread fail, some in a row, from the one
+// on with which so many bytes are asked for.
+type failInARow struct {
+	t    testing.TB
+	task *os.File
+}
+
+func injectInARow(t *testing.T) *failInARow {
+	t.Helper()
+	injectFaults(t) // restores all at the end
+	// In this order: nobody else's may fail, at no time.
+	for _, f := range [][2]string{{"times", "0"}, {"task-filter", "Y"}, {"interval", "1"}, {"probability", "100"}} {
+		setFault(t, debugfs+failSlab+"/"+f[0], f[1])
+	}
+	task, err := os.OpenFile("/proc/thread-self/make-it-fail", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = task.Close() })
+	return &failInARow{t, task}
+}
+
+// in runs a system call, and tells how many allocations were failed.
+func (f *failInARow) in(bytes, times int, call func()) (failed int) {
+	f.t.Helper()
+	set := func(file string, value int) {
+		f.t.Helper()
+		if err := os.WriteFile(debugfs+failSlab+"/"+file, []byte(strconv.Itoa(value)), 0); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	set("space", bytes)
+	set("times", times)
+	if _, err := f.task.WriteAt([]byte("1"), 0); err != nil {
+		f.t.Fatal(err)
+	}
+	call()
+	if _, err := f.task.WriteAt([]byte("0"), 0); err != nil {
+		f.t.Fatal(err)
+	}
+	text, err := os.ReadFile(debugfs + failSlab + "/times")
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	left, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	set("times", 0)
+	return times - left
+}
+
+// An XArray that finds no memory tries once more: two allocations in a row,
+// failed, at each place of a change. It is refused, and all is as it was.
+func TestFaultsInARow(t *testing.T) {
+	needFaults(t)
+	c := setup(t)
+	const step = 250 // bytes; less than half of what an XArray's node takes
+	for _, op := range []struct {
+		name    string
+		request []byte
+		lacked  []string
+	}{
+		{"new", request(cmdEntryNew, attrU32(attrID, 1<<30), attrText(attrName, "n")), []string{"the id", "the log of changes"}},
+		{"set", request(cmdEntrySet, attrU32(attrID, 5), attrText(attrName, "m")), []string{"the log of changes"}},
+		{"del", request(cmdEntryDel, attrU32(attrID, 5)), []string{"the log of changes"}},
+	} {
+		t.Run(op.name, func(t *testing.T) {
+			f := injectInARow(t)
+			lacked := make(map[string]bool)
+			try := func(bytes int) (failed int) {
+				flush(t, c)
+				// The next generation is in a node of the log's that has to be made.
+				fill(t, c, client.FillOptions{IDStart: 5, Count: uint32(64 - (state(t, c).Generation+1)%64)})
+				before := state(t, c)
+				s := openRaw(t, client.FamilyName, 64<<10)
+				defer s.close()
+				message := s.message(unix.NLM_F_REQUEST|unix.NLM_F_ACK, op.request)
+				var sent error
+				failed = f.in(bytes, 2, func() {
+					sent = unix.Sendto(s.fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+				})
+				text, err := s.outcome(sent)
+				lacked[strings.TrimPrefix(text, "no memory for ")] = true
+				after := state(t, c)
+				same := after.Generation == before.Generation && after.Count == before.Count && after.Bytes == before.Bytes
+				if errors.Is(err, unix.ENOMEM) && !same {
+					t.Errorf("after %d bytes: refused, but from %+v to %+v", bytes, before, after)
+				}
+				return failed
+			}
+			heard := func() bool {
+				return !slices.ContainsFunc(op.lacked, func(what string) bool { return !lacked[what] })
+			}
+			for n := 1; n <= 5 && !heard(); n++ { // as in TestFaultsInChanges
+				for bytes := 0; try(bytes) > 0; bytes += step {
+				}
+			}
+			if !heard() {
+				t.Errorf("not all said that there was no memory for it: %v of %v", lacked, op.lacked)
+			}
+		})
+	}
+}
