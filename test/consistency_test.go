@@ -339,27 +339,31 @@ func TestIntrNotAfterTheLastPage(t *testing.T) {
 	})
 }
 
-// Each record has the generation of its entry's last change, or of its end.
+// Each record has the generation of its entry's last change, or of its end; and
+// each change is a generation.
 // Rule 8.
 func TestGenerationOnEveryRecord(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		c := setup(t)
 		start := state(t, c).Generation
+		last := start
 		want := make(map[uint32]uint64)
-		var err error
-		for id := range uint32(30) {
-			if want[id], err = c.New(t.Context(), client.Entry{ID: id, Name: fmt.Sprint(id % 7)}); err != nil {
-				t.Fatal(err)
+		changed := func(id uint32, generation uint64, err error) {
+			t.Helper()
+			if last++; err != nil || generation != last {
+				t.Fatalf("id %d: generation %d, error %v; want %d", id, generation, err, last)
 			}
+			want[id] = generation
 		}
-		for id := range uint32(10) {
-			if want[3*id], err = c.Set(t.Context(), client.Change{ID: 3 * id, Value: ptr(uint64(1))}); err != nil {
-				t.Fatal(err)
-			}
-			gone := 3*id + 1
-			if want[gone], err = c.Delete(t.Context(), gone); err != nil {
-				t.Fatal(err)
-			}
+		for id := range uint32(30) {
+			generation, err := c.New(t.Context(), client.Entry{ID: id, Name: fmt.Sprint(id % 7)})
+			changed(id, generation, err)
+		}
+		for id := uint32(0); id < 30; id += 3 {
+			generation, err := c.Set(t.Context(), client.Change{ID: id, Value: ptr(uint64(1))})
+			changed(id, generation, err)
+			generation, err = c.Delete(t.Context(), id+1)
+			changed(id+1, generation, err)
 		}
 		n := 0
 		for _, e := range collect(t, c, k.options(start)) {
