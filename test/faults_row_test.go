@@ -109,10 +109,10 @@ func TestFaultsInARow(t *testing.T) {
 			heard := func() bool {
 				return !slices.ContainsFunc(op.lacked, func(what string) bool { return !lacked[what] })
 			}
-			for n := 1; n <= 5 && !heard(); n++ { // as in TestFaultsInChanges
-				for bytes := 0; try(bytes) > 0; bytes += step {
-				}
+			bytes := 0
+			for ; try(bytes) > 0; bytes += step {
 			}
+			again(heard, bytes/step, func(place int) { try(place * step) })
 			if !heard() {
 				t.Errorf("not all said that there was no memory for it: %v of %v", lacked, op.lacked)
 			}

@@ -136,22 +136,26 @@ func TestFilteredScanCanBeKilled(t *testing.T) {
 	count := uint64(aMillion(t))
 	fill(t, c, client.FillOptions{Count: uint32(count)})
 	eachCursor(t, func(t *testing.T, cursor client.Cursor) {
-		before := state(t, c)
-		scan := startScan(t, cursor, pin(t))
-		waitFor(t, "a dump that is open", func() bool { return state(t, c).DumpsOpen == 1 })
-		if err := scan.Process.Signal(unix.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
-		_ = scan.Wait()
-		after := checkCounters(t, c)
 		whole := count
 		if cursor == client.CursorIndex {
 			// It counts what it has passed again after each pause, of 4096.
 			whole = count * count / (2 * 4096)
 		}
-		if scanned := after.Scanned - before.Scanned; scanned == 0 || scanned >= whole {
-			t.Errorf("%d entries were looked at, the whole scan is %d", scanned, whole)
+		var scanned uint64
+		for range 10 { // a scan may be over before the signal comes
+			before := state(t, c)
+			scan := startScan(t, cursor, pin(t))
+			waitFor(t, "a dump that is open", func() bool { return state(t, c).DumpsStarted > before.DumpsStarted })
+			if err := scan.Process.Signal(unix.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			_ = scan.Wait()
+			after := checkCounters(t, c)
+			if scanned = after.Scanned - before.Scanned; scanned > 0 && scanned < whole {
+				return
+			}
 		}
+		t.Errorf("%d entries were looked at, the whole scan is %d", scanned, whole)
 	})
 }
 
