@@ -101,6 +101,10 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"guard", "x"}, `guard takes flags only, and "x" is not one`, "guard"},
 		{[]string{"guard", "-o", "count"}, `guard has no output format "count", only`, "guard"},
 		{[]string{"guard", "--entries", "999"}, `invalid argument "999" for "--entries" flag: must be a number from 1000 to 10000000`, "guard"},
+		{[]string{"sockets", "x"}, `sockets takes flags only, and "x" is not one`, "sockets"},
+		{[]string{"sockets", "-o", "count"}, `sockets has no output format "count", only`, "sockets"},
+		{[]string{"sockets", "--source", "sys"}, `--source is auto, diag or proc, not "sys"`, "sockets"},
+		{[]string{"sockets", "--color", "red"}, `invalid argument "red" for "--color" flag: there are auto, always and never`, "sockets"},
 		{[]string{"table", "-o", "count"}, `table has no output format "count", only`, "table"},
 	} {
 		t.Run(fmt.Sprint(tt.args), func(t *testing.T) {
