@@ -38,6 +38,7 @@ type app struct {
 	terminal       bool // stdout is a terminal
 	dial           func() (table, error)
 	guard          guardKernel
+	loop           loopKernel
 	sockets        func(context.Context, nlsock.Source) (*nlsock.List, error)
 
 	format  string // -o
@@ -81,7 +82,7 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed,
 	root.PersistentFlags().Var(&a.color, "color", "color what is worth a look: `WHEN` is auto, always or never")
 	root.PersistentFlags().StringVarP(&a.format, "output", "o", formatTable,
 		"`FORMAT` of the output: "+strings.Join(formats, "|")+", and count for dump")
-	root.AddCommand(a.socketsCommand())
+	root.AddCommand(a.socketsCommand(), a.traceCommand())
 	root.AddCommand(a.fillCommand(), a.dumpCommand(), a.getCommand(), a.newCommand(), a.setCommand(),
 		a.delCommand(), a.flushCommand(), a.tableCommand(), a.cursorsCommand(), a.guardCommand())
 	return root

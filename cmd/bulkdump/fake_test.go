@@ -150,6 +150,7 @@ func newApp(f *fakeTable) (a *app, stdout, stderr *bytes.Buffer) {
 			return f, nil
 		},
 		guard: f.kernel(),
+		loop:  newFakeLoop(),
 		sockets: func(context.Context, nlsock.Source) (*nlsock.List, error) {
 			return fakeSockets(), nil
 		},

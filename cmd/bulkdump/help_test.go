@@ -24,7 +24,7 @@ func TestCommandsAreThose(t *testing.T) {
 		got = append(got, cmd.Name())
 	}
 	slices.Sort(got)
-	want := []string{"bulkdump", "cursors", "del", "dump", "fill", "flush", "get", "guard", "help", "new", "set", "sockets", "table"}
+	want := []string{"bulkdump", "cursors", "del", "dump", "fill", "flush", "get", "guard", "help", "new", "set", "sockets", "table", "trace"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -101,10 +101,12 @@ func TestExamples(t *testing.T) {
 }
 
 // words splits an example as far as the examples need it: the first program of
-// a pipeline, in the virtual machine or not, with quotes around nothing.
+// a pipeline, in the virtual machine or not, with quotes around nothing, and
+// without the file that the output goes to.
 func words(t *testing.T, line string) []string {
 	t.Helper()
 	line, _, _ = strings.Cut(line, "|")
+	line, _, _ = strings.Cut(line, ">")
 	if inside, command, ok := strings.Cut(line, " -- "); ok && strings.HasPrefix(strings.TrimSpace(inside), "vm/run ") {
 		line = command
 	}

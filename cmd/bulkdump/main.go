@@ -61,6 +61,7 @@ func start() int {
 			return client.Dial(client.Config{})
 		},
 		guard:   linux{tracefs: "/sys/kernel/tracing"},
+		loop:    linux{tracefs: "/sys/kernel/tracing"},
 		sockets: nlsock.Read,
 	}
 	return a.run(ctx, os.Args[1:])
