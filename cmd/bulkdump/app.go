@@ -81,10 +81,11 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed,
 	root.SetFlagErrorFunc(explainFlagError)
 	root.PersistentFlags().Var(&a.color, "color", "color what is worth a look: `WHEN` is auto, always or never")
 	root.PersistentFlags().StringVarP(&a.format, "output", "o", formatTable,
-		"`FORMAT` of the output: "+strings.Join(formats, "|")+", and count for dump")
-	root.AddCommand(a.socketsCommand(), a.traceCommand())
+		"`FORMAT` of the output: "+strings.Join(formats, "|")+", count for dump, svg for trace")
+	root.AddCommand(a.socketsCommand(), a.traceCommand(), a.completionCommand(), a.manCommand())
 	root.AddCommand(a.fillCommand(), a.dumpCommand(), a.getCommand(), a.newCommand(), a.setCommand(),
 		a.delCommand(), a.flushCommand(), a.tableCommand(), a.cursorsCommand(), a.guardCommand())
+	completeValues(root)
 	return root
 }
 

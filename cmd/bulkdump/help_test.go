@@ -24,7 +24,7 @@ func TestCommandsAreThose(t *testing.T) {
 		got = append(got, cmd.Name())
 	}
 	slices.Sort(got)
-	want := []string{"bulkdump", "cursors", "del", "dump", "fill", "flush", "get", "guard", "help", "new", "set", "sockets", "table", "trace"}
+	want := []string{"bulkdump", "completion", "cursors", "del", "dump", "fill", "flush", "get", "guard", "help", "man", "new", "set", "sockets", "table", "trace"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -92,7 +92,7 @@ func TestExamples(t *testing.T) {
 				if got := run(t, f, args...); got.code != exitOK {
 					t.Errorf("%q: exit code %d, stderr %q", args, got.code, got.stderr)
 				}
-				if asked := len(f.asked) > 0; asked == slices.Contains([]string{"help", "sockets"}, args[0]) {
+				if asked := len(f.asked) > 0; asked == slices.Contains([]string{"completion", "help", "man", "sockets"}, args[0]) {
 					t.Errorf("%q: asked %q", args, f.asked)
 				}
 			})

@@ -21,7 +21,9 @@ func TestUsageErrors(t *testing.T) {
 	}{
 		{nil, "a command is needed", ""},
 		{[]string{"dumpp"}, "unknown command \"dumpp\" for \"bulkdump\"\n\nDid you mean this?\n\tdump\n", ""},
-		{[]string{"completion"}, `unknown command "completion" for "bulkdump"`, ""},
+		{[]string{"completion"}, "give one of bash, zsh, fish", "completion"},
+		{[]string{"completion", "sh"}, "give one of bash, zsh, fish", "completion"},
+		{[]string{"man"}, "give one directory", "man"},
 		{[]string{"--bogus"}, "unknown flag: --bogus", ""},
 		{[]string{"help", "foo"}, `no help: there is no command "foo"`, "help"},
 		{[]string{"help", "dump", "x"}, `no help: there is no command "dump x"`, "help"},
