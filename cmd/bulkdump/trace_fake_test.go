@@ -27,8 +27,8 @@ type fakeLoop struct {
 	sockets   []*fakeSocket
 	pages     int // of a dump
 
-	collectErr, openErr, recvErr error
-	interrupt                    int // the page that is interrupted; pages: DONE is
+	collectErr, openErr, sendErr, recvErr error // sendErr: of the first socket
+	interrupt                             int   // the page that is interrupted; pages: DONE is
 }
 
 const fakePage = 1000 // bytes of memory for each
@@ -129,6 +129,9 @@ func (s *fakeSocket) message(typ, flags uint16) []byte {
 func (s *fakeSocket) Send(m netlink.Message) (netlink.Message, error) {
 	s.kernel.mu.Lock()
 	defer s.kernel.mu.Unlock()
+	if s.kernel.sendErr != nil && s == s.kernel.sockets[0] {
+		return m, s.kernel.sendErr
+	}
 	m.Header.PID, m.Header.Sequence = s.port, fakeSeq
 	s.build()
 	return m, nil

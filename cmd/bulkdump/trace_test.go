@@ -157,6 +157,7 @@ func TestTraceFails(t *testing.T) {
 		{func(_ *fakeTable, k *fakeLoop) { k.collectErr = no }, nil, "bulkdump: no such luck\n"},
 		{func(_ *fakeTable, k *fakeLoop) { k.openErr = no }, nil, "bulkdump: no such luck\n"},
 		{func(_ *fakeTable, k *fakeLoop) { k.recvErr = no }, []string{"--readers", "3", "--peek"}, "no such luck\n"},
+		{func(_ *fakeTable, k *fakeLoop) { k.sendErr = no }, []string{"--readers", "2", "--delay", "1h"}, "reader A: nldump: no such luck\n"},
 		{func(_ *fakeTable, k *fakeLoop) { k.log = []byte("CPU:0 [LOST 1 EVENTS]\n") }, nil, "bulkdump: the trace lost events"},
 		{func(f *fakeTable, _ *fakeLoop) { f.state = client.Table{Count: 1} }, []string{"--scenario", "slow-reader"}, "bulkdump: the table is not empty"},
 		{func(f *fakeTable, _ *fakeLoop) { f.errs = map[uint32]error{40: no} }, []string{"--scenario", "mid-dump-change"}, "no such luck\n"},

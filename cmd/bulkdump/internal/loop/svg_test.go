@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"testing"
 )
@@ -143,23 +144,42 @@ func TestSVG(t *testing.T) {
 	}
 }
 
-// The arrows meet what they are about: a page is built where its read is, and
-// fetched by a later one.
+// The arrows meet what they are about: a page is built below the call that set it
+// off.
 func TestSVGPlaces(t *testing.T) {
 	trace := aTrace(t)
 	_, all := svg(t, trace)
+	calls := make([][]drawn, 2) // by reader, as the trace has them
 	var setOff, built []drawn
 	for _, d := range all {
-		switch d.class {
+		what, reader, _ := strings.Cut(d.class, " r")
+		switch what {
 		case "setoff":
 			setOff = append(setOff, d)
-		case "built r0", "built r1":
+		case "built":
 			built = append(built, d)
+		case Send, Read, Peek:
+			calls[reader[0]-'0'] = append(calls[reader[0]-'0'], d)
 		}
 	}
-	for i, page := range built[:len(trace.Pages)] {
-		if mid := page.x + page.w/2; mid < setOff[i].x-0.2 || mid > setOff[i].x+0.2 {
-			t.Errorf("page %d is at %.1f, what set it off at %.1f", i, mid, setOff[i].x)
+	var middles []float64 // of the calls
+	for _, c := range trace.Calls {
+		d := calls[c.Reader][0]
+		calls[c.Reader] = calls[c.Reader][1:]
+		middles = append(middles, d.x+d.w/2)
+	}
+	var pages []Page // as they are drawn
+	for reader := range 2 {
+		for _, p := range trace.Pages {
+			if p.Reader == reader {
+				pages = append(pages, p)
+			}
+		}
+	}
+	for i, page := range pages {
+		want := middles[*page.By]
+		if mid := built[i].x + built[i].w/2; math.Abs(mid-want) > 0.2 || math.Abs(setOff[i].x-want) > 0.2 {
+			t.Errorf("page %d is at %.1f, set off at %.1f; its call is at %.1f", i, mid, setOff[i].x, want)
 		}
 	}
 }

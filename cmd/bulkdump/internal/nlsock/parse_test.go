@@ -112,7 +112,7 @@ func TestMerge(t *testing.T) {
 	proc := []Socket{
 		{Protocol: 16, PortID: 1, Inode: 10, Source: Proc}, // known
 		{Protocol: 16, PortID: 2, Inode: 11, Source: Proc}, // known
-		{Protocol: 0, PortID: 1, Inode: 12, Source: Proc},  // of another protocol
+		{Protocol: 0, PortID: 1, Inode: 10, Source: Proc},  // of another protocol
 		{Protocol: 16, PortID: 2, Inode: 13, Source: Proc}, // its successor
 	}
 	got := merge(append(diag, diag[0]), proc)
