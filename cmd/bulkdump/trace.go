@@ -26,7 +26,6 @@ type traceFlags struct {
 	scenario string
 	readers  uint32
 	from, to uint32
-	delay    time.Duration
 	reader   readerOptions
 }
 

@@ -218,14 +218,13 @@ func (p *picture) queue(reader int) {
 	p.lane("queue "+p.t.Readers[reader].Name, "rmem in bytes", p.y, plotH)
 	y := p.plot(top)
 	if half > 0 {
-		at, text := y(half), "rcvbuf/2 = "+thousands(uint64(half))
+		value := thousands(uint64(half))
 		if above {
-			at, text = p.y, "rcvbuf/2 is above: "+thousands(uint64(half))
-			p.text("halftext", "end", right-8, at+20, text)
+			p.text("halftext", "end", right-8, p.y+20, "rcvbuf/2 is above: "+value)
 		} else {
-			p.line("half", left, at, right, at)
-			p.text("halftext", "start", right+8, at+5, "rcvbuf/2")
-			p.text("halftext", "start", right+8, at+22, thousands(uint64(half)))
+			p.line("half", left, y(half), right, y(half))
+			p.text("halftext", "start", right+8, y(half)+5, "rcvbuf/2")
+			p.text("halftext", "start", right+8, y(half)+22, value)
 		}
 	}
 	p.steps(of("curve", reader), len(steps), func(i int) (uint64, float64) { return steps[i].At, y(float64(steps[i].RMem)) }, y(0))
