@@ -278,8 +278,8 @@ func TestSocketsWithGroups(t *testing.T) {
 // More sockets than are told in one page: none is left out, and both sources
 // say the same of each.
 func TestSocketsFromBothSources(t *testing.T) {
-	needsDiag(t)
 	setup(t)
+	needsDiag(t)
 	var fds []int
 	for range 300 {
 		fds = append(fds, bound(t, nil, unix.NETLINK_GENERIC, 0))
