@@ -26,6 +26,9 @@ func TestLook(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	link("12/exe", "/bin/a")
+	link("13/exe", "/bin/b")
+	link("2/fd/3", "socket:[103]") // of a kernel thread: it cannot be
 	link("12/fd/0", "/dev/null")
 	link("12/fd/3", "socket:[100]")
 	link("12/fd/4", "socket:[100]")

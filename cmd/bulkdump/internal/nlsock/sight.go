@@ -3,7 +3,9 @@
 package nlsock
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,24 +52,41 @@ func look(proc, names string) *sight {
 			continue // no namespace, or no longer
 		}
 	}
-	processes, _ := filepath.Glob(filepath.Join(proc, "[0-9]*"))
-	for _, process := range processes {
-		threads, _ := filepath.Glob(filepath.Join(process, "task", "[0-9]*", "ns", "net"))
-		for _, path := range threads {
-			s.addLink(path, Owner{})
-		}
-		pid, err := strconv.Atoi(filepath.Base(process))
-		files, _ := filepath.Glob(filepath.Join(process, "fd", "[0-9]*"))
-		if err != nil || files == nil {
+	for _, pid := range numbers(proc) {
+		process := filepath.Join(proc, strconv.Itoa(pid))
+		// The kernel's own threads have no program, no files, and the namespace
+		// of process 1.
+		if _, err := os.Readlink(filepath.Join(process, "exe")); errors.Is(err, fs.ErrNotExist) {
 			continue
+		}
+		for _, tid := range numbers(filepath.Join(process, "task")) {
+			s.addLink(filepath.Join(process, "task", strconv.Itoa(tid), "ns", "net"), Owner{})
 		}
 		command, _ := os.ReadFile(filepath.Join(process, "comm"))
 		owner := Owner{pid, strings.TrimSuffix(string(command), "\n")}
-		for _, path := range files {
-			s.addLink(path, owner)
+		for _, fd := range numbers(filepath.Join(process, "fd")) {
+			s.addLink(filepath.Join(process, "fd", strconv.Itoa(fd)), owner)
 		}
 	}
 	return s
+}
+
+// numbers are the names in a directory that are numbers; none if it may not be
+// looked at, or is gone.
+func numbers(dir string) (all []int) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	names, _ := f.Readdirnames(-1)
+	for _, name := range names {
+		if n, err := strconv.Atoi(name); err == nil {
+			all = append(all, n)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 func (s *sight) addNamed(path string) error {
@@ -75,12 +94,12 @@ func (s *sight) addNamed(path string) error {
 	if err != nil {
 		return err
 	}
-	var fs unix.Statfs_t
+	var in unix.Statfs_t
 	var st unix.Stat_t
-	if err = unix.Fstatfs(int(f.Fd()), &fs); err == nil {
+	if err = unix.Fstatfs(int(f.Fd()), &in); err == nil {
 		err = unix.Fstat(int(f.Fd()), &st)
 	}
-	if err == nil && fs.Type != unix.NSFS_MAGIC {
+	if err == nil && in.Type != unix.NSFS_MAGIC {
 		err = fmt.Errorf("%s is no namespace", path)
 	}
 	if err != nil || s.namespaces[st.Ino] != nil {
