@@ -13,10 +13,10 @@ demo: ## a million records out of a real kernel, in a virtual machine
 	vm/run -- demo
 
 vm-test: ## the tests that need the module, in a virtual machine (RUN=regexp for some, KERNEL=7.3 for another)
-	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --test $(if $(RUN),'$(RUN)')
+	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --modprobe netlink_diag --test $(if $(RUN),'$(RUN)')
 
 vm-matrix: ## the same on each kernel, and a table (KERNELS="6.1 7.3" for some)
-	vm/run --matrix $(KERNELS)
+	vm/run --modprobe netlink_diag --matrix $(KERNELS)
 
 stress: ## a minute of random changes against running dumps (KERNEL=debug, SECONDS=600, CHANGES=6000000: until both)
 	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --timeout 3600 --test '^TestStress$$' -- \
@@ -47,11 +47,18 @@ kernels: ## fetch and build all kernels that the tests run on, once (KERNELS="de
 vm-shell: ## a shell in the virtual machine, with the module loaded
 	vm/run --shell
 
-install: ## build all, and install modules and programs (DESTDIR=, PREFIX=/usr/local)
+install: ## build all, and install modules, programs, their manual and completions (DESTDIR=, PREFIX=/usr/local)
 	$(MAKE) -C kmod modules
 	$(MAKE) -C kmod modules_install $(if $(DESTDIR),INSTALL_MOD_PATH=$(abspath $(DESTDIR)))
 	install -d $(DESTDIR)$(PREFIX)/bin
 	CGO_ENABLED=0 go build -trimpath -o $(abspath $(DESTDIR)$(PREFIX)/bin)/ ./cmd/...
+	go run ./cmd/bulkdump man $(DESTDIR)$(PREFIX)/share/man/man1
+	$(call complete,bash,bash-completion/completions/bulkdump)
+	$(call complete,zsh,zsh/site-functions/_bulkdump)
+	$(call complete,fish,fish/vendor_completions.d/bulkdump.fish)
+
+complete = install -d $(dir $(DESTDIR)$(PREFIX)/share/$(2)) && \
+	go run ./cmd/bulkdump completion $(1) >$(DESTDIR)$(PREFIX)/share/$(2)
 
 load: ## build the module and load it (PARAMS="guard=grab" for others than the default)
 	@test ! -e /sys/module/bulkdump || { echo "bulkdump is loaded already: make unload first" >&2; exit 1; }

@@ -20,13 +20,9 @@ const idleMax = 4
 // records runs a dump on a stream of its own and hands each record to fn until
 // fn returns false.
 func (c *Client) records(ctx context.Context, o DumpOptions, fn func(*Record) bool) error {
-	m, err := opEntryGet.message(o.put)
+	raw, err := o.Request()
 	if err != nil {
 		return err
-	}
-	raw, err := m.MarshalBinary()
-	if err != nil {
-		return fmt.Errorf("%s: %w", opEntryGet.name, err)
 	}
 	s, err := c.acquire(o.BufferSize)
 	if err != nil {
@@ -85,6 +81,20 @@ func decodeMessage(b []byte, r *Record, fn func(*Record) bool) (more bool, err e
 		return false, err
 	}
 	return fn(r), nil
+}
+
+// Request encodes the dump's request: all behind the netlink header, for those
+// who read the dump with package nldump themselves.
+func (o DumpOptions) Request() ([]byte, error) {
+	m, err := opEntryGet.message(o.put)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := m.MarshalBinary()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", opEntryGet.name, err)
+	}
+	return raw, nil
 }
 
 // put encodes the dump's request.

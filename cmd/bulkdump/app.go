@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bulkdump/client"
+	"bulkdump/cmd/bulkdump/internal/nlsock"
 )
 
 // table is what the commands need of a client.Client.
@@ -37,8 +38,11 @@ type app struct {
 	terminal       bool // stdout is a terminal
 	dial           func() (table, error)
 	guard          guardKernel
+	loop           loopKernel
+	sockets        func(context.Context, nlsock.Source) (*nlsock.List, error)
 
 	format  string // -o
+	color   color  // --color
 	running bool   // the command line was understood
 }
 
@@ -75,10 +79,13 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed,
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(helpCommand())
 	root.SetFlagErrorFunc(explainFlagError)
+	root.PersistentFlags().Var(&a.color, "color", "color what is worth a look: `WHEN` is auto, always or never")
 	root.PersistentFlags().StringVarP(&a.format, "output", "o", formatTable,
-		"`FORMAT` of the output: "+strings.Join(formats, "|")+", and count for dump")
+		"`FORMAT` of the output: "+strings.Join(formats, "|")+", count for dump, svg for trace")
+	root.AddCommand(a.socketsCommand(), a.traceCommand(), a.completionCommand(), a.manCommand())
 	root.AddCommand(a.fillCommand(), a.dumpCommand(), a.getCommand(), a.newCommand(), a.setCommand(),
 		a.delCommand(), a.flushCommand(), a.tableCommand(), a.cursorsCommand(), a.guardCommand())
+	completeValues(root)
 	return root
 }
 
@@ -114,18 +121,25 @@ func explainFlagError(_ *cobra.Command, err error) error {
 // runs makes a cobra function of fn: it checks the format, connects, and
 // closes the connection.
 func (a *app) runs(fn func(*cobra.Command, table, []string) error, more ...string) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, args []string) error {
-		known := append(slices.Clone(formats), more...)
-		if !slices.Contains(known, a.format) {
-			return usagef("%s has no output format %q, only %s", cmd.Name(), a.format, strings.Join(known, ", "))
-		}
-		a.running = true
+	return a.runsAlone(func(cmd *cobra.Command, args []string) error {
 		t, err := a.dial()
 		if err != nil {
 			return err
 		}
 		defer t.Close()
 		return fn(cmd, t, args)
+	}, more...)
+}
+
+// runsAlone is runs for a command that does not need the table.
+func (a *app) runsAlone(fn func(*cobra.Command, []string) error, more ...string) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		known := append(slices.Clone(formats), more...)
+		if !slices.Contains(known, a.format) {
+			return usagef("%s has no output format %q, only %s", cmd.Name(), a.format, strings.Join(known, ", "))
+		}
+		a.running = true
+		return fn(cmd, args)
 	}
 }
 

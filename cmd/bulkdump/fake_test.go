@@ -15,6 +15,7 @@ import (
 
 	"bulkdump/client"
 	"bulkdump/client/nldump"
+	"bulkdump/cmd/bulkdump/internal/nlsock"
 )
 
 // A fakeTable answers with what its fields hold and notes what it was asked.
@@ -149,6 +150,10 @@ func newApp(f *fakeTable) (a *app, stdout, stderr *bytes.Buffer) {
 			return f, nil
 		},
 		guard: f.kernel(),
+		loop:  newFakeLoop(),
+		sockets: func(context.Context, nlsock.Source) (*nlsock.List, error) {
+			return fakeSockets(), nil
+		},
 	}, stdout, stderr
 }
 

@@ -3,19 +3,17 @@
 package main
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"bulkdump/cmd/bulkdump/internal/tracefs"
 )
 
 // linux is the running kernel, as far as the command guard needs it.
@@ -59,80 +57,42 @@ func (p process) kill() error {
 	return nil
 }
 
-// A traceInstance is a trace buffer of our own, with settings of its own.
-type traceInstance struct{ dir string }
+// A guardInstance collects the guard's events in a buffer of the kernel's.
+type guardInstance struct{ *tracefs.Instance }
 
 func (l linux) trace() (guardTrace, error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(l.tracefs, &st); err != nil {
-		return nil, fmt.Errorf("the kernel has no tracefs: %s: %w", l.tracefs, err)
-	}
-	if st.Type != unix.TRACEFS_MAGIC {
-		return nil, fmt.Errorf("tracefs is not mounted: mount -t tracefs tracefs %s", l.tracefs)
-	}
-	dir, err := os.MkdirTemp(filepath.Join(l.tracefs, "instances"), "bulkdump-guard.")
-	if errors.Is(err, fs.ErrPermission) {
-		return nil, fmt.Errorf("tracing is for root: %w", err)
-	}
+	i, err := tracefs.New(l.tracefs, "bulkdump-guard")
 	if err != nil {
 		return nil, err
 	}
-	return traceInstance{dir}, nil
+	return guardInstance{i}, nil
 }
 
-func (t traceInstance) start() error {
-	// In order of time across processors.
-	if err := os.WriteFile(filepath.Join(t.dir, "trace_clock"), []byte("global"), 0); err != nil {
-		return err
-	}
-	for event := range guardSteps {
-		if err := os.WriteFile(filepath.Join(t.dir, "events/bulkdump", event, "enable"), []byte("1"), 0); err != nil {
-			return err
-		}
-	}
-	return nil
+func (g guardInstance) start() error {
+	return g.Start(tracefs.ClockGlobal, "bulkdump", slices.Collect(maps.Keys(guardSteps))...)
 }
 
-func (t traceInstance) close() error { return unix.Rmdir(t.dir) }
+func (g guardInstance) close() error { return g.Close() }
 
-// COMM-TID [CPU] FLAGS SECONDS: EVENT: FIELDS
-var guardLine = regexp.MustCompile(`-(\d+) +\[\d+\] +\S+ +(\d+)\.(\d{6}): (guard_\w+): readers=(\d+) writing=([01])$`)
-
-func (t traceInstance) events() ([]guardEvent, error) {
-	text, err := os.ReadFile(filepath.Join(t.dir, "trace"))
+func (g guardInstance) events() ([]guardEvent, error) {
+	traced, err := g.Events()
 	if err != nil {
 		return nil, err
 	}
-	return parseGuardTrace(text)
+	return guardEvents(traced)
 }
 
-func parseGuardTrace(text []byte) ([]guardEvent, error) {
-	if bytes.Contains(text, []byte("LOST")) {
-		return nil, errors.New("the trace lost events: is the table in use besides?")
-	}
+func guardEvents(traced []tracefs.Event) ([]guardEvent, error) {
 	var events []guardEvent
-	var first uint64
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
+	for _, e := range traced {
+		r := e.Read()
+		events = append(events, guardEvent{
+			Micros: e.Micros - traced[0].Micros, Event: e.Name, tid: e.TID,
+			Readers: r.Uint("readers", 32), Writing: r.Bool("writing"),
+		})
+		if err := r.Err(); err != nil {
+			return nil, err
 		}
-		m := guardLine.FindStringSubmatch(line)
-		if m == nil {
-			return nil, fmt.Errorf("a line of the trace that is none: %q", line)
-		}
-		e := guardEvent{Event: m[4], Writing: m[6] == "1"}
-		tid, err1 := strconv.ParseInt(m[1], 10, 32)
-		at, err2 := strconv.ParseUint(m[2]+m[3], 10, 64)
-		readers, err3 := strconv.ParseUint(m[5], 10, 32)
-		if err := errors.Join(err1, err2, err3); err != nil {
-			return nil, fmt.Errorf("a line of the trace that is none: %w", err)
-		}
-		if events == nil {
-			first = at
-		}
-		e.tid, e.Micros, e.Readers = int(tid), at-first, readers
-		events = append(events, e)
 	}
 	return events, nil
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
+	"bulkdump/cmd/bulkdump/internal/tracefs"
 )
 
 // A guardedTable has a grab guard, or one with a fault.
@@ -290,12 +290,17 @@ func TestGuardRefuses(t *testing.T) {
 	}
 }
 
-// The kernel's own text, of a reader whose name looks like more of it.
-func TestParseGuardTrace(t *testing.T) {
-	const text = "# tracer: nop\n#\n# entries-in-buffer/entries-written: 2/2   #P:2\n#\n" +
-		"        bulkdump-84      [001] .....     9.000001: guard_read_enter: readers=1 writing=0\n" +
-		" a-1 [0] x: y-4194304 [000] d..1.    10.250002: guard_write_enter: readers=0 writing=1\n"
-	got, err := parseGuardTrace([]byte(text))
+func TestGuardEvents(t *testing.T) {
+	parse := func(lines string) ([]guardEvent, error) {
+		t.Helper()
+		events, err := tracefs.Parse([]byte(lines))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return guardEvents(events)
+	}
+	got, err := parse(" bulkdump-84 [001] ..... 9.000001: guard_read_enter: readers=1 writing=0\n" +
+		" x-4194304 [000] d..1. 10.250002: guard_write_enter: readers=0 writing=1\n")
 	want := []guardEvent{
 		{Event: readEnter, Readers: 1, tid: 84},
 		{Micros: 1_250_001, Event: writeEnter, Writing: true, tid: 4194304},
@@ -303,23 +308,8 @@ func TestParseGuardTrace(t *testing.T) {
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %+v, %v; want %+v", got, err, want)
 	}
-	for _, bad := range []string{"CPU:1 [LOST 5 EVENTS]\n", " x-1 [000] ..... 1.000000: dump_start: netns=1\n", " x-99999999999 [000] ..... 1.000000: guard_read_wait: readers=1 writing=0\n"} {
-		if got, err := parseGuardTrace([]byte(bad)); err == nil {
-			t.Errorf("%q: %+v, want an error", bad, got)
-		}
-	}
-}
-
-func TestTraceFSIsNeeded(t *testing.T) {
-	dir := t.TempDir()
-	for where, want := range map[string]string{
-		filepath.Join(dir, "none"): "the kernel has no tracefs",
-		dir:                        "tracefs is not mounted: mount -t tracefs tracefs " + dir,
-	} {
-		_, err := linux{tracefs: where}.trace()
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want %q", where, err, want)
-		}
+	if got, err := parse(" x-1 [000] ..... 1.000000: guard_read_wait: netns=1\n"); err == nil {
+		t.Errorf("%+v, want an error", got)
 	}
 }
 

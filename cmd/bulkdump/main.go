@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
+	"bulkdump/cmd/bulkdump/internal/nlsock"
 )
 
 // Exit codes.
@@ -59,7 +60,9 @@ func start() int {
 		dial: func() (table, error) {
 			return client.Dial(client.Config{})
 		},
-		guard: linux{tracefs: "/sys/kernel/tracing"},
+		guard:   linux{tracefs: "/sys/kernel/tracing"},
+		loop:    linux{tracefs: "/sys/kernel/tracing"},
+		sockets: nlsock.Read,
 	}
 	return a.run(ctx, os.Args[1:])
 }

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+
+	"bulkdump/client"
+	"bulkdump/cmd/bulkdump/internal/nlsock"
+)
+
+func (a *app) completionCommand() *cobra.Command {
+	shells := map[string]func(*cobra.Command, io.Writer) error{
+		"bash": func(root *cobra.Command, w io.Writer) error { return root.GenBashCompletionV2(w, true) },
+		"zsh":  func(root *cobra.Command, w io.Writer) error { return root.GenZshCompletion(w) },
+		"fish": func(root *cobra.Command, w io.Writer) error { return root.GenFishCompletion(w, true) },
+	}
+	return &cobra.Command{
+		Use:   "completion bash|zsh|fish",
+		Short: "Print a script that completes command lines in a shell",
+		Long: `completion prints a script for bash, zsh or fish that completes the names of
+commands and flags, and the values of flags that have only some. 'make install'
+puts it where the shells look.`,
+		Example: `  bulkdump completion bash > /etc/bash_completion.d/bulkdump
+  bulkdump completion zsh > _bulkdump
+  bulkdump completion fish > bulkdump.fish`,
+		ValidArgs: []string{"bash", "zsh", "fish"},
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 || shells[args[0]] == nil {
+				return usagef("give one of bash, zsh, fish")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a.running = true
+			return shells[args[0]](cmd.Root(), a.stdout)
+		},
+	}
+}
+
+// manCommand is for make install.
+func (a *app) manCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "man DIR",
+		Short:   "Write the manual pages into a directory",
+		Long:    `man writes a manual page for each command into the directory.`,
+		Example: `  bulkdump man share/man/man1`,
+		Hidden:  true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("give one directory")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a.running = true
+			if err := os.MkdirAll(args[0], 0o755); err != nil {
+				return err
+			}
+			cmd.Root().DisableAutoGenTag = true // it has a date
+			return doc.GenManTree(cmd.Root(), &doc.GenManHeader{Section: "1", Source: "bulkdump", Manual: "bulkdump"}, args[0])
+		},
+	}
+}
+
+// completeValues has the shells complete what the flags with these names may be,
+// and no files where there is nothing to complete.
+func completeValues(root *cobra.Command) {
+	cursors := make([]string, 0, len(allCursors))
+	for _, c := range allCursors {
+		cursors = append(cursors, c.String())
+	}
+	values := map[string][]string{
+		"output":   append([]string{formatCount, formatSVG}, formats...),
+		"color":    {string(colorAuto), string(colorAlways), string(colorNever)},
+		"cursor":   cursors,
+		"encoding": {client.EncodingPlain.String(), client.EncodingDirect.String(), client.EncodingColumns.String()},
+		"scenario": scenarioNames(),
+		"source":   {"auto", string(nlsock.Diag), string(nlsock.Proc)},
+	}
+	for _, cmd := range append(root.Commands(), root) {
+		for name, of := range values {
+			if cmd.Flags().Lookup(name) != nil || cmd.PersistentFlags().Lookup(name) != nil {
+				// It fails for a flag that there is not, or twice.
+				_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(of, cobra.ShellCompDirectiveNoFileComp))
+			}
+		}
+		if cmd.ValidArgs == nil && cmd.Name() != "man" {
+			cmd.ValidArgsFunction = cobra.NoFileCompletions
+		}
+	}
+}
