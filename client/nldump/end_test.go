@@ -195,18 +195,3 @@ func TestSendFails(t *testing.T) {
 		t.Errorf("got %v, idle %v", err, s.Idle())
 	}
 }
-
-func TestConfig(t *testing.T) {
-	for _, cfg := range []nldump.Config{{BufferSize: nldump.MinBufferSize - 1}, {BufferSize: -1}, {RepeatLimit: -1}} {
-		if _, err := nldump.New(script.New(), cfg); err == nil {
-			t.Errorf("New took %+v", cfg)
-		}
-		if _, err := nldump.Dial(16, cfg); err == nil {
-			t.Errorf("Dial took %+v", cfg)
-		}
-	}
-	s, _ := script.Stream(nldump.Config{})
-	if got := s.Config(); got.BufferSize != nldump.DefaultBufferSize || got.RepeatLimit != nldump.DefaultRepeatLimit {
-		t.Errorf("defaults: %+v", got)
-	}
-}

@@ -179,7 +179,7 @@ func TestKernelCancel(t *testing.T) {
 	if err != nil {
 		t.Skipf("no netlink socket here: %v", err)
 	}
-	sock, err := nldump.Open(c)
+	sock, err := nldump.Open(c, nldump.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestKernelClose(t *testing.T) {
 	if err != nil {
 		t.Skipf("no netlink socket here: %v", err)
 	}
-	sock, err := nldump.Open(c)
+	sock, err := nldump.Open(c, nldump.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +258,7 @@ func TestKernelTruncated(t *testing.T) {
 	if err != nil {
 		t.Skipf("no netlink socket here: %v", err)
 	}
-	sock, err := nldump.Open(c)
+	sock, err := nldump.Open(c, nldump.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +279,7 @@ func TestKernelDeadline(t *testing.T) {
 	if err != nil {
 		t.Skipf("no netlink socket here: %v", err)
 	}
-	sock, err := nldump.Open(c)
+	sock, err := nldump.Open(c, nldump.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
