@@ -12,8 +12,9 @@ import (
 // what changed meanwhile. Before each pass it calls begin, which throws away
 // what an earlier one left; then record with each of the pass's records, which
 // it lends as Records does. If Retry returns nil, the last pass, since the last
-// begin, was a whole one of a table that did not change. So nothing is buffered
-// here, and where begin only resets a sum, nothing at all.
+// begin, was a whole one of a table that did not change, if the family is one
+// that tells (see the package's text). So nothing is buffered here, and where
+// begin only resets a sum, nothing at all.
 //
 // A pass is repeated if it was interrupted, if a page did not fit into the
 // buffer that has grown since ([TruncatedError].Grown), and, on a stream of
