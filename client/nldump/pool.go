@@ -97,15 +97,20 @@ func (p Page) Release() {
 		panic("nldump: a page was released twice")
 	}
 	if p.b.pool.Poison {
-		for i := range p.page {
-			p.page[i] = poisonByte
-		}
+		p.page.poison()
 	}
 	p.b.put()
 }
 
-// poisonByte makes lengths that no message and no attribute can have.
-const poisonByte = 0xdb
+// poison fills the page with bytes that make lengths which no message and no
+// attribute can have. It copies: of single writes the race detector forgets
+// those of the first bytes of a word.
+func (p page) poison() {
+	copy(p, "\xdb")
+	for n := 1; n < len(p); n *= 2 {
+		copy(p[n:], p[:n])
+	}
+}
 
 func (p Page) check() {
 	if p.b != nil && p.b.turn.Load() != p.turn {
