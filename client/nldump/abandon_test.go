@@ -52,8 +52,10 @@ func TestAbandonCloses(t *testing.T) {
 			if !slices.Equal(k.closed(), []bool{true}) || !s.Idle() {
 				t.Fatalf("closed %v, idle %v", k.closed(), s.Idle())
 			}
-			if err := s.Drain(t.Context()); err != nil {
-				t.Errorf("Drain: %v", err)
+			over, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := s.Drain(over); err != nil {
+				t.Errorf("Drain of nothing: %v", err)
 			}
 			if got, err := read(t.Context(), s); err != nil || !slices.Equal(got, []byte{3}) {
 				t.Errorf("the next dump: %v, %v", got, err)
@@ -145,7 +147,14 @@ func TestConnectFails(t *testing.T) {
 
 func TestAbandonDrains(t *testing.T) {
 	s, sock := script.Stream(nldump.Config{Abandon: nldump.AbandonDrain},
+		script.Page(rec(0, 1)), script.Page(done()),
 		script.Page(rec(0, 1)), script.Page(rec(0, 2)), script.Page(done()), script.Page(rec(0, 3), done()))
+	func() {
+		defer func() { _ = recover() }()
+		for range s.Records(t.Context(), request()) {
+			panic("in the loop")
+		}
+	}()
 	for range s.Records(t.Context(), request()) {
 		break
 	}

@@ -14,7 +14,8 @@ const (
 	// DefaultBufferSize is the page buffer that Config's zero value asks for.
 	// The kernel caps the pages that it sizes by the reader's buffer at about
 	// 32 KiB (af_netlink.c:netlink_recvmsg), but a single record may need one
-	// of 64 KiB, and that of a network device with many virtual functions more.
+	// of 64 KiB, and that of a network device with hundreds of virtual functions
+	// more (net/core/rtnetlink.c:rtnl_calcit).
 	DefaultBufferSize = 64 << 10
 
 	// MinBufferSize is the smallest page buffer: the kernel builds pages of
@@ -40,8 +41,8 @@ const (
 	AbandonPark Abandon = iota
 
 	// AbandonClose closes the socket, upon which the kernel frees what the
-	// dump held (af_netlink.c:netlink_sock_destruct). The stream is idle, and
-	// opens another socket for its next dump. Only a stream of Dial can.
+	// dump held (af_netlink.c:netlink_release). The stream is idle, and opens
+	// another socket for its next dump. Only a stream of Dial can.
 	AbandonClose
 
 	// AbandonDrain reads the rest of it, before the loop's next statement, if

@@ -76,7 +76,7 @@ func (s *Stream) truncated(size, buffer int) error {
 	e := &TruncatedError{Size: size, Buffer: buffer, Grown: size <= s.cfg.MaxBufferSize}
 	if e.Grown {
 		const step = 4 << 10
-		s.size = max(s.size, min((size+step-1)&^(step-1), s.cfg.MaxBufferSize))
+		s.size = min((size+step-1)&^(step-1), s.cfg.MaxBufferSize)
 	}
 	return e
 }

@@ -102,6 +102,11 @@ func TestRetryOnOneSocket(t *testing.T) {
 	if _, _, begun, err := retry(t.Context(), s, 3); begun != 1 || !errors.Is(err, nldump.ErrOverrun) {
 		t.Errorf("begun %d times, %v", begun, err)
 	}
+	// Another attempt would be truncated, too.
+	s, _ = dialScripts(t, nldump.Config{BufferSize: nldump.MinBufferSize, MaxBufferSize: 5000}, steps(tooLarge()), steps(tooLarge()))
+	if _, _, begun, err := retry(t.Context(), s, 3); begun != 1 || !errors.Is(err, nldump.ErrTruncated) {
+		t.Errorf("begun %d times, %v", begun, err)
+	}
 	// And what cannot be read to its end can't be repeated.
 	s, _ = script.Stream(nldump.Config{BufferSize: nldump.MinBufferSize}, tooLarge(), script.Step{Err: unix.EIO})
 	if _, _, begun, err := retry(t.Context(), s, 3); begun != 1 || !errors.Is(err, unix.EIO) {

@@ -182,9 +182,7 @@ func (s *Stream) disconnect() bool {
 	}
 	s.mu.Lock()
 	sock, closed := s.sock, s.closed
-	if !closed {
-		s.sock = nil
-	}
+	s.sock = nil
 	s.mu.Unlock()
 	if !closed {
 		_ = sock.Close()

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"strconv"
 	"testing"
 
@@ -105,6 +106,29 @@ func (r printedRoute) line() string {
 	return routeLine(r.Dst, r.Dev, r.Table, r.Protocol, r.Scope, r.Type, r.Metric)
 }
 
+// allocations counts those of a dump that reads each route's destination.
+func allocations(t *testing.T, req netlink.Message) uint64 {
+	t.Helper()
+	s, err := nldump.Dial(unix.NETLINK_ROUTE, nldump.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for m, err := range s.Records(t.Context(), req) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := m.Attrs(unix.SizeofRtMsg)
+		if !a.Find(unix.RTA_DST) || !a.Addr().IsValid() {
+			t.Fatalf("a route to nowhere: %v", a.Err())
+		}
+	}
+	runtime.ReadMemStats(&after)
+	return after.Mallocs - before.Mallocs
+}
+
 // Routes, of all tables, and those that the kernel filters.
 func TestRoutesAreThoseThatIPPrints(t *testing.T) {
 	ownNetNS(t)
@@ -121,6 +145,12 @@ func TestRoutesAreThoseThatIPPrints(t *testing.T) {
 	wantSame(t, "routes", got, ip(t, printedRoute.line, "-details", "-4", "route", "show", "table", "all"))
 	if len(got) < count || stats.LargestPage < 30_000 || stats.Reads > uint64(count/100) {
 		t.Errorf("%d routes, want more than %d; %+v", len(got), count, stats)
+	}
+
+	if allocs := allocations(t, all); allocs > uint64(count/100) {
+		t.Errorf("%d allocations for %d routes", allocs, len(got))
+	} else {
+		t.Logf("%d allocations for %d routes", allocs, len(got))
 	}
 
 	blackholes := request(unix.RTM_GETROUTE, unix.AF_INET, unix.SizeofRtMsg)
