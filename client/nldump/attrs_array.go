@@ -51,9 +51,6 @@ func (a *Attrs) Uint64s() iter.Seq2[int, uint64] {
 
 func numbers[T any](a *Attrs, size int, get func([]byte) T) iter.Seq2[int, T] {
 	return func(yield func(int, T) bool) {
-		if a.err != nil {
-			return
-		}
 		if len(a.value)%size != 0 {
 			a.fail("attribute %d: array of %d bytes, want a multiple of %d", a.Type(), len(a.value), size)
 			return

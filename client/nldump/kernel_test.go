@@ -231,6 +231,9 @@ func TestKernelClose(t *testing.T) {
 	if _, err := sock.Recv(make([]byte, 64)); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("Recv after Close: %v, want ErrClosed", err)
 	}
+	if err := sock.SetReadDeadline(time.Time{}); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("SetReadDeadline after Close: %v, want ErrClosed", err)
+	}
 	if _, err := sock.Send(families()); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("Send after Close: %v, want ErrClosed", err)
 	}

@@ -308,8 +308,16 @@ func TestPageMisuse(t *testing.T) {
 	p.Release()
 	other := onePage(t, pool)
 	for name, use := range map[string]func(){
-		"stale":   func() { p.Len() },
-		"in loop": func() { other.Records()(func(nldump.Message) bool { other.Release(); return true }) },
+		"stale": func() { p.Len() },
+		"in loop": func() {
+			released := false
+			for range other.Records() {
+				if !released {
+					other.Release()
+				}
+				released = true
+			}
+		},
 	} {
 		func() {
 			defer func() {
