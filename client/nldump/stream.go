@@ -181,12 +181,10 @@ func (s *Stream) disconnect() bool {
 		return false
 	}
 	s.mu.Lock()
-	sock, closed := s.sock, s.closed
+	sock := s.sock
 	s.sock = nil
 	s.mu.Unlock()
-	if !closed {
-		_ = sock.Close()
-	}
+	_ = sock.Close() // fails only if Close did so before
 	s.open = false
 	return true
 }
