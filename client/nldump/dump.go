@@ -76,12 +76,16 @@ func (s *Stream) run(ctx context.Context, d Dump, buffer func() ([]byte, error),
 	if d.Resume != nil && d.Key == nil {
 		return errors.New("nldump: Dump.Resume without Dump.Key")
 	}
-	if s.open {
+	if s.open || s.running {
 		return ErrBusy
 	}
+	s.running = true
 	s.stats, s.keyed = Stats{}, false
 	left := true // by a panic, if nothing else is said
-	defer func() { s.abandon(ctx, left || err == errStopped) }()
+	defer func() {
+		s.abandon(ctx, left || err == errStopped)
+		s.running = false
+	}()
 	for req := d.Request; ; s.stats.Resumed++ {
 		err = s.part(ctx, req, d.Key, buffer, deliver)
 		var cut *TruncatedError
@@ -152,6 +156,6 @@ func (s *Stream) abandon(ctx context.Context, left bool) {
 	case s.cfg.Abandon == AbandonClose:
 		s.disconnect()
 	case s.cfg.Abandon == AbandonDrain && left:
-		_ = s.Drain(ctx) // if that fails, the stream is not idle
+		_ = s.drain(ctx) // if that fails, the stream is not idle
 	}
 }

@@ -41,7 +41,8 @@ var (
 	// still open in the kernel. The error is an os.ErrDeadlineExceeded too.
 	ErrStalled = errors.New("dump stalled: no page")
 
-	// ErrBusy says that the stream's last dump was left before its end.
+	// ErrBusy says that the stream's last dump was left before its end, or that
+	// its loop is still running.
 	ErrBusy = errors.New("the last dump on this stream was not read to its end")
 )
 

@@ -28,6 +28,7 @@ type Stream struct {
 	sock   Socket     // nil until the next dump opens another
 	closed bool
 
+	running   bool // a loop is
 	open      bool // the kernel has, or may have, a dump of ours that is not read to its end
 	seq, port uint32
 	stats     Stats
@@ -101,22 +102,31 @@ func (s *Stream) Config() Config { return s.cfg }
 func (s *Stream) Stats() Stats { return s.stats }
 
 // Idle tells whether the stream can take a new dump: there was none yet, or
-// the last one was read to its end, or its socket was closed under it
-// (AbandonClose).
-func (s *Stream) Idle() bool { return !s.open }
+// the last one's loop is over, and it was read to its end, or its socket was
+// closed under it (AbandonClose).
+func (s *Stream) Idle() bool { return !s.open && !s.running }
 
 // Records sends req as a dump request (NLM_F_REQUEST and NLM_F_DUMP are added,
 // sequence and port id filled in) and yields the messages of the dump. A
 // Message is valid until the next iteration. An error is yielded once and ends
 // the loop; ErrInterrupted comes after all records. If the last dump was not
-// read to its end, the only thing yielded is ErrBusy.
+// read to its end, or its loop is still running, the only thing yielded is
+// ErrBusy.
 func (s *Stream) Records(ctx context.Context, req netlink.Message) iter.Seq2[Message, error] {
 	return s.Dump(ctx, Dump{Request: req})
 }
 
 // Drain reads an open dump to its end and drops what comes. It returns an
-// error only if the end was not reached; then Close is all that is left.
+// error only if the end was not reached; then Close is all that is left. In the
+// loop that reads the dump it is ErrBusy.
 func (s *Stream) Drain(ctx context.Context) error {
+	if s.running {
+		return ErrBusy
+	}
+	return s.drain(ctx)
+}
+
+func (s *Stream) drain(ctx context.Context) error {
 	if !s.open {
 		return nil
 	}
@@ -194,7 +204,7 @@ func (s *Stream) release(ctx context.Context) error {
 	if !s.open || s.disconnect() {
 		return nil
 	}
-	return s.Drain(ctx)
+	return s.drain(ctx)
 }
 
 // watch makes Recv give up when ctx is done. The function that it returns ends
