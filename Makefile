@@ -31,11 +31,12 @@ cursors-check: ## fail if the README's table of the cursors is not what the comm
 
 # What test/tools runs, and what it reads: the newest kernel's YNL tool, schema
 # and the family's spec among the kernel's own.
-TOOLS = --packages python3,python3-yaml,python3-jsonschema,iproute2,tshark --modprobe nlmon \
+TOOLS = --packages python3,python3-yaml,python3-jsonschema,iproute2,tshark \
+	--modprobe nlmon --modprobe veth --modprobe tcp_diag \
 	--add $$source/tools/net/ynl:/ynl --add $$source/Documentation/netlink:/netlink \
 	--add kmod/bulkdump.yaml:/netlink/specs --test-dir test/tools
 
-vm-tools: ## what stock tools make of it, on each kernel: YNL, genl, tshark (KERNELS="6.1 7.3" for some)
+vm-tools: ## stock tools beside it, on each kernel: YNL, genl, tshark, ip, ss (KERNELS="6.1 7.3" for some)
 	source=$$(vm/source) && vm/run $(TOOLS) --matrix $(KERNELS)
 
 vm-selftest: ## every fault that the harness must find, injected (ARGS='--kernel debug' for some)

@@ -26,7 +26,7 @@ func TestErrorText(t *testing.T) {
 		"entry-get: invalid argument":                                             &nldump.KernelError{Errno: unix.EINVAL, Offset: 200},
 		"entry-get: invalid argument (attribute id is missing)":                   &nldump.KernelError{Errno: unix.EINVAL, MissingType: attrEntryID},
 		"entry-get: dump ended early: message too long: record":                   &nldump.KernelError{Errno: unix.EMSGSIZE, Message: "record", Done: true},
-		"entry-get: dump makes no progress: the same page again":                  nldump.ErrNoProgress,
+		"entry-get: dump makes no progress":                                       nldump.ErrNoProgress,
 		"entry-get: netlink send: sendmsg: no buffer space available":             &netlink.OpError{Op: "send", Err: os.NewSyscallError("sendmsg", unix.ENOBUFS)},
 	} {
 		got := opEntryGet.fail(in, req)

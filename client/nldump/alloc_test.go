@@ -4,6 +4,7 @@ package nldump_test
 
 import (
 	"context"
+	"encoding/binary"
 	"testing"
 
 	"bulkdump/client/internal/script"
@@ -31,16 +32,53 @@ func drainAttrs(tb testing.TB, ctx context.Context, steps []script.Step) (n int)
 		if err != nil {
 			tb.Fatal(err)
 		}
-		a := nldump.Parse(m.Data)
-		for a.Next() {
-			if a.Type() == 1 && a.Uint32() != uint32(n) {
-				tb.Fatalf("record %d says %d", n, a.Uint32())
-			}
+		n = readAttrs(tb, m, n)
+	}
+	return n
+}
+
+// readAttrs reads those of the n-th record and returns the number of the next.
+func readAttrs(tb testing.TB, m nldump.Message, n int) int {
+	a := nldump.Parse(m.Data)
+	for a.Next() {
+		if a.Type() == 1 && a.Uint32() != uint32(n) {
+			tb.Fatalf("record %d says %d", n, a.Uint32())
 		}
-		if a.Err() != nil {
-			tb.Fatal(a.Err())
+	}
+	if a.Err() != nil {
+		tb.Fatal(a.Err())
+	}
+	return n + 1
+}
+
+// drainKeyed does the same with a key for each record.
+func drainKeyed(tb testing.TB, ctx context.Context, steps []script.Step) (n int) {
+	s, _ := script.Stream(nldump.Config{}, steps...)
+	d := nldump.Dump{Request: request(), Key: func(dst []byte, m nldump.Message) ([]byte, error) {
+		a := m.Attrs(0)
+		a.Find(1)
+		return binary.BigEndian.AppendUint32(dst, a.Uint32()), a.Err()
+	}}
+	for m, err := range s.Dump(ctx, d) {
+		if err != nil {
+			tb.Fatal(err)
 		}
-		n++
+		n = readAttrs(tb, m, n)
+	}
+	return n
+}
+
+// drainPages does the same by page.
+func drainPages(tb testing.TB, ctx context.Context, steps []script.Step) (n int) {
+	s, _ := script.Stream(nldump.Config{Pool: nldump.NewPool(1)}, steps...)
+	for p, err := range s.Pages(ctx, nldump.Dump{Request: request()}) {
+		if err != nil {
+			tb.Fatal(err)
+		}
+		for m := range p.Records() {
+			n = readAttrs(tb, m, n)
+		}
+		p.Release()
 	}
 	return n
 }
@@ -51,10 +89,14 @@ func TestNoAllocPerRecord(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context()) // one that is watched
 	defer cancel()
 	few, many := bigDump(1, 100), bigDump(100, 100)
-	a := testing.AllocsPerRun(20, func() { drainAttrs(t, ctx, few) })
-	b := testing.AllocsPerRun(20, func() { drainAttrs(t, ctx, many) })
-	if perRecord := (b - a) / (9900); perRecord > 0.0005 {
-		t.Errorf("%v allocations for 100 records, %v for 10000", a, b)
+	for name, drain := range map[string]func(testing.TB, context.Context, []script.Step) int{
+		"Records": drainAttrs, "Dump": drainKeyed, "Pages": drainPages,
+	} {
+		a := testing.AllocsPerRun(20, func() { drain(t, ctx, few) })
+		b := testing.AllocsPerRun(20, func() { drain(t, ctx, many) })
+		if b-a > 5 {
+			t.Errorf("%s: %v allocations for 100 records, %v for 10000", name, a, b)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"net/netip"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,8 +31,10 @@ const attrTypeMask = ^uint16(unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER)
 //	}
 //	if err := a.Err(); err != nil { ... } // ErrMalformed
 //
-// Numbers are in the byte order of the host, as the kernel has them unless
-// NLA_F_NET_BYTEORDER is set.
+// Numbers are in the byte order of the host, as most families have them; those
+// with BE in their name are big endian, which NLA_F_NET_BYTEORDER announces in
+// some families. Lengths are strict: a number of another size is an
+// ErrMalformed, never cut or extended.
 type Attrs struct {
 	rest  []byte
 	value []byte
@@ -64,6 +67,17 @@ func (a *Attrs) Next() bool {
 	return true
 }
 
+// Find goes forward to the next attribute of the type, without its flag bits,
+// and returns false if there is none.
+func (a *Attrs) Find(typ uint16) bool {
+	for a.Next() {
+		if a.Type() == typ {
+			return true
+		}
+	}
+	return false
+}
+
 // Err returns the first error, an ErrMalformed, or nil.
 func (a *Attrs) Err() error { return a.err }
 
@@ -88,52 +102,31 @@ func (a *Attrs) Text() []byte {
 	return a.value
 }
 
-// Nested returns a cursor over the attributes in the value.
+// Struct returns the first size bytes of the value, lent. The value must have
+// as many: kernels later than the caller's headers append to their structures,
+// and never cut them.
+func (a *Attrs) Struct(size int) []byte {
+	if a.err == nil && len(a.value) < size {
+		a.fail("attribute %d: structure of %d bytes, want %d", a.Type(), len(a.value), size)
+	}
+	if a.err != nil {
+		return nil
+	}
+	return a.value[:size:size]
+}
+
+// Addr returns the value, which must be of 4 or 16 bytes, as an IP address.
+func (a *Attrs) Addr() netip.Addr {
+	addr, ok := netip.AddrFromSlice(a.value)
+	if !ok && a.err == nil {
+		a.fail("attribute %d: address of %d bytes", a.Type(), len(a.value))
+	}
+	return addr
+}
+
+// Nested returns a cursor over the attributes in the value, with errors of its
+// own.
 func (a *Attrs) Nested() Attrs { return Parse(a.value) }
-
-// Flag checks that the value is empty, as that of a flag is, and returns true.
-func (a *Attrs) Flag() bool { return a.width(0) }
-
-// Uint8 returns the value, which must be of 1 byte.
-func (a *Attrs) Uint8() uint8 {
-	if !a.width(1) {
-		return 0
-	}
-	return a.value[0]
-}
-
-// Uint16 returns the value, which must be of 2 bytes.
-func (a *Attrs) Uint16() uint16 {
-	if !a.width(2) {
-		return 0
-	}
-	return binary.NativeEndian.Uint16(a.value)
-}
-
-// Uint32 returns the value, which must be of 4 bytes.
-func (a *Attrs) Uint32() uint32 {
-	if !a.width(4) {
-		return 0
-	}
-	return binary.NativeEndian.Uint32(a.value)
-}
-
-// Uint64 returns the value, which must be of 8 bytes.
-func (a *Attrs) Uint64() uint64 {
-	if !a.width(8) {
-		return 0
-	}
-	return binary.NativeEndian.Uint64(a.value)
-}
-
-// Uint returns the value, which must be of 4 or 8 bytes: the type "uint" of
-// YNL, nla_get_uint in the kernel.
-func (a *Attrs) Uint() uint64 {
-	if len(a.value) == 4 {
-		return uint64(a.Uint32())
-	}
-	return a.Uint64()
-}
 
 func (a *Attrs) width(n int) bool {
 	if a.err != nil {

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"bulkdump/client/internal/script"
 	"bulkdump/client/nldump"
 )
@@ -90,32 +92,54 @@ func TestAttrsMalformed(t *testing.T) {
 	}
 }
 
-func TestAttrsWidth(t *testing.T) {
-	for name, get := range map[string]func(*nldump.Attrs) uint64{
-		"Uint8":  func(a *nldump.Attrs) uint64 { return uint64(a.Uint8()) },
-		"Uint16": func(a *nldump.Attrs) uint64 { return uint64(a.Uint16()) },
-		"Uint32": func(a *nldump.Attrs) uint64 { return uint64(a.Uint32()) },
-		"Uint64": func(a *nldump.Attrs) uint64 { return a.Uint64() },
-		"Uint":   func(a *nldump.Attrs) uint64 { return a.Uint() },
-		"Flag": func(a *nldump.Attrs) uint64 {
-			if a.Flag() {
-				return 1
-			}
-			return 0
-		},
+// TestFind looks for types in order.
+func TestFind(t *testing.T) {
+	b := bytes.Join([][]byte{script.U32(1, 10), script.U32(2|unix.NLA_F_NESTED, 20), script.U32(1, 11)}, nil)
+	a := nldump.Parse(b)
+	for _, tt := range []struct {
+		typ  uint16
+		want uint32
+	}{{1, 10}, {2, 20}, {1, 11}} {
+		if !a.Find(tt.typ) || a.Uint32() != tt.want {
+			t.Errorf("no attribute %d of %d", tt.typ, tt.want)
+		}
+	}
+	if a.Find(1) || a.Err() != nil {
+		t.Errorf("found one more; %v", a.Err())
+	}
+	// What was not found is no number, and no bytes.
+	if a.Uint32() != 0 || !errors.Is(a.Err(), nldump.ErrMalformed) {
+		t.Errorf("a number of nothing: %v", a.Err())
+	}
+	a = nldump.Parse(append(b, 1))
+	if a.Find(3) || !errors.Is(a.Err(), nldump.ErrMalformed) {
+		t.Errorf("malformed: %v", a.Err())
+	}
+}
+
+// TestMessageAttrs has fixed headers before the attributes.
+func TestMessageAttrs(t *testing.T) {
+	for _, tt := range []struct {
+		data   []byte
+		header int
+		ok     bool
+		found  bool
+	}{
+		{append([]byte{1, 2, 3, 4}, script.U32(1, 7)...), 4, true, true},
+		{append([]byte{1, 0, 0, 0}, script.U32(1, 7)...), 1, true, true}, // padded, as struct rtgenmsg is
+		{script.U32(1, 7), 0, true, true},
+		{[]byte{1, 2, 3, 4}, 4, true, false},
+		{[]byte{1}, 1, true, false}, // not padded, as there is nothing more
+		{[]byte{1, 2, 3}, 4, false, false},
+		{nil, 1, false, false},
 	} {
-		for _, n := range []int{1, 3, 5, 7, 9} {
-			if name == "Uint8" && n == 1 {
-				continue
-			}
-			a := nldump.Parse(append(script.Attr(1, bytes.Repeat([]byte{1}, n)), script.U32(2, 2)...))
-			a.Next()
-			if got := get(&a); got != 0 || !errors.Is(a.Err(), nldump.ErrMalformed) {
-				t.Errorf("%s of %d bytes: %d, %v", name, n, got, a.Err())
-			}
-			if get(&a) != 0 || a.Next() {
-				t.Errorf("%s of %d bytes: goes on after an error", name, n)
-			}
+		m := nldump.Message{Data: tt.data}
+		a := m.Attrs(tt.header)
+		if found := a.Next(); found != tt.found || (a.Err() == nil) != tt.ok || found && a.Uint32() != 7 {
+			t.Errorf("header of %d in % x: found %v, %v", tt.header, tt.data, found, a.Err())
+		}
+		if a.Err() != nil && !errors.Is(a.Err(), nldump.ErrMalformed) {
+			t.Errorf("error %v", a.Err())
 		}
 	}
 }

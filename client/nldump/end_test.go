@@ -64,6 +64,34 @@ func TestBreakOnLastPage(t *testing.T) {
 	}
 }
 
+// TestBusyInLoop asks again within a loop whose dump is at its end already: the
+// page at hand must stay as it is.
+func TestBusyInLoop(t *testing.T) {
+	s, sock := script.Stream(nldump.Config{}, script.Page(rec(0, 1), rec(0, 2), done()), script.Page(rec(0, 8), rec(0, 9), done()))
+	var got []byte
+	for m, err := range s.Records(t.Context(), request()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, m.Data[0])
+		if s.Idle() {
+			t.Error("idle in the loop")
+		}
+		if _, err := read(t.Context(), s); !errors.Is(err, nldump.ErrBusy) {
+			t.Errorf("another dump: %v, want ErrBusy", err)
+		}
+		if err := s.Drain(t.Context()); !errors.Is(err, nldump.ErrBusy) {
+			t.Errorf("Drain: %v, want ErrBusy", err)
+		}
+	}
+	if !slices.Equal(got, []byte{1, 2}) || len(sock.Sent()) != 1 {
+		t.Errorf("got %v, %d requests", got, len(sock.Sent()))
+	}
+	if got, err := read(t.Context(), s); err != nil || !slices.Equal(got, []byte{8, 9}) {
+		t.Errorf("after the loop: %v, %v", got, err)
+	}
+}
+
 func TestDrain(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -193,20 +221,5 @@ func TestSendFails(t *testing.T) {
 	_ = s.Close()
 	if _, err := read(t.Context(), s); !errors.Is(err, os.ErrClosed) || !s.Idle() {
 		t.Errorf("got %v, idle %v", err, s.Idle())
-	}
-}
-
-func TestConfig(t *testing.T) {
-	for _, cfg := range []nldump.Config{{BufferSize: nldump.MinBufferSize - 1}, {BufferSize: -1}, {RepeatLimit: -1}} {
-		if _, err := nldump.New(script.New(), cfg); err == nil {
-			t.Errorf("New took %+v", cfg)
-		}
-		if _, err := nldump.Dial(16, cfg); err == nil {
-			t.Errorf("Dial took %+v", cfg)
-		}
-	}
-	s, _ := script.Stream(nldump.Config{})
-	if got := s.Config(); got.BufferSize != nldump.DefaultBufferSize || got.RepeatLimit != nldump.DefaultRepeatLimit {
-		t.Errorf("defaults: %+v", got)
 	}
 }

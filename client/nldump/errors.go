@@ -16,12 +16,14 @@ var (
 	ErrInterrupted = errors.New("dump interrupted: the table changed meanwhile")
 
 	// ErrTruncated says that a page was larger than the buffer and lost its
-	// end. See [TruncatedError] for the sizes.
+	// end; nothing of it is delivered. See [TruncatedError] for the sizes.
 	ErrTruncated = errors.New("page truncated: the buffer is too small")
 
 	// ErrOverrun says that the socket's receive queue overflowed and that
-	// messages may be lost. The dump is still open in the kernel. If the
-	// kernel said so by errno, the error is ENOBUFS too.
+	// messages may be lost, or that there was no memory for a page. The dump is
+	// still open in the kernel, and whether more of it comes is not sure: close
+	// the stream, rather than drain it. If the kernel said so by errno, the
+	// error is ENOBUFS too.
 	ErrOverrun = errors.New("receive queue overrun")
 
 	// ErrMalformed says that a page or an attribute has impossible lengths.
@@ -31,17 +33,24 @@ var (
 	// into this dump.
 	ErrProtocol = errors.New("netlink protocol violated")
 
-	// ErrNoProgress says that the kernel sent the same page again and again.
-	ErrNoProgress = errors.New("dump makes no progress: the same page again")
+	// ErrNoProgress says that the kernel sent the same page again and again
+	// (Config.RepeatLimit), or a record whose key did not rise (Dump.Key).
+	ErrNoProgress = errors.New("dump makes no progress")
 
-	// ErrBusy says that the stream's last dump was left before its end.
+	// ErrStalled says that no page came within Config.StallTimeout. The dump is
+	// still open in the kernel. The error is an os.ErrDeadlineExceeded too.
+	ErrStalled = errors.New("dump stalled: no page")
+
+	// ErrBusy says that the stream's last dump was left before its end, or that
+	// its loop is still running.
 	ErrBusy = errors.New("the last dump on this stream was not read to its end")
 )
 
 // A TruncatedError is an ErrTruncated with its numbers.
 type TruncatedError struct {
-	Size   int // bytes of the page
-	Buffer int // bytes of the buffer
+	Size   int  // bytes of the page
+	Buffer int  // bytes of the buffer
+	Grown  bool // for the stream's next dump the buffer is as large as that page
 }
 
 func (e *TruncatedError) Error() string {

@@ -4,12 +4,17 @@ package nldump_test
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"log"
+	"os"
+	"time"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
+	"bulkdump/client/internal/script"
 	"bulkdump/client/nldump"
 )
 
@@ -28,11 +33,9 @@ func Example() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		a := nldump.Parse(m.Data[4:])
-		for a.Next() {
-			if a.Type() == unix.CTRL_ATTR_FAMILY_NAME && string(a.Text()) == "nlctrl" {
-				fmt.Println("found nlctrl")
-			}
+		a := m.Attrs(unix.GENL_HDRLEN)
+		if a.Find(unix.CTRL_ATTR_FAMILY_NAME) && string(a.Text()) == "nlctrl" {
+			fmt.Println("found nlctrl")
 		}
 		if err := a.Err(); err != nil {
 			log.Fatal(err)
@@ -41,25 +44,278 @@ func Example() {
 	// Output: found nlctrl
 }
 
-func ExampleAttrs() {
-	if !hostIsLittle {
-		fmt.Println("mtu 1500 lo true")
+// getLinks is the request for all links.
+var getLinks = netlink.Message{
+	Header: netlink.Header{Type: unix.RTM_GETLINK},
+	Data:   make([]byte, unix.SizeofIfInfomsg),
+}
+
+func ExampleDial() {
+	s, err := nldump.Dial(unix.NETLINK_ROUTE, nldump.Config{
+		NetNSPath: "/run/netns/no-such",
+	})
+	if errors.Is(err, os.ErrNotExist) {
+		fmt.Println("no such network namespace")
 		return
 	}
-	a := nldump.Parse([]byte{
-		8, 0, 4, 0, 0xdc, 5, 0, 0,
-		7, 0, 3, 0, 'l', 'o', 0, 0,
+	if err != nil {
+		log.Fatal(err) // os.ErrPermission: that takes CAP_SYS_ADMIN
+	}
+	defer s.Close()
+	// Output: no such network namespace
+}
+
+// What a program that runs for months may want.
+func ExampleConfig() {
+	s, err := nldump.Dial(unix.NETLINK_ROUTE, nldump.Config{
+		BufferSize:    nldump.MinBufferSize,     // small pages, for a small machine
+		MaxBufferSize: nldump.DefaultBufferSize, // but no larger than this
+		ReceiveBuffer: 32 << 10,
+		StallTimeout:  10 * time.Second,
+		RepeatLimit:   2,
+		Abandon:       nldump.AbandonClose, // a loop may be left at any time
 	})
-	var mtu uint32
-	var name string
-	for a.Next() {
-		switch a.Type() {
-		case unix.IFLA_MTU:
-			mtu = a.Uint32()
-		case unix.IFLA_IFNAME:
-			name = string(a.Text())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	fmt.Println(s.Config().BufferSize, s.Config().MaxBufferSize)
+	d, err := nldump.Dial(unix.NETLINK_ROUTE, nldump.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer d.Close()
+	fmt.Println(d.Config().BufferSize == nldump.DefaultBufferSize, d.Config().MaxBufferSize == nldump.DefaultMaxBufferSize,
+		d.Config().RepeatLimit == nldump.DefaultRepeatLimit, d.Config().Abandon == nldump.AbandonPark)
+	// Output:
+	// 4096 65536
+	// true true true true
+}
+
+// A socket that was opened elsewhere, by a program that holds the rights to.
+func ExampleNew() {
+	c, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	cfg := nldump.Config{StallTimeout: time.Minute}
+	sock, err := nldump.Open(c, cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	s, err := nldump.New(sock, cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	for _, err := range s.Records(context.Background(), getLinks) {
+		if err != nil {
+			log.Fatal(err)
 		}
 	}
-	fmt.Println("mtu", mtu, name, a.Err() == nil)
-	// Output: mtu 1500 lo true
+	fmt.Println("links:", s.Stats().Records > 0)
+	// Output: links: true
+}
+
+// lossy is a Socket that loses what comes, as one may in a test.
+type lossy struct{ nldump.Socket }
+
+func (l lossy) Recv(buf []byte) (nldump.Datagram, error) {
+	if d, err := l.Socket.Recv(buf); err != nil {
+		return d, err
+	}
+	return nldump.Datagram{}, os.NewSyscallError("recvmsg", unix.ENOBUFS)
+}
+
+// A Socket around another one.
+func ExampleSocket() {
+	c, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	sock, err := nldump.Open(c, nldump.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	s, err := nldump.New(lossy{sock}, nldump.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	for _, err := range s.Records(context.Background(), getLinks) {
+		fmt.Println(errors.Is(err, nldump.ErrOverrun), "idle:", s.Idle())
+	}
+	// Output: true idle: false
+}
+
+// Leave a loop early, and use the stream again.
+func ExampleStream_Drain() {
+	ctx := context.Background()
+	s, err := nldump.Dial(unix.NETLINK_ROUTE, nldump.Config{BufferSize: nldump.MinBufferSize})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	for range s.Records(ctx, getLinks) {
+		break
+	}
+	// The next dump would yield ErrBusy if there were more pages of this one.
+	if !s.Idle() {
+		if err := s.Drain(ctx); err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println("idle:", s.Idle())
+	// Output: idle: true
+}
+
+// The same by configuration: AbandonClose for large tables, AbandonDrain where
+// little is left as a rule.
+func ExampleAbandon() {
+	for _, how := range []nldump.Abandon{nldump.AbandonClose, nldump.AbandonDrain} {
+		s, err := nldump.Dial(unix.NETLINK_ROUTE, nldump.Config{Abandon: how})
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer s.Close()
+		for range 2 {
+			for _, err := range s.Records(context.Background(), getLinks) {
+				if err != nil {
+					log.Fatal(err)
+				}
+				break
+			}
+		}
+		fmt.Println("idle:", s.Idle())
+	}
+	// Output:
+	// idle: true
+	// idle: true
+}
+
+// A family that promises an order can be held to it.
+func ExampleStream_Dump() {
+	s, err := nldump.Dial(unix.NETLINK_GENERIC, nldump.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	d := nldump.Dump{
+		Request: netlink.Message{
+			Header: netlink.Header{Type: unix.GENL_ID_CTRL},
+			Data:   []byte{unix.CTRL_CMD_GETFAMILY, 1, 0, 0},
+		},
+		// The controller dumps families in order of their numbers.
+		Key: func(dst []byte, m nldump.Message) ([]byte, error) {
+			a := m.Attrs(unix.GENL_HDRLEN)
+			a.Find(unix.CTRL_ATTR_FAMILY_ID)
+			return binary.BigEndian.AppendUint16(dst, a.Uint16()), a.Err()
+		},
+	}
+	for _, err := range s.Dump(context.Background(), d) {
+		switch {
+		case errors.Is(err, nldump.ErrNoProgress):
+			log.Fatal("the kernel's cursor goes round in circles: ", err)
+		case err != nil:
+			log.Fatal(err)
+		}
+	}
+	fmt.Println("more than one family:", s.Stats().Records > 1)
+	// Output: more than one family: true
+}
+
+// Go on after a page that did not fit into the buffer, where the family can
+// start from a key. Here that is bulkdump's filter for ids, and a socket that
+// sends a record of 5,000 bytes to a buffer of 4,096.
+func ExampleDump() {
+	const (
+		family   = script.Type // as the controller says
+		entryGet = 1
+		attrID   = 1
+		filter   = 8
+		idFrom   = 1
+	)
+	from := func(id uint32) (netlink.Message, error) {
+		e := netlink.NewAttributeEncoder()
+		e.Nested(filter, func(e *netlink.AttributeEncoder) error {
+			e.Uint32(idFrom, id)
+			return nil
+		})
+		attrs, err := e.Encode()
+		return netlink.Message{
+			Header: netlink.Header{Type: family},
+			Data:   append([]byte{entryGet, 1, 0, 0}, attrs...),
+		}, err
+	}
+	all, err := from(0)
+	if err != nil {
+		log.Fatal(err)
+	}
+	id := func(m nldump.Message) (uint32, error) {
+		a := m.Attrs(unix.GENL_HDRLEN)
+		a.Find(attrID)
+		return a.Uint32(), a.Err()
+	}
+	d := nldump.Dump{
+		Request: all,
+		Key: func(dst []byte, m nldump.Message) ([]byte, error) {
+			n, err := id(m)
+			return binary.BigEndian.AppendUint32(dst, n), err
+		},
+		Resume: func(after []byte) (netlink.Message, error) {
+			fmt.Println("go on after", binary.BigEndian.Uint32(after))
+			return from(binary.BigEndian.Uint32(after) + 1)
+		},
+	}
+	entry := func(id uint32, payload int) []byte {
+		return script.Record(0, []byte{entryGet, 1, 0, 0}, script.U32(attrID, id), script.Attr(5, make([]byte, payload)))
+	}
+	s, _ := script.Stream(nldump.Config{BufferSize: nldump.MinBufferSize},
+		script.Page(entry(40, 10), entry(41, 10)), script.Page(entry(42, 5000)), script.Page(script.Done(0, 0)), // the first dump
+		script.Page(entry(42, 5000), entry(43, 10), script.Done(0, 0))) // the second
+	for m, err := range s.Dump(context.Background(), d) {
+		if errors.Is(err, nldump.ErrInterrupted) {
+			fmt.Println("complete, but maybe of two states of the table")
+		} else if err != nil {
+			log.Fatal(err)
+		} else {
+			n, _ := id(m)
+			fmt.Println(n)
+		}
+	}
+	// Output:
+	// 40
+	// 41
+	// go on after 41
+	// 42
+	// 43
+	// complete, but maybe of two states of the table
+}
+
+// A snapshot of a table that has no log of changes: which links there are at
+// one moment.
+func ExampleStream_Retry() {
+	s, err := nldump.Dial(unix.NETLINK_ROUTE, nldump.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	var names []string
+	begin := func(int) { names = names[:0] } // what an earlier pass left is of no use
+	record := func(m nldump.Message) error {
+		a := m.Attrs(unix.SizeofIfInfomsg)
+		if a.Find(unix.IFLA_IFNAME) {
+			names = append(names, string(a.Text()))
+		}
+		return a.Err()
+	}
+	err = s.Retry(context.Background(), nldump.Dump{Request: getLinks}, 10, begin, record)
+	if errors.Is(err, nldump.ErrInterrupted) {
+		log.Fatal("links come and go all the time: ", err)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("some link:", len(names) > 0)
+	// Output: some link: true
 }

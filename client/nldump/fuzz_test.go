@@ -5,6 +5,7 @@ package nldump_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"testing"
 
@@ -53,14 +54,76 @@ func FuzzPage(f *testing.F) {
 	})
 }
 
-// FuzzAttrs walks arbitrary bytes: no panic, and either all bytes are accounted
-// for or there is an error.
+// FuzzPages reads a dump of two arbitrary pages, once by record and once by
+// page: the records and the error are the same, and no page is lost.
+func FuzzPages(f *testing.F) {
+	f.Add(script.Page(rec(0, 1), rec(intr, 2)).Page, done())
+	f.Add(script.Page(rec(0, 1), done()).Page, rec(0, 2))
+	f.Add(rec(0, 2), script.Page(rec(0, 1)[:12]).Page)
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		script2 := steps(script.Page(first), script.Page(second))
+		type record struct {
+			m    nldump.Message
+			data string
+		}
+		var want, got []record
+		var wantErr, gotErr error
+		s, _ := script.Stream(nldump.Config{}, script2...)
+		for m, err := range s.Records(t.Context(), request()) {
+			if wantErr = err; err == nil {
+				want = append(want, record{m, string(m.Data)})
+			}
+		}
+		pool := nldump.NewPool(1)
+		p, _ := script.Stream(nldump.Config{Pool: pool}, script2...)
+		for page, err := range p.Pages(t.Context(), nldump.Dump{Request: request()}) {
+			n := len(got)
+			for m := range page.Records() {
+				got = append(got, record{m, string(m.Data)})
+			}
+			if gotErr = err; page.Len() != len(got)-n {
+				t.Fatalf("a page of %d records says %d", len(got)-n, page.Len())
+			}
+			page.Release()
+		}
+		for _, all := range [][]record{want, got} {
+			for i := range all {
+				all[i].m.Data = nil
+			}
+		}
+		if fmt.Sprint(got) != fmt.Sprint(want) || fmt.Sprint(gotErr) != fmt.Sprint(wantErr) {
+			t.Fatalf("by page %v, %v; by record %v, %v", got, gotErr, want, wantErr)
+		}
+		if p.Stats() != s.Stats() || p.Idle() != s.Idle() || pool.Held() != 0 {
+			t.Fatalf("%+v and %+v, %d pages held", p.Stats(), s.Stats(), pool.Held())
+		}
+	})
+}
+
+// FuzzAttrs walks arbitrary bytes and reads each value by each accessor: no
+// panic, and either all bytes are accounted for or there is an error.
 func FuzzAttrs(f *testing.F) {
 	f.Add(append(script.U32(1, 7), script.Attr(2|unix.NLA_F_NESTED, script.U64(3, 9))...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		walked := 0
 		a := nldump.Parse(b)
 		for a.Next() {
+			for name, x := range accessors {
+				at := a // a copy: an error stays with it
+				if x.get(&at); at.Err() != nil && !errors.Is(at.Err(), nldump.ErrMalformed) {
+					t.Fatalf("%s: %v", name, at.Err())
+				}
+			}
+			inNest := 0
+			for _, e := range a.Array() {
+				inNest += 4 + len(e.Bytes())
+			}
+			if a.Err() != nil {
+				break // of the nest, which may be none
+			}
+			if inNest > len(a.Bytes()) {
+				t.Fatalf("%d bytes in a nest of %d", inNest, len(a.Bytes()))
+			}
 			walked += (len(a.Bytes()) + 4 + 3) &^ 3
 			if n := a.Nested(); n.Next() && len(n.Bytes()) > len(a.Bytes())-4 {
 				t.Fatal("an attribute beyond its nest")

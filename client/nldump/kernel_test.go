@@ -179,7 +179,7 @@ func TestKernelCancel(t *testing.T) {
 	if err != nil {
 		t.Skipf("no netlink socket here: %v", err)
 	}
-	sock, err := nldump.Open(c)
+	sock, err := nldump.Open(c, nldump.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestKernelClose(t *testing.T) {
 	if err != nil {
 		t.Skipf("no netlink socket here: %v", err)
 	}
-	sock, err := nldump.Open(c)
+	sock, err := nldump.Open(c, nldump.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,6 +230,9 @@ func TestKernelClose(t *testing.T) {
 	}
 	if _, err := sock.Recv(make([]byte, 64)); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("Recv after Close: %v, want ErrClosed", err)
+	}
+	if err := sock.SetReadDeadline(time.Time{}); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("SetReadDeadline after Close: %v, want ErrClosed", err)
 	}
 	if _, err := sock.Send(families()); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("Send after Close: %v, want ErrClosed", err)
@@ -258,7 +261,7 @@ func TestKernelTruncated(t *testing.T) {
 	if err != nil {
 		t.Skipf("no netlink socket here: %v", err)
 	}
-	sock, err := nldump.Open(c)
+	sock, err := nldump.Open(c, nldump.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +282,7 @@ func TestKernelDeadline(t *testing.T) {
 	if err != nil {
 		t.Skipf("no netlink socket here: %v", err)
 	}
-	sock, err := nldump.Open(c)
+	sock, err := nldump.Open(c, nldump.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,6 +28,17 @@ type Message struct {
 	Data   []byte // what follows the netlink header
 }
 
+// Attrs returns a cursor over the attributes after a fixed header of the
+// family's, of the size: unix.SizeofRtMsg, say, or 4 of generic netlink. If the
+// message is too short for the header, it holds ErrMalformed from the start;
+// else m.Data[:header] is there.
+func (m Message) Attrs(header int) Attrs {
+	if len(m.Data) < header {
+		return Attrs{err: fmt.Errorf("%w: message of %d bytes, want a header of %d", ErrMalformed, len(m.Data), header)}
+	}
+	return Parse(m.Data[min(align(header), len(m.Data)):])
+}
+
 // page walks the messages of one datagram.
 type page []byte
 
@@ -41,13 +52,31 @@ func (p *page) next() (Message, error) {
 	if n < headerLen || n > int64(len(b)) {
 		return Message{}, fmt.Errorf("%w: message of %d bytes where %d are left", ErrMalformed, n, len(b))
 	}
-	m := Message{
-		Type:   binary.NativeEndian.Uint16(b[4:]),
-		Flags:  binary.NativeEndian.Uint16(b[6:]),
-		Seq:    binary.NativeEndian.Uint32(b[8:]),
-		PortID: binary.NativeEndian.Uint32(b[12:]),
-		Data:   b[headerLen:n:n],
-	}
+	m := b.message(int(n))
 	*p = b[min(align(int(n)), len(b)):]
 	return m, nil
+}
+
+// message is the first one, which is of n bytes.
+func (p page) message(n int) Message {
+	return Message{
+		Type:   binary.NativeEndian.Uint16(p[4:]),
+		Flags:  binary.NativeEndian.Uint16(p[6:]),
+		Seq:    binary.NativeEndian.Uint32(p[8:]),
+		PortID: binary.NativeEndian.Uint32(p[12:]),
+		Data:   p[headerLen:n:n],
+	}
+}
+
+// records yields the records of a page that was checked: their lengths are
+// good.
+func (p page) records(yield func(Message) bool) {
+	for len(p) > 0 {
+		n := int(binary.NativeEndian.Uint32(p))
+		m := p.message(n)
+		p = p[min(align(n), len(p)):]
+		if m.Type >= unix.NLMSG_MIN_TYPE && !yield(m) {
+			return
+		}
+	}
 }

@@ -3,84 +3,32 @@
 package nldump
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"io"
+	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// each calls fn with the records of the open dump until it returns false, the
-// dump ends, or something is wrong. After fn has returned false the rest of the
-// page is still walked, because NLMSG_DONE may be in it: then the dump is over,
-// and waiting for its end would be for ever.
-func (s *Stream) each(ctx context.Context, fn func(Message) bool) error {
-	for s.open {
-		p, err := s.receive(ctx)
-		if err != nil {
-			return err
-		}
-		if err := s.walk(ctx, p, fn); err != nil {
-			if errors.Is(err, errStopped) {
-				return nil
-			}
-			return err
+// receive reads the next datagram of the kernel's to buf.
+func (s *Stream) receive(ctx context.Context, buf []byte) (page, error) {
+	if s.cfg.StallTimeout > 0 {
+		// Where it overwrites the one that watch has set, ctx is done already.
+		if err := s.sock.SetReadDeadline(time.Now().Add(s.cfg.StallTimeout)); err != nil {
+			return nil, s.receiveError(ctx, err)
 		}
 	}
-	if s.stats.Interrupted {
-		return ErrInterrupted
-	}
-	return nil
-}
-
-// errStopped says that fn has returned false.
-var errStopped = errors.New("stopped")
-
-// walk hands the records of a page to fn. Its error is the first one; once
-// there is one, it only looks for the end of the dump.
-func (s *Stream) walk(ctx context.Context, p page, fn func(Message) bool) error {
-	var first error
-	records := uint64(0)
-	for len(p) > 0 && s.open {
-		m, err := p.next()
-		if err != nil {
-			return errors.Join(first, err)
-		}
-		record, err := s.accept(m)
-		if first != nil {
-			continue
-		}
-		first = err
-		if !record || err != nil {
-			continue
-		}
-		if records++; records == 1 {
-			s.stats.Pages++
-		}
-		if first = ctx.Err(); first != nil {
-			continue
-		}
-		s.stats.Records++
-		if !fn(m) {
-			first = errStopped
-		}
-	}
-	if first == nil && len(p) > 0 {
-		return fmt.Errorf("%w: %d bytes after the end of the dump", ErrMalformed, len(p))
-	}
-	return first
-}
-
-// receive returns the next datagram of the kernel's.
-func (s *Stream) receive(ctx context.Context) (page, error) {
 	for {
 		// Also with datagrams coming in all the time, when Recv never waits.
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		d, err := s.sock.Recv(s.buf)
+		d, err := s.sock.Recv(buf)
 		if err != nil {
 			return nil, s.receiveError(ctx, err)
 		}
@@ -89,8 +37,8 @@ func (s *Stream) receive(ctx context.Context) (page, error) {
 			s.stats.Foreign++
 			continue
 		}
-		if d.Len > len(s.buf) {
-			return nil, &TruncatedError{Size: d.Len, Buffer: len(s.buf)}
+		if d.Len > len(buf) {
+			return nil, s.truncated(d.Len, len(buf))
 		}
 		if d.Len == 0 {
 			// A dump callback that returns > 0 with an empty page. Others take
@@ -99,19 +47,38 @@ func (s *Stream) receive(ctx context.Context) (page, error) {
 		}
 		s.stats.Bytes += uint64(d.Len)
 		s.stats.LargestPage = max(s.stats.LargestPage, d.Len)
-		p := page(s.buf[:d.Len])
+		p := page(buf[:d.Len])
 		return p, s.checkProgress(p)
 	}
 }
 
 func (s *Stream) receiveError(ctx context.Context, err error) error {
-	if cause := ctx.Err(); cause != nil {
+	switch cause := ctx.Err(); {
+	case cause != nil:
 		return cause
-	}
-	if errors.Is(err, unix.ENOBUFS) {
+	case errors.Is(err, unix.ENOBUFS):
 		return fmt.Errorf("%w: %w", ErrOverrun, err)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("%w for %v: %w", ErrStalled, s.cfg.StallTimeout, err)
 	}
 	return fmt.Errorf("nldump: %w", err)
+}
+
+// truncated makes the error for a page that did not fit, and the buffers of
+// later ones large enough for it.
+//
+// One could ask for each page's size before it is read (MSG_PEEK|MSG_TRUNC).
+// That doubles the system calls for what happens once, with records larger
+// than any buffer so far; and to peek has the kernel build one more page, each
+// time, as long as they fill half the receive queue
+// (af_netlink.c:netlink_recvmsg).
+func (s *Stream) truncated(size, buffer int) error {
+	e := &TruncatedError{Size: size, Buffer: buffer, Grown: size <= s.cfg.MaxBufferSize}
+	if e.Grown {
+		const step = 4 << 10
+		s.size = min((size+step-1)&^(step-1), s.cfg.MaxBufferSize)
+	}
+	return e
 }
 
 // checkProgress refuses a page that came too often in a row.
@@ -122,8 +89,54 @@ func (s *Stream) checkProgress(p page) error {
 		return nil
 	}
 	if s.repeats++; s.repeats >= s.cfg.RepeatLimit {
-		return fmt.Errorf("%w (%d times)", ErrNoProgress, s.repeats)
+		return fmt.Errorf("%w: the same page again (%d times)", ErrNoProgress, s.repeats)
 	}
+	return nil
+}
+
+// keyFunc is Dump.Key.
+type keyFunc = func([]byte, Message) ([]byte, error)
+
+// check returns the part of a page that is good, the number of records in it,
+// and what is wrong with the message after it. The rest of the page is walked
+// nevertheless, because NLMSG_DONE may be in it: then the dump is over, and
+// waiting for its end would be for ever.
+func (s *Stream) check(p page, key keyFunc) (good page, records int, err error) {
+	rest := p
+	for len(rest) > 0 && s.open {
+		m, e := rest.next()
+		if e != nil {
+			return good, records, errors.Join(err, e)
+		}
+		record, e := s.accept(m)
+		if e == nil && record && key != nil && err == nil {
+			e = s.checkKey(m, key)
+		}
+		if err == nil && e == nil {
+			good = p[:len(p)-len(rest)]
+			if record {
+				records++
+			}
+		}
+		if err == nil {
+			err = e
+		}
+	}
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("%w: %d bytes after the end of the dump", ErrMalformed, len(rest))
+	}
+	return good, records, err
+}
+
+// checkKey refuses a record whose key is not after the one before.
+func (s *Stream) checkKey(m Message, key keyFunc) (err error) {
+	if s.newKey, err = key(s.newKey[:0], m); err != nil {
+		return err
+	}
+	if s.keyed && bytes.Compare(s.newKey, s.key) <= 0 {
+		return fmt.Errorf("%w: key %x after %x", ErrNoProgress, s.newKey, s.key)
+	}
+	s.key, s.newKey, s.keyed = s.newKey, s.key, true
 	return nil
 }
 
@@ -151,8 +164,14 @@ func (s *Stream) accept(m Message) (record bool, err error) {
 		s.open = false
 		return false, doneError(m)
 	case m.Type == unix.NLMSG_ERROR:
+		err := ackError(m)
+		if errors.Is(err, unix.ENOBUFS) {
+			// No memory for the first page. The dump was started before that,
+			// and stays (af_netlink.c:__netlink_dump_start).
+			return false, fmt.Errorf("%w: %w", ErrOverrun, err)
+		}
 		s.open = false
-		return false, ackError(m)
+		return false, err
 	case m.Type < unix.NLMSG_MIN_TYPE:
 		return false, fmt.Errorf("%w: message of reserved type %d", ErrProtocol, m.Type)
 	case m.Flags&unix.NLM_F_MULTI == 0:

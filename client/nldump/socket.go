@@ -3,7 +3,6 @@
 package nldump
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -28,6 +27,7 @@ type Socket interface {
 	Recv(buf []byte) (Datagram, error)
 
 	// SetReadDeadline makes Recv give up then, also one that waits already.
+	// The zero time means never.
 	SetReadDeadline(time.Time) error
 
 	Close() error
@@ -55,20 +55,27 @@ type conn struct {
 	errno syscall.Errno
 }
 
-// Open returns a Socket that reads from c's file descriptor, and sets the
-// socket options that a dump is better with, as far as the kernel has them:
-// extended acknowledgements, not to echo the request (NETLINK_CAP_ACK), strict
-// checking of the request. c must not be used for receiving any more; closing
-// the Socket closes it.
-func Open(c *netlink.Conn) (Socket, error) {
-	for _, o := range []netlink.ConnOption{netlink.ExtendedAcknowledge, netlink.CapAcknowledge, netlink.GetStrictCheck} {
-		if err := c.SetOption(o, true); err != nil && !errors.Is(err, unix.ENOPROTOOPT) {
-			return nil, fmt.Errorf("nldump: %w", err)
-		}
+// Open returns a Socket that reads from c's file descriptor, for [New]. It sets
+// the socket options that a dump is better with, as far as the kernel has them:
+// extended acknowledgements, not to echo the request (NETLINK_CAP_ACK), and what
+// Config says of strict checking and the receive buffer. c must not be used for
+// receiving any more; closing the Socket closes it.
+func Open(c *netlink.Conn, cfg Config) (Socket, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if err := setOptions(c, cfg); err != nil {
+		return nil, err
 	}
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return nil, fmt.Errorf("nldump: %w", err)
+	}
+	if cfg.ReceiveBuffer > 0 {
+		if err := setReceiveBuffer(raw, cfg.ReceiveBuffer); err != nil {
+			return nil, err
+		}
 	}
 	s := &conn{Conn: c, raw: raw}
 	s.read = s.recvmsg
@@ -117,6 +124,9 @@ func (s *conn) Send(m netlink.Message) (netlink.Message, error) {
 	sent, err := s.Conn.Send(m)
 	return sent, s.orClosed(err)
 }
+
+// SetReadDeadline implements Socket.
+func (s *conn) SetReadDeadline(t time.Time) error { return s.orClosed(s.Conn.SetReadDeadline(t)) }
 
 // Close implements Socket.
 func (s *conn) Close() error {

@@ -80,7 +80,7 @@ func (linux) open(o readerOptions) (loopSocket, error) {
 		s.raw, err = c.SyscallConn()
 	}
 	if err == nil {
-		s.Socket, err = nldump.Open(c)
+		s.Socket, err = nldump.Open(c, nldump.Config{})
 	}
 	if err != nil {
 		_ = c.Close()

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 // Package tools holds what stock tools make of the family: the kernel's YNL
-// command line with the family's spec, iproute2's genl, tshark behind nlmon. The
-// tests run in a guest that has them (make vm-tools); elsewhere they are skipped.
+// command line with the family's spec, iproute2's genl, tshark behind nlmon; and
+// whether package nldump dumps of the kernel's own families what iproute2's ip, ss
+// and genl print. The tests run in a guest that has them (make vm-tools);
+// elsewhere they are skipped.
 package tools
 
 import (

@@ -28,8 +28,9 @@ type Step struct {
 	From   uint32 // port id of the sender
 	Groups uint32
 	Err    error
-	Wait   bool // wait for the deadline or for Close instead
-	Again  bool // stay at this step for ever
+	After  time.Duration // wait that long first
+	Wait   bool          // wait for the deadline or for Close instead
+	Again  bool          // stay at this step for ever
 }
 
 // Page is the Step of a page from the kernel that holds the messages.
@@ -51,7 +52,8 @@ type Socket struct {
 	change   *sync.Cond
 	steps    []Step
 	sent     []netlink.Message
-	deadline bool
+	deadline time.Time
+	timers   []*time.Timer
 	closed   bool
 	once     sync.Once
 }
@@ -94,7 +96,7 @@ func (s *Socket) Closed() bool {
 func (s *Socket) Deadline() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.deadline
+	return !s.deadline.IsZero()
 }
 
 // Send implements nldump.Socket.
@@ -116,17 +118,19 @@ func (s *Socket) Recv(buf []byte) (nldump.Datagram, error) {
 	if len(s.steps) == 0 {
 		return nldump.Datagram{}, ErrEnd
 	}
-	for s.steps[0].Wait && !s.deadline && !s.closed {
+	step := s.steps[0]
+	ready := time.Now().Add(step.After)
+	s.wakeAt(ready)
+	for (step.Wait || time.Now().Before(ready)) && !s.late() && !s.closed {
 		s.once.Do(func() { close(s.Waiting) })
 		s.change.Wait()
 	}
 	switch {
 	case s.closed:
 		return nldump.Datagram{}, os.ErrClosed
-	case s.deadline:
+	case s.late():
 		return nldump.Datagram{}, os.ErrDeadlineExceeded
 	}
-	step := s.steps[0]
 	if !step.Again {
 		s.steps = s.steps[1:]
 	}
@@ -134,11 +138,29 @@ func (s *Socket) Recv(buf []byte) (nldump.Datagram, error) {
 	return nldump.Datagram{Len: len(step.Page), From: step.From, Groups: step.Groups}, step.Err
 }
 
-// SetReadDeadline implements nldump.Socket; any time but zero has passed.
+// late tells whether the deadline has passed.
+func (s *Socket) late() bool { return !s.deadline.IsZero() && !time.Now().Before(s.deadline) }
+
+// wakeAt makes a Recv that waits look again then.
+func (s *Socket) wakeAt(t time.Time) {
+	if d := time.Until(t); d > 0 {
+		s.timers = append(s.timers, time.AfterFunc(d, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.change.Broadcast()
+		}))
+	}
+}
+
+// SetReadDeadline implements nldump.Socket.
 func (s *Socket) SetReadDeadline(t time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.deadline = !t.IsZero()
+	if s.closed {
+		return os.ErrClosed
+	}
+	s.deadline = t
+	s.wakeAt(t)
 	s.change.Broadcast()
 	return nil
 }
@@ -151,6 +173,9 @@ func (s *Socket) Close() error {
 		return os.ErrClosed
 	}
 	s.closed = true
+	for _, t := range s.timers {
+		t.Stop()
+	}
 	s.change.Broadcast()
 	return nil
 }

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package nldump_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client/internal/script"
+	"bulkdump/client/nldump"
+)
+
+// Pages that outlive their iteration.
+
+// numbersOf are the numbers of a page's records.
+func numbersOf(p nldump.Page) (got []byte) {
+	for m := range p.Records() {
+		got = append(got, m.Data[0])
+	}
+	return got
+}
+
+// threePages is a dump with a page that has no record among them.
+func threePages() []script.Step {
+	return steps(script.Page(rec(0, 1), script.Message(unix.NLMSG_NOOP, 0), rec(0, 2)), script.Page(script.Message(unix.NLMSG_NOOP, 0)),
+		script.Page(rec(0, 3)), script.Page(rec(intr, 4), done()))
+}
+
+func TestPages(t *testing.T) {
+	pool := nldump.NewPool(1)
+	s, _ := script.Stream(nldump.Config{Pool: pool}, threePages()...)
+	var got [][]byte
+	var last error
+	for p, err := range s.Pages(t.Context(), nldump.Dump{Request: request()}) {
+		if last = err; err == nil {
+			got = append(got, numbersOf(p))
+		} else if p.Len() != 0 || numbersOf(p) != nil {
+			t.Error("an error with records")
+		}
+		p.Release() // with the error, it is the zero Page
+	}
+	if want := [][]byte{{1, 2}, {3}, {4}}; !slices.EqualFunc(got, want, slices.Equal) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if !errors.Is(last, nldump.ErrInterrupted) || pool.Held() != 0 {
+		t.Errorf("%v, %d pages held", last, pool.Held())
+	}
+}
+
+// TestPagesAreHeld looks at all pages of a dump when it is over.
+func TestPagesAreHeld(t *testing.T) {
+	pool := nldump.NewPool(4) // one is for the end alone
+	s, _ := script.Stream(nldump.Config{Pool: pool}, append(threePages()[:3], script.Page(done()))...)
+	var held []nldump.Page
+	for p, err := range s.Pages(t.Context(), nldump.Dump{Request: request()}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, p)
+	}
+	if pool.Held() != 2 {
+		t.Errorf("%d pages held, want 2", pool.Held())
+	}
+	var got [][]byte
+	for _, p := range held {
+		if got = append(got, numbersOf(p)); p.Len() != len(got[len(got)-1]) {
+			t.Errorf("%d records, of %d", len(got[len(got)-1]), p.Len())
+		}
+		p.Release()
+	}
+	if len(got) != 2 || !bytes.Equal(got[0], []byte{1, 2}) || !bytes.Equal(got[1], []byte{3}) || pool.Held() != 0 {
+		t.Errorf("got %v; %d pages held", got, pool.Held())
+	}
+	if st := s.Stats(); st.Records != 3 || st.Pages != 2 {
+		t.Errorf("stats %+v", st)
+	}
+}
+
+// TestPagesWait: with all pages held the loop waits for one, and no longer than
+// its context.
+func TestPagesWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pool := nldump.NewPool(0)                                                          // at least 1
+		s, _ := script.Stream(nldump.Config{Pool: pool, StallTimeout: 1}, threePages()...) // to wait here is no stall
+		defer s.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		start := time.Now()
+		n := 0
+		for p, err := range s.Pages(ctx, nldump.Dump{Request: request()}) {
+			switch n++; n {
+			case 1:
+				time.AfterFunc(time.Minute, p.Release)
+			case 2: // for ever
+			case 3:
+				if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Hour {
+					t.Errorf("after %v: %v", time.Since(start), err)
+				}
+			}
+			if n == 2 && time.Since(start) != time.Minute {
+				t.Errorf("the second page after %v", time.Since(start))
+			}
+		}
+		if n != 3 || pool.Held() != 1 {
+			t.Errorf("%d iterations, %d pages held", n, pool.Held())
+		}
+	})
+}
+
+// TestPagesErrors: what is good of a page comes before what is wrong with it,
+// and no page stays with the stream.
+func TestPagesErrors(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		steps []script.Step
+		want  [][]byte
+		err   error
+	}{
+		{"malformed", steps(script.Page(rec(0, 1), rec(0, 2)[:12])), [][]byte{{1}}, nldump.ErrMalformed},
+		{"refused", steps(script.Page(script.Message(unix.NLMSG_ERROR, 0, script.Errno(unix.EINVAL), make([]byte, 16)))), nil, unix.EINVAL},
+		{"truncated", steps(script.Page(rec(0, 1)), tooLarge()), [][]byte{{1}}, nldump.ErrTruncated},
+		{"key", steps(script.Page(rec(0, 2), rec(0, 1))), [][]byte{{2}}, nldump.ErrNoProgress},
+		{"no end", steps(script.Page(rec(0, 2))), [][]byte{{2}}, script.ErrEnd},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			pool := nldump.NewPool(2)
+			s, _ := script.Stream(nldump.Config{Pool: pool, BufferSize: nldump.MinBufferSize}, tt.steps...)
+			var got [][]byte
+			var last error
+			for p, err := range s.Pages(t.Context(), nldump.Dump{Request: request(), Key: keyOf}) {
+				if last = err; err == nil {
+					got = append(got, numbersOf(p))
+				}
+				p.Release()
+			}
+			if !slices.EqualFunc(got, tt.want, slices.Equal) || !errors.Is(last, tt.err) || pool.Held() != 0 {
+				t.Errorf("got %v, %v, %d held; want %v, %v", got, last, pool.Held(), tt.want, tt.err)
+			}
+		})
+	}
+}
+
+func TestPagesWithoutPool(t *testing.T) {
+	s, sock := script.Stream(nldump.Config{})
+	for _, err := range s.Pages(t.Context(), nldump.Dump{}) {
+		if err == nil || len(sock.Sent()) != 0 {
+			t.Errorf("got %v, %d requests", err, len(sock.Sent()))
+		}
+	}
+}
+
+// TestPagesResume grows the pool's buffers.
+func TestPagesResume(t *testing.T) {
+	pool := nldump.NewPool(1)
+	s, _ := dialScripts(t, nldump.Config{Pool: pool, BufferSize: nldump.MinBufferSize},
+		steps(script.Page(rec(0, 1)), tooLarge()), steps(tooLarge(), script.Page(done())))
+	var got []byte
+	for p, err := range s.Pages(t.Context(), nldump.Dump{Key: keyOf, Resume: after}) {
+		if err != nil && !errors.Is(err, nldump.ErrInterrupted) {
+			t.Fatal(err)
+		}
+		got = append(got, numbersOf(p)...)
+		p.Release()
+	}
+	if !bytes.Equal(got, []byte{1, 200}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// TestPagesBreak leaves the loop with a page in hand.
+func TestPagesBreak(t *testing.T) {
+	pool := nldump.NewPool(2)
+	s, k := dialScripts(t, nldump.Config{Pool: pool, Abandon: nldump.AbandonClose}, threePages())
+	for p := range s.Pages(t.Context(), nldump.Dump{}) {
+		defer p.Release()
+		break
+	}
+	if pool.Held() != 1 || !k.dialed[0].Closed() {
+		t.Errorf("%d pages held, closed %v", pool.Held(), k.closed())
+	}
+}
+
+// sized notes the sizes of the buffers that it is read with.
+type sized struct {
+	*script.Socket
+	sizes []int
+}
+
+func (s *sized) Recv(b []byte) (nldump.Datagram, error) {
+	s.sizes = append(s.sizes, len(b))
+	return s.Socket.Recv(b)
+}
+
+// TestPoolIsShared: a stream with small pages that gets a large buffer does not
+// read with all of it. The kernel would make its pages as large.
+func TestPoolIsShared(t *testing.T) {
+	pool := nldump.NewPool(1)
+	for _, size := range []int{nldump.DefaultBufferSize, nldump.MinBufferSize} {
+		sock := &sized{Socket: script.New(script.Page(rec(0, 1), done()))}
+		s, err := nldump.New(sock, nldump.Config{Pool: pool, BufferSize: size})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for p, err := range s.Pages(t.Context(), nldump.Dump{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Release()
+		}
+		if !slices.Equal(sock.sizes, []int{size}) {
+			t.Errorf("read with %v, want %d", sock.sizes, size)
+		}
+	}
+}
+
+// TestPagesInGoroutines decodes pages beside the loop that reads them, in as
+// many buffers as there are goroutines, and twice as many pages.
+func TestPagesInGoroutines(t *testing.T) {
+	const workers, pages = 4, 200
+	pool := nldump.NewPool(workers)
+	s, _ := script.Stream(nldump.Config{Pool: pool}, bigDump(pages, 10)...)
+	work := make(chan nldump.Page)
+	var mu sync.Mutex
+	seen := map[uint32]int{}
+	var group sync.WaitGroup
+	for range workers {
+		group.Go(func() {
+			for p := range work {
+				var ids []uint32
+				for m := range p.Records() {
+					a := m.Attrs(0)
+					if a.Find(1) {
+						ids = append(ids, a.Uint32())
+					}
+				}
+				p.Release()
+				mu.Lock()
+				for _, id := range ids {
+					seen[id]++
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for p, err := range s.Pages(t.Context(), nldump.Dump{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		work <- p
+	}
+	close(work)
+	group.Wait()
+	for id := range uint32(pages * 10) {
+		if seen[id] != 1 {
+			t.Fatalf("record %d was seen %d times", id, seen[id])
+		}
+	}
+	if len(seen) != pages*10 || pool.Held() != 0 {
+		t.Errorf("%d records, %d pages held", len(seen), pool.Held())
+	}
+}
+
+// onePage returns a page that is held.
+func onePage(t *testing.T, pool *nldump.Pool) (page nldump.Page) {
+	s, _ := script.Stream(nldump.Config{Pool: pool}, script.Page(rec(0, 1), rec(0, 2), done()))
+	for p, err := range s.Pages(t.Context(), nldump.Dump{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		page = p
+	}
+	return page
+}
+
+// TestPageMisuse: each of these panics, and none does without the misuse.
+func TestPageMisuse(t *testing.T) {
+	for name, use := range map[string]func(p nldump.Page){
+		"Release": func(p nldump.Page) { p.Release() },
+		"Records": func(p nldump.Page) { numbersOf(p) },
+		"Len":     func(p nldump.Page) { p.Len() },
+	} {
+		for _, misused := range []bool{false, true} {
+			p := onePage(t, nldump.NewPool(1))
+			if misused {
+				p.Release()
+			}
+			func() {
+				defer func() {
+					if r := recover(); (r != nil) != misused {
+						t.Errorf("%s: misused %v, panic %v", name, misused, r)
+					}
+				}()
+				use(p)
+			}()
+		}
+	}
+	// Also if its buffer is another page by now, or is released in the loop.
+	pool := nldump.NewPool(1)
+	p := onePage(t, pool)
+	p.Release()
+	other := onePage(t, pool)
+	for name, use := range map[string]func(){
+		"stale": func() { p.Len() },
+		"in loop": func() {
+			released := false
+			for range other.Records() {
+				if !released {
+					other.Release()
+				}
+				released = true
+			}
+		},
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: no panic", name)
+				}
+			}()
+			use()
+		}()
+	}
+}
+
+// TestPoison keeps a record longer than its page.
+func TestPoison(t *testing.T) {
+	for _, poison := range []bool{false, true} {
+		pool := nldump.NewPool(1)
+		pool.Poison = poison
+		p := onePage(t, pool)
+		var kept nldump.Message
+		for m := range p.Records() {
+			kept = m
+		}
+		p.Release()
+		a := kept.Attrs(0)
+		for a.Next() {
+		}
+		if spoilt := kept.Data[0] != 2 && errors.Is(a.Err(), nldump.ErrMalformed); spoilt != poison {
+			t.Errorf("poison %v: % x, %v", poison, kept.Data, a.Err())
+		}
+	}
+	if nldump.NewPool(1).Poison != nldump.RaceEnabled {
+		t.Error("poison where there is no race detector, or none where there is")
+	}
+}

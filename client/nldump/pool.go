@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package nldump
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync/atomic"
+)
+
+// A Pool is a bounded set of page buffers that streams share (Config.Pool). It
+// may be used by several goroutines at once.
+type Pool struct {
+	// Poison makes Release overwrite a page, so that whoever still reads one of
+	// its records finds rubbish, and the race detector finds him. It is set
+	// where the program is built with that, and must not change while pages are
+	// held.
+	Poison bool
+
+	free chan *buffer
+}
+
+// A buffer is one of a pool's.
+type buffer struct {
+	pool  *Pool
+	turn  atomic.Uint64 // counts releases: a Page of another turn is stale
+	bytes []byte        // as large as was ever asked for
+}
+
+// NewPool returns a pool of that many pages, at least 1. Memory is taken as it
+// is needed, for each page as much as the largest buffer of the streams.
+func NewPool(pages int) *Pool {
+	p := &Pool{Poison: poison, free: make(chan *buffer, max(pages, 1))}
+	for range cap(p.free) {
+		p.free <- &buffer{pool: p}
+	}
+	return p
+}
+
+// Held returns how many pages are out, and not released yet.
+func (p *Pool) Held() int { return cap(p.free) - len(p.free) }
+
+// get waits for a buffer, and makes it as large as needed.
+func (p *Pool) get(ctx context.Context, size int) (*buffer, error) {
+	select {
+	case b := <-p.free:
+		if len(b.bytes) < size {
+			b.bytes = make([]byte, size)
+		}
+		return b, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("nldump: all %d pages are held: %w", cap(p.free), ctx.Err())
+	}
+}
+
+// put gives back a buffer that no Page has.
+func (b *buffer) put() { b.pool.free <- b }
+
+// A Page is one page of a dump, and belongs to whoever has it until Release.
+// It may be passed to another goroutine, as a copy. Using it after Release, or
+// releasing it twice, panics. The zero Page has no records.
+type Page struct {
+	b    *buffer
+	turn uint64
+	page page
+	n    int
+}
+
+// Len returns the number of records.
+func (p Page) Len() int {
+	p.check()
+	return p.n
+}
+
+// Records yields the records, which were all checked before. A Message is
+// valid until Release.
+func (p Page) Records() iter.Seq[Message] {
+	return func(yield func(Message) bool) {
+		p.check()
+		p.page.records(func(m Message) bool {
+			more := yield(m)
+			if more {
+				p.check()
+			}
+			return more
+		})
+	}
+}
+
+// Release gives the buffer back to the pool.
+func (p Page) Release() {
+	if p.b == nil {
+		return
+	}
+	if !p.b.turn.CompareAndSwap(p.turn, p.turn+1) {
+		panic("nldump: a page was released twice")
+	}
+	if p.b.pool.Poison {
+		p.page.poison()
+	}
+	p.b.put()
+}
+
+// poison fills the page with bytes that make lengths which no message and no
+// attribute can have. It copies: of single writes the race detector forgets
+// those of the first bytes of a word.
+func (p page) poison() {
+	copy(p, "\xdb")
+	for n := 1; n < len(p); n *= 2 {
+		copy(p[n:], p[:n])
+	}
+}
+
+func (p Page) check() {
+	if p.b != nil && p.b.turn.Load() != p.turn {
+		panic("nldump: a page was used after its release")
+	}
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package nldump_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"bulkdump/client/internal/script"
+	"bulkdump/client/nldump"
+)
+
+// Time in these is that of a bubble: nothing waits.
+
+const stall = time.Second
+
+func TestStall(t *testing.T) {
+	foreign := script.Step{Page: rec(0, 9), From: 99, After: stall / 2}
+	for _, tt := range []struct {
+		name  string
+		steps []script.Step
+		want  []byte
+		err   error
+		took  time.Duration
+	}{
+		{"nothing comes", steps(script.Page(rec(0, 1)), script.Step{Wait: true}), []byte{1}, nldump.ErrStalled, stall},
+		{"too late", steps(script.Step{Page: done(), After: stall + 1}), nil, nldump.ErrStalled, stall},
+		{"each in time", steps(script.Step{Page: rec(0, 1), After: stall - 1}, script.Step{Page: rec(0, 2), After: stall - 1}, script.Step{Page: done(), After: stall - 1}),
+			[]byte{1, 2}, nil, 3*stall - 3},
+		{"others do not count", steps(foreign, foreign, foreign, script.Page(done())), nil, nldump.ErrStalled, stall},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, sock := script.Stream(nldump.Config{StallTimeout: stall}, tt.steps...)
+				defer s.Close()
+				start := time.Now()
+				got, err := read(t.Context(), s)
+				if !slices.Equal(got, tt.want) || !errors.Is(err, tt.err) {
+					t.Errorf("got %v, %v; want %v, %v", got, err, tt.want, tt.err)
+				}
+				if tt.err != nil && (!errors.Is(err, os.ErrDeadlineExceeded) || s.Idle()) {
+					t.Errorf("%v; idle %v", err, s.Idle())
+				}
+				if took := time.Since(start); took != tt.took {
+					t.Errorf("took %v, want %v", took, tt.took)
+				}
+				if sock.Deadline() {
+					t.Error("the deadline stayed set")
+				}
+			})
+		})
+	}
+}
+
+// TestSlowLoopIsNoStall: what the caller does with a record takes its time.
+func TestSlowLoopIsNoStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := script.Stream(nldump.Config{StallTimeout: stall}, script.Page(rec(0, 1)), script.Step{Page: done(), After: stall / 2})
+		defer s.Close()
+		for _, err := range s.Records(t.Context(), request()) {
+			if err != nil {
+				t.Error(err)
+			}
+			time.Sleep(10 * stall)
+		}
+	})
+}
+
+// TestContextBeforeStall: the context's end is what is told, before the
+// timeout and just when a page is asked for.
+func TestContextBeforeStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := script.Stream(nldump.Config{StallTimeout: stall}, script.Page(rec(0, 1)), script.Step{Wait: true})
+		defer s.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), stall/2)
+		defer cancel()
+		if _, err := read(ctx, s); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nldump.ErrStalled) {
+			t.Errorf("got %v", err)
+		}
+	})
+	// Many times: the deadline of the timeout must not undo that of the context.
+	for range 200 {
+		synctest.Test(t, func(t *testing.T) {
+			s, _ := script.Stream(nldump.Config{StallTimeout: time.Hour}, script.Page(rec(0, 1)), script.Step{Wait: true})
+			defer s.Close()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			start := time.Now()
+			for _, err := range s.Records(ctx, request()) {
+				if err == nil {
+					go cancel()
+				} else if !errors.Is(err, context.Canceled) {
+					t.Errorf("got %v", err)
+				}
+			}
+			if time.Since(start) != 0 {
+				t.Errorf("the cancel took %v", time.Since(start))
+			}
+		})
+	}
+}
+
+// TestStallWhileClosed: closing comes first, too.
+func TestStallWhileClosed(t *testing.T) {
+	s, _ := script.Stream(nldump.Config{StallTimeout: time.Hour}, script.Page(rec(0, 1)), script.Page(done()))
+	for _, err := range s.Records(t.Context(), request()) {
+		if err == nil {
+			_ = s.Close()
+		} else if !errors.Is(err, os.ErrClosed) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
