@@ -22,6 +22,11 @@ import (
 	"bulkdump/client/nldump"
 )
 
+// init keeps the process's first thread for TestMain. A test may end its thread
+// in another namespace; this one would stay there instead, and /proc/net is where
+// it is.
+func init() { runtime.LockOSThread() }
+
 func TestMain(m *testing.M) {
 	if role := os.Getenv(roleEnv); role != "" {
 		os.Exit(play(role))

@@ -25,6 +25,11 @@ import (
 // patience bounds what takes a moment, on a slow machine too.
 const patience = 180 * time.Second
 
+// init keeps the process's first thread for the tests' main. A test may end its
+// thread in another namespace; this one would stay there instead, and /proc/net is
+// where it is.
+func init() { runtime.LockOSThread() }
+
 // setup returns a client of the empty table.
 func setup(t *testing.T) *client.Client {
 	t.Helper()

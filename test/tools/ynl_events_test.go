@@ -17,7 +17,7 @@ import (
 
 // A listener's line in /proc/net/netlink: its process and its groups.
 func listens(pid int) bool {
-	text, _ := os.ReadFile("/proc/net/netlink")
+	text, _ := os.ReadFile("/proc/thread-self/net/netlink")
 	for line := range strings.Lines(string(text)) {
 		f := strings.Fields(line)
 		if len(f) > 3 && f[1] == "16" && f[2] == strconv.Itoa(pid) && strings.Trim(f[3], "0") != "" {
