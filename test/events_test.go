@@ -33,15 +33,7 @@ const (
 // listen opens a socket that gets the events of the group "entries".
 func listen(t testing.TB) *rawSocket {
 	t.Helper()
-	conn, err := genetlink.Dial(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	f, err := conn.GetFamily(client.FamilyName)
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := getFamily(t, client.FamilyName)
 	i := slices.IndexFunc(f.Groups, func(g genetlink.MulticastGroup) bool { return g.Name == "entries" })
 	if i < 0 {
 		t.Fatalf("no group entries in %v", f.Groups)

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/mdlayher/genetlink"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
@@ -22,15 +21,7 @@ import (
 // what it needs to guard the order and to go on after a page that did not fit.
 func entryDump(t *testing.T) nldump.Dump {
 	t.Helper()
-	conn, err := genetlink.Dial(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	f, err := conn.GetFamily(client.FamilyName)
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := getFamily(t, client.FamilyName)
 	from := func(id uint32) (netlink.Message, error) {
 		e := netlink.NewAttributeEncoder()
 		e.Nested(attrFilter, func(e *netlink.AttributeEncoder) error {
@@ -51,8 +42,8 @@ func entryDump(t *testing.T) nldump.Dump {
 		},
 		Resume: func(after []byte) (netlink.Message, error) { return from(binary.BigEndian.Uint32(after) + 1) },
 	}
-	d.Request, err = from(0)
-	if err != nil {
+	var err error
+	if d.Request, err = from(0); err != nil {
 		t.Fatal(err)
 	}
 	return d

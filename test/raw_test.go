@@ -60,15 +60,7 @@ type rawSocket struct {
 // openRaw opens a socket for a family, which reads with a buffer of the size.
 func openRaw(t testing.TB, family string, size int) *rawSocket {
 	t.Helper()
-	c, err := genetlink.Dial(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	f, err := c.GetFamily(family)
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := getFamily(t, family)
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_GENERIC)
 	if err != nil {
 		t.Fatal(err)
@@ -89,6 +81,21 @@ func openRaw(t testing.TB, family string, size int) *rawSocket {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// getFamily asks the kernel for a family.
+func getFamily(t testing.TB, name string) genetlink.Family {
+	t.Helper()
+	c, err := genetlink.Dial(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	f, err := c.GetFamily(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
 }
 
 func (s *rawSocket) close() {

@@ -8,13 +8,7 @@ func DialWith(dial func() (Socket, error), cfg Config) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	sock, err := dial()
-	if err != nil {
-		return nil, err
-	}
-	s := newStream(sock, cfg)
-	s.dial = dial
-	return s, nil
+	return dialStream(dial, cfg)
 }
 
 // BufferSize is the size of the stream's page buffers now.

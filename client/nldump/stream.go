@@ -49,7 +49,11 @@ func Dial(family int, cfg Config) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	dial := func() (Socket, error) { return dialSocket(family, cfg) }
+	return dialStream(func() (Socket, error) { return dialSocket(family, cfg) }, cfg)
+}
+
+// dialStream returns a stream that opens its sockets with dial.
+func dialStream(dial func() (Socket, error), cfg Config) (*Stream, error) {
 	sock, err := dial()
 	if err != nil {
 		return nil, err
