@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 )
 
-// The QEMU that guests run on, wherever they do: Debian 12 has 7.2, whose TCG
-// now and then runs a translation of code that another processor has just
-// patched. A kernel that switches a trace event on then dies of an int3 that
-// is no longer there. QEMU 8.1 mended it (accel/tcg: "Always lock pages before
-// translation"). And figures that count instructions are of one QEMU, too.
+// The QEMU that guests run on, wherever they do: figures that count instructions
+// are of one QEMU. Debian 12 has 7.2, whose TCG often runs a translation of code
+// that another processor has just patched, until the guest dies of an int3 that
+// is no longer there. QEMU 8.1 made that rare (accel/tcg: "Always lock pages
+// before translation"); see traceWithoutNames in the guest's init for the rest.
 var emulatorSuites = []string{"trixie"}
 
 // emulatorScript runs QEMU with the libraries that it came with: those of the

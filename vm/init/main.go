@@ -34,6 +34,9 @@ func run() error {
 	if err := mountAll(); err != nil {
 		return err
 	}
+	if err := traceWithoutNames(); err != nil {
+		return err
+	}
 	cfg, err := readConfig()
 	if err != nil {
 		return err

@@ -37,25 +37,13 @@ func with(flags []string, more ...string) []string {
 	return append(append([]string{}, flags...), more...)
 }
 
-// patchCode switches trace events on and off while another processor runs what
-// is traced: each switch patches the kernel's code.
-const patchCode = `cd /sys/kernel/tracing/events || exit
-bulkdump fill 100000 > /dev/null
-while bulkdump dump -o count > /dev/null 2>&1; do :; done &
-for i in $(seq 10); do
-	for on in 1 0; do
-		for of in bulkdump irq kmem net rcu sched timer; do echo $on > $of/enable || exit; done
-	done
-done
-kill $!`
-
 // The order is that of the course of a run; long ones come early where that
 // does not matter.
 var table = []check{
 	{fault: "none", everywhere: true, flags: faulty, command: []string{"echo", "fine"}},
 
 	// No fault, unless the emulator lags behind code that is patched as it runs.
-	{fault: "none as code is patched", command: []string{patchCode}},
+	{fault: "none as an event is switched on", flags: bare, command: []string{"grep", "-q", "^norecord-cmd$", "/sys/kernel/tracing/trace_options"}},
 
 	// The boot.
 	{fault: "silent guest", flags: with(bare, "--boot-timeout", "20", "--append", "rdinit=/bin/cat"), command: []string{"true"},
