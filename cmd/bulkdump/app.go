@@ -112,7 +112,7 @@ func explainFlagError(_ *cobra.Command, err error) error {
 	var unknown interface{ GetSpecifiedShortnames() string }
 	if errors.As(err, &unknown) {
 		if name := unknown.GetSpecifiedShortnames(); name != "" && name[0] >= '0' && name[0] <= '9' {
-			return usagef("-%s: a number cannot be negative", name)
+			return usagef("-%s: a number cannot be negative; what else begins with - goes after --", name)
 		}
 	}
 	return err
