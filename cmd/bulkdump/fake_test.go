@@ -168,8 +168,18 @@ func (f *fakeTable) kernel() guardKernel {
 func run(t testing.TB, f *fakeTable, args ...string) ran {
 	t.Helper()
 	a, stdout, stderr := newApp(f)
-	code := a.run(t.Context(), args)
-	return ran{stdout.String(), stderr.String(), code}
+	return runApp(t.Context(), t, a, stdout, stderr, args...)
+}
+
+// runApp runs a command line. What it prints as JSON must fit the schema.
+func runApp(ctx context.Context, t testing.TB, a *app, stdout, stderr *bytes.Buffer, args ...string) ran {
+	t.Helper()
+	code := a.run(ctx, args)
+	got := ran{stdout.String(), stderr.String(), code}
+	if a.running {
+		checkSchema(t, args[0], a.format, got)
+	}
+	return got
 }
 
 // runTo runs a command line whose stdout is w.

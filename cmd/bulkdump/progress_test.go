@@ -26,8 +26,7 @@ func runOnTerminals(t *testing.T, stdout, stderr bool, f *fakeTable, args ...str
 	synctest.Test(t, func(t *testing.T) {
 		a, out, errs := newApp(f)
 		a.terminal, a.progress = stdout, stderr
-		code := a.run(t.Context(), args)
-		got = ran{out.String(), errs.String(), code}
+		got = runApp(t.Context(), t, a, out, errs, args...)
 	})
 	return got
 }
