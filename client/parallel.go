@@ -78,7 +78,7 @@ func (c *Client) parallel(ctx context.Context, sockets int, o ParallelOptions, f
 	if err != nil || p.stopped {
 		return err
 	}
-	after, err := c.Table(ctx)
+	after, err := c.Table(ctx) // which fails, too, if ctx is done
 	if err != nil {
 		return err
 	}

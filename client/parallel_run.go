@@ -46,7 +46,7 @@ func newParallel(c *Client, o ParallelOptions, ranges []idRange, sockets int) *p
 }
 
 // run starts the workers, hands each record to fn until fn returns false, and
-// waits for the workers' end.
+// waits for the workers' end. Records may be missing if ctx is done then.
 func (p *parallel) run(ctx context.Context, sockets int, fn func(*Record) bool) error {
 	running, cancel := context.WithCancel(ctx)
 	var workers sync.WaitGroup
@@ -67,10 +67,7 @@ func (p *parallel) run(ctx context.Context, sockets int, fn func(*Record) bool) 
 		return err
 	}
 	stop()
-	if p.err != nil {
-		return p.err
-	}
-	return opEntryGet.fail(ctx.Err(), nil) // after which some may be missing
+	return p.err
 }
 
 // work reads one range after the other.
