@@ -273,21 +273,25 @@ func TestDumpParallelBreak(t *testing.T) {
 }
 
 // A cancelled context ends it, where workers wait for the kernel and where they
-// are through.
+// are ahead of the loop.
 func TestDumpParallelCancel(t *testing.T) {
-	m, o := largeModel(randomIDs(100)...)
-	pages := 0
-	m.recv = func(s *script.Step) { pages++; s.Wait = pages > 3 }
 	for _, waits := range []bool{true, false} {
-		if !waits {
-			m.recv = nil
-		}
 		ctx, cancel := context.WithCancel(t.Context())
+		m, o := largeModel(randomIDs(100)...)
+		pages := 0
+		m.recv = func(s *script.Step) {
+			if pages++; waits && pages > 3 {
+				s.Wait = true
+				cancel()
+			}
+		}
 		var last error
 		for _, err := range m.client(t).DumpParallel(ctx, 3, o) {
-			cancel()
-			last = err
+			if last = err; !waits {
+				cancel()
+			}
 		}
+		cancel()
 		if !errors.Is(last, context.Canceled) {
 			t.Errorf("waits %v: %v, want %v", waits, last, context.Canceled)
 		}
