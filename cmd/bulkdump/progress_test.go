@@ -58,6 +58,10 @@ func TestProgress(t *testing.T) {
 		{"a limit", false, true, client.Table{Count: total}, []string{"--limit", "5000"}, "\r4096 of 5000 records, 81%" + cleared},
 		{"a limit beyond the table", false, true, client.Table{Count: total}, []string{"--limit", "9000"},
 			"\r4096 of 8202 records, 49%\r8192 of 8202 records, 99%" + cleared},
+		{"several sockets", false, true, client.Table{Count: total}, []string{"--parallel", "2"},
+			"\r4096 of 8202 records, 49%\r8192 of 8202 records, 99%" + cleared},
+		{"a sync", false, true, client.Table{Count: 5000}, []string{"--sync", "--limit", "1"},
+			"\r4096 of 5000 records, 81%\r8192 of 5000 records, 100%" + cleared + "the table of generation 0, after 0 passes (0 full)\n"},
 		{"nothing to tell", false, true, client.Table{Count: total}, []string{"--limit", "4000"}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
