@@ -120,3 +120,27 @@ func TestDumpGoesOnWithoutTheState(t *testing.T) {
 		t.Errorf("asked: got %q, want %q", f.asked, want)
 	}
 }
+
+// A slowWriter takes as long for a write as it is until the next line of progress.
+type slowWriter struct{}
+
+func (slowWriter) Write(b []byte) (int, error) {
+	<-time.After(progressEvery)
+	return len(b), nil
+}
+
+// The progress of a sync is that of the reading: what is printed then was counted.
+func TestProgressOfSyncEnds(t *testing.T) {
+	f := &fakeTable{}
+	for id := range uint32(3 * progressInterval) {
+		f.records = append(f.records, client.Entry{ID: id, Name: strings.Repeat("x", 60)})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		a, _, stderr := newApp(f)
+		a.stdout, a.progress = slowWriter{}, true
+		code := a.run(t.Context(), []string{"dump", "--sync"})
+		if want := "the table of generation 0, after 0 passes (0 full)\n"; code != 0 || stderr.String() != want {
+			t.Errorf("exit code %d, stderr %q, want %q", code, stderr, want)
+		}
+	})
+}
