@@ -20,6 +20,7 @@ type modelSocket struct {
 
 	since      *uint64
 	from, to   uint32 // the range of ids
+	filtered   uint16 // the flag of each record, if that was given
 	next, last uint64 // ids; with since, generations
 	seq        uint64 // what cb->prev_seq would be
 	page       []byte
@@ -45,13 +46,14 @@ func (s *modelSocket) start(req netlink.Message) {
 }
 
 func (s *modelSocket) parse(b []byte) {
-	s.since, s.from, s.to = nil, 0, math.MaxUint32
+	s.since, s.from, s.to, s.filtered = nil, 0, math.MaxUint32, 0
 	for a := nldump.Parse(b); a.Next(); {
 		switch a.Type() {
 		case attrEntrySince:
 			since := a.Uint()
 			s.since = &since
 		case attrEntryFilter:
+			s.filtered = unix.NLM_F_DUMP_FILTERED
 			for f := a.Nested(); f.Next(); {
 				switch f.Type() {
 				case attrFilterIDFrom:
@@ -95,7 +97,7 @@ func (s *modelSocket) makePage() {
 		} else {
 			attrs = append(attrs, script.U64(attrEntryValue, c.value))
 		}
-		s.page = append(s.page, entry(s.flag(seq), id, attrs...)...)
+		s.page = append(s.page, entry(s.flag(seq)|s.filtered, id, attrs...)...)
 	}
 	if s.since != nil && s.m.floor >= begun { // check_floor()
 		s.page, s.more = append(s.page, script.Done(s.flag(s.m.generation), unix.ESTALE)...), false

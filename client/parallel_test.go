@@ -89,8 +89,8 @@ func TestDumpParallelRange(t *testing.T) {
 	o.Dump.Stats = &stats
 	all := randomIDs(300)
 	got, err := parallelIDs(t.Context(), c, 3, o)
-	if err != nil || !slices.Equal(got, all[1:len(all)-1]) {
-		t.Errorf("%v, %d ids of %d", err, len(got), len(all)-2)
+	if err != nil || !slices.Equal(got, all[1:len(all)-1]) || !stats.Filtered {
+		t.Errorf("%v, %d ids of %d, %+v", err, len(got), len(all)-2, stats)
 	}
 	name := script.Text(attrFilterNamePrefix, "x")
 	for _, s := range m.sockets {

@@ -14,7 +14,7 @@ import (
 // The records of several sockets are those that the fill promised, in order.
 func TestDumpParallel(t *testing.T) {
 	c := setup(t)
-	filled := fill(t, c, client.FillOptions{Count: aMillion(t) / 4, Seed: 1, PayloadMax: 16})
+	filled := fill(t, c, client.FillOptions{Count: aMillion(t) / 16, Seed: 1, PayloadMax: 16})
 	for _, tt := range []struct {
 		sockets   int
 		unordered bool
@@ -62,7 +62,7 @@ func TestDumpParallelExactlyOnceUnderChurn(t *testing.T) {
 		times := make(map[uint32]int)
 		last := int64(-1)
 		for r, err := range c.DumpParallel(t.Context(), 3, o) {
-			if errors.Is(err, client.ErrInterrupted) {
+			if errors.Is(err, client.ErrInterrupted) { // after all records
 				interrupted++
 				break
 			}
