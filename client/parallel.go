@@ -21,18 +21,17 @@ type ParallelOptions struct {
 	Dump DumpOptions
 
 	// Unordered yields the records as they come, page by page. In order, a
-	// range waits until those before it are through, and its socket with it,
-	// when it is more than some pages ahead.
+	// socket stops when it is 16 pages ahead of the loop, and the kernel's dump
+	// with it.
 	Unordered bool
 }
 
 // DumpParallel is Records over several sockets, so that the kernel makes pages
-// on several processors. The ids are cut into ranges, several per socket and
-// about as large as half of what a socket may be ahead, and each socket takes
-// the next range when it is done with one; so a table whose entries crowd in a
-// few ranges keeps only a few sockets busy. At most 16 pages per socket are
-// held, 1 MiB with buffers of the default size; the records are decoded in the
-// caller's loop.
+// on several processors. The ids are cut into ranges of the same width, about
+// eight pages each if they are spread evenly, and each socket takes the next
+// range when it is through with one. So an uneven table keeps all sockets busy,
+// unless most of it lies in one range. At most 16 pages per socket are held, 1 MiB
+// with buffers of the default size. Records are decoded in the caller's loop.
 //
 // What Records promises holds here: each entry that is there throughout is
 // yielded exactly once. ErrInterrupted comes last, if a range's dump was
