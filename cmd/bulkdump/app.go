@@ -27,6 +27,8 @@ type table interface {
 	Flush(context.Context) (client.Flushed, error)
 	Table(context.Context) (client.Table, error)
 	Records(context.Context, client.DumpOptions) iter.Seq2[*client.Record, error]
+	Sync(context.Context, client.SyncOptions) iter.Seq2[*client.Record, error]
+	DumpParallel(context.Context, int, client.ParallelOptions) iter.Seq2[*client.Record, error]
 	Close() error
 }
 

@@ -48,6 +48,12 @@ type Socket struct {
 	// Waiting is closed when a Step waits for the first time.
 	Waiting chan struct{}
 
+	// Asked, if not nil, is called with each request, and Next, if not nil,
+	// gives each Step that Recv needs: a script that is made as it goes. Both
+	// are set before the socket is used, and called while it is locked.
+	Asked func(netlink.Message)
+	Next  func() Step
+
 	mu       sync.Mutex
 	change   *sync.Cond
 	steps    []Step
@@ -108,6 +114,9 @@ func (s *Socket) Send(m netlink.Message) (netlink.Message, error) {
 	}
 	m.Header.Sequence, m.Header.PID = Seq, Port
 	s.sent = append(s.sent, m)
+	if s.Asked != nil {
+		s.Asked(m)
+	}
 	return m, nil
 }
 
@@ -115,6 +124,9 @@ func (s *Socket) Send(m netlink.Message) (netlink.Message, error) {
 func (s *Socket) Recv(buf []byte) (nldump.Datagram, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.Next != nil {
+		s.steps = []Step{s.Next()}
+	}
 	if len(s.steps) == 0 {
 		return nldump.Datagram{}, ErrEnd
 	}
