@@ -14,7 +14,7 @@ import (
 // The records of several sockets are those that the fill promised, in order.
 func TestDumpParallel(t *testing.T) {
 	c := setup(t)
-	filled := fill(t, c, client.FillOptions{Count: aMillion(t) / 16, Seed: 1, PayloadMax: 16})
+	filled := fill(t, c, client.FillOptions{Count: 20_000, Seed: 1, PayloadMax: 16})
 	for _, tt := range []struct {
 		sockets   int
 		unordered bool
