@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -68,7 +69,7 @@ func dial(requests func() (*genetlink.Conn, error), dump func(nldump.Config) (*n
 		turn:         make(chan struct{}, 1),
 		active:       make(map[*nldump.Stream]struct{}),
 	}
-	if _, err := c.resolve(context.Background()); err != nil {
+	if err := c.resolve(context.Background()); err != nil {
 		_ = c.Close()
 		return nil, err
 	}
@@ -83,15 +84,18 @@ func (c *Client) Close() error {
 		c.mu.Unlock()
 		return nil
 	}
-	streams := c.idle
+	var open []io.Closer
+	for _, s := range c.idle {
+		open = append(open, s)
+	}
 	for s := range c.active {
-		streams = append(streams, s)
+		open = append(open, s)
 	}
 	c.idle, c.closed = nil, true
 	c.mu.Unlock()
 
 	var errs []error
-	for _, s := range streams {
+	for _, s := range open {
 		errs = append(errs, s.Close())
 	}
 	// A request that runs ends soon: the kernel answers within the system call.
@@ -110,37 +114,45 @@ func (c *Client) isClosed() bool {
 	return c.closed
 }
 
-// resolve asks the kernel for the family's number and tells whether it differs
-// from what was known.
-func (c *Client) resolve(ctx context.Context) (changed bool, err error) {
-	var f genetlink.Family
+// resolve asks the kernel for the family's number.
+func (c *Client) resolve(ctx context.Context) error {
+	f, err := c.getFamily(ctx)
+	if err == nil {
+		c.family.Store(uint32(f.ID))
+	}
+	return err
+}
+
+func (c *Client) getFamily(ctx context.Context) (f genetlink.Family, err error) {
 	err = c.withConn(ctx, func(conn *genetlink.Conn) (err error) {
 		f, err = conn.GetFamily(FamilyName)
 		return err
 	})
 	if errors.Is(err, os.ErrNotExist) {
-		return false, ErrNoFamily
+		return f, ErrNoFamily
 	}
 	if err != nil {
-		return false, fmt.Errorf("family %s: %w", FamilyName, err)
+		return f, fmt.Errorf("family %s: %w", FamilyName, err)
 	}
-	return c.family.Swap(uint32(f.ID)) != uint32(f.ID), nil
+	return f, nil
 }
 
-// retry runs fn, and once more if it failed because the family has got another
+// retry runs fn, and again if it failed because the family has got another
 // number: the module was loaded anew. The kernel refuses an unknown number with
 // a bare ENOENT (genetlink.c:genl_rcv_msg); the family explains each of its own.
 func (c *Client) retry(ctx context.Context, fn func() error) error {
-	err := fn()
-	if k := (*Error)(nil); !errors.As(err, &k) || k.Errno != unix.ENOENT || k.Message != "" || k.Done {
-		return err
+	for {
+		family := c.family.Load()
+		err := fn()
+		if k := (*Error)(nil); !errors.As(err, &k) || k.Errno != unix.ENOENT || k.Message != "" || k.Done {
+			return err
+		}
+		if err := c.resolve(ctx); err != nil {
+			return err
+		}
+		// Somebody else may have found out before this did.
+		if c.family.Load() == family {
+			return err
+		}
 	}
-	changed, rerr := c.resolve(ctx)
-	if rerr != nil {
-		return rerr
-	}
-	if !changed {
-		return err
-	}
-	return fn()
 }
