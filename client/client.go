@@ -32,6 +32,7 @@ type Config struct {
 type Client struct {
 	dialRequests func() (*genetlink.Conn, error)
 	dialDump     func(nldump.Config) (*nldump.Stream, error)
+	dialEvents   func(size int, groups ...uint32) (nldump.PollSocket, error)
 
 	family atomic.Uint32 // the family's number, which a new load of the module changes
 
@@ -44,12 +45,14 @@ type Client struct {
 	closed bool
 	idle   []*nldump.Stream
 	active map[*nldump.Stream]struct{}
+	// watchers are closed with the client.
+	watchers map[*Watcher]struct{}
 }
 
 // Dial connects to the family. If the kernel does not have it, the error is
 // ErrNoFamily.
 func Dial(cfg Config) (*Client, error) {
-	return dial(
+	c, err := dial(
 		func() (*genetlink.Conn, error) {
 			// Strict is NETLINK_EXT_ACK and NETLINK_GET_STRICT_CHK. Not
 			// NETLINK_CAP_ACK: the library looks for the extended
@@ -60,6 +63,13 @@ func Dial(cfg Config) (*Client, error) {
 			c.NetNS = cfg.NetNS
 			return nldump.Dial(unix.NETLINK_GENERIC, c)
 		})
+	if err != nil {
+		return nil, err
+	}
+	c.dialEvents = func(size int, groups ...uint32) (nldump.PollSocket, error) {
+		return joinGroups(cfg.NetNS, size, groups)
+	}
+	return c, nil
 }
 
 func dial(requests func() (*genetlink.Conn, error), dump func(nldump.Config) (*nldump.Stream, error)) (*Client, error) {
@@ -68,6 +78,7 @@ func dial(requests func() (*genetlink.Conn, error), dump func(nldump.Config) (*n
 		dialDump:     dump,
 		turn:         make(chan struct{}, 1),
 		active:       make(map[*nldump.Stream]struct{}),
+		watchers:     make(map[*Watcher]struct{}),
 	}
 	if err := c.resolve(context.Background()); err != nil {
 		_ = c.Close()
@@ -76,8 +87,8 @@ func dial(requests func() (*genetlink.Conn, error), dump func(nldump.Config) (*n
 	return c, nil
 }
 
-// Close closes all sockets. Dumps that run end with ErrClosed. Closing again
-// does nothing.
+// Close closes all sockets. Dumps that run, Watchers and Mirrors end with
+// ErrClosed. Closing again does nothing.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	if c.closed {
@@ -91,7 +102,11 @@ func (c *Client) Close() error {
 	for s := range c.active {
 		open = append(open, s)
 	}
+	for w := range c.watchers {
+		open = append(open, w.sock)
+	}
 	c.idle, c.closed = nil, true
+	clear(c.watchers)
 	c.mu.Unlock()
 
 	var errs []error
