@@ -27,7 +27,27 @@ type table interface {
 	Flush(context.Context) (client.Flushed, error)
 	Table(context.Context) (client.Table, error)
 	Records(context.Context, client.DumpOptions) iter.Seq2[*client.Record, error]
+	Watch(context.Context, client.WatchOptions) iter.Seq2[client.Event, error]
+	openMirror(context.Context, client.MirrorOptions) (mirror, error)
 	Close() error
+}
+
+// mirror is what the command mirror needs of a client.Mirror.
+type mirror interface {
+	Synced(context.Context) error
+	Changes(context.Context) iter.Seq2[client.Event, error]
+	All() iter.Seq[client.Entry]
+	Stats() client.MirrorStats
+	Done() <-chan struct{}
+	Err() error
+	Close() error
+}
+
+// kernelTable is the table of a client.
+type kernelTable struct{ *client.Client }
+
+func (t kernelTable) openMirror(ctx context.Context, o client.MirrorOptions) (mirror, error) {
+	return t.Mirror(ctx, o)
 }
 
 // app is the program, with what it touches replaceable.
@@ -84,7 +104,8 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed,
 		"`FORMAT` of the output: "+strings.Join(formats, "|")+", count for dump, svg for trace")
 	root.AddCommand(a.socketsCommand(), a.traceCommand(), a.completionCommand(), a.manCommand())
 	root.AddCommand(a.fillCommand(), a.dumpCommand(), a.getCommand(), a.newCommand(), a.setCommand(),
-		a.delCommand(), a.flushCommand(), a.tableCommand(), a.cursorsCommand(), a.guardCommand())
+		a.delCommand(), a.flushCommand(), a.tableCommand(), a.watchCommand(), a.mirrorCommand(),
+		a.cursorsCommand(), a.guardCommand())
 	completeValues(root)
 	return root
 }
