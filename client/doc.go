@@ -21,6 +21,15 @@
 // [Record]. Both stream: the table is never held in memory. Package
 // [bulkdump/client/nldump] has the loop beneath them and says what it checks.
 //
+// # A table that changes
+//
+// A dump of a table that changes meanwhile ends with [ErrInterrupted]: what was
+// there throughout came exactly once, but all of it together may be no state that
+// the table ever had. [Client.Sync] goes on with what changed, until nothing did,
+// and so makes the exact table of one generation, as a stream and in constant
+// memory; [Client.Snapshot] collects it. Both can go on later from a generation
+// that they ended in. [Client.DumpParallel] is a dump over several sockets.
+//
 // # Changes
 //
 // [Client.Watch] yields the changes of the table as they are made, and says when
@@ -57,8 +66,8 @@
 //
 // # Sockets
 //
-// Requests share one socket. Each dump has one of its own while it runs, so
-// that dumps and requests never wait for each other; it is used again only
+// Requests share one socket. Each dump has one of its own while it runs (a Sync
+// one for all its passes, a DumpParallel as many as it is told), so that dumps and requests never wait for each other; it is used again only
 // after a dump that was read to its end. Leaving the loop early, a cancelled
 // context or an error closes the dump's socket, upon which the kernel frees
 // what the dump held. Each Watcher and each Mirror has a socket for events.

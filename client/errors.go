@@ -34,6 +34,11 @@ var (
 	// DumpOptions.Since: only a dump of the whole table helps.
 	ErrStale error = unix.ESTALE
 
+	// ErrNotSynced says that Sync gave up: the table changed during each of its
+	// passes, or the log of changes never reached back far enough. The error
+	// is also that of the last pass, ErrInterrupted or ErrStale.
+	ErrNotSynced = errors.New("not synced")
+
 	// ErrTruncated is [nldump.ErrTruncated].
 	ErrTruncated = nldump.ErrTruncated
 )

@@ -3,6 +3,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,11 +21,17 @@ const idleMax = 4
 // records runs a dump on a stream of its own and hands each record to fn until
 // fn returns false.
 func (c *Client) records(ctx context.Context, o DumpOptions, fn func(*Record) bool) error {
-	raw, err := o.Request()
+	s, err := c.acquire(nldump.Config{BufferSize: o.BufferSize})
 	if err != nil {
 		return err
 	}
-	s, err := c.acquire(o.BufferSize)
+	defer c.release(s)
+	return c.pass(ctx, s, o, fn)
+}
+
+// pass is records on that stream.
+func (c *Client) pass(ctx context.Context, s *nldump.Stream, o DumpOptions, fn func(*Record) bool) error {
+	raw, err := o.Request()
 	if err != nil {
 		return err
 	}
@@ -36,7 +43,6 @@ func (c *Client) records(ctx context.Context, o DumpOptions, fn func(*Record) bo
 				o.Stats.Records = rows
 			}
 		}
-		c.release(s)
 	}()
 	return c.retry(ctx, func() error {
 		return c.read(ctx, s, raw, func(r *Record) bool {
@@ -48,39 +54,47 @@ func (c *Client) records(ctx context.Context, o DumpOptions, fn func(*Record) bo
 
 func (c *Client) read(ctx context.Context, s *nldump.Stream, raw []byte, fn func(*Record) bool) error {
 	family := uint16(c.family.Load())
-	req := netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(family)}, Data: raw}
 	var r Record
-	for m, err := range s.Records(ctx, req) {
+	for m, err := range s.Records(ctx, dumpRequest(family, raw)) {
 		if err != nil {
-			if errors.Is(err, os.ErrClosed) {
-				err = ErrClosed
-			}
-			return opEntryGet.fail(err, raw)
+			return failDump(err, raw)
 		}
-		if m.Type != family || len(m.Data) < genlHeaderLen || m.Data[0] != cmdEntryGet {
-			return fmt.Errorf("%s: %w: record of another family or command", opEntryGet.name, ErrBadReply)
-		}
-		more, err := decodeMessage(m.Data[genlHeaderLen:], &r, fn)
-		if err != nil {
-			return fmt.Errorf("%s: %w", opEntryGet.name, err)
-		}
-		if !more {
-			return nil
+		more, err := decodeMessage(family, m, &r, fn)
+		if err != nil || !more {
+			return err
 		}
 	}
 	return nil
 }
 
+func dumpRequest(family uint16, raw []byte) netlink.Message {
+	return netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(family)}, Data: raw}
+}
+
+// failDump turns an error of the stream's into one of this package.
+func failDump(err error, raw []byte) error {
+	if errors.Is(err, os.ErrClosed) {
+		err = ErrClosed
+	}
+	return opEntryGet.fail(err, raw)
+}
+
 // decodeMessage hands the record or the records in a message to fn, in r, and
 // tells whether fn wants more.
-func decodeMessage(b []byte, r *Record, fn func(*Record) bool) (more bool, err error) {
+func decodeMessage(family uint16, m nldump.Message, r *Record, fn func(*Record) bool) (more bool, err error) {
+	if m.Type != family || len(m.Data) < genlHeaderLen || m.Data[0] != cmdEntryGet {
+		return false, fmt.Errorf("%s: %w: record of another family or command", opEntryGet.name, ErrBadReply)
+	}
+	b := m.Data[genlHeaderLen:]
 	if a := nldump.Parse(b); a.Next() && a.Type() == attrEntryColumns {
-		return decodeColumns(a.Nested(), r, fn)
+		more, err = decodeColumns(a.Nested(), r, fn)
+	} else if err = decodeRecord(b, r); err == nil {
+		more = fn(r)
 	}
-	if err := decodeRecord(b, r); err != nil {
-		return false, err
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", opEntryGet.name, err)
 	}
-	return fn(r), nil
+	return more, nil
 }
 
 // Request encodes the dump's request: all behind the netlink header, for those
@@ -99,7 +113,7 @@ func (o DumpOptions) Request() ([]byte, error) {
 
 // put encodes the dump's request.
 func (o *DumpOptions) put(e *netlink.AttributeEncoder) {
-	if o.IDFrom != nil || o.IDTo != nil || o.NamePrefix != "" || o.FlagsMask != 0 {
+	if o.filtered() {
 		e.Nested(attrEntryFilter, o.putFilter)
 	}
 	if o.Fields != nil {
@@ -114,6 +128,11 @@ func (o *DumpOptions) put(e *netlink.AttributeEncoder) {
 	if o.Encoding != EncodingPlain {
 		e.Uint32(attrEntryEncoding, uint32(o.Encoding))
 	}
+}
+
+// filtered tells whether entries may be left out.
+func (o *DumpOptions) filtered() bool {
+	return o.IDFrom != nil || o.IDTo != nil || o.NamePrefix != "" || o.FlagsMask != 0
 }
 
 func (o *DumpOptions) putFilter(e *netlink.AttributeEncoder) error {
@@ -136,15 +155,15 @@ func (o *DumpOptions) putFilter(e *netlink.AttributeEncoder) error {
 // acquire returns a stream that is idle, or a new one. Its buffer is of exactly
 // the size asked for: the kernel remembers the largest buffer that a socket was
 // read with (nlk->max_recvmsg_len) and makes pages of that size, which a
-// smaller one would truncate.
-func (c *Client) acquire(size int) (*nldump.Stream, error) {
-	if size == 0 {
-		size = nldump.DefaultBufferSize
+// smaller one would truncate. One with a pool is always new, and not kept.
+func (c *Client) acquire(cfg nldump.Config) (*nldump.Stream, error) {
+	cfg.BufferSize = cmp.Or(cfg.BufferSize, nldump.DefaultBufferSize)
+	if cfg.Pool == nil {
+		if s, err := c.takeIdle(cfg.BufferSize); s != nil || err != nil {
+			return s, err
+		}
 	}
-	if s, err := c.takeIdle(size); s != nil || err != nil {
-		return s, err
-	}
-	s, err := c.dialDump(nldump.Config{BufferSize: size})
+	s, err := c.dialDump(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +203,7 @@ func (c *Client) takeIdle(size int) (*nldump.Stream, error) {
 func (c *Client) release(s *nldump.Stream) {
 	c.mu.Lock()
 	delete(c.active, s)
-	keep := s.Idle() && !c.closed
+	keep := s.Idle() && !c.closed && s.Config().Pool == nil
 	if keep {
 		c.idle = append(c.idle, s)
 	}

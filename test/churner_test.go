@@ -52,6 +52,7 @@ type churner struct {
 	batch   []byte
 	queued  int
 	changes uint64
+	made    func(cmd uint8, id uint32) // if not nil, called with each request
 
 	replies [churnBatch][128]byte
 	vectors [churnBatch]unix.Iovec
@@ -81,6 +82,9 @@ func newChurner(t testing.TB, nr, of, count uint32) *churner {
 }
 
 func (c *churner) put(cmd uint8, attrs ...[]byte) {
+	if c.made != nil {
+		c.made(cmd, binary.NativeEndian.Uint32(attrs[0][unix.SizeofNlAttr:]))
+	}
 	c.batch = append(c.batch, c.s.message(unix.NLM_F_REQUEST, request(cmd, attrs...))...)
 	c.queued++
 }

@@ -10,9 +10,12 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"bulkdump/client"
 )
@@ -33,7 +36,39 @@ func bulkdump(t testing.TB, args ...string) ran {
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	return ran{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+	r := ran{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+	if i := slices.Index(args, "-o"); i > 0 && args[i+1] == "json" && r.code == 0 {
+		if err := fitsSchema(t, args[0], r.stdout); err != nil {
+			t.Errorf("bulkdump %s: %v", strings.Join(args, " "), err)
+		}
+	}
+	return r
+}
+
+var schemas = map[string]*jsonschema.Schema{} // by command
+
+// fitsSchema compares what a command printed with the schema that the program has.
+func fitsSchema(t testing.TB, command, text string) error {
+	t.Helper()
+	if schemas[command] == nil {
+		schema, err := jsonschema.UnmarshalJSON(strings.NewReader(mustRun(t, "schema", command)))
+		if err != nil {
+			return err
+		}
+		c := jsonschema.NewCompiler()
+		c.AssertFormat()
+		if err := c.AddResource(command, schema); err != nil {
+			return err
+		}
+		if schemas[command], err = c.Compile(command); err != nil {
+			return err
+		}
+	}
+	value, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+	if err != nil {
+		return err
+	}
+	return schemas[command].Validate(value)
 }
 
 // mustRun runs the CLI, which must succeed and have nothing to remark.

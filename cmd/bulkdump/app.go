@@ -29,6 +29,8 @@ type table interface {
 	Records(context.Context, client.DumpOptions) iter.Seq2[*client.Record, error]
 	Watch(context.Context, client.WatchOptions) iter.Seq2[client.Event, error]
 	openMirror(context.Context, client.MirrorOptions) (mirror, error)
+	Sync(context.Context, client.SyncOptions) iter.Seq2[*client.Record, error]
+	DumpParallel(context.Context, int, client.ParallelOptions) iter.Seq2[*client.Record, error]
 	Close() error
 }
 
@@ -86,7 +88,8 @@ it runs in. The table lives in the kernel module bulkdump; changes need
 CAP_NET_ADMIN.
 
 Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed,
-2 wrong usage. Numbers may be decimal or, with 0x, hexadecimal.`,
+2 wrong usage. Numbers may be decimal or, with 0x, hexadecimal. What is printed
+as JSON has a schema: see 'bulkdump schema --help'.`,
 		Example: `  bulkdump fill 1000000 --payload-max 64
   bulkdump dump --from 10 --to 20
   bulkdump dump -o jsonl | head`,
@@ -102,7 +105,7 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed,
 	root.PersistentFlags().Var(&a.color, "color", "color what is worth a look: `WHEN` is auto, always or never")
 	root.PersistentFlags().StringVarP(&a.format, "output", "o", formatTable,
 		"`FORMAT` of the output: "+strings.Join(formats, "|")+", count for dump, svg for trace")
-	root.AddCommand(a.socketsCommand(), a.traceCommand(), a.completionCommand(), a.manCommand())
+	root.AddCommand(a.socketsCommand(), a.traceCommand(), a.schemaCommand(), a.completionCommand(), a.manCommand())
 	root.AddCommand(a.fillCommand(), a.dumpCommand(), a.getCommand(), a.newCommand(), a.setCommand(),
 		a.delCommand(), a.flushCommand(), a.tableCommand(), a.watchCommand(), a.mirrorCommand(),
 		a.cursorsCommand(), a.guardCommand())
@@ -133,7 +136,7 @@ func explainFlagError(_ *cobra.Command, err error) error {
 	var unknown interface{ GetSpecifiedShortnames() string }
 	if errors.As(err, &unknown) {
 		if name := unknown.GetSpecifiedShortnames(); name != "" && name[0] >= '0' && name[0] <= '9' {
-			return usagef("-%s: a number cannot be negative", name)
+			return usagef("-%s: a number cannot be negative; what else begins with - goes after --", name)
 		}
 	}
 	return err

@@ -89,7 +89,7 @@ func completeValues(root *cobra.Command) {
 				_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(of, cobra.ShellCompDirectiveNoFileComp))
 			}
 		}
-		if cmd.ValidArgs == nil && cmd.Name() != "man" {
+		if cmd.ValidArgs == nil && cmd.ValidArgsFunction == nil && cmd.Name() != "man" {
 			cmd.ValidArgsFunction = cobra.NoFileCompletions
 		}
 	}

@@ -29,15 +29,22 @@ type dumpFlags struct {
 	stats            bool
 	checksum         uint64 // what verify says
 	allowInterrupted bool
+	sync             bool
+	syncPasses       uint32
+	parallel         uint32
+	unordered        bool
 
 	given func(name string) bool // whether the flag is on the command line
 }
 
-// maxBufferSize is far beyond every page of the kernel's.
-const maxBufferSize = 16 << 20
+const (
+	maxBufferSize = 16 << 20 // far beyond every page of the kernel's
+	maxSyncPasses = 1 << 20
+	maxSockets    = 256
+)
 
 func (a *app) dumpCommand() *cobra.Command {
-	f := &dumpFlags{buffer: nldump.DefaultBufferSize}
+	f := &dumpFlags{buffer: nldump.DefaultBufferSize, syncPasses: client.DefaultSyncPasses, parallel: 1}
 	cmd := &cobra.Command{
 		Use:   "dump",
 		Short: "Print the entries, or what changed since a generation",
@@ -52,12 +59,19 @@ reach back so far, it fails: then only a dump of all tells.
 If the table changes meanwhile, the kernel says so. All entries that were there
 throughout are printed, exactly once, but together they may be no state that the
 table ever had: a warning says so, and the exit code is 1 unless
---allow-interrupted is given.`,
+--allow-interrupted is given.
+
+With --sync it goes on with what changed meanwhile, until nothing did. Then it
+prints the exact table of one generation, in order of ids, and names that on
+stderr; until then it holds the table in memory. With --parallel several sockets
+read, each some of the ids.`,
 		Example: `  bulkdump dump
   bulkdump dump -o jsonl --from 100 --to 0xffff
   bulkdump dump --name-prefix eth --flags 0x1/0x3
   bulkdump dump --since 1000 -o jsonl
   bulkdump dump -o count --stats --encoding columns
+  bulkdump dump --sync -o json
+  bulkdump dump -o count --parallel 4 --unordered
   bulkdump dump -o count --verify 0x59e2f1a07cb3d468`,
 		Args: noArguments,
 		PreRunE: func(*cobra.Command, []string) error {
@@ -79,6 +93,10 @@ table ever had: a warning says so, and the exit code is 1 unless
 		"receive buffer in bytes; the kernel makes its pages by it")
 	number64(cmd, &f.limit, "limit", "stop after so many entries; 0: do not")
 	number64(cmd, &f.checksum, "verify", "fail if the entries do not have this `CHECKSUM`, which fill printed")
+	cmd.Flags().BoolVar(&f.sync, "sync", false, "print the exact table of one generation, although it changes meanwhile")
+	numberWithin(cmd, &f.syncPasses, 1, maxSyncPasses, "sync-passes", "with --sync, give up after so many dumps")
+	numberWithin(cmd, &f.parallel, 1, maxSockets, "parallel", "read over so many sockets at once")
+	cmd.Flags().BoolVar(&f.unordered, "unordered", false, "with --parallel, print the entries as they come")
 	cmd.Flags().BoolVar(&f.stats, "stats", false, "print pages, reads, records, bytes and memory to stderr")
 	cmd.Flags().BoolVar(&f.allowInterrupted, "allow-interrupted", false, "exit with 0 also if the table changed meanwhile")
 	return cmd
@@ -96,6 +114,30 @@ func (f *dumpFlags) check() error {
 		return usagef("--verify needs all entries: leave --since out")
 	case f.given("verify") && f.limit > 0:
 		return usagef("--verify needs all entries: leave --limit out")
+	}
+	return f.checkReaders()
+}
+
+// checkReaders checks what is about more dumps than one.
+func (f *dumpFlags) checkReaders() error {
+	for _, with := range []struct {
+		flag string
+		not  []string
+	}{
+		{"sync", []string{"since", "cursor", "name-prefix", "flags", "parallel", "allow-interrupted"}},
+		{"parallel", []string{"since", "cursor"}},
+	} {
+		for _, not := range with.not {
+			if f.given(with.flag) && f.given(not) {
+				return usagef("--%s does not go with --%s", with.flag, not)
+			}
+		}
+	}
+	switch {
+	case f.given("sync-passes") && !f.sync:
+		return usagef("--sync-passes goes with --sync only")
+	case f.unordered && !f.given("parallel"):
+		return usagef("--unordered goes with --parallel only")
 	}
 	return nil
 }
@@ -158,7 +200,7 @@ func (a *app) printDump(ctx context.Context, t table, f *dumpFlags, stats *nldum
 	p := newList(a.stdout, a.format, recordLayouts)
 	bar := a.startProgress(ctx, t, f)
 	defer bar.end()
-	for r, err := range t.Records(ctx, f.options(stats)) {
+	for r, err := range a.records(ctx, t, f, stats, bar) {
 		if errors.Is(err, client.ErrInterrupted) { // after the last record
 			interrupted = true
 			break
@@ -172,7 +214,9 @@ func (a *app) printDump(ctx context.Context, t table, f *dumpFlags, stats *nldum
 		if err := p.add(r); err != nil {
 			return 0, false, err
 		}
-		bar.add()
+		if !f.sync {
+			bar.add()
+		}
 		if p.n == f.limit { // never so for 0
 			break
 		}

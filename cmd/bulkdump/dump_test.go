@@ -136,8 +136,7 @@ func TestDumpCancelled(t *testing.T) {
 		}
 	}
 	a, stdout, stderr := newApp(f)
-	code := a.run(ctx, []string{"dump", "-o", "csv"})
-	ran{stdout.String(), stderr.String(), code}.check(t, ran{
+	runApp(ctx, t, a, stdout, stderr, "dump", "-o", "csv").check(t, ran{
 		"id,name,flags,value,payload,hits,bytes,created,updated,generation,deleted\n0,first,0,0,,0,0,,,1,false\n",
 		"bulkdump: ended by a signal: the output is not complete\n", 1})
 }

@@ -55,8 +55,7 @@ func TestDialFails(t *testing.T) {
 		} {
 			a, stdout, stderr := newApp(nil)
 			a.dial = func() (table, error) { return nil, err }
-			code := a.run(t.Context(), args)
-			ran{stdout.String(), stderr.String(), code}.check(t, ran{"", want, 1})
+			runApp(t.Context(), t, a, stdout, stderr, args...).check(t, ran{"", want, 1})
 		}
 	}
 }
@@ -159,6 +158,5 @@ func TestDelStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	a, stdout, stderr := newApp(&fakeTable{})
-	code := a.run(ctx, []string{"del", "7", "8"})
-	ran{stdout.String(), stderr.String(), code}.check(t, ran{"", "bulkdump: ended by a signal: the output is not complete\n", 1})
+	runApp(ctx, t, a, stdout, stderr, "del", "7", "8").check(t, ran{"", "bulkdump: ended by a signal: the output is not complete\n", 1})
 }

@@ -23,16 +23,21 @@ import (
 type fakeTable struct {
 	asked []string // one line per call of the interface
 
-	err     error            // fails every call but Close, and a dump after its records
-	errs    map[uint32]error // fails the calls for an id
-	entry   client.Entry
-	records []client.Entry
-	each    func(i int) // called before each record
-	stats   nldump.Stats
-	state   client.Table
-	options client.DumpOptions // of the last dump
-	change  client.Change      // the last one
-	made    client.Entry       // the last one
+	err       error            // fails every call but Close, and a dump after its records
+	errs      map[uint32]error // fails the calls for an id
+	entry     client.Entry
+	records   []client.Entry
+	each      func(i int) // called before each record
+	stats     nldump.Stats
+	state     client.Table
+	options   client.DumpOptions // of the last dump
+	synced    client.Synced      // of a sync
+	resets    []int              // where a sync starts over: before records with these numbers
+	passes    int                // the limit of the last sync
+	sockets   int                // of the last parallel dump
+	unordered bool               // the last parallel dump was
+	change    client.Change      // the last one
+	made      client.Entry       // the last one
 
 	events   []client.Event     // of watch, and of mirror's changes
 	lost     error              // comes after each event, if not nil
@@ -195,6 +200,30 @@ func (m *fakeMirror) Close() error {
 	return nil
 }
 
+// Sync sends the records, with the deletes among them.
+func (f *fakeTable) Sync(ctx context.Context, o client.SyncOptions) iter.Seq2[*client.Record, error] {
+	f.passes = o.Passes
+	return func(yield func(*client.Record, error) bool) {
+		i := 0
+		for r, err := range f.Records(ctx, o.Dump) {
+			if slices.Contains(f.resets, i) {
+				o.Reset()
+			}
+			i++
+			*o.Synced = f.synced
+			if !yield(r, err) {
+				return
+			}
+		}
+		*o.Synced = f.synced
+	}
+}
+
+func (f *fakeTable) DumpParallel(ctx context.Context, sockets int, o client.ParallelOptions) iter.Seq2[*client.Record, error] {
+	f.sockets, f.unordered = sockets, o.Unordered
+	return f.Records(ctx, o.Dump)
+}
+
 func (f *fakeTable) Close() error {
 	f.asked = append(f.asked, "close")
 	return nil
@@ -241,8 +270,18 @@ func (f *fakeTable) kernel() guardKernel {
 func run(t testing.TB, f *fakeTable, args ...string) ran {
 	t.Helper()
 	a, stdout, stderr := newApp(f)
-	code := a.run(t.Context(), args)
-	return ran{stdout.String(), stderr.String(), code}
+	return runApp(t.Context(), t, a, stdout, stderr, args...)
+}
+
+// runApp runs a command line. What it prints as JSON must fit the schema.
+func runApp(ctx context.Context, t testing.TB, a *app, stdout, stderr *bytes.Buffer, args ...string) ran {
+	t.Helper()
+	code := a.run(ctx, args)
+	got := ran{stdout.String(), stderr.String(), code}
+	if a.running {
+		checkSchema(t, args[0], a.format, got)
+	}
+	return got
 }
 
 // runTo runs a command line whose stdout is w.

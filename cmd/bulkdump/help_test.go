@@ -26,7 +26,7 @@ func TestCommandsAreThose(t *testing.T) {
 		got = append(got, cmd.Name())
 	}
 	slices.Sort(got)
-	want := []string{"bulkdump", "completion", "cursors", "del", "dump", "fill", "flush", "get", "guard", "help", "man", "mirror", "new", "set", "sockets", "table", "trace", "watch"}
+	want := []string{"bulkdump", "completion", "cursors", "del", "dump", "fill", "flush", "get", "guard", "help", "man", "mirror", "new", "schema", "set", "sockets", "table", "trace", "watch"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -81,7 +81,7 @@ func TestExamples(t *testing.T) {
 				if cmd.HasParent() && args[0] != cmd.Name() {
 					t.Errorf("an example of %s, not of %s", args[0], cmd.Name())
 				}
-				f := &fakeTable{mstats: client.MirrorStats{Synced: true}}
+				f := &fakeTable{entry: seven, state: client.Table{Generation: 1}, mstats: client.MirrorStats{Synced: true}}
 				switch cmd.Name() { // some look at what they get
 				case "cursors":
 					f = newLiveTable()
@@ -94,7 +94,7 @@ func TestExamples(t *testing.T) {
 				if got := run(t, f, args...); got.code != exitOK {
 					t.Errorf("%q: exit code %d, stderr %q", args, got.code, got.stderr)
 				}
-				if asked := len(f.asked) > 0; asked == slices.Contains([]string{"completion", "help", "man", "sockets"}, args[0]) {
+				if asked := len(f.asked) > 0; asked == slices.Contains([]string{"completion", "help", "man", "schema", "sockets"}, args[0]) {
 					t.Errorf("%q: asked %q", args, f.asked)
 				}
 			})

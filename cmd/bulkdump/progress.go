@@ -38,7 +38,7 @@ func (a *app) startProgress(ctx context.Context, t table, f *dumpFlags) *progres
 			p.total = state.Count
 		}
 	}
-	if f.limit > 0 && (p.total == 0 || f.limit < p.total) {
+	if f.limit > 0 && !f.sync && (p.total == 0 || f.limit < p.total) {
 		p.total = f.limit
 	}
 	return p

@@ -26,8 +26,7 @@ func runOnTerminals(t *testing.T, stdout, stderr bool, f *fakeTable, args ...str
 	synctest.Test(t, func(t *testing.T) {
 		a, out, errs := newApp(f)
 		a.terminal, a.progress = stdout, stderr
-		code := a.run(t.Context(), args)
-		got = ran{out.String(), errs.String(), code}
+		got = runApp(t.Context(), t, a, out, errs, args...)
 	})
 	return got
 }
@@ -58,6 +57,10 @@ func TestProgress(t *testing.T) {
 		{"a limit", false, true, client.Table{Count: total}, []string{"--limit", "5000"}, "\r4096 of 5000 records, 81%" + cleared},
 		{"a limit beyond the table", false, true, client.Table{Count: total}, []string{"--limit", "9000"},
 			"\r4096 of 8202 records, 49%\r8192 of 8202 records, 99%" + cleared},
+		{"several sockets", false, true, client.Table{Count: total}, []string{"--parallel", "2"},
+			"\r4096 of 8202 records, 49%\r8192 of 8202 records, 99%" + cleared},
+		{"a sync", false, true, client.Table{Count: 5000}, []string{"--sync", "--limit", "1"},
+			"\r4096 of 5000 records, 81%\r8192 of 5000 records, 100%" + cleared + "the table of generation 0, after 0 passes (0 full)\n"},
 		{"nothing to tell", false, true, client.Table{Count: total}, []string{"--limit", "4000"}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -115,4 +118,28 @@ func TestDumpGoesOnWithoutTheState(t *testing.T) {
 	if want := []string{"table", "dump", "close"}; !slices.Equal(f.asked, want) {
 		t.Errorf("asked: got %q, want %q", f.asked, want)
 	}
+}
+
+// A slowWriter takes as long for a write as it is until the next line of progress.
+type slowWriter struct{}
+
+func (slowWriter) Write(b []byte) (int, error) {
+	<-time.After(progressEvery)
+	return len(b), nil
+}
+
+// The progress of a sync is that of the reading: what is printed then was counted.
+func TestProgressOfSyncEnds(t *testing.T) {
+	f := &fakeTable{}
+	for id := range uint32(3 * progressInterval) {
+		f.records = append(f.records, client.Entry{ID: id, Name: strings.Repeat("x", 60)})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		a, _, stderr := newApp(f)
+		a.stdout, a.progress = slowWriter{}, true
+		code := a.run(t.Context(), []string{"dump", "--sync"})
+		if want := "the table of generation 0, after 0 passes (0 full)\n"; code != 0 || stderr.String() != want {
+			t.Errorf("exit code %d, stderr %q, want %q", code, stderr, want)
+		}
+	})
 }

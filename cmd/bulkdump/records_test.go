@@ -67,7 +67,7 @@ var names = []string{
 func namedEntries() []client.Entry {
 	var all []client.Entry
 	for i, name := range names {
-		e := client.Entry{ID: uint32(i), Name: name, Flags: uint32(i) << 28, Value: 1 << i, Generation: uint64(i)}
+		e := client.Entry{ID: uint32(i), Name: name, Flags: uint32(i) << 28, Value: 1 << i, Generation: uint64(i) + 1}
 		if i%2 == 1 {
 			e.Payload = bytes.Repeat([]byte{byte(i), 0xff}, i)
 			e.Stats = client.Stats{Hits: 1 << i, Bytes: 2 << i, Created: time.Unix(int64(i), 0).UTC(), Updated: time.Unix(1<<34, int64(i)).UTC()}

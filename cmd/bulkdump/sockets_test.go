@@ -18,10 +18,11 @@ import (
 func fakeSockets() *nlsock.List {
 	rcvbuf := uint32(212992)
 	here := nlsock.Namespace{Inode: 4026531840}
+	none := []nlsock.Group{} // as Read has it: not nil
 	return &nlsock.List{Sockets: []nlsock.Socket{
-		{NetNS: here, Protocol: unix.NETLINK_GENERIC, RcvBuf: &rcvbuf, Source: nlsock.Diag},
+		{NetNS: here, Protocol: unix.NETLINK_GENERIC, RcvBuf: &rcvbuf, Source: nlsock.Diag, Groups: none, Owners: []nlsock.Owner{}},
 		{
-			NetNS: here, Protocol: unix.NETLINK_GENERIC, PortID: 77, RcvBuf: &rcvbuf, Source: nlsock.Diag,
+			NetNS: here, Protocol: unix.NETLINK_GENERIC, PortID: 77, RcvBuf: &rcvbuf, Source: nlsock.Diag, Groups: none,
 			Queued: 33024, Dump: true, Inode: 9, Owners: []nlsock.Owner{{PID: 77, Command: "reader"}},
 		},
 		{
@@ -45,8 +46,8 @@ func runSockets(t *testing.T, l *nlsock.List, err error, args ...string) (ran, n
 		t.Error("the table was asked for")
 		return nil, errors.New("no table")
 	}
-	code := a.run(t.Context(), append([]string{"sockets"}, args...))
-	return ran{stdout.String(), stderr.String(), code}, asked
+	got := runApp(t.Context(), t, a, stdout, stderr, append([]string{"sockets"}, args...)...)
+	return got, asked
 }
 
 const socketsTable = `NETNS       PROTOCOL  PORT  DUMP     QUEUED  RCVBUF  DROPS  OWNER      GROUPS

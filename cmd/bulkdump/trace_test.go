@@ -18,7 +18,7 @@ func runTrace(t *testing.T, f *fakeTable, k *fakeLoop, args ...string) ran {
 	t.Helper()
 	a, stdout, stderr := newApp(f)
 	a.loop = k
-	code := a.run(t.Context(), append([]string{"trace"}, args...))
+	got := runApp(t.Context(), t, a, stdout, stderr, append([]string{"trace"}, args...)...)
 	if k.notClosed != 0 {
 		t.Errorf("%q: %d traces are left", args, k.notClosed)
 	}
@@ -27,7 +27,7 @@ func runTrace(t *testing.T, f *fakeTable, k *fakeLoop, args ...string) ran {
 			t.Errorf("%q: the socket with port id %d is left", args, s.port)
 		}
 	}
-	return ran{stdout.String(), stderr.String(), code}
+	return got
 }
 
 const aTraced = `MS     WHO     WHAT                                BYTES  RECORDS  RMEM  HALF    PLACE

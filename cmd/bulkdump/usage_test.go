@@ -13,6 +13,7 @@ import (
 func TestUsageErrors(t *testing.T) {
 	const noID = " must be a number from 0 to 4294967295"
 	const no64 = " must be a number from 0 to 18446744073709551615"
+	const negative = ": a number cannot be negative; what else begins with - goes after --"
 	long := strings.Repeat("x", 64)
 	for _, tt := range []struct {
 		args []string
@@ -23,6 +24,9 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"dumpp"}, "unknown command \"dumpp\" for \"bulkdump\"\n\nDid you mean this?\n\tdump\n", ""},
 		{[]string{"completion"}, "give one of bash, zsh, fish", "completion"},
 		{[]string{"completion", "sh"}, "give one of bash, zsh, fish", "completion"},
+		{[]string{"schema", "dump", "get"}, "give one command, or none for all", "schema"},
+		{[]string{"schema", "entry"}, `no command "entry" prints JSON, only cursors, del, dump, fill, flush, get, guard, new, set, sockets, table, trace`, "schema"},
+		{[]string{"schema", "man"}, `no command "man" prints JSON, only`, "schema"},
 		{[]string{"man"}, "give one directory", "man"},
 		{[]string{"--bogus"}, "unknown flag: --bogus", ""},
 		{[]string{"help", "foo"}, `no help: there is no command "foo"`, "help"},
@@ -33,7 +37,9 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"fill", "0"}, `count "0" must be a number from 1 to 4294967295`, "fill"},
 		{[]string{"fill", "4294967296"}, `count "4294967296" must be a number from 1 to 4294967295`, "fill"},
 		{[]string{"fill", "1e6"}, `count "1e6" must be a number from 1 to 4294967295`, "fill"},
-		{[]string{"fill", "-5"}, "-5: a number cannot be negative", "fill"},
+		{[]string{"fill", "-5"}, "-5" + negative, "fill"},
+		{[]string{"fill", "--", "-5"}, `count "-5" must be a number from 1 to 4294967295`, "fill"},
+		{[]string{"fill", "5", "--id-start", "-1"}, `invalid argument "-1" for "--id-start" flag:` + noID, "fill"},
 		{[]string{"fill", "5", "--seed", "-1"}, `invalid argument "-1" for "--seed" flag:` + no64, "fill"},
 		{[]string{"fill", "5", "--seed", "18446744073709551616"}, `invalid argument "18446744073709551616" for "--seed" flag:` + no64, "fill"},
 		{[]string{"fill", "5", "--id-start", "4294967296"}, `invalid argument "4294967296" for "--id-start" flag:` + noID, "fill"},
@@ -48,6 +54,12 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"dump", "-o"}, "flag needs an argument: 'o' in -o", "dump"},
 		{[]string{"dump", "-o", "xml"}, `dump has no output format "xml", only table, json, jsonl, csv, count`, "dump"},
 		{[]string{"dump", "--from", "x"}, `invalid argument "x" for "--from" flag:` + noID, "dump"},
+		{[]string{"dump", "-1"}, "-1" + negative, "dump"},
+		{[]string{"dump", "--from", "-1"}, `invalid argument "-1" for "--from" flag:` + noID, "dump"},
+		{[]string{"dump", "--from=-1"}, `invalid argument "-1" for "--from" flag:` + noID, "dump"},
+		{[]string{"dump", "--since", "-1"}, `invalid argument "-1" for "--since" flag:` + no64, "dump"},
+		{[]string{"dump", "--flags", "-1"}, `invalid argument "-1" for "--flags" flag:` + noID, "dump"},
+		{[]string{"dump", "--flags", "1/-1"}, `invalid argument "1/-1" for "--flags" flag: the mask must be a number from 1 to 4294967295`, "dump"},
 		{[]string{"dump", "--to", "-1"}, `invalid argument "-1" for "--to" flag:` + noID, "dump"},
 		{[]string{"dump", "--name-prefix", ""}, "--name-prefix has 1 to 63 bytes", "dump"},
 		{[]string{"dump", "--name-prefix", strings.Repeat("x", 64)}, "--name-prefix has 1 to 63 bytes", "dump"},
@@ -67,11 +79,28 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"dump", "--verify", ""}, `invalid argument "" for "--verify" flag:` + no64, "dump"},
 		{[]string{"dump", "--verify", "1", "--limit", "1"}, "--verify needs all entries: leave --limit out", "dump"},
 
+		{[]string{"dump", "--sync", "--since", "1"}, "--sync does not go with --since", "dump"},
+		{[]string{"dump", "--sync", "--cursor", "key"}, "--sync does not go with --cursor", "dump"},
+		{[]string{"dump", "--sync", "--name-prefix", "x"}, "--sync does not go with --name-prefix", "dump"},
+		{[]string{"dump", "--sync", "--flags", "1"}, "--sync does not go with --flags", "dump"},
+		{[]string{"dump", "--sync", "--parallel", "2"}, "--sync does not go with --parallel", "dump"},
+		{[]string{"dump", "--sync", "--allow-interrupted"}, "--sync does not go with --allow-interrupted", "dump"},
+		{[]string{"dump", "--parallel", "2", "--since", "1"}, "--parallel does not go with --since", "dump"},
+		{[]string{"dump", "--parallel", "2", "--cursor", "key"}, "--parallel does not go with --cursor", "dump"},
+		{[]string{"dump", "--sync-passes", "3"}, "--sync-passes goes with --sync only", "dump"},
+		{[]string{"dump", "--sync", "--sync-passes", "0"}, `invalid argument "0" for "--sync-passes" flag: must be a number from 1 to 1048576`, "dump"},
+		{[]string{"dump", "--unordered"}, "--unordered goes with --parallel only", "dump"},
+		{[]string{"dump", "--sync", "--unordered"}, "--unordered goes with --parallel only", "dump"},
+		{[]string{"dump", "--parallel", "0"}, `invalid argument "0" for "--parallel" flag: must be a number from 1 to 256`, "dump"},
+		{[]string{"dump", "--parallel", "257"}, `invalid argument "257" for "--parallel" flag: must be a number from 1 to 256`, "dump"},
+
 		{[]string{"get"}, "give either one id or --name", "get"},
 		{[]string{"get", "1", "2"}, "give either one id or --name", "get"},
 		{[]string{"get", "1", "--name", "x"}, "give either one id or --name", "get"},
 		{[]string{"get", "--name", ""}, `name "" must have 1 to 63 bytes, not 0`, "get"},
-		{[]string{"get", "-1"}, "-1: a number cannot be negative", "get"},
+		{[]string{"get", "-1"}, "-1" + negative, "get"},
+		{[]string{"get", "-0x10"}, "-0x10" + negative, "get"},
+		{[]string{"get", "-o", "json", "-12"}, "-12" + negative, "get"},
 		{[]string{"get", "--", "-1"}, `id "-1"` + noID, "get"},
 		{[]string{"get", "4294967296"}, `id "4294967296"` + noID, "get"},
 		{[]string{"get", "0x100000000"}, `id "0x100000000"` + noID, "get"},
@@ -79,6 +108,11 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"get", "1", "-o", "count"}, `get has no output format "count", only table, json, jsonl, csv`, "get"},
 
 		{[]string{"new", "1"}, "give an id and a name", "new"},
+		{[]string{"new", "-1", "y"}, "-1" + negative, "new"},
+		{[]string{"new", "1", "-1"}, "-1" + negative, "new"}, // but see TestNameLikeANumber
+		{[]string{"new", "--", "-1", "y"}, `id "-1"` + noID, "new"},
+		{[]string{"new", "1", "y", "--value", "-1"}, `invalid argument "-1" for "--value" flag:` + no64, "new"},
+		{[]string{"new", "1", "y", "--flags", "-1"}, `invalid argument "-1" for "--flags" flag:` + noID, "new"},
 		{[]string{"new", "x", "y"}, `id "x"` + noID, "new"},
 		{[]string{"new", "1", ""}, `name "" must have 1 to 63 bytes, not 0`, "new"},
 		{[]string{"new", "1", long}, `name "` + long + `" must have 1 to 63 bytes, not 64`, "new"},
@@ -87,6 +121,8 @@ func TestUsageErrors(t *testing.T) {
 
 		{[]string{"set"}, "give one id", "set"},
 		{[]string{"set", "1", "2", "--value", "1"}, "give one id", "set"},
+		{[]string{"set", "-1", "--value", "1"}, "-1" + negative, "set"},
+		{[]string{"set", "--value", "1", "--", "-1"}, `id "-1"` + noID, "set"},
 		{[]string{"set", "x", "--value", "1"}, `id "x"` + noID, "set"},
 		{[]string{"set", "1"}, "nothing to set: give --name, --flags, --value or --payload", "set"},
 		{[]string{"set", "1", "--create"}, "nothing to set: give --name, --flags, --value or --payload", "set"},
@@ -95,6 +131,9 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"set", "1", "--value", "1", "-o", "count"}, `set has no output format "count", only`, "set"},
 
 		{[]string{"del"}, "give an id, or several", "del"},
+		{[]string{"del", "-1"}, "-1" + negative, "del"},
+		{[]string{"del", "1", "-2"}, "-2" + negative, "del"},
+		{[]string{"del", "--", "1", "-2"}, `id "-2"` + noID, "del"},
 		{[]string{"del", "1", "x"}, `id "x"` + noID, "del"},
 		{[]string{"del", "1", "-o", "count"}, `del has no output format "count", only`, "del"},
 		{[]string{"flush", "1"}, `flush takes flags only, and "1" is not one`, "flush"},
@@ -111,6 +150,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"trace", "--readers", "0"}, `invalid argument "0" for "--readers" flag: must be a number from 1 to 4`, "trace"},
 		{[]string{"trace", "--delay", "-1s"}, `--delay cannot be negative`, "trace"},
 		{[]string{"trace", "--delay", "5"}, `invalid argument "5" for "--delay" flag`, "trace"},
+		{[]string{"trace", "--from", "-1"}, `invalid argument "-1" for "--from" flag:` + noID, "trace"},
 		{[]string{"trace", "--from", "6", "--to", "5"}, "--from 6 is above --to 5", "trace"},
 		{[]string{"sockets", "x"}, `sockets takes flags only, and "x" is not one`, "sockets"},
 		{[]string{"sockets", "-o", "count"}, `sockets has no output format "count", only`, "sockets"},
@@ -130,5 +170,20 @@ func TestUsageErrors(t *testing.T) {
 				t.Errorf("asked %q", f.asked)
 			}
 		})
+	}
+}
+
+// Behind --, a name may look as it likes; as the value of a flag, too.
+func TestNameLikeANumber(t *testing.T) {
+	for _, args := range [][]string{{"new", "1", "--", "-1"}, {"set", "1", "--name", "-1"}} {
+		f := &fakeTable{}
+		got := run(t, f, args...)
+		name := f.made.Name
+		if f.change.Name != nil {
+			name = *f.change.Name
+		}
+		if got.code != exitOK || name != "-1" {
+			t.Errorf("%q: the name is %q, %+v", args, name, got)
+		}
 	}
 }

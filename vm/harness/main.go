@@ -63,7 +63,7 @@ func main() {
 // patience is how long an end by a signal may take: longer than a program that
 // is to clean up gets, and than it takes to remove a half built kernel, 4 GB of
 // small files, on a loaded machine.
-const patience = 6 * toolPatience
+const patience = 18 * toolPatience
 
 // interrupted is the cause of a context that a signal ended.
 type interrupted struct{ signal syscall.Signal }

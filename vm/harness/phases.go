@@ -25,9 +25,9 @@ const unlimited = 365 * 24 * time.Hour
 // phaseLimit is how long a phase may last. An emulated processor is given more,
 // and so is a kernel that checks each access to memory.
 func phaseLimit(phase, accel string, opts *options) time.Duration {
-	limit := 20 * time.Second
+	limit, checking := 20*time.Second, time.Duration(4) // two scans of kmemleak on a loaded machine
 	if phase == phaseCommand {
-		limit = 300 * time.Second
+		limit, checking = 300*time.Second, 2
 	}
 	if accel == "tcg" {
 		limit *= 3
@@ -36,7 +36,7 @@ func phaseLimit(phase, accel string, opts *options) time.Duration {
 		limit *= 3
 	}
 	if slices.Contains(sourceKernels, opts.kernel) {
-		limit *= 2
+		limit *= checking
 	}
 	switch {
 	case opts.gdb:
@@ -51,7 +51,7 @@ func phaseLimit(phase, accel string, opts *options) time.Duration {
 		// Whoever asks for a short run does not want to wait long for a hang.
 		return min(limit, max(opts.timeout, 10*time.Second))
 	case phase == phaseUnload && opts.timeout != 0:
-		return min(limit, max(opts.timeout, limit/3)) // kmemleak scans there
+		return min(limit, max(opts.timeout, limit/3))
 	}
 	return limit
 }

@@ -151,7 +151,8 @@ func TestPhaseLimit(t *testing.T) {
 		{phaseUnload, "tcg", options{shell: true}, time.Minute},
 		{phaseUnload, "tcg", options{timeout: time.Second}, 20 * time.Second},
 		{phaseUnload, "tcg", options{timeout: 30 * time.Second}, 30 * time.Second},
-		{phaseUnload, "tcg", options{timeout: time.Second, kernel: "debug"}, 40 * time.Second},
+		{phaseUnload, "tcg", options{kernel: "debug"}, 4 * time.Minute},
+		{phaseUnload, "tcg", options{timeout: time.Second, kernel: "debug"}, 80 * time.Second},
 		{phaseCommand, "kvm", options{kernel: "debug"}, 10 * time.Minute},
 		{phaseCommand, "tcg", options{kernel: "kcsan"}, 30 * time.Minute},
 	} {

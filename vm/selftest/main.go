@@ -147,4 +147,4 @@ func runAll(ctx context.Context, rows []check, jobs int, run func(check) result,
 const maxLog = 120
 
 // patience is how long a row may take. Longer is a harness that hangs.
-const patience = 4 * time.Minute
+const patience = 6 * time.Minute

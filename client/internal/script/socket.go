@@ -48,6 +48,12 @@ type Socket struct {
 	// Waiting is closed when a Step waits for the first time.
 	Waiting chan struct{}
 
+	// Asked, if not nil, is called with each request, and Next, if not nil,
+	// gives each Step that Recv needs: a script that is made as it goes. Both
+	// are set before the socket is used, and called while it is locked.
+	Asked func(netlink.Message)
+	Next  func() Step
+
 	waiter
 	steps []Step
 	sent  []netlink.Message
@@ -90,6 +96,9 @@ func (s *Socket) Send(m netlink.Message) (netlink.Message, error) {
 	}
 	m.Header.Sequence, m.Header.PID = Seq, Port
 	s.sent = append(s.sent, m)
+	if s.Asked != nil {
+		s.Asked(m)
+	}
 	return m, nil
 }
 
@@ -97,6 +106,9 @@ func (s *Socket) Send(m netlink.Message) (netlink.Message, error) {
 func (s *Socket) Recv(buf []byte) (nldump.Datagram, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.Next != nil {
+		s.steps = []Step{s.Next()}
+	}
 	if len(s.steps) == 0 {
 		return nldump.Datagram{}, ErrEnd
 	}

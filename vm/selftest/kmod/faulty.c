@@ -16,6 +16,7 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/panic.h>
+#include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
@@ -142,15 +143,20 @@ static int fault_inversion(void)
 	return 0;
 }
 
-static DEFINE_SPINLOCK(spinlock);
-
 static int fault_atomic(void)
 {
-	spin_lock(&spinlock);
+	preempt_disable();
 	msleep(20);
-	spin_unlock(&spinlock);
+	/*
+	 * No preempt_enable(): the scheduler set the count right as it reported
+	 * (kernel/sched/core.c:schedule_debug). Below zero, the task would look
+	 * like an interrupt to whatever it does until it is next scheduled, and
+	 * may hang in its exit.
+	 */
 	return 0;
 }
+
+static DEFINE_SPINLOCK(spinlock);
 
 /* What may sleep where that is forbidden; it need not do so. */
 static int fault_may_sleep(void)

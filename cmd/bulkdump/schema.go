@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	_ "embed"
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// schemaText describes what the commands print as JSON: the definition with a
+// command's name is what it prints with -o json.
+//
+//go:embed schema.json
+var schemaText []byte
+
+// A schema is the JSON Schema of the whole program, or of one command: then Ref
+// says which of the definitions is its.
+type schema struct {
+	Schema      string                     `json:"$schema"`
+	Title       string                     `json:"title"`
+	Description string                     `json:"description"`
+	Ref         string                     `json:"$ref,omitempty"`
+	Defs        map[string]json.RawMessage `json:"$defs"`
+}
+
+func readSchema() schema {
+	var s schema
+	if err := json.Unmarshal(schemaText, &s); err != nil {
+		panic(err) // a test reads it
+	}
+	return s
+}
+
+func (a *app) schemaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema [COMMAND]",
+		Short: "Print the JSON Schema of what a command prints as JSON",
+		Long: `schema prints a JSON Schema (draft 2020-12): of what the command prints with
+-o json, or of what all of them print, each under its name in $defs. It tells
+what each property means, and its unit.
+
+With -o jsonl, each item of an array is a line of its own, and what is no array
+is one line.`,
+		Example: `  bulkdump schema
+  bulkdump schema dump > dump.schema.json`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef("give one command, or none for all")
+			}
+			if known := commandsWithSchema(cmd.Root()); len(args) == 1 && !slices.Contains(known, args[0]) {
+				return usagef("no command %q prints JSON, only %s", args[0], strings.Join(known, ", "))
+			}
+			return nil
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return commandsWithSchema(cmd.Root()), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			a.running = true
+			if len(args) == 0 {
+				_, err := a.stdout.Write(schemaText)
+				return err
+			}
+			return printJSON(a.stdout, readSchema().of(args[0]), "  ")
+		},
+	}
+}
+
+// commandsWithSchema returns the names of the commands that print JSON.
+func commandsWithSchema(root *cobra.Command) []string {
+	defs := readSchema().Defs
+	var names []string
+	for _, cmd := range root.Commands() {
+		if defs[cmd.Name()] != nil {
+			names = append(names, cmd.Name())
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+var refs = regexp.MustCompile(`"\$ref": *"#/\$defs/([^"]+)"`)
+
+// of returns the schema of one command's output, with the definitions that it
+// needs and no others.
+func (s schema) of(command string) schema {
+	all := s.Defs
+	s.Title = "What bulkdump " + command + " prints as JSON"
+	s.Ref = "#/$defs/" + command
+	s.Defs = map[string]json.RawMessage{}
+	for need := []string{command}; len(need) > 0; need = need[1:] {
+		if s.Defs[need[0]] != nil {
+			continue
+		}
+		s.Defs[need[0]] = all[need[0]]
+		for _, ref := range refs.FindAllSubmatch(all[need[0]], -1) {
+			need = append(need, string(ref[1]))
+		}
+	}
+	return s
+}

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"reflect"
+	"regexp"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"bulkdump/client"
+)
+
+// A historian churns a table alone, so that it knows the generation of each of
+// its changes, and of each generation what the table was.
+type historian struct {
+	*churner
+	start   map[uint32]uint64 // the generation of each entry, before
+	base    uint64            // that of the table, before
+	history []logged
+}
+
+// A logged change is that to the table's next generation after the one before.
+type logged struct {
+	id      uint32
+	deleted bool
+}
+
+func newHistorian(t testing.TB, c *client.Client, count uint32) *historian {
+	t.Helper()
+	fillForChurn(t, c, count)
+	h := &historian{churner: newChurner(t, 0, 1, count), base: state(t, c).Generation}
+	h.start = generations(collect(t, c, client.DumpOptions{}))
+	h.made = func(cmd uint8, id uint32) {
+		if cmd == cmdTableFill {
+			for i := range uint32(fillCount) {
+				h.history = append(h.history, logged{id: h.fillStart() + i})
+			}
+			return
+		}
+		h.history = append(h.history, logged{id: id, deleted: cmd == cmdEntryDel})
+	}
+	return h
+}
+
+func generations(entries []client.Entry) map[uint32]uint64 {
+	m := make(map[uint32]uint64)
+	for _, e := range entries {
+		m[e.ID] = e.Generation
+	}
+	return m
+}
+
+// at is what the table was: the generation of each entry, of which each has
+// another.
+func (h *historian) at(generation uint64) map[uint32]uint64 {
+	table := maps.Clone(h.start)
+	for i, e := range h.history[:generation-h.base] {
+		if e.deleted {
+			delete(table, e.id)
+		} else {
+			table[e.id] = h.base + uint64(i) + 1
+		}
+	}
+	return table
+}
+
+// churn makes changes until the function that it returns is called. If it rests,
+// it does so after each batch, for as long as a reader needs for what is in one:
+// on a kernel that checks itself, too, where both are slower.
+func (c *churner) churn(t testing.TB, rests bool) (stop func()) {
+	stopped := make(chan struct{})
+	ended := make(chan error)
+	go func() {
+		for {
+			begin := time.Now()
+			if err := c.makeBatch(); err != nil {
+				ended <- err
+				return
+			}
+			rest := time.Duration(0)
+			if rests {
+				rest = max(20*time.Millisecond, 4*time.Since(begin))
+			}
+			select {
+			case <-stopped:
+				ended <- nil
+				return
+			case <-time.After(rest):
+			}
+		}
+	}()
+	return func() {
+		t.Helper()
+		close(stopped)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// What Sync makes is the table of the generation that it names, entry by entry,
+// while the table changes all the time; with rests, it never gives up.
+func TestSyncIsExactUnderChurn(t *testing.T) {
+	for _, rests := range []bool{true, false} {
+		t.Run(fmt.Sprintf("rests %v", rests), func(t *testing.T) {
+			c := setup(t)
+			h := newHistorian(t, c, 2000)
+			stop := h.churn(t, rests)
+			var snapshots []*client.Snapshot
+			interrupted, gaveUp := 0, 0
+			for round := range 6 {
+				var synced client.Synced
+				s, err := c.Snapshot(t.Context(), client.SyncOptions{Dump: client.DumpOptions{Encoding: encodings[round%3]}, Synced: &synced})
+				interrupted += synced.Interrupted
+				switch {
+				case err == nil:
+					snapshots = append(snapshots, s)
+				case rests || !errors.Is(err, client.ErrNotSynced):
+					t.Errorf("%v", err)
+				default:
+					gaveUp++
+				}
+				figures(t, "rests %v: %+v, %v", rests, synced, err)
+			}
+			stop()
+			now := wholeTable(t, c)
+			for _, s := range snapshots {
+				checkSnapshot(t, h, s, now)
+			}
+			if interrupted == 0 {
+				t.Error("no pass was interrupted")
+			}
+			figures(t, "%d snapshots were right, %d were none, of %d changes", len(snapshots), gaveUp, len(h.history))
+		})
+	}
+}
+
+// checkSnapshot compares the generation of each entry, and all of those that the
+// table has still.
+func checkSnapshot(t testing.TB, h *historian, s *client.Snapshot, now replica) {
+	t.Helper()
+	got, want := generations(s.Entries()), h.at(s.Generation)
+	if !maps.Equal(got, want) {
+		t.Errorf("generation %d: %d entries, want %d, or they differ", s.Generation, len(got), len(want))
+	}
+	compared := 0
+	for _, e := range s.Entries() {
+		if there, ok := now[e.ID]; ok && there.Generation == e.Generation {
+			compared++
+			if !reflect.DeepEqual(e, there) {
+				t.Errorf("got %+v, want %+v", e, there)
+			}
+		}
+	}
+	if compared < int(h.count) { // nobody touches so many
+		t.Errorf("only %d entries could be compared", compared)
+	}
+}
+
+func TestSnapshot(t *testing.T) {
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: 3000, IDStart: 1, IDStride: 3, PayloadMax: 100})
+	makeEntry(t, c, client.Entry{ID: 0})
+	makeEntry(t, c, client.Entry{ID: 0xffffffff})
+	var synced client.Synced
+	s, err := c.Snapshot(t.Context(), client.SyncOptions{Synced: &synced})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if generation := state(t, c).Generation; s.Generation != generation || synced.Full != 1 || synced.Deltas != 1 {
+		t.Errorf("generation %d, want %d; %+v", s.Generation, generation, synced)
+	}
+	if want := collect(t, c, client.DumpOptions{}); !reflect.DeepEqual(s.Entries(), want) {
+		t.Errorf("%d entries, want %d, or they differ", len(s.Entries()), len(want))
+	}
+	// What changes since, in a range.
+	since := s.Generation
+	for _, id := range []uint32{7, 500, 4} {
+		if _, err := c.Delete(t.Context(), id-(id-1)%3); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := client.SyncOptions{Dump: client.DumpOptions{Since: &since, IDTo: ptr(uint32(7))}, Synced: &synced}
+	for r, err := range c.Sync(t.Context(), o) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Apply(r)
+	}
+	if len(s.Entries()) != 3000 || synced.Records != 2 || synced.Full != 0 {
+		t.Errorf("%d entries, %+v", len(s.Entries()), synced)
+	}
+}
+
+// A flush takes the log away: the reader starts over, and ends in what came after.
+func TestSyncStartsOver(t *testing.T) {
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: 5000})
+	var s client.Snapshot
+	var synced client.Synced
+	for r, err := range c.Sync(t.Context(), client.SyncOptions{Reset: s.Reset, Synced: &synced}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Apply(r); r.ID == 0 { // the first one, and not there any more after this
+			flush(t, c)
+			fill(t, c, client.FillOptions{Count: 100, IDStart: 1000})
+		}
+	}
+	if want := collect(t, c, client.DumpOptions{}); !reflect.DeepEqual(s.Entries(), want) || synced.Stale != 1 || synced.Full != 2 {
+		t.Errorf("%d entries, want %d, or they differ; %+v", len(s.Entries()), len(want), synced)
+	}
+	if synced.Generation != state(t, c).Generation {
+		t.Errorf("generation %d, want %d", synced.Generation, state(t, c).Generation)
+	}
+}
+
+// The reader's memory does not grow from the first records to the end.
+func TestSyncMemoryIsFlat(t *testing.T) {
+	const slack = 4 << 10 // KiB
+	c := setup(t)
+	count := aMillion(t) / 25
+	fillForChurn(t, c, count)
+	stop := newChurner(t, 0, 1, count).churn(t, true)
+	debug.FreeOSMemory() // what other tests left would hide growth
+	var synced client.Synced
+	n, first, most := uint64(0), 0, 0
+	for _, err := range c.Sync(t.Context(), client.SyncOptions{Synced: &synced}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; n%uint64(count/20) == 0 {
+			if most = max(most, residentMemory(t)); first == 0 {
+				first = most
+			}
+		}
+	}
+	stop()
+	figures(t, "%d records in %d passes, %d interrupted: %d KiB at first, then at most %d KiB",
+		synced.Records, synced.Full+synced.Deltas, synced.Interrupted, first, most)
+	if synced.Records < uint64(2*count) || synced.Interrupted == 0 || most-first > slack {
+		t.Errorf("%+v: %d KiB at first, then at most %d KiB", synced, first, most)
+	}
+}
+
+var resident = regexp.MustCompile(`(?m)^VmRSS:\s+(\d+) kB$`)
+
+// residentMemory is that of this process, in KiB.
+func residentMemory(t testing.TB) int {
+	t.Helper()
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := resident.FindSubmatch(status)
+	if m == nil {
+		t.Fatalf("no VmRSS in %q", status)
+	}
+	kib, err := strconv.Atoi(string(m[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kib
+}
+
+var ofGeneration = regexp.MustCompile(`^the table of generation (\d+), after \d+ passes \(\d+ full\)\n$`)
+
+// What the command prints is the table of the generation that it names.
+func TestCLIDumpSync(t *testing.T) {
+	c := setup(t)
+	h := newHistorian(t, c, 1000)
+	stop := h.churn(t, true)
+	r := bulkdump(t, "dump", "--sync", "-o", "jsonl")
+	stop()
+	m := ofGeneration.FindStringSubmatch(r.stderr)
+	if r.code != 0 || m == nil {
+		t.Fatalf("exit code %d, stderr %q", r.code, r.stderr)
+	}
+	generation, err := strconv.ParseUint(m[1], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []client.Entry
+	for line := range strings.Lines(r.stdout) {
+		var e client.Entry
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(got); n > 0 && e.ID <= got[n-1].ID {
+			t.Fatalf("id %d after %d", e.ID, got[n-1].ID)
+		}
+		got = append(got, e)
+	}
+	if want := h.at(generation); !maps.Equal(generations(got), want) {
+		t.Errorf("generation %d: %d entries, want %d, or they differ", generation, len(got), len(want))
+	}
+}
