@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,7 @@ type Config struct {
 type Client struct {
 	dialRequests func() (*genetlink.Conn, error)
 	dialDump     func(nldump.Config) (*nldump.Stream, error)
+	dialEvents   func(size int, groups ...uint32) (nldump.PollSocket, error)
 
 	family atomic.Uint32 // the family's number, which a new load of the module changes
 
@@ -43,12 +45,14 @@ type Client struct {
 	closed bool
 	idle   []*nldump.Stream
 	active map[*nldump.Stream]struct{}
+	// watchers are closed with the client.
+	watchers map[*Watcher]struct{}
 }
 
 // Dial connects to the family. If the kernel does not have it, the error is
 // ErrNoFamily.
 func Dial(cfg Config) (*Client, error) {
-	return dial(
+	c, err := dial(
 		func() (*genetlink.Conn, error) {
 			// Strict is NETLINK_EXT_ACK and NETLINK_GET_STRICT_CHK. Not
 			// NETLINK_CAP_ACK: the library looks for the extended
@@ -59,6 +63,13 @@ func Dial(cfg Config) (*Client, error) {
 			c.NetNS = cfg.NetNS
 			return nldump.Dial(unix.NETLINK_GENERIC, c)
 		})
+	if err != nil {
+		return nil, err
+	}
+	c.dialEvents = func(size int, groups ...uint32) (nldump.PollSocket, error) {
+		return joinGroups(cfg.NetNS, size, groups)
+	}
+	return c, nil
 }
 
 func dial(requests func() (*genetlink.Conn, error), dump func(nldump.Config) (*nldump.Stream, error)) (*Client, error) {
@@ -67,31 +78,39 @@ func dial(requests func() (*genetlink.Conn, error), dump func(nldump.Config) (*n
 		dialDump:     dump,
 		turn:         make(chan struct{}, 1),
 		active:       make(map[*nldump.Stream]struct{}),
+		watchers:     make(map[*Watcher]struct{}),
 	}
-	if _, err := c.resolve(context.Background()); err != nil {
+	if err := c.resolve(context.Background()); err != nil {
 		_ = c.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
-// Close closes all sockets. Dumps that run end with ErrClosed. Closing again
-// does nothing.
+// Close closes all sockets. Dumps that run, Watchers and Mirrors end with
+// ErrClosed. Closing again does nothing.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
 		return nil
 	}
-	streams := c.idle
+	var open []io.Closer
+	for _, s := range c.idle {
+		open = append(open, s)
+	}
 	for s := range c.active {
-		streams = append(streams, s)
+		open = append(open, s)
+	}
+	for w := range c.watchers {
+		open = append(open, w.sock)
 	}
 	c.idle, c.closed = nil, true
+	clear(c.watchers)
 	c.mu.Unlock()
 
 	var errs []error
-	for _, s := range streams {
+	for _, s := range open {
 		errs = append(errs, s.Close())
 	}
 	// A request that runs ends soon: the kernel answers within the system call.
@@ -110,37 +129,45 @@ func (c *Client) isClosed() bool {
 	return c.closed
 }
 
-// resolve asks the kernel for the family's number and tells whether it differs
-// from what was known.
-func (c *Client) resolve(ctx context.Context) (changed bool, err error) {
-	var f genetlink.Family
+// resolve asks the kernel for the family's number.
+func (c *Client) resolve(ctx context.Context) error {
+	f, err := c.getFamily(ctx)
+	if err == nil {
+		c.family.Store(uint32(f.ID))
+	}
+	return err
+}
+
+func (c *Client) getFamily(ctx context.Context) (f genetlink.Family, err error) {
 	err = c.withConn(ctx, func(conn *genetlink.Conn) (err error) {
 		f, err = conn.GetFamily(FamilyName)
 		return err
 	})
 	if errors.Is(err, os.ErrNotExist) {
-		return false, ErrNoFamily
+		return f, ErrNoFamily
 	}
 	if err != nil {
-		return false, fmt.Errorf("family %s: %w", FamilyName, err)
+		return f, fmt.Errorf("family %s: %w", FamilyName, err)
 	}
-	return c.family.Swap(uint32(f.ID)) != uint32(f.ID), nil
+	return f, nil
 }
 
-// retry runs fn, and once more if it failed because the family has got another
+// retry runs fn, and again if it failed because the family has got another
 // number: the module was loaded anew. The kernel refuses an unknown number with
 // a bare ENOENT (genetlink.c:genl_rcv_msg); the family explains each of its own.
 func (c *Client) retry(ctx context.Context, fn func() error) error {
-	err := fn()
-	if k := (*Error)(nil); !errors.As(err, &k) || k.Errno != unix.ENOENT || k.Message != "" || k.Done {
-		return err
+	for {
+		family := c.family.Load()
+		err := fn()
+		if k := (*Error)(nil); !errors.As(err, &k) || k.Errno != unix.ENOENT || k.Message != "" || k.Done {
+			return err
+		}
+		if err := c.resolve(ctx); err != nil {
+			return err
+		}
+		// Somebody else may have found out before this did.
+		if c.family.Load() == family {
+			return err
+		}
 	}
-	changed, rerr := c.resolve(ctx)
-	if rerr != nil {
-		return rerr
-	}
-	if !changed {
-		return err
-	}
-	return fn()
 }

@@ -30,6 +30,31 @@
 // memory; [Client.Snapshot] collects it. Both can go on later from a generation
 // that they ended in. [Client.DumpParallel] is a dump over several sockets.
 //
+// # Changes
+//
+// [Client.Watch] yields the changes of the table as they are made, and says when
+// some were lost. [Client.OpenWatch] subscribes at once, so that a dump which is
+// started then misses nothing. [Client.Mirror] puts both together: a copy of the
+// table in memory that stays right, however fast the table changes.
+//
+//	m, err := c.Mirror(ctx, client.MirrorOptions{})
+//	...
+//	defer m.Close()
+//	if err := m.Synced(ctx); err != nil { // it is the table of m.Generation()
+//		return err
+//	}
+//	e, ok := m.Get(7)
+//
+// Each change of the table has a generation, and what is told of an entry twice,
+// by an event and by a dump, is compared by it. So a mirror dumps while it reads
+// events, on two sockets. Where a generation is missing, or the kernel says that
+// events were lost, it dumps what changed since the last generation up to which
+// nothing is missing, and the whole table only if the kernel's log of changes
+// does not reach back so far. While changes come faster than they can be read it
+// is some of these dumps behind, and when they end it is the exact table with the
+// next one. When the module is unloaded it ends: what is loaded later is another
+// table.
+//
 // # Errors
 //
 // An errno of the kernel is found with errors.Is: os.ErrNotExist (no such
@@ -45,7 +70,7 @@
 // one for all its passes, a DumpParallel as many as it is told), so that dumps and requests never wait for each other; it is used again only
 // after a dump that was read to its end. Leaving the loop early, a cancelled
 // context or an error closes the dump's socket, upon which the kernel frees
-// what the dump held.
+// what the dump held. Each Watcher and each Mirror has a socket for events.
 //
 // A Client is safe for concurrent use.
 package client

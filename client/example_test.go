@@ -4,9 +4,12 @@ package client_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log"
+	"os"
+	"time"
 
 	"bulkdump/client"
 )
@@ -51,4 +54,141 @@ func ExampleClient_Dump() {
 		}
 		fmt.Println(e.ID, e.Name, e.Value)
 	}
+}
+
+// Follow the changes, and know what was lost.
+func ExampleClient_Watch() {
+	c, err := client.Dial(client.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	for e, err := range c.Watch(context.Background(), client.WatchOptions{ReceiveBuffer: 8 << 20}) {
+		switch {
+		case errors.Is(err, client.ErrOverrun):
+			log.Print("some changes are missing here")
+		case err != nil:
+			log.Fatal(err)
+		default:
+			fmt.Println(e.Generation, e.Kind, e.Entry.ID)
+		}
+	}
+}
+
+// Subscribe, then dump: nothing that changes in between is missed. Of what comes
+// twice, the higher generation counts.
+func ExampleClient_OpenWatch() {
+	ctx := context.Background()
+	c, err := client.Dial(client.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	w, err := c.OpenWatch(ctx, client.WatchOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer w.Close()
+	newest := make(map[uint32]uint64)
+	for e, err := range c.Dump(ctx, client.DumpOptions{}) {
+		if errors.Is(err, client.ErrInterrupted) {
+			break // events tell what changed
+		}
+		if err != nil {
+			log.Fatal(err)
+		}
+		newest[e.ID] = e.Generation
+	}
+	for e, err := range w.Events(ctx) {
+		if err != nil {
+			log.Fatal(err) // after ErrOverrun one might go on, with a dump since the last generation
+		}
+		if e.Generation > newest[e.Entry.ID] {
+			newest[e.Entry.ID] = e.Generation
+		}
+	}
+}
+
+// Keep a copy, and look things up in it.
+func ExampleClient_Mirror() {
+	ctx := context.Background()
+	c, err := client.Dial(client.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	m, err := c.Mirror(ctx, client.MirrorOptions{ReceiveBuffer: 1 << 20, ResyncInterval: 50 * time.Millisecond})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	if err := m.Synced(ctx); err != nil {
+		log.Fatal(err)
+	}
+	if e, ok := m.Get(7); ok {
+		fmt.Println(e.Name)
+	}
+	for e := range m.All() {
+		fmt.Println(e.ID, e.Name)
+	}
+	fmt.Println(m.Len(), "entries of generation", m.Generation())
+
+	// One's own change is in it when that is waited for.
+	generation, err := c.New(ctx, client.Entry{ID: 8, Name: "eight"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := m.Wait(ctx, generation); err != nil {
+		log.Fatal(err)
+	}
+	<-m.Done() // for ever, if all goes well
+	fmt.Println(m.Err(), m.Stats().Overruns)
+}
+
+// Do something about each change of a mirror.
+func ExampleMirror_Changes() {
+	ctx := context.Background()
+	c, err := client.Dial(client.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	m, err := c.Mirror(ctx, client.MirrorOptions{ChangesLimit: 1 << 16})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	changes := m.Changes(ctx) // from now on
+	start := func() {
+		for e := range m.All() {
+			fmt.Println("there is", e.ID)
+		}
+	}
+	start()
+	for e, err := range changes {
+		switch {
+		case errors.Is(err, client.ErrLagged):
+			start()
+		case errors.Is(err, client.ErrReloaded), errors.Is(err, client.ErrNoFamily):
+			return // that table is no more
+		case err != nil:
+			log.Fatal(err)
+		case e.Kind == client.EventFlush:
+			fmt.Println("all up to generation", e.Generation, "are gone")
+		case e.Kind == client.EventDel:
+			fmt.Println(e.Entry.ID, "is gone")
+		case e.Kind == client.EventNew, e.Kind == client.EventSet:
+			fmt.Println("there is", e.Entry.ID)
+		}
+	}
+}
+
+// An event as JSON.
+func ExampleEvent() {
+	_ = json.NewEncoder(os.Stdout).Encode(client.Event{Kind: client.EventFill, Generation: 1001, Count: 1000, IDStart: 5, IDStride: 1})
+	var kind client.EventKind
+	fmt.Println(kind.UnmarshalText([]byte("flush")), kind, kind == client.EventFlush)
+	// Output:
+	// {"kind":"fill","generation":1001,"count":1000,"id_start":5,"id_stride":1}
+	// <nil> flush true
 }

@@ -61,3 +61,21 @@ func FuzzDecodeTable(f *testing.F) {
 		}
 	})
 }
+
+// FuzzDecodeEvent looks for a panic, for an error of another kind, and for an
+// event of an entry that is not of the entry's generation.
+func FuzzDecodeEvent(f *testing.F) {
+	for cmd := byte(cmdEntryNewNtf); cmd <= cmdTableFlushNtf; cmd++ {
+		f.Add(append([]byte{cmd, 1, 0, 0}, wholeEntry...))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		e, err := decodeEvent(b)
+		if err != nil && !errors.Is(err, ErrBadReply) {
+			t.Fatalf("error %v is no ErrBadReply", err)
+		}
+		if err == nil && (e.Kind > EventFlush || e.Generation != e.Entry.Generation && e.Kind != 0 && e.ofEntry()) {
+			t.Fatalf("%+v", e)
+		}
+		isFarewell(b, fakeFamily)
+	})
+}

@@ -127,15 +127,24 @@ func figures(t testing.TB, format string, args ...any) {
 
 var largeTable = flag.Uint("entries", 1_000_000, "how many entries a large table has")
 
-// aMillion is how many entries a large table has. Where the kernel watches each
-// allocation or each access it is a twentieth of that: a fill would take minutes.
+// watcher names what watches each allocation or each access of the kernel that
+// this runs on, which makes it slow many times over; "" if nothing does.
+func watcher() string {
+	for _, name := range []string{"kmemleak", "kcsan"} {
+		if _, err := os.Stat("/sys/kernel/debug/" + name); err == nil {
+			return name
+		}
+	}
+	return ""
+}
+
+// aMillion is how many entries a large table has. Where the kernel is watched it
+// is a twentieth of that: a fill would take minutes.
 func aMillion(t testing.TB) uint32 {
 	count := uint32(*largeTable)
-	for _, watcher := range []string{"kmemleak", "kcsan"} {
-		if _, err := os.Stat("/sys/kernel/debug/" + watcher); err == nil {
-			t.Logf("a twentieth of %d entries: the kernel has %s", count, watcher)
-			return count / 20
-		}
+	if name := watcher(); name != "" {
+		t.Logf("a twentieth of %d entries: the kernel has %s", count, name)
+		return count / 20
 	}
 	return count
 }

@@ -39,10 +39,19 @@ func (m Message) Attrs(header int) Attrs {
 	return Parse(m.Data[min(align(header), len(m.Data)):])
 }
 
+// NextMessage cuts the first message off a datagram that is no page of a dump,
+// but an event, say. The message is lent: it points into the datagram. If what
+// is left is no message, the error is ErrMalformed.
+func NextMessage(datagram []byte) (m Message, rest []byte, err error) {
+	p := page(datagram)
+	m, err = p.next()
+	return m, p, err
+}
+
 // page walks the messages of one datagram.
 type page []byte
 
-// next cuts off the first message. The page must not be empty.
+// next cuts off the first message.
 func (p *page) next() (Message, error) {
 	b := *p
 	if len(b) < headerLen {

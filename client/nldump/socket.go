@@ -33,6 +33,16 @@ type Socket interface {
 	Close() error
 }
 
+// A PollSocket is a Socket that can also look without waiting, which tells a
+// reader of events that none is left in the receive queue.
+type PollSocket interface {
+	Socket
+
+	// Poll is Recv of a datagram that is there. If there is none, the error is
+	// unix.EAGAIN.
+	Poll(buf []byte) (Datagram, error)
+}
+
 // A Datagram is what Recv learns of a datagram beside its bytes.
 type Datagram struct {
 	Len    int    // full length, even if more than the buffer holds
@@ -48,6 +58,7 @@ type conn struct {
 
 	// For recvmsg, kept here so that a read allocates nothing.
 	read  func(fd uintptr) bool
+	poll  func(fd uintptr) bool
 	msg   unix.Msghdr
 	iov   unix.Iovec
 	from  unix.RawSockaddrNetlink
@@ -60,7 +71,7 @@ type conn struct {
 // extended acknowledgements, not to echo the request (NETLINK_CAP_ACK), and what
 // Config says of strict checking and the receive buffer. c must not be used for
 // receiving any more; closing the Socket closes it.
-func Open(c *netlink.Conn, cfg Config) (Socket, error) {
+func Open(c *netlink.Conn, cfg Config) (PollSocket, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
@@ -79,6 +90,12 @@ func Open(c *netlink.Conn, cfg Config) (Socket, error) {
 	}
 	s := &conn{Conn: c, raw: raw}
 	s.read = s.recvmsg
+	s.poll = func(fd uintptr) bool {
+		if !s.recvmsg(fd) {
+			s.errno = unix.EAGAIN
+		}
+		return true
+	}
 	return s, nil
 }
 
@@ -105,10 +122,15 @@ func (s *conn) recvmsg(fd uintptr) bool {
 }
 
 // Recv implements Socket.
-func (s *conn) Recv(buf []byte) (Datagram, error) {
+func (s *conn) Recv(buf []byte) (Datagram, error) { return s.receive(buf, s.read) }
+
+// Poll implements PollSocket.
+func (s *conn) Poll(buf []byte) (Datagram, error) { return s.receive(buf, s.poll) }
+
+func (s *conn) receive(buf []byte, read func(fd uintptr) bool) (Datagram, error) {
 	s.iov.Base = unsafe.SliceData(buf)
 	s.iov.SetLen(len(buf))
-	err := s.raw.Read(s.read)
+	err := s.raw.Read(read)
 	s.iov.Base = nil
 	if err != nil {
 		return Datagram{}, s.orClosed(err)

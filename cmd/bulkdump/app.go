@@ -27,9 +27,29 @@ type table interface {
 	Flush(context.Context) (client.Flushed, error)
 	Table(context.Context) (client.Table, error)
 	Records(context.Context, client.DumpOptions) iter.Seq2[*client.Record, error]
+	Watch(context.Context, client.WatchOptions) iter.Seq2[client.Event, error]
+	openMirror(context.Context, client.MirrorOptions) (mirror, error)
 	Sync(context.Context, client.SyncOptions) iter.Seq2[*client.Record, error]
 	DumpParallel(context.Context, int, client.ParallelOptions) iter.Seq2[*client.Record, error]
 	Close() error
+}
+
+// mirror is what the command mirror needs of a client.Mirror.
+type mirror interface {
+	Synced(context.Context) error
+	Changes(context.Context) iter.Seq2[client.Event, error]
+	All() iter.Seq[client.Entry]
+	Stats() client.MirrorStats
+	Done() <-chan struct{}
+	Err() error
+	Close() error
+}
+
+// kernelTable is the table of a client.
+type kernelTable struct{ *client.Client }
+
+func (t kernelTable) openMirror(ctx context.Context, o client.MirrorOptions) (mirror, error) {
+	return t.Mirror(ctx, o)
 }
 
 // app is the program, with what it touches replaceable.
@@ -87,7 +107,8 @@ as JSON has a schema: see 'bulkdump schema --help'.`,
 		"`FORMAT` of the output: "+strings.Join(formats, "|")+", count for dump, svg for trace")
 	root.AddCommand(a.socketsCommand(), a.traceCommand(), a.schemaCommand(), a.completionCommand(), a.manCommand())
 	root.AddCommand(a.fillCommand(), a.dumpCommand(), a.getCommand(), a.newCommand(), a.setCommand(),
-		a.delCommand(), a.flushCommand(), a.tableCommand(), a.cursorsCommand(), a.guardCommand())
+		a.delCommand(), a.flushCommand(), a.tableCommand(), a.watchCommand(), a.mirrorCommand(),
+		a.cursorsCommand(), a.guardCommand())
 	completeValues(root)
 	return root
 }

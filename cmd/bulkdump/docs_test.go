@@ -44,7 +44,7 @@ func TestCompletion(t *testing.T) {
 		{[]string{"table", "-o", ""}, []string{"count", "svg", "table", "json", "jsonl", "csv"}},
 		{[]string{"completion", ""}, []string{"bash", "zsh", "fish"}},
 		{[]string{"get", ""}, nil},
-		{[]string{"schema", ""}, []string{"cursors", "del", "dump", "fill", "flush", "get", "guard", "new", "set", "sockets", "table", "trace"}},
+		{[]string{"schema", ""}, []string{"cursors", "del", "dump", "fill", "flush", "get", "guard", "mirror", "new", "set", "sockets", "table", "trace", "watch"}},
 		{[]string{"schema", "dump", ""}, nil},
 	} {
 		if got := offered(t, tt.args...); !slices.Equal(got, tt.want) {

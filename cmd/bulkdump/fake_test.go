@@ -39,6 +39,15 @@ type fakeTable struct {
 	change    client.Change      // the last one
 	made      client.Entry       // the last one
 
+	events   []client.Event     // of watch, and of mirror's changes
+	lost     error              // comes after each event, if not nil
+	eventErr error              // the end of the events; nil: they wait for the context
+	endless  bool               // they do wait
+	mirrored *fakeMirror        // the last one
+	receive  int                // receive buffer of the last watch or mirror
+	after    func()             // called when all events were taken
+	mstats   client.MirrorStats // of the mirror
+
 	// Answer in place of this, if there is one.
 	live    *liveTable
 	guarded *guardedTable
@@ -126,6 +135,69 @@ func (f *fakeTable) Records(ctx context.Context, o client.DumpOptions) iter.Seq2
 			yield(nil, err)
 		}
 	}
+}
+
+func (f *fakeTable) Watch(ctx context.Context, o client.WatchOptions) iter.Seq2[client.Event, error] {
+	f.receive = o.ReceiveBuffer
+	if err := f.ask("watch"); err != nil {
+		return func(yield func(client.Event, error) bool) { yield(client.Event{}, err) }
+	}
+	return f.eachEvent(ctx)
+}
+
+func (f *fakeTable) eachEvent(ctx context.Context) iter.Seq2[client.Event, error] {
+	return func(yield func(client.Event, error) bool) {
+		for _, e := range f.events {
+			if !yield(e, nil) || f.lost != nil && !yield(client.Event{}, f.lost) {
+				return
+			}
+		}
+		if f.after != nil {
+			f.after()
+		}
+		if f.endless {
+			<-ctx.Done()
+			yield(client.Event{}, ctx.Err())
+		} else if f.eventErr != nil {
+			yield(client.Event{}, f.eventErr)
+		}
+	}
+}
+
+func (f *fakeTable) openMirror(_ context.Context, o client.MirrorOptions) (mirror, error) {
+	f.receive = o.ReceiveBuffer
+	f.mirrored = &fakeMirror{fakeTable: f, done: make(chan struct{})}
+	if !f.endless {
+		close(f.mirrored.done)
+	}
+	return f.mirrored, f.ask("mirror")
+}
+
+// A fakeMirror holds the records of its table, and its changes are the events.
+type fakeMirror struct {
+	*fakeTable
+	done   chan struct{}
+	closed bool
+}
+
+func (m *fakeMirror) Synced(ctx context.Context) error {
+	if m.mstats.Synced {
+		return m.eventErr
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (m *fakeMirror) Changes(ctx context.Context) iter.Seq2[client.Event, error] {
+	return m.eachEvent(ctx)
+}
+func (m *fakeMirror) All() iter.Seq[client.Entry] { return slices.Values(m.records) }
+func (m *fakeMirror) Stats() client.MirrorStats   { return m.mstats }
+func (m *fakeMirror) Done() <-chan struct{}       { return m.done }
+func (m *fakeMirror) Err() error                  { return m.eventErr }
+func (m *fakeMirror) Close() error {
+	m.closed = true
+	return nil
 }
 
 // Sync sends the records, with the deletes among them.

@@ -26,7 +26,7 @@ func TestCommandsAreThose(t *testing.T) {
 		got = append(got, cmd.Name())
 	}
 	slices.Sort(got)
-	want := []string{"bulkdump", "completion", "cursors", "del", "dump", "fill", "flush", "get", "guard", "help", "man", "new", "schema", "set", "sockets", "table", "trace"}
+	want := []string{"bulkdump", "completion", "cursors", "del", "dump", "fill", "flush", "get", "guard", "help", "man", "mirror", "new", "schema", "set", "sockets", "table", "trace", "watch"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -81,7 +81,7 @@ func TestExamples(t *testing.T) {
 				if cmd.HasParent() && args[0] != cmd.Name() {
 					t.Errorf("an example of %s, not of %s", args[0], cmd.Name())
 				}
-				f := &fakeTable{entry: seven, state: client.Table{Generation: 1}}
+				f := &fakeTable{entry: seven, state: client.Table{Generation: 1}, mstats: client.MirrorStats{Synced: true}}
 				switch cmd.Name() { // some look at what they get
 				case "cursors":
 					f = newLiveTable()

@@ -58,7 +58,8 @@ func start() int {
 		progress: isTerminal(os.Stderr),
 		terminal: isTerminal(os.Stdout),
 		dial: func() (table, error) {
-			return client.Dial(client.Config{})
+			c, err := client.Dial(client.Config{})
+			return kernelTable{c}, err
 		},
 		guard:   linux{tracefs: "/sys/kernel/tracing"},
 		loop:    linux{tracefs: "/sys/kernel/tracing"},

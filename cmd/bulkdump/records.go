@@ -28,15 +28,20 @@ func appendTable(b []byte, r *client.Record) []byte {
 		b = append(b, "           -                     -        -         -  "...)
 		return append(padUint(b, r.Generation, 20), "  (deleted)"...)
 	}
-	b = append(b, "  0x"...)
-	for shift := 28; shift >= 0; shift -= 4 {
-		b = append(b, "0123456789abcdef"[r.Flags>>shift&0xf])
-	}
+	b = appendFlags(append(b, "  "...), r.Flags)
 	b = append(padUint(append(b, "  "...), r.Value, 20), "  "...)
 	b = append(padUint(b, uint64(len(r.Payload)), 7), "  "...)
 	b = append(padUint(b, r.Stats.Hits, 8), "  "...)
 	b = append(padUint(b, r.Generation, 20), "  "...)
 	return appendName(b, r.Name)
+}
+
+func appendFlags(b []byte, flags uint32) []byte {
+	b = append(b, "0x"...)
+	for shift := 28; shift >= 0; shift -= 4 {
+		b = append(b, "0123456789abcdef"[flags>>shift&0xf])
+	}
+	return b
 }
 
 // appendName quotes whatever a terminal might take for more than text.

@@ -31,6 +31,8 @@ var printed = map[string]any{
 	"guard":   guardReport{},
 	"sockets": []nlsock.Socket{},
 	"trace":   loop.Trace{},
+	"watch":   []client.Event{},
+	"mirror":  nil, // entries or events
 }
 
 // The schema is one, by the schema of schemas.
@@ -79,6 +81,14 @@ func TestSchemaIsThatOfTheTypes(t *testing.T) {
 		t.Error("what get prints is not the entry of dump")
 	}
 	c.visited[get.Location] = true
+	// What mirror prints is what dump or watch prints.
+	mirrored := definition(t, "mirror")
+	for i, of := range resolved(resolved(mirrored).Items2020).AnyOf {
+		if want := definition(t, []string{"record", "event"}[i]); resolved(of).Location != want.Location {
+			t.Errorf("what mirror prints is %s, want %s", resolved(of).Location, want.Location)
+		}
+	}
+	c.visited[mirrored.Location] = true
 	for name := range readSchema().Defs {
 		if !c.visited[definition(t, name).Location] {
 			t.Errorf("nothing needs the definition %s", name)

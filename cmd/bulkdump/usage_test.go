@@ -25,7 +25,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"completion"}, "give one of bash, zsh, fish", "completion"},
 		{[]string{"completion", "sh"}, "give one of bash, zsh, fish", "completion"},
 		{[]string{"schema", "dump", "get"}, "give one command, or none for all", "schema"},
-		{[]string{"schema", "entry"}, `no command "entry" prints JSON, only cursors, del, dump, fill, flush, get, guard, new, set, sockets, table, trace`, "schema"},
+		{[]string{"schema", "entry"}, `no command "entry" prints JSON, only cursors, del, dump, fill, flush, get, guard, mirror, new, set, sockets, table, trace, watch`, "schema"},
 		{[]string{"schema", "man"}, `no command "man" prints JSON, only`, "schema"},
 		{[]string{"man"}, "give one directory", "man"},
 		{[]string{"--bogus"}, "unknown flag: --bogus", ""},

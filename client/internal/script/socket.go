@@ -54,14 +54,10 @@ type Socket struct {
 	Asked func(netlink.Message)
 	Next  func() Step
 
-	mu       sync.Mutex
-	change   *sync.Cond
-	steps    []Step
-	sent     []netlink.Message
-	deadline time.Time
-	timers   []*time.Timer
-	closed   bool
-	once     sync.Once
+	waiter
+	steps []Step
+	sent  []netlink.Message
+	once  sync.Once
 }
 
 // ErrEnd is what Recv returns after the last step.
@@ -70,7 +66,7 @@ var ErrEnd = errors.New("the script is at its end")
 // New returns a Socket with the script.
 func New(steps ...Step) *Socket {
 	s := &Socket{steps: steps, Waiting: make(chan struct{})}
-	s.change = sync.NewCond(&s.mu)
+	s.init()
 	return s
 }
 
@@ -89,20 +85,6 @@ func (s *Socket) Sent() []netlink.Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.sent
-}
-
-// Closed tells whether Close was called.
-func (s *Socket) Closed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
-}
-
-// Deadline tells whether a deadline is set.
-func (s *Socket) Deadline() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return !s.deadline.IsZero()
 }
 
 // Send implements nldump.Socket.
@@ -148,46 +130,4 @@ func (s *Socket) Recv(buf []byte) (nldump.Datagram, error) {
 	}
 	copy(buf, step.Page)
 	return nldump.Datagram{Len: len(step.Page), From: step.From, Groups: step.Groups}, step.Err
-}
-
-// late tells whether the deadline has passed.
-func (s *Socket) late() bool { return !s.deadline.IsZero() && !time.Now().Before(s.deadline) }
-
-// wakeAt makes a Recv that waits look again then.
-func (s *Socket) wakeAt(t time.Time) {
-	if d := time.Until(t); d > 0 {
-		s.timers = append(s.timers, time.AfterFunc(d, func() {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.change.Broadcast()
-		}))
-	}
-}
-
-// SetReadDeadline implements nldump.Socket.
-func (s *Socket) SetReadDeadline(t time.Time) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return os.ErrClosed
-	}
-	s.deadline = t
-	s.wakeAt(t)
-	s.change.Broadcast()
-	return nil
-}
-
-// Close implements nldump.Socket. Closing again is an error, as it is of a file.
-func (s *Socket) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return os.ErrClosed
-	}
-	s.closed = true
-	for _, t := range s.timers {
-		t.Stop()
-	}
-	s.change.Broadcast()
-	return nil
 }

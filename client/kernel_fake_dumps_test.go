@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package client
+
+import (
+	"slices"
+	"syscall"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client/internal/script"
+	"bulkdump/client/nldump"
+)
+
+// A dumper is a socket with a dump, whose pages are made as they are read.
+type dumper struct {
+	script.Live
+	k       *tableKernel
+	since   *uint64
+	started uint64 // generation at the start
+	next    uint64 // id or generation
+	err     syscall.Errno
+	running bool
+	ready   []byte // the next page: made when the one before was read
+}
+
+func (k *tableKernel) dialDump(cfg nldump.Config) (*nldump.Stream, error) {
+	d := &dumper{k: k}
+	d.Init(d.page)
+	return nldump.New(d, cfg)
+}
+
+// Send starts a dump.
+func (d *dumper) Send(m netlink.Message) (netlink.Message, error) {
+	d.k.ask()
+	d.k.mu.Lock()
+	defer d.k.mu.Unlock()
+	m.Header.Sequence, m.Header.PID = script.Seq, script.Port
+	d.since, d.err, d.next, d.started = nil, 0, 0, d.k.generation
+	if uint16(m.Header.Type) != d.k.family {
+		d.err = unix.ENOENT
+		return m, nil
+	}
+	if a := nldump.Parse(m.Data[genlHeaderLen:]); a.Find(attrEntrySince) {
+		since := a.Uint()
+		d.since, d.next = &since, since+1
+		d.k.deltas++
+		if since < d.k.floor || since > d.k.generation {
+			d.err = unix.ESTALE
+			return m, nil
+		}
+	} else {
+		d.k.fulls++
+	}
+	d.running = true
+	d.k.open++
+	d.ready = d.make()
+	return m, nil
+}
+
+// page is netlink_recvmsg: it takes a page, and makes the next.
+func (d *dumper) page() ([]byte, error) {
+	k := d.k
+	k.ask()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if d.err != 0 {
+		return script.Message(unix.NLMSG_ERROR, 0, script.Errno(d.err), make([]byte, unix.SizeofNlMsghdr)), nil
+	}
+	if k.overrun {
+		k.overrun = false
+		return nil, unix.ENOBUFS
+	}
+	page := d.ready
+	if d.running {
+		d.ready = d.make()
+	}
+	return page, nil
+}
+
+// make makes a page of the table or the log as it is.
+func (d *dumper) make() []byte {
+	k := d.k
+	var page []byte
+	records := d.records()
+	stale := d.since != nil && k.floor >= d.next && d.next <= d.started
+	for _, e := range records[:min(k.perPage, len(records))] {
+		attrs := entryAttrs(e)
+		d.next = uint64(e.ID) + 1
+		if d.since != nil {
+			d.next = e.Generation + 1
+		}
+		if e.Deleted {
+			attrs = slices.Concat(script.U32(attrEntryID, e.ID), script.U64(attrEntryGeneration, e.Generation), script.Attr(attrEntryDeleted))
+		}
+		page = append(page, script.Message(k.family, unix.NLM_F_MULTI, []byte{cmdEntryGet, familyVersion, 0, 0}, attrs)...)
+	}
+	var errno syscall.Errno
+	switch {
+	case stale:
+		errno = unix.ESTALE
+	case len(k.dumpErrors) > 0:
+		errno, k.dumpErrors = k.dumpErrors[0], k.dumpErrors[1:]
+	case len(records) > k.perPage:
+		return page
+	}
+	var flags uint16
+	if k.generation+uint64(len(k.filling)) != d.started {
+		flags = unix.NLM_F_DUMP_INTR
+	}
+	d.running = false
+	k.open--
+	return append(page, script.Done(flags, errno)...)
+}
+
+// records are those that are to come, as the table and its log are now.
+func (d *dumper) records() []Entry {
+	var all []Entry
+	for id, e := range d.k.entries {
+		if d.since == nil && uint64(id) >= d.next {
+			all = append(all, e)
+		}
+	}
+	for g, e := range d.k.log {
+		if d.since != nil && g >= d.next && g <= d.started {
+			all = append(all, e)
+		}
+	}
+	slices.SortFunc(all, func(a, b Entry) int {
+		if d.since != nil {
+			return int(a.Generation) - int(b.Generation)
+		}
+		return int(a.ID) - int(b.ID)
+	})
+	return all
+}
+
+// Close implements nldump.Socket.
+func (d *dumper) Close() error {
+	d.k.mu.Lock()
+	if d.running {
+		d.running = false
+		d.k.open--
+	}
+	d.k.mu.Unlock()
+	return d.Live.Close()
+}

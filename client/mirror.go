@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package client
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+)
+
+// ErrReloaded says that the module was unloaded and loaded again: the table is
+// another one, whose generations start anew. A new Mirror is needed.
+var ErrReloaded = errors.New("the bulkdump module was loaded anew: this is another table")
+
+// Defaults of MirrorOptions.
+const (
+	DefaultResyncInterval = 100 * time.Millisecond
+	DefaultChangesLimit   = 1024
+)
+
+// MirrorOptions says how a mirror keeps up. The zero value is good.
+type MirrorOptions struct {
+	// ReceiveBuffer is that of WatchOptions. With a larger one fewer events
+	// are lost while many come at once; what is lost costs a dump of what
+	// changed since, and nothing else.
+	ReceiveBuffer int
+
+	// ResyncInterval is the least time from the end of one dump to the start
+	// of the next, 0 means DefaultResyncInterval. It is never less than a
+	// quarter of what the dump took, and up to half of it is added at random:
+	// of many mirrors that lose events in the same moment, not all dump in the
+	// same moment.
+	ResyncInterval time.Duration
+
+	// ChangesLimit is how many changes wait for a reader of Changes until
+	// ErrLagged; 0 means DefaultChangesLimit.
+	ChangesLimit int
+}
+
+// MirrorStats counts what a mirror did.
+type MirrorStats struct {
+	Entries    int    `json:"entries"`
+	Generation uint64 `json:"generation"`
+	Synced     bool   `json:"synced"`      // it is the table of that generation
+	Events     uint64 `json:"events"`      // read
+	Old        uint64 `json:"old"`         // events and records that told nothing new
+	Overruns   uint64 `json:"overruns"`    // ErrOverrun: events were lost
+	Gaps       uint64 `json:"gaps"`        // a generation had no event
+	Fills      uint64 `json:"fills"`       // EventFill, which does not say what it made
+	Deltas     uint64 `json:"deltas"`      // dumps of what changed since a generation
+	FullPasses uint64 `json:"full_passes"` // dumps of the whole table, the first one too
+	Stale      uint64 `json:"stale"`       // deltas for which the log did not reach back (ErrStale)
+	Retries    uint64 `json:"retries"`     // dumps that failed for a reason that passes
+	Records    uint64 `json:"records"`     // of all dumps
+}
+
+// A Mirror is a copy of the table that stays right while the table changes, and
+// that ends in the table's exact state when the table rests. Its methods may be
+// called from several goroutines at once. What Get and All return is shared:
+// payloads must not be changed.
+type Mirror struct {
+	c        *Client
+	w        *Watcher
+	interval time.Duration
+	limit    int
+	cancel   context.CancelFunc
+	wake     chan struct{} // holds a token when there may be a reason for a dump
+	done     chan struct{}
+	running  sync.WaitGroup
+
+	mu     sync.Mutex // guards all below
+	change *sync.Cond // with each event and dump, and with the end
+	table  replica
+	horizon
+	losses   uint64               // how often something was missing
+	repaired uint64               // how many of those a dump has made good
+	full     bool                 // only a dump of the whole table helps
+	target   uint64               // generation up to which the last dump may have seen the table
+	waits    map[*uint64]struct{} // generations that somebody waits for
+	feeds    map[*feed]struct{}
+	stats    MirrorStats
+	err      error
+}
+
+// Mirror makes a mirror: it subscribes to the table's changes, then dumps the
+// table, on two sockets, and goes on until the context is done, Close is called
+// or an error ends it (Err). It returns when the subscription stands; Synced
+// waits for the dump.
+//
+// It holds the whole table in memory.
+func (c *Client) Mirror(ctx context.Context, o MirrorOptions) (*Mirror, error) {
+	if o.ResyncInterval < 0 || o.ChangesLimit < 0 {
+		return nil, fmt.Errorf("mirror: resync interval of %v, limit of %d changes", o.ResyncInterval, o.ChangesLimit)
+	}
+	w, err := c.OpenWatch(ctx, WatchOptions{ReceiveBuffer: o.ReceiveBuffer})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	m := &Mirror{
+		c: c, w: w, cancel: cancel,
+		interval: cmp.Or(o.ResyncInterval, DefaultResyncInterval),
+		limit:    cmp.Or(o.ChangesLimit, DefaultChangesLimit),
+		wake:     make(chan struct{}, 1),
+		done:     make(chan struct{}),
+		waits:    make(map[*uint64]struct{}),
+		feeds:    make(map[*feed]struct{}),
+		horizon:  horizon{open: true}, losses: 1, full: true, // nothing is known
+	}
+	m.change = sync.NewCond(&m.mu)
+	m.running.Go(func() { m.replay(ctx) })
+	m.running.Go(func() { m.resync(ctx) })
+	return m, nil
+}
+
+// Close ends the mirror and waits until its sockets are closed. What it holds
+// can still be read. Closing again does nothing.
+func (m *Mirror) Close() error {
+	m.end(ErrClosed)
+	m.running.Wait()
+	return nil
+}
+
+// Err tells why the mirror has ended: ErrNoFamily when the module was unloaded,
+// ErrReloaded, ErrClosed, the context's error, or what else went wrong for good.
+// It is nil while the mirror runs.
+func (m *Mirror) Err() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.err
+}
+
+// Done is closed when the mirror has ended: Err tells why.
+func (m *Mirror) Done() <-chan struct{} { return m.done }
+
+// end ends the mirror for a reason; the first one counts.
+func (m *Mirror) end(err error) {
+	m.mu.Lock()
+	if m.err == nil {
+		m.err = err
+		close(m.done)
+	}
+	m.change.Broadcast()
+	m.mu.Unlock()
+	m.cancel()
+	_ = m.w.Close()
+}
+
+// Get returns the entry with the id, if there is one.
+func (m *Mirror) Get(id uint32) (Entry, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	h, ok := m.table.held.Get(id)
+	if !ok {
+		return Entry{}, false
+	}
+	return h.entry, true
+}
+
+// All yields the entries in rising order of their ids, as they are when the
+// loop starts: what changes meanwhile is not seen. The mirror goes on, and its
+// methods may be called in the loop.
+func (m *Mirror) All() iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		m.mu.Lock()
+		all := m.table.snapshot()
+		m.mu.Unlock()
+		all(yield)
+	}
+}
+
+// Len returns the number of entries.
+func (m *Mirror) Len() int { return m.Stats().Entries }
+
+// Generation returns the generation up to which all changes are in the mirror.
+// When it is synced, nothing newer is: it is the table of that generation.
+func (m *Mirror) Generation() uint64 { return m.Stats().Generation }
+
+// Stats returns the figures so far.
+func (m *Mirror) Stats() MirrorStats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.stats
+	s.Entries, s.Generation, s.Synced = m.table.held.Len(), m.held, m.synced()
+	return s
+}
+
+// Synced blocks until the mirror has caught up: it is the exact table of its
+// Generation, and knows of no loss. It may lose that again, and catch up again;
+// Stats tells how it is now.
+func (m *Mirror) Synced(ctx context.Context) error { return m.Wait(ctx, 0) }
+
+// Wait blocks until the mirror has caught up with a generation: that which a
+// change of one's own returned, say. It is synced then, and the change is in it.
+// While changes come faster than they can be read, it does not get there.
+func (m *Mirror) Wait(ctx context.Context, generation uint64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.waits[&generation] = struct{}{}
+	defer delete(m.waits, &generation)
+	m.nudge()
+	return m.until(ctx, func() bool { return m.synced() && m.held >= generation })
+}
+
+// until waits, under mu, until ok says yes or the mirror has ended.
+func (m *Mirror) until(ctx context.Context, ok func() bool) error {
+	stop := context.AfterFunc(ctx, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.change.Broadcast()
+	})
+	defer stop()
+	for {
+		switch {
+		case ok():
+			return nil
+		case m.err != nil:
+			return m.err
+		case ctx.Err() != nil:
+			return ctx.Err()
+		}
+		m.change.Wait()
+	}
+}
+
+// synced tells, under mu, whether all that the last dump may have told is
+// reached by what is known without a gap.
+func (m *Mirror) synced() bool {
+	return !m.full && m.losses == m.repaired && m.held >= m.target
+}

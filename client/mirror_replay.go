@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package client
+
+import (
+	"context"
+	"errors"
+)
+
+// replay applies the events as they come.
+func (m *Mirror) replay(ctx context.Context) {
+	for e, err := range m.w.Events(ctx) {
+		switch {
+		case err == nil:
+			m.apply(&e)
+		case errors.Is(err, ErrOverrun):
+			m.overrun()
+		default:
+			m.end(err)
+		}
+	}
+}
+
+// apply applies an event.
+//
+// One that is not newer than the horizon must not be looked at: a dump has told
+// of a later change, a deletion maybe, which no tombstone remembers any more.
+func (m *Mirror) apply(e *Event) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	defer m.change.Broadcast()
+	m.stats.Events++
+	switch m.horizon.event(e) {
+	case eventOld:
+		m.stats.Old++
+		return
+	case eventFill:
+		m.stats.Fills++
+		m.miss()
+	case eventGap:
+		m.stats.Gaps++
+		m.miss()
+	}
+	switch {
+	case e.Kind == EventFlush:
+		if count := m.table.flush(e.Generation); count > 0 {
+			m.tell(Event{Kind: EventFlush, Generation: e.Generation, Count: count})
+		}
+	case e.ofEntry():
+		m.put(&e.Entry, false)
+	}
+}
+
+// put applies an entry, under mu.
+func (m *Mirror) put(e *Entry, byPass bool) {
+	kind := m.table.put(e, byPass)
+	if kind == 0 {
+		m.stats.Old++
+		return
+	}
+	m.tell(Event{Kind: kind, Generation: e.Generation, Entry: *e})
+}
+
+func (m *Mirror) overrun() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stats.Overruns++
+	m.lose()
+	m.miss()
+}
+
+// miss notes, under mu, that something is missing, and asks for a dump.
+func (m *Mirror) miss() {
+	m.losses++
+	m.nudge()
+}
+
+func (m *Mirror) nudge() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package client
+
+import (
+	"context"
+	"maps"
+	"reflect"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A mirrored is a fake kernel with a mirror of its table, in a bubble.
+type mirrored struct {
+	*testing.T
+	k *tableKernel
+	c *Client
+	m *Mirror
+}
+
+// mirror runs a test on a mirror of a table with so many entries, which is
+// synced.
+func mirror(t *testing.T, entries uint32, o MirrorOptions, test func(*mirrored)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := &mirrored{T: t, k: newTableKernel()}
+		for id := range entries {
+			r.k.put(Entry{ID: id, Name: "before"})
+		}
+		r.c = r.k.dial(t)
+		defer r.c.Close()
+		var err error
+		if r.m, err = r.c.Mirror(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		defer r.m.Close()
+		if err := r.m.Synced(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		test(r)
+	})
+}
+
+// change changes the table, under the kernel's lock.
+func (r *mirrored) change(fn func(*tableKernel)) {
+	r.k.mu.Lock()
+	defer r.k.mu.Unlock()
+	fn(r.k)
+}
+
+// step sets what happens whenever somebody asks the kernel.
+func (r *mirrored) step(fn func()) { r.change(func(k *tableKernel) { k.step = fn }) }
+
+// same waits until the mirror has caught up, and compares.
+func (r *mirrored) same() MirrorStats {
+	r.Helper()
+	r.k.mu.Lock()
+	generation, want := r.k.generation, maps.Clone(r.k.entries)
+	r.k.mu.Unlock()
+	ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
+	defer cancel()
+	if err := r.m.Wait(ctx, generation); err != nil {
+		r.Fatalf("%v, %+v, table at %d", err, r.m.Stats(), generation)
+	}
+	got := make(map[uint32]Entry)
+	for e := range r.m.All() {
+		got[e.ID] = e
+	}
+	if !reflect.DeepEqual(got, want) || r.m.Generation() != generation || r.m.Len() != len(want) {
+		r.Errorf("%+v: got %v, want %v of generation %d", r.m.Stats(), got, want, generation)
+	}
+	return r.m.Stats()
+}
+
+// overflow loses events.
+func (r *mirrored) overflow() {
+	synctest.Wait()
+	r.change(func(k *tableKernel) {
+		k.queueLimit = 1
+		k.hold(true)
+		for id := range uint32(4) {
+			k.put(Entry{ID: id, Name: "lost"})
+		}
+		k.hold(false)
+		k.queueLimit = 1 << 20
+	})
+}
+
+// As long as nothing is lost, there is one dump.
+func TestMirrorFollowsEvents(t *testing.T) {
+	mirror(t, 10, MirrorOptions{}, func(r *mirrored) {
+		for n := range uint32(100) {
+			r.change(func(k *tableKernel) {
+				k.put(Entry{ID: n % 20, Name: "x"})
+				k.del(n % 7)
+			})
+		}
+		r.change(func(k *tableKernel) { k.change(EventFlush, Entry{}); k.put(Entry{ID: 3, Name: "three"}) })
+		if s := r.same(); s.FullPasses != 1 || s.Deltas != 0 || s.Overruns+s.Gaps+s.Fills != 0 || !s.Synced {
+			r.Errorf("%+v", s)
+		}
+		e, ok := r.m.Get(3)
+		if _, none := r.m.Get(4); !ok || e.Name != "three" || none {
+			r.Errorf("%+v, %v, %v", e, ok, none)
+		}
+	})
+}
+
+// A loss costs a dump of what changed since, and no more.
+func TestMirrorRepairsALoss(t *testing.T) {
+	mirror(t, 1000, MirrorOptions{}, func(r *mirrored) {
+		before := r.m.Stats()
+		r.overflow()
+		s := r.same()
+		if s.Overruns != 1 || s.Deltas != 1 || s.FullPasses != 1 || s.Records-before.Records > 4 {
+			r.Errorf("%+v, before the loss %+v", s, before)
+		}
+		r.change(func(k *tableKernel) { k.fillBegin(5000, 7); k.fillEnd(false) })
+		if s := r.same(); s.Fills != 1 || s.Deltas != 2 || s.Records-before.Records > 11 {
+			r.Errorf("after a fill: %+v", s)
+		}
+	})
+}
+
+// Only what the log does not reach costs a full pass, after which nothing is
+// left of what was deleted.
+func TestMirrorSweeps(t *testing.T) {
+	mirror(t, 20, MirrorOptions{}, func(r *mirrored) {
+		r.overflow()
+		r.change(func(k *tableKernel) {
+			k.queueLimit = 0
+			k.del(7)
+			k.queueLimit = 1 << 20
+			k.forget()
+		})
+		if s := r.same(); s.FullPasses != 2 || s.Stale != 1 {
+			r.Errorf("%+v", s)
+		}
+		if _, ok := r.m.Get(7); ok {
+			r.Error("an entry that was deleted is there")
+		}
+	})
+}
+
+// What the kernel undid has no event; a mirror finds that out in a while, and
+// does not dump for it.
+func TestMirrorOfUndoneFill(t *testing.T) {
+	mirror(t, 5, MirrorOptions{}, func(r *mirrored) {
+		r.change(func(k *tableKernel) { k.fillBegin(100, 5); k.fillEnd(true) })
+		start := time.Now()
+		if s := r.same(); s.Deltas != 1 || s.FullPasses != 1 {
+			r.Errorf("%+v", s)
+		}
+		if took := time.Since(start); took > 2*settle*DefaultResyncInterval {
+			r.Errorf("it took %v", took)
+		}
+		r.change(func(k *tableKernel) { k.fillBegin(100, 5); k.fillEnd(true); k.put(Entry{ID: 1, Name: "x"}) })
+		if s := r.same(); s.Gaps != 1 {
+			r.Errorf("%+v", s)
+		}
+	})
+}
+
+// A dump of all that has entries of a fill in it which is undone later.
+func TestMirrorOfPhantoms(t *testing.T) {
+	mirror(t, 9, MirrorOptions{}, func(r *mirrored) {
+		r.overflow()
+		filled := false
+		r.change(func(k *tableKernel) { k.forget() })
+		r.step(func() {
+			r.change(func(k *tableKernel) {
+				if k.open > 0 && !filled && k.fulls == 2 {
+					filled = true
+					k.fillBegin(50, 4) // undone when the next request comes, as the generation is even
+				}
+			})
+		})
+		time.Sleep(time.Second)
+		if s := r.same(); !filled || r.k.generation != 18 || s.Records < 9+9+4+4 {
+			r.Errorf("%v, %+v", filled, s)
+		}
+	})
+}
+
+// However much is lost, dumps keep their distance.
+func TestMirrorLimitsItsRate(t *testing.T) {
+	const interval, during = 50 * time.Millisecond, 10 * time.Second
+	mirror(t, 3, MirrorOptions{ResyncInterval: interval}, func(r *mirrored) {
+		for start := time.Now(); time.Since(start) < during; {
+			r.overflow()
+			time.Sleep(time.Millisecond)
+		}
+		s := r.same()
+		if most, least := uint64(during/interval), uint64(during/interval/2); s.Deltas > most+1 || s.Deltas < least {
+			r.Errorf("%d deltas in %v, want %d to %d", s.Deltas, during, least, most)
+		}
+		// At random: not all of the same length.
+		if s.Deltas == uint64(during/interval) {
+			r.Error("no jitter")
+		}
+	})
+}
+
+// What is lost while a dump comes to its end is not taken for repaired by it.
+func TestMirrorLossDuringADump(t *testing.T) {
+	mirror(t, 5, MirrorOptions{}, func(r *mirrored) {
+		r.overflow()
+		asked := 0
+		r.change(func(k *tableKernel) {
+			k.answered = func() {
+				if asked++; asked == 2 { // before and after the dump
+					r.change(func(k *tableKernel) {
+						k.queueLimit = 0
+						k.put(Entry{ID: 3, Name: "lost at the end"})
+						k.queueLimit = 1 << 20
+					})
+					time.Sleep(time.Millisecond) // it is noted
+				}
+			}
+		})
+		time.Sleep(time.Minute) // nobody asks for it
+		if e, _ := r.m.Get(3); e.Name != "lost at the end" {
+			r.Errorf("asked %d times, %+v, %+v", asked, e, r.m.Stats())
+		}
+	})
+}
+
+// What a deletion leaves is forgotten.
+func TestMirrorForgetsTombstones(t *testing.T) {
+	mirror(t, 5, MirrorOptions{}, func(r *mirrored) {
+		r.overflow()
+		r.change(func(k *tableKernel) { k.del(1); k.del(2) })
+		r.same()
+		r.overflow()
+		r.same()
+		if n := len(r.m.table.tombstones); n != 0 {
+			r.Errorf("%d tombstones are left", n)
+		}
+	})
+}

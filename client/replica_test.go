@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package client
+
+import (
+	"reflect"
+	"testing"
+)
+
+// held returns the names by id.
+func (r *replica) names() map[uint32]string {
+	all := make(map[uint32]string)
+	for e := range r.snapshot() {
+		all[e.ID] = e.Name
+	}
+	return all
+}
+
+// A record that is older than what is known says nothing, also after a deletion
+// while a pass runs.
+func TestReplicaTakesTheNewest(t *testing.T) {
+	var r replica
+	r.begin()
+	for i, step := range []struct {
+		e      Entry
+		byPass bool
+		want   EventKind
+	}{
+		{Entry{ID: 1, Name: "five", Generation: 5}, false, EventNew},
+		{Entry{ID: 1, Name: "four", Generation: 4}, true, 0},
+		{Entry{ID: 1, Name: "five again", Generation: 5}, true, 0},
+		{Entry{ID: 1, Name: "six", Generation: 6}, true, EventSet},
+		{Entry{ID: 1, Deleted: true, Generation: 4}, false, 0},
+		{Entry{ID: 1, Deleted: true, Generation: 7}, false, EventDel},
+		{Entry{ID: 1, Name: "six", Generation: 6}, true, 0},
+		{Entry{ID: 1, Name: "eight", Generation: 8}, true, EventNew},
+		{Entry{ID: 1, Deleted: true, Generation: 8}, true, EventDel}, // undone
+		{Entry{ID: 1, Name: "eight", Generation: 8}, true, 0},
+		{Entry{ID: 2, Deleted: true, Generation: 9}, true, 0}, // of what was never here
+		{Entry{ID: 2, Name: "three", Generation: 3}, false, 0},
+		{Entry{ID: 3, Name: "ten", Generation: 10}, false, EventNew},
+	} {
+		if got := r.put(&step.e, step.byPass); got != step.want {
+			t.Errorf("step %d: %v, want %v", i, got, step.want)
+		}
+	}
+	if count := r.flush(10); count != 1 || r.held.Len() != 0 {
+		t.Errorf("%d deleted, %d left", count, r.held.Len())
+	}
+	if r.put(&Entry{ID: 3, Name: "ten", Generation: 10}, true) != 0 || r.put(&Entry{ID: 3, Name: "later", Generation: 11}, true) != EventNew {
+		t.Error("what the flush took is back, or what is newer is not")
+	}
+	if count := r.flush(10); count != 0 || r.held.Len() != 1 {
+		t.Errorf("a flush took what is newer: %d", count)
+	}
+	r.end(8)
+	if len(r.tombstones) != 1 || r.tombstones[2] != 9 {
+		t.Errorf("tombstones %v", r.tombstones)
+	}
+}
+
+// What a pass over all did not have goes, but for what is newer than its start.
+func TestReplicaSweeps(t *testing.T) {
+	var r replica
+	for id := range uint32(6) {
+		r.put(&Entry{ID: id, Name: "old", Generation: uint64(id) + 1}, false)
+	}
+	r.begin()
+	r.put(&Entry{ID: 0, Name: "old", Generation: 1}, true) // seen as it is
+	r.put(&Entry{ID: 1, Name: "x", Generation: 1}, true)   // seen older than an event has it
+	r.put(&Entry{ID: 2, Name: "new", Generation: 30}, true)
+	r.put(&Entry{ID: 3, Name: "event", Generation: 21}, false) // behind the pass's back
+	ids := r.sweep(20)
+	if want := (map[uint32]string{0: "old", 1: "old", 2: "new", 3: "event"}); !reflect.DeepEqual(r.names(), want) || !reflect.DeepEqual(ids, []uint32{4, 5}) {
+		t.Errorf("left %v, swept %v", r.names(), ids)
+	}
+}
+
+func TestHorizon(t *testing.T) {
+	one := func(g uint64) *Event { return &Event{Kind: EventSet, Generation: g} }
+	h := horizon{open: true}
+	if got := h.event(one(5)); got != eventNext || h.held != 0 {
+		t.Errorf("the first event: %d, held %d", got, h.held)
+	}
+	if !h.reach(4, true) || h.held != 5 {
+		t.Errorf("a dump up to the run: held %d", h.held)
+	}
+	for _, step := range []struct {
+		e    *Event
+		want int
+		held uint64
+	}{
+		{one(5), eventOld, 5},
+		{one(6), eventNext, 6},
+		{one(8), eventGap, 6},
+		{one(9), eventNext, 6},
+		{one(9), eventOld, 6},
+		{one(11), eventGap, 6},
+		{&Event{Kind: EventFill, Generation: 20, Count: 9}, eventFill, 6},
+		{one(21), eventNext, 6},
+	} {
+		if got := h.event(step.e); got != step.want || h.held != step.held {
+			t.Errorf("%+v: %d, held %d, want %d, %d", step.e, got, h.held, step.want, step.held)
+		}
+	}
+	if h.reach(19, true) || h.held != 19 {
+		t.Errorf("a dump up to before the fill's end: held %d", h.held)
+	}
+	if !h.reach(20, true) || h.held != 21 {
+		t.Errorf("a dump up to the fill's end: held %d", h.held)
+	}
+	// An unknown loss: the run begins anew.
+	h.lose()
+	if h.event(one(25)) != eventNext || h.held != 21 || !h.reach(30, true) || h.held != 30 {
+		t.Errorf("after a loss: %+v", h)
+	}
+	if h.event(one(32)) != eventGap {
+		t.Error("31 is missing")
+	}
+	h.lose()
+	if !h.reach(33, false) || !h.open || h.event(one(40)) != eventNext || h.held != 33 {
+		t.Errorf("a loss during the dump: %+v", h)
+	}
+	// A loss of nothing: the next event is the next.
+	h = horizon{held: 7, first: 8, last: 7, open: true}
+	if h.event(one(8)) != eventNext || h.held != 8 {
+		t.Errorf("%+v", h)
+	}
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"iter"
+	"strconv"
+
+	"bulkdump/client"
+)
+
+var eventLayouts = layouts[*client.Event]{
+	tableHead: "          GENERATION  EVENT          ID       FLAGS                 VALUE  PAYLOAD  NAME\n",
+	csvHead:   "event,id,name,flags,value,payload,hits,bytes,created,updated,generation,deleted,count,id_start,id_stride\n",
+	table:     appendEventTable,
+	json:      appendEventJSON,
+	csv:       appendEventCSV,
+}
+
+func appendEventTable(b []byte, e *client.Event) []byte {
+	b = append(padUint(b, e.Generation, 20), "  "...)
+	kind := e.Kind.String()
+	b = append(b, kind...)
+	for range len("EVENT") - len(kind) {
+		b = append(b, ' ')
+	}
+	switch e.Kind {
+	case client.EventFill:
+		b = strconv.AppendUint(append(b, "  made "...), e.Count, 10)
+		b = strconv.AppendUint(append(b, " from id "...), uint64(e.IDStart), 10)
+		return append(strconv.AppendUint(append(b, ", "...), uint64(e.IDStride), 10), " apart"...)
+	case client.EventFlush:
+		return strconv.AppendUint(append(b, "  deleted "...), e.Count, 10)
+	}
+	b = padUint(append(b, "  "...), uint64(e.Entry.ID), 10)
+	if e.Kind == client.EventDel {
+		return b
+	}
+	b = appendFlags(append(b, "  "...), e.Entry.Flags)
+	b = padUint(append(b, "  "...), e.Entry.Value, 20)
+	b = append(padUint(append(b, "  "...), uint64(len(e.Entry.Payload)), 7), "  "...)
+	return appendName(b, []byte(e.Entry.Name))
+}
+
+func appendEventJSON(b []byte, e *client.Event) []byte {
+	line, err := json.Marshal(e)
+	if err != nil {
+		panic(err) // numbers, texts and times: none fails
+	}
+	return append(b, line...)
+}
+
+// appendEventCSV has the columns of an entry, then those of many.
+func appendEventCSV(b []byte, e *client.Event) []byte {
+	b = append(append(b, e.Kind.String()...), ',')
+	switch e.Kind {
+	case client.EventFill, client.EventFlush:
+		b = strconv.AppendUint(append(b, ",,,,,,,,,"...), e.Generation, 10)
+		b = strconv.AppendUint(append(b, ",,"...), e.Count, 10)
+		if e.Kind == client.EventFlush {
+			return append(b, ",,"...)
+		}
+		b = strconv.AppendUint(append(b, ','), uint64(e.IDStart), 10)
+		return strconv.AppendUint(append(b, ','), uint64(e.IDStride), 10)
+	}
+	return append(appendCSV(b, recordOf(&e.Entry)), ",,,"...)
+}
+
+func recordOf(e *client.Entry) *client.Record {
+	return &client.Record{ID: e.ID, Name: []byte(e.Name), Flags: e.Flags, Value: e.Value, Payload: e.Payload,
+		Stats: e.Stats, Generation: e.Generation, Deleted: e.Deleted}
+}
+
+// pending is how many events wait between their reader and their printer.
+const pending = 256
+
+// printEvents prints events as they come, until they end or there were as many
+// as count, if that is not 0. A loss goes to lost; any other error ends it. What
+// was printed is seen at once, unless more is to print already.
+func (a *app) printEvents(ctx context.Context, count uint64, events func(context.Context) iter.Seq2[client.Event, error],
+	lost func(error) bool) (n uint64, err error) {
+	type item struct {
+		e   client.Event
+		err error
+	}
+	ctx, stop := context.WithCancel(ctx)
+	waiting := make(chan item, pending)
+	go func() {
+		defer close(waiting)
+		for e, err := range events(ctx) {
+			select {
+			case waiting <- item{e, err}:
+			case <-ctx.Done():
+				waiting <- item{err: ctx.Err()} // the printer takes all
+				return
+			}
+		}
+	}()
+	defer func() {
+		stop()
+		for range waiting { // until its reader has ended
+		}
+	}()
+
+	p := newList(a.stdout, a.format, eventLayouts)
+	for {
+		if len(waiting) == 0 {
+			if err := p.w.Flush(); err != nil {
+				return p.n, err
+			}
+		}
+		i, ok := <-waiting
+		switch {
+		case !ok:
+			return p.n, p.w.Flush()
+		case i.err != nil && !lost(i.err):
+			return p.n, cmp.Or(p.w.Flush(), i.err)
+		case i.err != nil:
+			continue
+		}
+		if err := p.add(&i.e); err != nil {
+			return p.n, err
+		}
+		if p.n == count { // never so for 0
+			return p.n, p.w.Flush()
+		}
+	}
+}

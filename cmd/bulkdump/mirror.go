@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"bulkdump/client"
+)
+
+// mirrorFlags is the command line of mirror.
+type mirrorFlags struct {
+	once, dumpAtEnd bool
+	timeout         time.Duration
+	rcvbuf          uint32
+}
+
+func (a *app) mirrorCommand() *cobra.Command {
+	f := &mirrorFlags{}
+	cmd := &cobra.Command{
+		Use:   "mirror",
+		Short: "Keep a copy of the table that stays right",
+		Long: `mirror dumps the table and then follows its changes, until a signal ends it or
+--timeout. Lost events cost a dump of what changed since, or one of all if the
+kernel's log of changes does not reach back so far. The copy is in memory: that
+is as large as the table.
+
+With -o jsonl or csv it prints each change that it applies to its copy, those
+that a dump brought too. With --once it prints the entries as soon as the copy
+is exact, and ends; with --dump-at-end when it ends. On a terminal a line on
+stderr tells how it is doing. Its figures come last, on stderr.`,
+		Example: `  bulkdump mirror
+  bulkdump mirror --once -o json
+  bulkdump mirror -o jsonl --rcvbuf 8388608
+  bulkdump mirror --timeout 1h --dump-at-end`,
+		Args:    noArguments,
+		PreRunE: func(*cobra.Command, []string) error { return f.check(a) },
+		RunE: a.runs(func(cmd *cobra.Command, t table, _ []string) error {
+			return a.mirror(cmd.Context(), t, f)
+		}),
+	}
+	cmd.Flags().BoolVar(&f.once, "once", false, "print the entries once the copy is exact, and end")
+	cmd.Flags().BoolVar(&f.dumpAtEnd, "dump-at-end", false, "print the entries when a signal or --timeout ends it")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", 0, "stop after this `TIME`, such as 90s or 2h; 0: do not")
+	receiveBufferFlag(cmd, &f.rcvbuf)
+	return cmd
+}
+
+func (f *mirrorFlags) check(a *app) error {
+	if f.once && f.dumpAtEnd {
+		return usagef("--once and --dump-at-end are two ways to end: give one of them")
+	}
+	if f.entries() && f.timeout >= 0 {
+		return nil
+	}
+	return a.checkStream("mirror", f.timeout)
+}
+
+// entries tells whether it prints entries, not changes.
+func (f *mirrorFlags) entries() bool { return f.once || f.dumpAtEnd }
+
+func (a *app) mirror(ctx context.Context, t table, f *mirrorFlags) error {
+	ctx, cancel := within(ctx, f.timeout)
+	defer cancel()
+	// Not with the context: at its end there is the copy to print.
+	m, err := t.openMirror(context.WithoutCancel(ctx), client.MirrorOptions{ReceiveBuffer: int(f.rcvbuf)})
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	status := a.startStatus(m)
+	err = a.follow(ctx, m, f)
+	status.end()
+	if err == nil && f.entries() {
+		err = a.printEntries(m)
+	}
+	if err == nil && !f.once {
+		a.printMirrorStats(m.Stats())
+	}
+	return err
+}
+
+// follow returns when the command is to end. It is an error if there is no copy
+// to print then.
+func (a *app) follow(ctx context.Context, m mirror, f *mirrorFlags) error {
+	switch {
+	case f.entries():
+		err := m.Synced(ctx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("no exact copy within %v: give a longer --timeout, or a larger --rcvbuf", f.timeout)
+		}
+		if err != nil || f.once {
+			return err
+		}
+	case a.format != formatTable:
+		lagged := a.newLosses(client.ErrLagged, func() string {
+			return "changes were left out: nobody reads them fast enough"
+		})
+		_, err := a.printEvents(ctx, 0, m.Changes, lagged.note)
+		return unlessDone(err)
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-m.Done():
+		return m.Err()
+	}
+}
+
+func (a *app) printEntries(m mirror) error {
+	p := newList(a.stdout, a.format, recordLayouts)
+	for e := range m.All() {
+		if err := p.add(recordOf(&e)); err != nil {
+			return err
+		}
+	}
+	return p.end()
+}
+
+func (a *app) printMirrorStats(s client.MirrorStats) {
+	_ = printFields(a.stderr, []field{ // as little to be done as for any message
+		{"entries", s.Entries},
+		{"generation", s.Generation},
+		{"synced", s.Synced},
+		{"events", s.Events},
+		{"overruns", s.Overruns},
+		{"deltas", s.Deltas},
+		{"full-passes", s.FullPasses},
+		{"records", s.Records},
+	})
+}
+
+// status is a line on a terminal that tells how a mirror is doing.
+type status struct {
+	stop, ended chan struct{}
+}
+
+const statusEvery = time.Second
+
+// startStatus returns nil if nobody would see it, or if it would mix with the
+// data.
+func (a *app) startStatus(m mirror) *status {
+	if !a.progress || a.terminal && a.format != formatTable {
+		return nil
+	}
+	s := &status{stop: make(chan struct{}), ended: make(chan struct{})}
+	go func() {
+		defer close(s.ended)
+		tick := time.NewTicker(statusEvery)
+		defer tick.Stop()
+		for last := m.Stats(); ; {
+			now := m.Stats()
+			fmt.Fprintf(a.stderr, "\r\x1b[K%s", statusLine(last, now))
+			last = now
+			select {
+			case <-tick.C:
+			case <-s.stop:
+				fmt.Fprint(a.stderr, "\r\x1b[K")
+				return
+			}
+		}
+	}()
+	return s
+}
+
+// statusLine is for two looks that are a second apart.
+func statusLine(last, now client.MirrorStats) string {
+	state := "catching up"
+	if now.Synced {
+		state = "exact"
+	}
+	return fmt.Sprintf("%d entries, generation %d, %s, %d events/s, %d overruns, %d deltas, %d full passes",
+		now.Entries, now.Generation, state, now.Events-last.Events, now.Overruns, now.Deltas, now.FullPasses)
+}
+
+// end removes the line.
+func (s *status) end() {
+	if s == nil {
+		return
+	}
+	close(s.stop)
+	<-s.ended
+}

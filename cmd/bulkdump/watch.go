@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"bulkdump/client"
+)
+
+// watchFlags is the command line of watch.
+type watchFlags struct {
+	count   uint64
+	timeout time.Duration
+	rcvbuf  uint32
+}
+
+// maxReceiveBuffer is what the kernel can double.
+const maxReceiveBuffer = math.MaxInt32 / 2
+
+func receiveBufferFlag(cmd *cobra.Command, to *uint32) {
+	numberWithin(cmd, to, 0, maxReceiveBuffer, "rcvbuf",
+		"receive `BYTES` for events that wait to be read; 0: the system's default")
+}
+
+func (a *app) watchCommand() *cobra.Command {
+	f := &watchFlags{}
+	cmd := &cobra.Command{
+		Use:   "watch",
+		Short: "Print the changes of the table as they come",
+		Long: `watch prints each change of the table when it is made: new, set and del of an
+entry, fill and flush of many. It needs the same memory for ten events and for
+ten million, and goes on until a signal ends it, --timeout or --count. How many
+there were is said on stderr then, and the exit code is 0.
+
+Events that come faster than they are printed wait in the socket, and when that
+is full, they are lost: stderr says so. A larger --rcvbuf holds more of them: an
+event takes about 1 KiB there, and its payload. More than net.core.rmem_max is
+for CAP_NET_ADMIN. What was lost, 'dump --since GENERATION' tells.`,
+		Example: `  bulkdump watch
+  bulkdump watch -o jsonl --rcvbuf 8388608 > events.jsonl
+  bulkdump watch -o csv --count 10 --timeout 1m`,
+		Args:    noArguments,
+		PreRunE: func(*cobra.Command, []string) error { return a.checkStream("watch", f.timeout) },
+		RunE: a.runs(func(cmd *cobra.Command, t table, _ []string) error {
+			return a.watch(cmd.Context(), t, f)
+		}),
+	}
+	number64(cmd, &f.count, "count", "stop after so many events; 0: do not")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", 0, "stop after this `TIME`, such as 90s or 2h; 0: do not")
+	receiveBufferFlag(cmd, &f.rcvbuf)
+	return cmd
+}
+
+// checkStream refuses what does not go with an output that may have no end.
+func (a *app) checkStream(name string, timeout time.Duration) error {
+	switch {
+	case a.format == formatJSON:
+		return usagef("%s may have no end, and JSON needs one: give -o jsonl", name)
+	case timeout < 0:
+		return usagef("--timeout %v: a time cannot be negative", timeout)
+	}
+	return nil
+}
+
+// within is the context of a command with a timeout.
+func within(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	if timeout == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, timeout)
+}
+
+// unlessDone drops the error of a context: a signal or --timeout is how the
+// command is meant to end.
+func unlessDone(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	return err
+}
+
+func (a *app) watch(ctx context.Context, t table, f *watchFlags) error {
+	ctx, cancel := within(ctx, f.timeout)
+	defer cancel()
+	o := client.WatchOptions{ReceiveBuffer: int(f.rcvbuf)}
+	events := func(ctx context.Context) iter.Seq2[client.Event, error] { return t.Watch(ctx, o) }
+	losses := a.newLosses(client.ErrOverrun, func() string {
+		return "events were lost: they came faster than they were printed (" + f.larger() + ")"
+	})
+	start := time.Now()
+	n, err := a.printEvents(ctx, f.count, events, losses.note)
+	if err = unlessDone(err); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stderr, "bulkdump: %d events in %v, %d overruns\n", n, time.Since(start).Round(time.Millisecond), losses.n)
+	return nil
+}
+
+// larger says which receive buffer to try.
+func (f *watchFlags) larger() string {
+	if f.rcvbuf == 0 {
+		return "give --rcvbuf 8388608, say"
+	}
+	return fmt.Sprintf("give --rcvbuf more than %d", f.rcvbuf)
+}
+
+// losses tells on stderr of what was lost, but not all the time.
+type losses struct {
+	a    *app
+	what error
+	text func() string
+	n    uint64
+	next time.Time
+}
+
+const lossesEvery = time.Second
+
+func (a *app) newLosses(what error, text func() string) *losses {
+	return &losses{a: a, what: what, text: text}
+}
+
+// note tells whether the error is such a loss.
+func (l *losses) note(err error) bool {
+	if !errors.Is(err, l.what) {
+		return false
+	}
+	l.n++
+	if now := time.Now(); now.After(l.next) {
+		l.next = now.Add(lossesEvery)
+		fmt.Fprintf(l.a.stderr, "bulkdump: warning: %s\n", l.text())
+	}
+	return true
+}

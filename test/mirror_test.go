@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"flag"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"bulkdump/client"
+)
+
+var hourOfChanges = flag.Uint64("mirror-changes", 72_000, "how many changes are an hour's worth: 20 a second")
+
+func openMirror(t testing.TB, c *client.Client, o client.MirrorOptions) *client.Mirror {
+	t.Helper()
+	m, err := c.Mirror(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	return m
+}
+
+// converge waits until the mirror has all of a table that rests, which took so
+// long, and compares them byte for byte.
+func converge(t testing.TB, c *client.Client, m *client.Mirror) time.Duration {
+	t.Helper()
+	start := time.Now()
+	generation := state(t, c).Generation
+	if err := m.Wait(t.Context(), generation); err != nil {
+		t.Fatalf("%v, %+v, table at %d", err, m.Stats(), generation)
+	}
+	took := time.Since(start)
+	got, want := slices.Collect(m.All()), collect(t, c, client.DumpOptions{})
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("the mirror has %d entries, the table %d, or they differ: %+v", len(got), len(want), m.Stats())
+	}
+	if m.Generation() != generation || m.Len() != len(want) {
+		t.Errorf("%+v, want %d entries of generation %d", m.Stats(), len(want), generation)
+	}
+	return took
+}
+
+// Changes as fast as the kernel makes them, and a receive buffer that holds some
+// events only: the mirror has lost many, and when the changes end it is the table
+// in no time.
+func TestMirrorConvergesAfterChurn(t *testing.T) {
+	runs, patience := 20, 2*time.Second
+	if name := watcher(); name != "" {
+		runs, patience = 3, 40*time.Second
+		t.Logf("%d runs, %v for each: the kernel has %s", runs, patience, name)
+	}
+	const count, sockets = 500, 1
+	var longest, churned time.Duration
+	var changes, overruns, deltas, full uint64
+	c := setup(t)
+	for range runs {
+		flush(t, c)
+		fillForChurn(t, c, count)
+		m := openMirror(t, c, client.MirrorOptions{ReceiveBuffer: 8 << 10})
+		if err := m.Synced(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		stop := churn(t, sockets, count)
+		for time.Since(start) < 500*time.Millisecond || m.Stats().Overruns == 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
+		changes += stop()
+		churned += time.Since(start)
+		took := converge(t, c, m)
+		if longest = max(longest, took); took > patience {
+			t.Errorf("converged %v after the last change", took)
+		}
+		s := m.Stats()
+		if s.Overruns == 0 {
+			t.Error("no event was lost")
+		}
+		overruns, deltas, full = overruns+s.Overruns, deltas+s.Deltas, full+s.FullPasses
+		_ = m.Close()
+	}
+	figures(t, "%d runs: %.0f changes a second, %d overruns, %d deltas, %d full passes; converged %v after the last change at most",
+		runs, float64(changes)/churned.Seconds(), overruns, deltas, full, longest.Round(time.Millisecond))
+}
+
+// An hour's worth of changes, one after the other without a pause.
+func TestMirrorHour(t *testing.T) {
+	changes := *hourOfChanges
+	if watcher() != "" {
+		changes /= 20
+	}
+	const count = 3000
+	c := setup(t)
+	fillForChurn(t, c, count)
+	m := openMirror(t, c, client.MirrorOptions{})
+	churner := newChurner(t, 0, 1, count)
+	start := time.Now()
+	for churner.changes < changes {
+		if err := churner.makeBatch(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	took := time.Since(start)
+	converged := converge(t, c, m)
+	figures(t, "%d changes in %.1f s: %.0f a second; converged %v after the last; %+v", churner.changes, took.Seconds(),
+		float64(churner.changes)/took.Seconds(), converged.Round(time.Millisecond), m.Stats())
+}
+
+// What has no event of its own: a fill that succeeds, one that has to be undone,
+// and a flush while events were lost.
+func TestMirrorOfFillAndFlush(t *testing.T) {
+	c := setup(t)
+	m := openMirror(t, c, client.MirrorOptions{ReceiveBuffer: 8 << 10})
+	converge(t, c, m)
+	fill(t, c, client.FillOptions{Count: 3000, PayloadMax: 100})
+	converge(t, c, m)
+	if _, err := c.Fill(t.Context(), client.FillOptions{Count: 10, IDStart: 2995}); err == nil {
+		t.Error("a fill over what is there")
+	}
+	if _, err := c.Fill(t.Context(), client.FillOptions{Count: 3000, IDStart: 1 << 20, IDStride: 1}); err != nil {
+		t.Fatal(err)
+	}
+	makeEntry(t, c, client.Entry{ID: 1 << 21})
+	if _, err := c.Fill(t.Context(), client.FillOptions{Count: 10, IDStart: 1<<21 - 5}); err == nil {
+		t.Error("a fill over what is there")
+	}
+	converge(t, c, m) // although the last change has no event
+	ids := make([]uint32, 500)
+	for i := range ids {
+		ids[i] = 1<<22 + uint32(i)
+	}
+	makeEntries(t, c, "lost", nil, ids...)
+	flush(t, c)
+	for i := range ids {
+		ids[i] += 1000
+	}
+	makeEntries(t, c, "after the flush", nil, ids...)
+	converge(t, c, m)
+	if s := m.Stats(); s.Overruns == 0 {
+		t.Errorf("no event was lost: %+v", s)
+	}
+}
