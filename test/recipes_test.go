@@ -123,7 +123,7 @@ func updateRecipe(t *testing.T, c *client.Client) {
 			want[e.ID] = e.Value
 		}
 		if err != nil || generation != state(t, c).Generation || !maps.Equal(held, want) {
-			t.Errorf("since %v: %d values of %d, generation %d, %v", since, len(held), len(want), generation, err)
+			t.Errorf("%d values of %d, generation %d, %v", len(held), len(want), generation, err)
 		}
 		return generation
 	}
