@@ -30,12 +30,17 @@ type Figure struct {
 // Ours is the contender that the others are compared with.
 const Ours = "go plain"
 
+// CopyOf begins the name of the floor of another contender: a file of as many
+// bytes, read.
+const CopyOf = "copy of "
+
 // A Clock is what the guest's clock counts, measured with loops whose
 // instructions are known.
 type Clock struct {
-	Kernel string  `json:"kernel"`
-	NS     float64 `json:"ns_per_instruction"`
-	Copied float64 `json:"ns_per_byte_of_rep_movsb"`
+	Kernel     string  `json:"kernel"`
+	NS         float64 `json:"ns_per_instruction"`
+	Interrupts float64 `json:"interrupts"` // what they add, as a part of all
+	Copied     float64 `json:"ns_per_byte_of_rep_movsb"`
 }
 
 // A Line is one of those that the guest prints: either of the two.

@@ -73,8 +73,8 @@ func (b *bench) table(ctx context.Context, n uint32) error {
 		}
 	}
 	// What the same bytes cost that a dump has.
-	for _, of := range []string{"go plain", "go columns"} {
-		c := contender{name: "copy of " + of, file: true}
+	for _, of := range []string{figure.Ours, "go columns"} {
+		c := contender{name: figure.CopyOf + of, file: true}
 		if bytes[of] == 0 || !b.wanted(c.name) {
 			continue
 		}
