@@ -90,6 +90,7 @@ func parseTrace(r io.Reader) (calls, error) {
 	var c calls
 	var timed, marks, least uint64 // least: of the two marks, which do nothing else
 	began := map[string]event{}
+	first := "" // the thread that became the contender's: a shell until it executed that
 	for lines := bufio.NewScanner(r); lines.Scan(); {
 		line := lines.Text()
 		if in, all, ok := recorded(line); ok && in != all {
@@ -102,16 +103,21 @@ func parseTrace(r io.Reader) (calls, error) {
 		if !ok {
 			continue
 		}
+		if first == "" {
+			first = e.thread
+		}
 		if !e.exit {
 			began[e.thread] = e
 			continue
 		}
 		b, ok := began[e.thread]
 		if delete(began, e.thread); !ok || b.nr != e.nr {
-			continue // it began before it was recorded, or was execve's
+			continue // it began before it was recorded
 		}
 		took := e.at - b.at
 		switch {
+		case e.nr == unix.SYS_EXECVE && e.thread == first:
+			marks = 0
 		case e.nr == unix.SYS_GETPPID:
 			if marks++; marks == 1 || took < least {
 				least = took

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package figure
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+)
+
+// series is a line of a plot: x and y are above 0.
+type series struct {
+	name   string
+	points [][2]float64
+}
+
+var colors = []string{"#3b6ea5", "#d98032", "#8fb339", "#a23b72", "#6c757d", "#2a9d8f", "#e9c46a", "#7b2cbf"}
+
+// plot is one with two logarithmic axes.
+type plot struct {
+	title, x, y string
+	series      []series
+}
+
+// WriteSizes draws cost against table size.
+func (r *Report) WriteSizes(w io.Writer, kernel string, contenders []string) error {
+	p := plot{title: "Instructions a record, kernel " + kernel, x: "entries of the table"}
+	for _, c := range contenders {
+		s := series{name: c}
+		for _, n := range r.Sizes() {
+			if f := r.Find(kernel, c, n); f != nil {
+				s.points = append(s.points, [2]float64{float64(n), f.Cost()})
+			}
+		}
+		p.series = append(p.series, s)
+	}
+	return p.write(w)
+}
+
+// WriteBuffers draws cost against the reader's buffer.
+func (r *Report) WriteBuffers(w io.Writer, kernel string, entries uint32) error {
+	s := series{name: Ours}
+	for _, kib := range []int{4, 8, 16, 32, 64} {
+		name := fmt.Sprintf("go %d KiB buffer", kib)
+		if kib == 64 {
+			name = Ours
+		}
+		if f := r.Find(kernel, name, entries); f != nil {
+			s.points = append(s.points, [2]float64{float64(kib), f.Cost()})
+		}
+	}
+	p := plot{title: fmt.Sprintf("Instructions a record, kernel %s, %d entries", kernel, entries), x: "reader's buffer, KiB", series: []series{s}}
+	return p.write(w)
+}
+
+const (
+	plotLeft, plotTop     = 60.0, 40.0
+	plotWidth, plotHeight = 560.0, 360.0
+)
+
+func (p *plot) write(w io.Writer) error {
+	p.series = slices.DeleteFunc(p.series, func(s series) bool { return len(s.points) == 0 })
+	if len(p.series) == 0 {
+		return fmt.Errorf("%s: nothing to draw", p.title)
+	}
+	x, y := p.axis(0, plotLeft, plotLeft+plotWidth), p.axis(1, plotTop+plotHeight, plotTop)
+	c := newCanvas(int(plotLeft+plotWidth)+170, int(plotTop+plotHeight)+50)
+	c.text(10, 22, "title", "", p.title)
+	for _, v := range x.marks {
+		c.line(x.at(v), plotTop, x.at(v), plotTop+plotHeight, "grid")
+		c.text(x.at(v), plotTop+plotHeight+18, "", "middle", fmt.Sprint(v))
+	}
+	for _, v := range y.marks {
+		c.line(plotLeft, y.at(v), plotLeft+plotWidth, y.at(v), "grid")
+		c.text(plotLeft-6, y.at(v)+4, "", "end", fmt.Sprint(v))
+	}
+	c.text(plotLeft+plotWidth/2, plotTop+plotHeight+38, "", "middle", p.x)
+	for i, s := range p.series {
+		var points [][2]float64
+		for _, v := range s.points {
+			points = append(points, [2]float64{x.at(v[0]), y.at(v[1])})
+		}
+		color := colors[i%len(colors)]
+		c.polyline(points, color)
+		at := plotTop + 18*float64(i)
+		c.rect(plotLeft+plotWidth+14, at, 12, 12, `" fill="`+color)
+		c.text(plotLeft+plotWidth+32, at+11, "", "", s.name)
+	}
+	return c.writeTo(w)
+}
+
+// axis places values; its marks are 1, 2 and 5 of each power of ten.
+type axis struct {
+	low, high float64 // logarithms
+	from, to  float64 // of the canvas
+	marks     []float64
+}
+
+func (p *plot) axis(i int, from, to float64) *axis {
+	var values []float64
+	for _, s := range p.series {
+		for _, v := range s.points {
+			values = append(values, v[i])
+		}
+	}
+	least, most := slices.MinFunc(values, cmp.Compare[float64])/1.1, slices.MaxFunc(values, cmp.Compare[float64])*1.1
+	a := &axis{low: math.Log10(least), high: math.Log10(most), from: from, to: to}
+	steps := []float64{1, 2, 5}
+	if a.high-a.low > 3 {
+		steps = steps[:1]
+	}
+	for power := math.Floor(a.low); power <= a.high; power++ {
+		for _, step := range steps {
+			if v := step * math.Pow(10, power); v >= least && v <= most {
+				a.marks = append(a.marks, v)
+			}
+		}
+	}
+	return a
+}
+
+func (a *axis) at(v float64) float64 {
+	return a.from + (math.Log10(v)-a.low)/(a.high-a.low)*(a.to-a.from)
+}
