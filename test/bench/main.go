@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -115,13 +114,6 @@ func run(ctx context.Context, f *flags) error {
 		return judge(kept, report)
 	}
 	return nil
-}
-
-func writeOut(r *figure.Report, dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	return r.Write(filepath.Join(dir, "bench.json"))
 }
 
 // judge fails if a figure is not what it was.

@@ -4,6 +4,7 @@ package figure
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -18,10 +19,13 @@ type series struct {
 
 var colors = []string{"#3b6ea5", "#d98032", "#8fb339", "#a23b72", "#6c757d", "#2a9d8f", "#e9c46a", "#7b2cbf"}
 
+// ErrNothing is that of a plot of figures that there are none of.
+var ErrNothing = errors.New("nothing to draw")
+
 // plot is one with two logarithmic axes.
 type plot struct {
-	title, x, y string
-	series      []series
+	title, x string
+	series   []series
 }
 
 // WriteSizes draws cost against table size.
@@ -39,9 +43,16 @@ func (r *Report) WriteSizes(w io.Writer, kernel string, contenders []string) err
 	return p.write(w)
 }
 
-// WriteBuffers draws cost against the reader's buffer.
-func (r *Report) WriteBuffers(w io.Writer, kernel string, entries uint32) error {
+// WriteBuffers draws cost against the reader's buffer, in the largest table
+// that was read with small ones.
+func (r *Report) WriteBuffers(w io.Writer, kernel string) error {
 	s := series{name: Ours}
+	entries := uint32(0)
+	for _, f := range r.Figures {
+		if f.Kernel == kernel && f.Contender == "go 4 KiB buffer" {
+			entries = max(entries, f.Entries)
+		}
+	}
 	for _, kib := range []int{4, 8, 16, 32, 64} {
 		name := fmt.Sprintf("go %d KiB buffer", kib)
 		if kib == 64 {
@@ -63,7 +74,7 @@ const (
 func (p *plot) write(w io.Writer) error {
 	p.series = slices.DeleteFunc(p.series, func(s series) bool { return len(s.points) == 0 })
 	if len(p.series) == 0 {
-		return fmt.Errorf("%s: nothing to draw", p.title)
+		return ErrNothing
 	}
 	x, y := p.axis(0, plotLeft, plotLeft+plotWidth), p.axis(1, plotTop+plotHeight, plotTop)
 	c := newCanvas(int(plotLeft+plotWidth)+170, int(plotTop+plotHeight)+50)
@@ -85,7 +96,7 @@ func (p *plot) write(w io.Writer) error {
 		color := colors[i%len(colors)]
 		c.polyline(points, color)
 		at := plotTop + 18*float64(i)
-		c.rect(plotLeft+plotWidth+14, at, 12, 12, `" fill="`+color)
+		c.polyline([][2]float64{{plotLeft + plotWidth + 12, at + 7}, {plotLeft + plotWidth + 28, at + 7}}, color)
 		c.text(plotLeft+plotWidth+32, at+11, "", "", s.name)
 	}
 	return c.writeTo(w)

@@ -133,7 +133,7 @@ func (b *bench) figure(c contender, n uint32, r result) *figure.Figure {
 
 // split runs it again, and adds what only the system calls tell.
 func (b *bench) split(ctx context.Context, f *figure.Figure, c contender, args []string, check func(result) error) error {
-	if err := b.tracer.start(f.Records); err != nil {
+	if err := b.tracer.room(f.Records); err != nil {
 		return err
 	}
 	again, err := b.run(ctx, b.tracer.command(args...))

@@ -27,17 +27,18 @@ func newTracer() (*tracer, error) {
 	return t, errors.Join(t.write("trace_clock", "x86-tsc"), t.write("options/event-fork", "1"))
 }
 
-// command starts another one and records it: args is as in exec.Command.
+// command starts another one and records it, and nothing else: args is as in
+// exec.Command.
 func (t *tracer) command(args ...string) []string {
-	return append([]string{"sh", "-c", "echo $$ >" + t.dir + `/set_event_pid && exec "$@"`, "bench"}, args...)
+	const script = `cd "$1" && echo $$ >set_event_pid && echo 1 >events/raw_syscalls/enable && cd / && shift && exec "$@"`
+	return append([]string{"sh", "-c", script, "bench", t.dir}, args...)
 }
 
-// start makes room for so many calls.
-func (t *tracer) start(calls uint64) error {
+// room makes room for so many calls.
+func (t *tracer) room(calls uint64) error {
 	const recordSize = 96 // more than either of the two events takes
 	kib := max(2*calls*recordSize>>10, 4096)
-	return errors.Join(t.write("buffer_size_kb", fmt.Sprint(kib)), t.write("trace", ""),
-		t.write("events/raw_syscalls/enable", "1"))
+	return errors.Join(t.write("buffer_size_kb", fmt.Sprint(kib)), t.write("trace", ""))
 }
 
 func (t *tracer) stop() (calls, error) {
