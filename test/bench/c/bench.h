@@ -110,19 +110,31 @@ static inline uint64_t mark_end(void)
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
-/* The largest that this process was, in KiB. */
-static inline unsigned long peak_rss(void)
+/* A size of /proc, in KiB. */
+static inline unsigned long proc_size(const char *file, const char *format)
 {
-	FILE *f = fopen("/proc/self/status", "r");
+	FILE *f = fopen(file, "r");
 	unsigned long kib = 0;
 	char line[256];
 
 	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "VmHWM: %lu", &kib) == 1)
+		if (sscanf(line, format, &kib) == 1)
 			break;
 	if (f)
 		fclose(f);
 	return kib;
+}
+
+/*
+ * The largest that this process was, in KiB. The kernel adds to VmHWM in steps
+ * of some pages, so it may know less than there is now.
+ */
+static inline unsigned long peak_rss(void)
+{
+	unsigned long peak = proc_size("/proc/self/status", "VmHWM: %lu");
+	unsigned long now = proc_size("/proc/self/smaps_rollup", "Rss: %lu");
+
+	return now > peak ? now : peak;
 }
 
 static inline void tell(const struct sink *s, uint64_t ns)

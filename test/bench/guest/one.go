@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -85,18 +86,26 @@ func measureRead(ctx context.Context, read func(context.Context, *job, *sink) er
 }
 
 // peakRSS is the largest that this process was. Not getrusage's: that knows the
-// size of whoever started it, too.
+// size of whoever started it, too. The kernel adds to VmHWM in steps of some
+// pages, so it may know less than there is now.
 func peakRSS() (uint64, error) {
-	f, err := os.Open("/proc/self/status")
+	peak, err := procSize("/proc/self/status", "VmHWM:")
+	now, err2 := procSize("/proc/self/smaps_rollup", "Rss:")
+	return max(peak, now), errors.Join(err, err2)
+}
+
+// procSize reads a size of /proc, in bytes.
+func procSize(file, name string) (uint64, error) {
+	f, err := os.Open(file)
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if size, ok := strings.CutPrefix(lines.Text(), "VmHWM:"); ok {
+		if size, ok := strings.CutPrefix(lines.Text(), name); ok {
 			kib, err := strconv.ParseUint(strings.TrimSpace(strings.TrimSuffix(size, "kB")), 10, 64)
 			return kib << 10, err
 		}
 	}
-	return 0, fmt.Errorf("no VmHWM in /proc/self/status")
+	return 0, fmt.Errorf("no %s in %s", name, file)
 }
