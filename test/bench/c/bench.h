@@ -70,7 +70,7 @@ static __attribute__((noinline)) uint64_t entry_hash(const struct record *r)
 static inline void sink_add(struct sink *s, const struct record *r)
 {
 	s->records++;
-	s->sum += r->id + r->flags + r->value + r->generation + r->name_len;
+	s->sum += (uint64_t)r->id + r->flags + r->value + r->generation + r->name_len;
 	if (s->check)
 		s->checksum += entry_hash(r);
 }
