@@ -43,6 +43,9 @@ bench: ## how many instructions a record costs, by each way to read it (BENCH=qu
 bench-check: ## fail if a figure is not within 2 % of that in test/bench/figures.json
 	go -C test/bench run . -check figures.json $(BENCH_OUT)
 
+bench-profile: ## in which functions, to the instruction (CONTENDER='go columns', KERNEL=7.3)
+	go -C test/bench run . -kernels $(or $(KERNEL),6.1) -sizes $(BENCH_SIZES_quick) -profile '$(or $(CONTENDER),go plain)'
+
 bench-keep: ## measure anew what is kept there, and the README's tables
 	go -C test/bench run . -kernels 6.1 -sizes $(BENCH_SIZES_quick) -keep figures.json -readme README.md
 

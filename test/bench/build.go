@@ -40,7 +40,7 @@ func build(ctx context.Context, dir string) (*programs, error) {
 		p.files = append(p.files, filepath.Join(dir, name))
 		return p.files[len(p.files)-1]
 	}
-	goBuild := command(ctx, ".", "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", file(guestName), "./guest")
+	goBuild := command(ctx, ".", "go", "build", "-trimpath", "-buildvcs=false", "-o", file(guestName), "./guest")
 	goBuild.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOFLAGS=")
 	if err := goBuild.Run(); err != nil {
 		return nil, err

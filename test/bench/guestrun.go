@@ -46,13 +46,7 @@ func measure(ctx context.Context, f *flags) (*figure.Report, error) {
 
 // runGuest boots a kernel and adds the guest's figures to the report.
 func runGuest(ctx context.Context, f *flags, kernel string, p *programs, report *figure.Report) error {
-	args := []string{"--kernel", kernel, "--icount", "--timeout", "36000", "--boot-timeout", "300",
-		"--mem", fmt.Sprint(memory(f.sizes)), "--packages", "libmnl0"}
-	for _, file := range p.files {
-		args = append(args, "--add", file+":/bin/"+filepath.Base(file))
-	}
-	args = append(args, "--", guestName, "-kernel", kernel, "-sizes", strings.Join(f.sizes, ","), "-run", f.only)
-	cmd := command(ctx, top, "vm/run", args...)
+	cmd := guestCommand(ctx, f, kernel, p, nil, "-run", f.only)
 	var said bytes.Buffer
 	cmd.Stderr = io.MultiWriter(os.Stderr, &said)
 	out, err := cmd.StdoutPipe()
@@ -68,6 +62,17 @@ func runGuest(ctx context.Context, f *flags, kernel string, p *programs, report 
 	}
 	report.Processor = processor(said.String())
 	return err
+}
+
+// guestCommand is vm/run with the programs, which starts the one that measures.
+func guestCommand(ctx context.Context, f *flags, kernel string, p *programs, vmFlags []string, guestFlags ...string) *exec.Cmd {
+	args := append([]string{"--kernel", kernel, "--icount", "--timeout", "36000", "--boot-timeout", "300",
+		"--mem", fmt.Sprint(memory(f.sizes)), "--packages", "libmnl0"}, vmFlags...)
+	for _, file := range p.files {
+		args = append(args, "--add", file+":/bin/"+filepath.Base(file))
+	}
+	args = append(args, "--", guestName, "-kernel", kernel, "-sizes", strings.Join(f.sizes, ","))
+	return command(ctx, top, "vm/run", append(args, guestFlags...)...)
 }
 
 // takeLines adds what the guest prints to the report, and tells of it.

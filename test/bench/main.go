@@ -33,6 +33,7 @@ type flags struct {
 	check   string
 	keep    string
 	readme  string
+	profile string
 }
 
 func main() {
@@ -61,6 +62,7 @@ func parseFlags(args []string) (*flags, error) {
 	set.StringVar(&f.check, "check", "", "measure what is in this `file`, and fail if it differs")
 	set.StringVar(&f.keep, "keep", "", "write the figures into this `file`, for -check")
 	set.StringVar(&f.readme, "readme", "", "put the tables into this `file`, where it has them")
+	set.StringVar(&f.profile, "profile", "", "tell in which functions this `contender` executes how much, and nothing else")
 	if err := set.Parse(args); err != nil {
 		return nil, err
 	}
@@ -77,6 +79,9 @@ func parseFlags(args []string) (*flags, error) {
 }
 
 func run(ctx context.Context, f *flags) error {
+	if f.profile != "" {
+		return profileContender(ctx, f)
+	}
 	var kept *figure.Report
 	if f.check != "" {
 		var err error

@@ -42,6 +42,19 @@ func TestFlags(t *testing.T) {
 	}
 }
 
+func TestLearned(t *testing.T) {
+	const figureLine = `{"figure":{"kernel":"6.1","contender":"go plain","entries":10,"records":10,"instructions":100},"program":"bench-raw"}` + "\n"
+	symbols, l, err := learned([]byte(figureLine + "ffffffff810be1c0 T __x64_sys_getppid\n"))
+	if err != nil || l.Figure.Cost() != 10 || l.Program != "bench-raw" || symbols.Address(markFunction) != 0xffffffff810be1c0 {
+		t.Errorf("%+v, %v", l, err)
+	}
+	for _, bad := range []string{"", "{}\n", figureLine, figureLine + "ffffffff810be1c0 T another\n", figureLine + "what\n"} {
+		if _, _, err := learned([]byte(bad)); err == nil {
+			t.Errorf("%q is understood", bad)
+		}
+	}
+}
+
 func TestJudge(t *testing.T) {
 	report := func(instructions uint64) *figure.Report {
 		return &figure.Report{Figures: []figure.Figure{{Contender: figure.Ours, Records: 10, Instructions: instructions}}}

@@ -43,10 +43,12 @@ type Clock struct {
 	Copied     float64 `json:"ns_per_byte_of_rep_movsb"`
 }
 
-// A Line is one of those that the guest prints: either of the two.
+// A Line is one of those that the guest prints: either of the two. Of what is
+// profiled it names the program, too.
 type Line struct {
-	Clock  *Clock  `json:"clock,omitempty"`
-	Figure *Figure `json:"figure,omitempty"`
+	Clock   *Clock  `json:"clock,omitempty"`
+	Figure  *Figure `json:"figure,omitempty"`
+	Program string  `json:"program,omitempty"`
 }
 
 // A Report is what one bench measured.

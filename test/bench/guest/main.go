@@ -35,6 +35,7 @@ func runBench(ctx context.Context, args []string) (err error) {
 	kernel := f.String("kernel", "", "`name` of the kernel, for the figures")
 	sizes := f.String("sizes", "100000", "entries of the tables, with commas between them")
 	only := f.String("run", "", "`regexp` of the contenders")
+	profiled := f.String("profile", "", "run this `contender` alone and undisturbed, then print /proc/kallsyms")
 	_ = f.Parse(args)
 	wanted, err := regexp.Compile(*only)
 	if err != nil {
@@ -50,6 +51,13 @@ func runBench(ctx context.Context, args []string) (err error) {
 	b.tell = func(l figure.Line) error { return out.Encode(l) }
 	b.wanted = wanted.MatchString
 
+	if *profiled != "" {
+		n, err := strconv.ParseUint(*sizes, 10, 32)
+		if err != nil {
+			return err
+		}
+		return b.profiled(ctx, *profiled, uint32(n), os.Stdout)
+	}
 	clock, err := measureClock(*kernel)
 	if err != nil {
 		return err
