@@ -89,32 +89,58 @@ func (b *bench) table(ctx context.Context, n uint32) error {
 	return nil
 }
 
-// measure runs a contender twice: undisturbed, to count its instructions, and
-// again with each system call recorded, and the checksum worked out.
+// runs is how often a contender runs undisturbed. The least of them counts: the
+// kernel has work of its own, which comes when it comes, and in a small table
+// shows.
+func runs(n uint32) int {
+	if n <= squareLimit {
+		return 3
+	}
+	return 1
+}
+
+// measure runs a contender undisturbed, to count its instructions, and once more
+// with each system call recorded, and the checksum worked out.
 func (b *bench) measure(ctx context.Context, c contender, n uint32, want *expected) (*figure.Figure, error) {
+	var best *figure.Figure
+	for range runs(n) {
+		f, err := b.clean(ctx, c, n, want)
+		if err != nil {
+			return nil, err
+		}
+		if best == nil || f.Instructions < best.Instructions {
+			best = f
+		}
+	}
+	return best, b.split(ctx, best, c, b.args(c, n, true), func(r result) error { return want.compare(c, true, r) })
+}
+
+// clean is an undisturbed run.
+func (b *bench) clean(ctx context.Context, c contender, n uint32, want *expected) (*figure.Figure, error) {
 	before, err := b.client.Table(ctx)
 	if err != nil {
 		return nil, err
 	}
-	clean, err := b.run(ctx, b.args(c, n, false))
+	r, err := b.run(ctx, b.args(c, n, false))
 	if err != nil {
 		return nil, err
 	}
-	if err := want.compare(c, false, clean); err != nil {
+	if err := want.compare(c, false, r); err != nil {
 		return nil, err
 	}
 	after, err := b.client.Table(ctx)
 	if err != nil {
 		return nil, err
 	}
-	f := b.figure(c, n, clean)
-	if !c.file {
-		f.Pages = new(after.Pages - before.Pages)
-		if sent := after.Records - before.Records; sent != clean.Records {
-			return nil, fmt.Errorf("%s: the kernel sent %d records, %d came", c.name, sent, clean.Records)
-		}
+	f := b.figure(c, n, r)
+	if c.file {
+		return f, nil
 	}
-	return f, b.split(ctx, f, c, b.args(c, n, true), func(r result) error { return want.compare(c, true, r) })
+	f.Pages = new(after.Pages - before.Pages)
+	if sent := after.Records - before.Records; sent != r.Records {
+		return nil, fmt.Errorf("%s: the kernel sent %d records, %d came", c.name, sent, r.Records)
+	}
+	return f, nil
 }
 
 // figure is what the undisturbed run told.
