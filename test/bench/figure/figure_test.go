@@ -18,7 +18,7 @@ func sample() *Report {
 	}
 	cat := Figure{Kernel: "6.1", Contender: "cat", Entries: 1000, Records: 500, Instructions: 1_500_000}
 	floor := Figure{
-		Kernel: "6.1", Contender: CopyOf + Ours, Entries: 1000, Records: 1000, Instructions: 100_000,
+		Kernel: "6.1", Contender: CopyOf + Ours, Entries: 1000, Records: 1000, Instructions: 110_000,
 		Bytes: new(uint64(80_000)), System: new(uint64(100_000)),
 	}
 	larger := ours
@@ -38,14 +38,14 @@ func TestTables(t *testing.T) {
            ENTRIES  1000     ×
           go plain  1000  1.00
                cat  3000  3.00
-  copy of go plain   100  0.10
+  copy of go plain   110  0.11
 
 Kernel 6.1, 1000 entries: where they go, and what else it took
 
                        ALL   FILL   COPY   USER  BYTES/RECORD  PAGES  CALLS  READS  RECORDS/READ  MALLOCS/RECORD  RSS KIB
           go plain  1000.0  600.0  100.0  300.0          80.0     10     12     10         100.0           0.020     4096
                cat  3000.0      -      -      -             -      -      -      -             -               -        -
-  copy of go plain   100.0    0.0  100.0    0.0          80.0      -      -      -             -               -        -
+  copy of go plain   110.0    0.0  100.0   10.0          80.0      -      -      -             -               -        -
 
 `
 	if b.String() != want {

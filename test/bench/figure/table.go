@@ -71,10 +71,10 @@ type Split struct {
 // Split returns where a figure's instructions go; false if that is not known.
 func (r *Report) Split(f *Figure) (s Split, ok bool) {
 	floor := r.Find(f.Kernel, CopyOf+Ours, f.Entries)
-	if f.System == nil || f.Bytes == nil || floor == nil || floor.Bytes == nil {
+	if f.System == nil || f.Bytes == nil || floor == nil || floor.System == nil || floor.Bytes == nil {
 		return s, false
 	}
-	s.Copy = float64(floor.Instructions) / float64(*floor.Bytes) * f.PerRecord(*f.Bytes)
+	s.Copy = float64(*floor.System) / float64(*floor.Bytes) * f.PerRecord(*f.Bytes)
 	s.Fill = f.PerRecord(*f.System) - s.Copy
 	s.User = f.Cost() - f.PerRecord(*f.System)
 	return s, true
