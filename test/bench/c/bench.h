@@ -146,6 +146,25 @@ static inline void tell(const struct sink *s, uint64_t ns)
 	       peak_rss() * 1024);
 }
 
+/* The whole of a program that reads a dump: NAME FAMILY REQUEST CHECK. */
+static inline int run_reader(int argc, char **argv,
+			     void (*dump)(struct sink *s, int family,
+					  const char *request))
+{
+	struct sink s = {};
+	uint64_t start;
+
+	if (argc != 4) {
+		fprintf(stderr, "usage: %s FAMILY REQUEST CHECK\n", argv[0]);
+		return 2;
+	}
+	s.check = atoi(argv[3]);
+	start = mark();
+	dump(&s, atoi(argv[1]), argv[2]);
+	tell(&s, mark_end() - start);
+	return 0;
+}
+
 #define die(what) do { perror(what); exit(1); } while (0)
 
 #endif

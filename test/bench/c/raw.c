@@ -205,16 +205,5 @@ static void dump(struct sink *s, int family, const char *hex)
 
 int main(int argc, char **argv)
 {
-	struct sink s = {};
-	uint64_t start;
-
-	if (argc != 4) {
-		fprintf(stderr, "usage: bench-raw FAMILY REQUEST CHECK\n");
-		return 2;
-	}
-	s.check = atoi(argv[3]);
-	start = mark();
-	dump(&s, atoi(argv[1]), argv[2]);
-	tell(&s, mark_end() - start);
-	return 0;
+	return run_reader(argc, argv, dump);
 }
