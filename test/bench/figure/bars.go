@@ -9,11 +9,11 @@ import (
 
 // WriteBars draws what a record costs by each contender, in tables of so many
 // entries, each bar cut into where that goes.
-func (r *Report) WriteBars(w io.Writer, kernel string, entries uint32) error {
+func (r *Report) WriteBars(w io.Writer, kernel string, contenders []string, entries uint32) error {
 	const label, width, row = 170, 560, 22
 	var figures []*Figure
 	most := 0.0
-	for _, c := range r.Contenders() {
+	for _, c := range contenders {
 		if f := r.Find(kernel, c, entries); f != nil {
 			figures = append(figures, f)
 			most = max(most, f.Cost())

@@ -30,7 +30,7 @@ func wellFormed(t *testing.T, draw func(io.Writer) error) string {
 // The bar of what costs most is as wide as there is room, and each part of one
 // as wide as its part of that.
 func TestBars(t *testing.T) {
-	got := wellFormed(t, func(w io.Writer) error { return sample().WriteBars(w, "6.1", 1000) })
+	got := wellFormed(t, func(w io.Writer) error { return sample().WriteBars(w, "6.1", sample().Contenders(), 1000) })
 	for _, bar := range []string{
 		`x="170.0" y="64.0" width="112.0" height="16.0" class="fill"`,
 		`x="282.0" y="64.0" width="18.7" height="16.0" class="copy"`,
