@@ -3,7 +3,6 @@
 package figure
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -76,16 +75,16 @@ func (p *plot) write(w io.Writer) error {
 	if len(p.series) == 0 {
 		return ErrNothing
 	}
-	x, y := p.axis(0, plotLeft, plotLeft+plotWidth), p.axis(1, plotTop+plotHeight, plotTop)
+	x, y := p.across(), p.upward()
 	c := newCanvas(int(plotLeft+plotWidth)+170, int(plotTop+plotHeight)+50)
 	c.text(10, 22, "title", "", p.title)
 	for _, v := range x.marks {
 		c.line(x.at(v), plotTop, x.at(v), plotTop+plotHeight, "grid")
-		c.text(x.at(v), plotTop+plotHeight+18, "", "middle", fmt.Sprint(v))
+		c.text(x.at(v), plotTop+plotHeight+18, "", "middle", fmt.Sprintf("%.0f", v))
 	}
 	for _, v := range y.marks {
 		c.line(plotLeft, y.at(v), plotLeft+plotWidth, y.at(v), "grid")
-		c.text(plotLeft-6, y.at(v)+4, "", "end", fmt.Sprint(v))
+		c.text(plotLeft-6, y.at(v)+4, "", "end", fmt.Sprintf("%.0f", v))
 	}
 	c.text(plotLeft+plotWidth/2, plotTop+plotHeight+38, "", "middle", p.x)
 	for i, s := range p.series {
@@ -97,33 +96,43 @@ func (p *plot) write(w io.Writer) error {
 		c.polyline(points, color)
 		at := plotTop + 18*float64(i)
 		c.polyline([][2]float64{{plotLeft + plotWidth + 12, at + 7}, {plotLeft + plotWidth + 28, at + 7}}, color)
-		c.text(plotLeft+plotWidth+32, at+11, "", "", s.name)
+		c.text(plotLeft+plotWidth+36, at+11, "", "", s.name)
 	}
 	return c.writeTo(w)
 }
 
-// axis places values; its marks are 1, 2 and 5 of each power of ten.
+// axis places values on the canvas, by their logarithms.
 type axis struct {
 	low, high float64 // logarithms
 	from, to  float64 // of the canvas
 	marks     []float64
 }
 
-func (p *plot) axis(i int, from, to float64) *axis {
-	var values []float64
-	for _, s := range p.series {
-		for _, v := range s.points {
-			values = append(values, v[i])
-		}
-	}
-	least, most := slices.MinFunc(values, cmp.Compare[float64])/1.1, slices.MaxFunc(values, cmp.Compare[float64])*1.1
-	a := &axis{low: math.Log10(least), high: math.Log10(most), from: from, to: to}
-	steps := []float64{1, 2, 5}
-	if a.high-a.low > 3 {
-		steps = steps[:1]
-	}
+func newAxis(least, most, from, to float64) *axis {
+	return &axis{low: math.Log10(least), high: math.Log10(most), from: from, to: to}
+}
+
+func (a *axis) at(v float64) float64 {
+	return a.from + (math.Log10(v)-a.low)/(a.high-a.low)*(a.to-a.from)
+}
+
+// across is the axis of x, with a mark for each of its values.
+func (p *plot) across() *axis {
+	values := p.values(0)
+	a := newAxis(values[0]/1.1, values[len(values)-1]*1.1, plotLeft, plotLeft+plotWidth)
+	a.marks = values
+	return a
+}
+
+// upward is the axis of y: a power of ten or more, with marks at 1, 2 and 5 of
+// each.
+func (p *plot) upward() *axis {
+	values := p.values(1)
+	most := values[len(values)-1] * 1.1
+	least := min(values[0]/1.1, most/10)
+	a := newAxis(least, most, plotTop+plotHeight, plotTop)
 	for power := math.Floor(a.low); power <= a.high; power++ {
-		for _, step := range steps {
+		for _, step := range []float64{1, 2, 5} {
 			if v := step * math.Pow(10, power); v >= least && v <= most {
 				a.marks = append(a.marks, v)
 			}
@@ -132,6 +141,14 @@ func (p *plot) axis(i int, from, to float64) *axis {
 	return a
 }
 
-func (a *axis) at(v float64) float64 {
-	return a.from + (math.Log10(v)-a.low)/(a.high-a.low)*(a.to-a.from)
+// values are all x (0) or y (1), each once, in order.
+func (p *plot) values(i int) []float64 {
+	var values []float64
+	for _, s := range p.series {
+		for _, v := range s.points {
+			values = append(values, v[i])
+		}
+	}
+	slices.Sort(values)
+	return slices.Compact(values)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -57,11 +58,21 @@ func TestLines(t *testing.T) {
 }
 
 func TestAxisIsLogarithmic(t *testing.T) {
-	p := plot{series: []series{{points: [][2]float64{{1.1, 1}, {1000 / 1.1, 1}}}}}
-	a := p.axis(0, 0, 300)
+	a := newAxis(1, 1000, 0, 300)
 	for v, want := range map[float64]float64{1: 0, 10: 100, 100: 200, 1000: 300} {
 		if got := a.at(v); math.Abs(got-want) > 1e-6 {
 			t.Errorf("%v is at %v, not at %v", v, got, want)
 		}
+	}
+}
+
+// What hardly differs looks so: the axis of y is a power of ten at least.
+func TestAxesOfAPlot(t *testing.T) {
+	p := plot{series: []series{{points: [][2]float64{{8, 1000}, {4, 1010}}}, {points: [][2]float64{{8, 1000}}}}}
+	if got := p.across().marks; !slices.Equal(got, []float64{4, 8}) {
+		t.Errorf("marks of x: %v", got)
+	}
+	if got := p.upward().marks; !slices.Equal(got, []float64{200, 500, 1000}) {
+		t.Errorf("marks of y: %v", got)
 	}
 }
