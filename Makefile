@@ -40,7 +40,7 @@ bench: ## how many instructions a record costs, by each way to read it (BENCH=qu
 	go -C test/bench run . -kernels '$(BENCH_KERNELS)' \
 		-sizes '$(BENCH_SIZES_$(BENCH))' $(BENCH_OUT) $(if $(RUN),-run '$(RUN)')
 
-bench-check: ## fail if a figure is not within 2 % of that in test/bench/figures.json
+bench-check: ## fail if a figure is not that of test/bench/figures.json, within 2 %
 	go -C test/bench run . -check figures.json $(BENCH_OUT)
 
 bench-profile: ## in which functions, to the instruction (CONTENDER='go columns', KERNEL=7.3)

@@ -21,9 +21,6 @@ import (
 	"bulkdump/test/bench/figure"
 )
 
-// tolerance is by how much a figure may differ from the one that is kept.
-const tolerance = 0.02
-
 // flags are the command line.
 type flags struct {
 	kernels []string
@@ -123,14 +120,14 @@ func run(ctx context.Context, f *flags) error {
 
 // judge fails if a figure is not what it was.
 func judge(kept, now *figure.Report) error {
-	differences := figure.Compare(kept, now, tolerance)
+	differences := figure.Compare(kept, now)
 	for _, d := range differences {
 		fmt.Println(d)
 	}
 	if len(differences) > 0 {
 		return fmt.Errorf("%d figures differ from those kept; if they are to: make bench-keep", len(differences))
 	}
-	fmt.Printf("%d figures are within %.0f %% of those kept\n", len(kept.Figures), 100*tolerance)
+	fmt.Printf("all %d figures are as those kept\n", len(kept.Figures))
 	return nil
 }
 

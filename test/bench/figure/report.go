@@ -5,6 +5,7 @@ package figure
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 )
@@ -56,9 +57,24 @@ func distinct[T comparable](r *Report, of func(*Figure) T) []T {
 	return all
 }
 
+// By how much a figure may differ from the one that is kept. Of who allocates for
+// each record, a part is what the garbage collector does, and that depends on
+// when it comes.
+const (
+	tolerance          = 0.02
+	toleranceCollected = 0.15
+)
+
+func (f *Figure) tolerance() float64 {
+	if f.Mallocs != nil && f.PerRecord(*f.Mallocs) > 0.5 {
+		return toleranceCollected
+	}
+	return tolerance
+}
+
 // Compare tells which figures of now are not there, or cost more or less than
-// those that are kept, by more than the tolerance.
-func Compare(kept, now *Report, tolerance float64) []string {
+// those that are kept, by more than they may.
+func Compare(kept, now *Report) []string {
 	var all []string
 	for _, k := range kept.Figures {
 		n := now.Find(k.Kernel, k.Contender, k.Entries)
@@ -66,7 +82,7 @@ func Compare(kept, now *Report, tolerance float64) []string {
 			all = append(all, fmt.Sprintf("%s: not measured now", k.name()))
 			continue
 		}
-		if change := n.Cost()/k.Cost() - 1; !(change <= tolerance && change >= -tolerance) {
+		if change := n.Cost()/k.Cost() - 1; !(math.Abs(change) <= k.tolerance()) {
 			all = append(all, fmt.Sprintf("%s: %.1f instructions a record, kept are %.1f: %+.1f %%", k.name(), n.Cost(), k.Cost(), 100*change))
 		}
 	}
