@@ -6,8 +6,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-
-	"bulkdump/client"
 )
 
 // A thread 92, which was a shell until it executed the contender, makes its two
@@ -66,77 +64,5 @@ func TestParseTraceRefuses(t *testing.T) {
 		if got, err := parseTrace(strings.NewReader(text)); !errors.Is(err, errTrace) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
-	}
-}
-
-const procText = `id flags value generation payload name
-0 0x2a 12 1 0 entry-0-002a
-4294967295 0x0 18446744073709551615 2 0 b
-`
-
-func TestParseProc(t *testing.T) {
-	s := sink{check: true}
-	if err := parseProc(strings.NewReader(procText), &s); err != nil {
-		t.Fatal(err)
-	}
-	var want sink
-	want.check = true
-	want.add(&client.Record{ID: 0, Flags: 0x2a, Value: 12, Generation: 1, Name: []byte("entry-0-002a")})
-	want.add(&client.Record{ID: 4294967295, Value: 1<<64 - 1, Generation: 2, Name: []byte("b")})
-	if s != want {
-		t.Errorf("%+v, want %+v", s, want)
-	}
-	for _, bad := range []string{"", "header\n1 2 3\n", "header\n1 0x2 3 4 0 a\\040b\n", "header\nx 0x2 3 4 0 a\n"} {
-		if err := parseProc(strings.NewReader(bad), &s); err == nil {
-			t.Errorf("%q is understood", bad)
-		}
-	}
-}
-
-// A contender that misses a record, or decodes one wrongly, is an error.
-func TestCompareFindsWhatIsWrong(t *testing.T) {
-	var e expected
-	e[everything] = sink{records: 10, sum: 7, checksum: 5}
-	e[middleHalf] = sink{records: 5, sum: 3, checksum: 2}
-	all, half, cat := contender{}, contender{share: middleHalf}, contender{opaque: true}
-	good := result{Records: 10, Sum: 7, Checksum: 5}
-	for _, c := range []struct {
-		name  string
-		of    contender
-		check bool
-		r     result
-		wrong bool
-	}{
-		{"all is right", all, true, good, false},
-		{"one that is measured has no checksum", all, false, result{Records: 10, Sum: 7}, false},
-		{"a record is missing", all, true, result{Records: 9, Sum: 7, Checksum: 5}, true},
-		{"a field differs", all, false, result{Records: 10, Sum: 8}, true},
-		{"the checksum differs", all, true, result{Records: 10, Sum: 7, Checksum: 4}, true},
-		{"all of them for a half", half, true, good, true},
-		{"the half", half, true, result{Records: 5, Sum: 3, Checksum: 2}, false},
-		{"cat knows no fields", cat, false, result{Records: 10}, false},
-		{"what cat reads is checked", cat, true, result{Records: 10, Checksum: 5}, true},
-	} {
-		if err := e.compare(c.of, c.check, c.r); (err != nil) != c.wrong {
-			t.Errorf("%s: %v", c.name, err)
-		}
-	}
-}
-
-// Each contender has one way to run, and a name of its own; each request can be
-// encoded.
-func TestContenders(t *testing.T) {
-	names := map[string]bool{}
-	for _, c := range contenders(1000) {
-		if names[c.name] || (c.read == nil) == (c.program == "") {
-			t.Errorf("contender %q", c.name)
-		}
-		names[c.name] = true
-		if _, err := c.options.Request(); err != nil {
-			t.Errorf("%s: %v", c.name, err)
-		}
-	}
-	if from, to := middle(1000); from != 250 || to != 749 {
-		t.Errorf("the middle half of 1000 is %d to %d", from, to)
 	}
 }
