@@ -48,7 +48,8 @@ func TestLearned(t *testing.T) {
 	if err != nil || l.Figure.Cost() != 10 || l.Program != "bench-raw" || symbols.Address(markFunction) != 0xffffffff810be1c0 {
 		t.Errorf("%+v, %v", l, err)
 	}
-	for _, bad := range []string{"", "{}\n", figureLine, figureLine + "ffffffff810be1c0 T another\n", figureLine + "what\n"} {
+	for _, bad := range []string{"", "{}\n", figureLine, figureLine + "ffffffff810be1c0 T another\n", figureLine + "what\n",
+		strings.Replace(figureLine, "bench-raw", "", 1) + "ffffffff810be1c0 T __x64_sys_getppid\n"} {
 		if _, _, err := learned([]byte(bad)); err == nil {
 			t.Errorf("%q is understood", bad)
 		}

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -52,10 +51,7 @@ func profileContender(ctx context.Context, f *flags) error {
 		return err
 	}
 	out := filepath.Join(dir, "blocks.")
-	again := command(ctx, ".", filepath.Join(guest, "boot"), "-plugin",
-		fmt.Sprintf("file=%s,mark=%x,out=%s", plugin, symbols.Address(markFunction), out))
-	again.Stdout = io.Discard
-	if err := again.Run(); err != nil {
+	if err := bootAgain(ctx, guest, fmt.Sprintf("file=%s,mark=%x,out=%s", plugin, symbols.Address(markFunction), out)); err != nil {
 		return err
 	}
 	blocks, err := os.Open(out + "1") // between the first mark and the second
@@ -70,6 +66,24 @@ func profileContender(ctx context.Context, f *flags) error {
 	fmt.Printf("%s, kernel %s, %d entries: %.1f instructions a record, and in which functions\n\n",
 		f.profile, measured.Figure.Kernel, measured.Figure.Entries, measured.Figure.Cost())
 	return profile.Write(os.Stdout, functions, measured.Figure.Records)
+}
+
+// bootAgain boots what vm/run kept, with a plugin. Its output goes to a file:
+// QEMU truncates what it writes to (util/osdep.c:qemu_dup_flags), which no pipe
+// and no terminal can be.
+func bootAgain(ctx context.Context, guest, plugin string) error {
+	f, err := os.Create(filepath.Join(guest, "output"))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	boot := command(ctx, ".", filepath.Join(guest, "boot"), "-plugin", plugin)
+	boot.Stdout, boot.Stderr = f, f
+	if err := boot.Run(); err != nil {
+		said, _ := os.ReadFile(f.Name())
+		return fmt.Errorf("the second boot: %w: %s", err, said[max(0, len(said)-1000):])
+	}
+	return nil
 }
 
 // learned splits what the first boot printed: a figure, and /proc/kallsyms.
