@@ -62,7 +62,7 @@ func distinct[T comparable](r *Report, of func(*Figure) T) []T {
 // when it comes.
 const (
 	tolerance          = 0.02
-	toleranceCollected = 0.15
+	toleranceCollected = 0.10
 )
 
 func (f *Figure) tolerance() float64 {
