@@ -68,11 +68,11 @@ func profileContender(ctx context.Context, f *flags) error {
 	return profile.Write(os.Stdout, functions, measured.Figure.Records)
 }
 
-// bootAgain boots what vm/run kept, with a plugin. Its output goes to a file:
-// QEMU truncates what it writes to (util/osdep.c:qemu_dup_flags), which no pipe
-// and no terminal can be.
+// bootAgain boots what vm/run kept, with a plugin. Its output goes to a file that
+// can be written alone: QEMU wants it so, and truncates it (osdep.c:
+// qemu_dup_flags), which no pipe and no terminal can be.
 func bootAgain(ctx context.Context, guest, plugin string) error {
-	f, err := os.Create(filepath.Join(guest, "output"))
+	f, err := os.OpenFile(filepath.Join(guest, "output"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
