@@ -38,7 +38,7 @@ BENCH_KERNELS = $(or $(KERNELS),$(if $(filter quick,$(BENCH)),6.1,6.1 7.3))
 BENCH_OUT = $(if $(OUT),-out $(abspath $(OUT)))
 bench: ## how many instructions a record costs, by each way to read it (BENCH=quick|full, OUT=dir, RUN=regexp)
 	go -C test/bench run . -kernels '$(BENCH_KERNELS)' \
-		-sizes '$(BENCH_SIZES_$(BENCH))' $(BENCH_OUT) $(if $(RUN),-run '$(RUN)')
+		-sizes '$(BENCH_SIZES_$(BENCH))' $(BENCH_OUT) $(if $(RUN),-run '$(value RUN)')
 
 bench-check: ## fail if a figure is not that of test/bench/figures.json, within 2 %
 	go -C test/bench run . -check figures.json $(BENCH_OUT)
