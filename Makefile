@@ -29,6 +29,26 @@ vm-large: ## ten million entries, exactly once, and what parked dumps of them ho
 cursors-check: ## fail if the README's table of the cursors is not what the command prints (KERNEL=7.3 on another)
 	test/cursors-check $(if $(KERNEL),--kernel $(KERNEL))
 
+# BENCH=quick: one size, one kernel, as in the figures kept; full: ten million
+# entries, too.
+BENCH_SIZES_quick = 100000
+BENCH_SIZES_ = 10000 100000 1000000
+BENCH_SIZES_full = 10000 100000 1000000 10000000
+BENCH_KERNELS = $(or $(KERNELS),$(if $(filter quick,$(BENCH)),6.1,6.1 7.3))
+BENCH_OUT = $(if $(OUT),-out $(abspath $(OUT)))
+bench: ## how many instructions a record costs, by each way to read it (BENCH=quick|full, OUT=dir, RUN=regexp)
+	go -C test/bench run . -kernels '$(BENCH_KERNELS)' \
+		-sizes '$(BENCH_SIZES_$(BENCH))' $(BENCH_OUT) $(if $(RUN),-run '$(value RUN)')
+
+bench-check: ## fail if a figure is not that of test/bench/figures.json, within 2 %
+	go -C test/bench run . -check figures.json $(BENCH_OUT)
+
+bench-profile: ## in which functions, to the instruction (CONTENDER='go columns', KERNEL=7.3)
+	go -C test/bench run . -kernels $(or $(KERNEL),6.1) -sizes $(BENCH_SIZES_quick) -profile '$(or $(CONTENDER),go plain)'
+
+bench-keep: ## measure anew what is kept there, and the README's tables
+	go -C test/bench run . -kernels 6.1 -sizes $(BENCH_SIZES_quick) -keep figures.json -readme README.md
+
 # What test/tools runs, and what it reads: the newest kernel's YNL tool, schema
 # and the family's spec among the kernel's own.
 TOOLS = --packages python3,python3-yaml,python3-jsonschema,iproute2,tshark \
@@ -80,6 +100,7 @@ new-family-check: ## what that refuses, and the tests of what it makes, in a vir
 
 test: ## the tests that need no virtual machine
 	go test ./...
+	go -C test/bench test ./...
 
 lint: gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check ## all that reads the code
 
@@ -88,9 +109,11 @@ gofmt:
 
 vet:
 	go vet ./...
+	go -C test/bench vet ./...
 
 staticcheck:
 	go run $(STATICCHECK) ./...
+	cd test/bench && go run $(STATICCHECK) ./...
 
 shellcheck:
 	@vm/deps lint

@@ -87,7 +87,7 @@ Examples:
   vm/run -- bulkdump fill 1000000 '&&' bulkdump dump -o count
   vm/run --test TestDump -- -test.count=3
   vm/run --no-module --add my.ko -- sh -c 'insmod my.ko && my-test'
-  vm/run --icount -- bulkdump bench
+  vm/run --icount -- bulkdump cursors
 `
 
 var (

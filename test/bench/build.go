@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// guestName is the program that measures, in the guest.
+const guestName = "bench-guest"
+
+// programs are what the guest is given.
+type programs struct {
+	files     []string
+	goVersion string
+	ccVersion string
+}
+
+// cPrograms are those in C. libmnl is Debian's, shared: the guest has it as a
+// package.
+var cPrograms = []struct {
+	name, source string
+	flags        []string
+}{
+	{"bench-raw", "c/raw.c", []string{"-static"}},
+	{"bench-copy", "c/copy.c", []string{"-static"}},
+	{"bench-libmnl", "c/libmnl.c", []string{"-lmnl"}},
+}
+
+// build makes them in dir.
+func build(ctx context.Context, dir string) (*programs, error) {
+	if err := command(ctx, top, "vm/deps", "run", "bench").Run(); err != nil {
+		return nil, err
+	}
+	p := new(programs)
+	file := func(name string) string {
+		p.files = append(p.files, filepath.Join(dir, name))
+		return p.files[len(p.files)-1]
+	}
+	goBuild := command(ctx, ".", "go", "build", "-trimpath", "-buildvcs=false", "-o", file(guestName), "./guest")
+	goBuild.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOFLAGS=")
+	if err := goBuild.Run(); err != nil {
+		return nil, err
+	}
+	for _, c := range cPrograms {
+		args := append([]string{"-O2", "-Wall", "-Wextra", "-Werror", "-o", file(c.name), c.source}, c.flags...)
+		if err := command(ctx, ".", "gcc", args...).Run(); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if p.goVersion, err = firstLine(ctx, "go", "version"); err != nil {
+		return nil, err
+	}
+	p.ccVersion, err = firstLine(ctx, "gcc", "--version")
+	return p, err
+}
+
+func firstLine(ctx context.Context, name string, args ...string) (string, error) {
+	cmd := command(ctx, ".", name, args...)
+	text, err := cmd.Output()
+	line, _, _ := strings.Cut(string(text), "\n")
+	return line, err
+}

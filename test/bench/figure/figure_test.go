@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package figure
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func sample() *Report {
+	ours := Figure{
+		Kernel: "6.1", Contender: Ours, Entries: 1000, Records: 1000, Instructions: 1_000_000,
+		System: new(uint64(700_000)), Calls: new(uint64(12)), Reads: new(uint64(10)), Bytes: new(uint64(80_000)), Pages: new(uint64(10)),
+		Mallocs: new(uint64(20)), PeakRSS: new(uint64(4 << 20)),
+	}
+	cat := Figure{Kernel: "6.1", Contender: "cat", Entries: 1000, Records: 500, Instructions: 1_500_000}
+	floor := Figure{
+		Kernel: "6.1", Contender: CopyOf + Ours, Entries: 1000, Records: 1000, Instructions: 110_000,
+		Bytes: new(uint64(80_000)), System: new(uint64(100_000)),
+	}
+	collected := Figure{Kernel: "6.1", Contender: "collected", Entries: 2000, Records: 2000, Instructions: 2_000_000, Mallocs: new(uint64(2000))}
+	larger := ours
+	larger.Entries, larger.Records, larger.Instructions = 2000, 2000, 2_400_000
+	return &Report{Processor: "max", Figures: []Figure{ours, cat, floor, larger, collected}}
+}
+
+func TestTables(t *testing.T) {
+	r := sample()
+	r.Figures = r.Figures[:3]
+	var b strings.Builder
+	if err := r.WriteTables(&b); err != nil {
+		t.Fatal(err)
+	}
+	want := `Kernel 6.1: instructions a record, and as a multiple of go plain
+
+           ENTRIES  1000     ×
+          go plain  1000  1.00
+               cat  3000  3.00
+  copy of go plain   110  0.11
+
+Kernel 6.1, 1000 entries: where they go, and what else it took
+
+                       ALL   FILL   COPY   USER  BYTES/RECORD  PAGES  CALLS  READS  RECORDS/READ  MALLOCS/RECORD  RSS KIB
+          go plain  1000.0  600.0  100.0  300.0          80.0     10     12     10         100.0           0.020     4096
+               cat  3000.0      -      -      -             -      -      -      -             -               -        -
+  copy of go plain   110.0    0.0  100.0   10.0          80.0      -      -      -             -               -        -
+
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+}
+
+// A size in which a contender was not measured stays empty.
+func TestTableOfTwoSizes(t *testing.T) {
+	var b strings.Builder
+	if err := sample().writeCosts(&b, "6.1", []uint32{1000, 2000}); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"ENTRIES  1000     ×  2000     ×", "go plain  1000  1.00  1200  1.00", "cat  3000  3.00     -     -"} {
+		if !strings.Contains(b.String(), line) {
+			t.Errorf("no %q in\n%s", line, b.String())
+		}
+	}
+}
+
+func TestCompare(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*Report)
+		want   string // in the only difference
+	}{
+		"nothing":        {func(*Report) {}, ""},
+		"a little more":  {func(r *Report) { r.Figures[0].Instructions = 1_019_000 }, ""},
+		"more":           {func(r *Report) { r.Figures[0].Instructions = 1_021_000 }, "6.1, 1000 entries, go plain: 1021.0 instructions a record, kept are 1000.0: +2.1 %"},
+		"less":           {func(r *Report) { r.Figures[0].Instructions = 979_000 }, "-2.1 %"},
+		"collected":      {func(r *Report) { r.Figures[4].Instructions = 2_190_000 }, ""},
+		"collected more": {func(r *Report) { r.Figures[4].Instructions = 2_210_000 }, "collected: 1105.0 instructions a record, kept are 1000.0: +10.5 %"},
+		"no records":     {func(r *Report) { r.Figures[0].Instructions, r.Figures[0].Records = 0, 0 }, "NaN"},
+		"not measured":   {func(r *Report) { r.Figures = slices.Delete(r.Figures, 3, 4) }, "6.1, 2000 entries, go plain: not measured now"},
+		"another one":    {func(r *Report) { r.Figures = append(r.Figures, Figure{Kernel: "7.3", Contender: "x"}) }, "x: not among those kept"},
+		"the processor":  {func(r *Report) { r.Processor = "host" }, ""},
+	} {
+		now := sample()
+		c.change(now)
+		got := Compare(sample(), now)
+		if c.want == "" && len(got) > 0 || c.want != "" && (len(got) != 1 || !strings.Contains(got[0], c.want)) {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+func TestWriteAndRead(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "bench.json")
+	if err := sample().Write(file); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Read(file)
+	if err != nil || !reflect.DeepEqual(got, sample()) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestPaste(t *testing.T) {
+	for _, text := range []string{"", "# A text\n" + tablesBegin, tablesEnd + tablesBegin} {
+		if got, err := sample().Paste(text); err == nil {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+	got, err := sample().Paste("before\n" + tablesBegin + "old\n" + tablesEnd + "after\n")
+	if err != nil || !strings.HasPrefix(got, "before\n"+tablesBegin+"Kernel 6.1") || !strings.HasSuffix(got, "\n"+tablesEnd+"after\n") ||
+		strings.Contains(got, "old") {
+		t.Errorf("%q, %v", got, err)
+	}
+	if again, err := sample().Paste(got); err != nil || again != got {
+		t.Errorf("the second time: %q, %v", again, err)
+	}
+}
+
+// The README has the tables of the figures that are kept.
+func TestREADMEHasTheFigures(t *testing.T) {
+	r, err := Read("../figures.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := r.Paste(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want != string(text) {
+		t.Error("README.md has other tables than those of figures.json: make bench-keep makes both")
+	}
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package figure
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+)
+
+// Read reads what Write wrote.
+func Read(file string) (*Report, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	r := new(Report)
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return r, nil
+}
+
+// Write writes the report as JSON.
+func (r *Report) Write(file string) error {
+	text, err := json.MarshalIndent(r, "", "\t")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(text, '\n'), 0o644)
+}
+
+// Kernels are those of the figures, in their order.
+func (r *Report) Kernels() []string {
+	return distinct(r, func(f *Figure) string { return f.Kernel })
+}
+
+// Sizes are those of the tables, in their order.
+func (r *Report) Sizes() []uint32 {
+	return distinct(r, func(f *Figure) uint32 { return f.Entries })
+}
+
+// Contenders are all that there are figures of, in their order.
+func (r *Report) Contenders() []string {
+	return distinct(r, func(f *Figure) string { return f.Contender })
+}
+
+func distinct[T comparable](r *Report, of func(*Figure) T) []T {
+	var all []T
+	for i := range r.Figures {
+		if v := of(&r.Figures[i]); !slices.Contains(all, v) {
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+// By how much a figure may differ from the one that is kept. Of who allocates for
+// each record, a part is what the garbage collector does, and that depends on
+// when it comes.
+const (
+	tolerance          = 0.02
+	toleranceCollected = 0.10
+)
+
+func (f *Figure) tolerance() float64 {
+	if f.Mallocs != nil && f.PerRecord(*f.Mallocs) > 0.5 {
+		return toleranceCollected
+	}
+	return tolerance
+}
+
+// Compare tells which figures of now are not there, or cost more or less than
+// those that are kept, by more than they may.
+func Compare(kept, now *Report) []string {
+	var all []string
+	for _, k := range kept.Figures {
+		n := now.Find(k.Kernel, k.Contender, k.Entries)
+		if n == nil {
+			all = append(all, fmt.Sprintf("%s: not measured now", k.name()))
+			continue
+		}
+		if change := n.Cost()/k.Cost() - 1; !(math.Abs(change) <= k.tolerance()) {
+			all = append(all, fmt.Sprintf("%s: %.1f instructions a record, kept are %.1f: %+.1f %%", k.name(), n.Cost(), k.Cost(), 100*change))
+		}
+	}
+	for _, n := range now.Figures {
+		if kept.Find(n.Kernel, n.Contender, n.Entries) == nil {
+			all = append(all, fmt.Sprintf("%s: not among those kept", n.name()))
+		}
+	}
+	return all
+}
+
+func (f *Figure) name() string {
+	return fmt.Sprintf("%s, %d entries, %s", f.Kernel, f.Entries, f.Contender)
+}

@@ -1,0 +1,23 @@
+// The readers that bulkdump is compared with are needed here alone, so they
+// are no requirements of the project's own module.
+module bulkdump/test/bench
+
+go 1.26.0
+
+require (
+	bulkdump v0.0.0
+	github.com/mdlayher/genetlink v1.4.0
+	github.com/mdlayher/netlink v1.11.2
+	github.com/vishvananda/netlink v1.3.1
+	golang.org/x/sys v0.49.0
+)
+
+require (
+	github.com/google/go-cmp v0.7.0 // indirect
+	github.com/mdlayher/socket v0.6.0 // indirect
+	github.com/vishvananda/netns v0.0.5 // indirect
+	golang.org/x/net v0.53.0 // indirect
+	golang.org/x/sync v0.20.0 // indirect
+)
+
+replace bulkdump => ../..

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"context"
+
+	"bulkdump/client"
+)
+
+// benchFields is the bench's record: all but payload and stats.
+const benchFields = client.FieldName | client.FieldFlags | client.FieldValue | client.FieldGeneration
+
+// A contender is a way to read the table. It runs as a process of its own: this
+// program, or one in C.
+type contender struct {
+	name    string
+	options client.DumpOptions
+	share   share // of the table that it reads
+
+	// read is for those in Go.
+	read func(ctx context.Context, j *job, s *sink) error
+
+	// program is for those in C, which are given what a job has.
+	program string
+
+	atMost uint32 // the largest table; 0: any
+	square bool   // it costs the square of the table
+	file   bool   // it reads /proc: no pages, no records to be counted by the kernel
+	opaque bool   // it starts others, so its system calls tell nothing
+}
+
+// A job is what a contender is given.
+type job struct {
+	family  uint16
+	options client.DumpOptions
+	request []byte // the same, behind the netlink header
+	entries uint64 // of the table
+
+	less int64 // ns that were no part of it; the reader says so
+}
+
+// A share is the part of the table that a contender reads.
+type share int
+
+const (
+	everything share = iota
+	valueOnly        // of every entry, id and value
+	middleHalf       // the entries of the middle half of the ids
+	shares
+)
+
+func plain(o client.DumpOptions) client.DumpOptions {
+	if o.Fields == nil {
+		fields := benchFields
+		o.Fields = &fields
+	}
+	return o
+}
+
+// smallTable is the largest for what costs its square, and for what is
+// measured on one small table only.
+const smallTable = 100_000
+
+// contenders are all that are measured on a table of n entries. Ours come
+// first, each beside the same read in C.
+func contenders(n uint32) []contender {
+	value := client.FieldValue
+	from, to := middle(n)
+	direct := client.DumpOptions{Encoding: client.EncodingDirect}
+	columns := client.DumpOptions{Encoding: client.EncodingColumns}
+	all := []contender{
+		{name: "go plain", read: readLent},
+		{name: "go plain, values", read: readValues},
+		{name: "go direct", read: readLent, options: direct},
+		{name: "go columns", read: readLent, options: columns},
+		{name: "go bucket cursor", read: readLent, options: client.DumpOptions{Cursor: client.CursorBucket}},
+		{name: "go index cursor", read: readLent, options: client.DumpOptions{Cursor: client.CursorIndex}, atMost: smallTable, square: true},
+		{name: "go walker cursor", read: readLent, options: client.DumpOptions{Cursor: client.CursorWalker}},
+		{name: "go id and value", read: readLent, options: client.DumpOptions{Fields: &value}, share: valueOnly},
+		{name: "go half the ids", read: readLent, options: client.DumpOptions{IDFrom: &from, IDTo: &to}, share: middleHalf},
+		{name: "go 4 KiB buffer", read: readLent, options: client.DumpOptions{BufferSize: 4 << 10}, atMost: smallTable},
+		{name: "go 8 KiB buffer", read: readLent, options: client.DumpOptions{BufferSize: 8 << 10}, atMost: smallTable},
+		{name: "go 16 KiB buffer", read: readLent, options: client.DumpOptions{BufferSize: 16 << 10}, atMost: smallTable},
+		{name: "go 32 KiB buffer", read: readLent, options: client.DumpOptions{BufferSize: 32 << 10}, atMost: smallTable},
+		{name: "c plain", program: "bench-raw"},
+		{name: "c direct", program: "bench-raw", options: direct},
+		{name: "c columns", program: "bench-raw", options: columns},
+		{name: "libmnl", program: "bench-libmnl"},
+		{name: "mdlayher execute", read: readExecute},
+		{name: "mdlayher iter", read: readReceiveIter},
+		{name: "vishvananda execute", read: readVishvananda},
+		{name: "vishvananda iter", read: readVishvanandaIter},
+		{name: "proc, go", read: readProc, file: true},
+		{name: "proc, cat", read: catProc, file: true, opaque: true},
+	}
+	for i := range all {
+		all[i].options = plain(all[i].options)
+	}
+	return all
+}
+
+// middle is the middle half of the ids.
+func middle(n uint32) (from, to uint32) { return n / 4, n/4 + n/2 - 1 }

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"bulkdump/client"
+)
+
+// expected is what each share of the table must come to.
+type expected [shares]sink
+
+// refill makes a table of n entries, and learns what dumps of it come to: all
+// of it as the kernel said, a part of it as the records of that whole.
+func refill(ctx context.Context, c *client.Client, n uint32) (*expected, error) {
+	if _, err := c.Flush(ctx); err != nil {
+		return nil, err
+	}
+	filled, err := c.Fill(ctx, client.FillOptions{Count: n})
+	if err != nil {
+		return nil, err
+	}
+	e := new(expected)
+	for i := range e {
+		e[i].check = true
+	}
+	from, to := middle(n)
+	for r, err := range c.Records(ctx, plain(client.DumpOptions{})) {
+		if err != nil {
+			return nil, err
+		}
+		e[everything].add(r)
+		e[valueOnly].add(&client.Record{ID: r.ID, Value: r.Value})
+		if r.ID >= from && r.ID <= to {
+			e[middleHalf].add(r)
+		}
+	}
+	if e[everything].checksum != filled.Checksum || e[everything].records != uint64(n) {
+		return nil, fmt.Errorf("a dump of %d records of checksum %v; %d entries of %v were made",
+			e[everything].records, e[everything].checksum, n, filled.Checksum)
+	}
+	return e, nil
+}
+
+// compare finds what is wrong with a contender's run. The sum tells of the run
+// that is measured, the checksum of the one that checks.
+func (e *expected) compare(c contender, check bool, r result) error {
+	want := e[c.share]
+	switch {
+	case r.Records != want.records:
+		return fmt.Errorf("%s: %d records, not %d", c.name, r.Records, want.records)
+	case r.Sum != want.sum && (check || !c.opaque):
+		return fmt.Errorf("%s: the fields' sum is %d, not %d", c.name, r.Sum, want.sum)
+	case check && r.Checksum != want.checksum:
+		return fmt.Errorf("%s: checksum %v, not %v", c.name, r.Checksum, want.checksum)
+	}
+	return nil
+}

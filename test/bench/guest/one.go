@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
+)
+
+// result is what a contender's process tells, in Go or in C.
+type result struct {
+	Instructions int64           `json:"instructions"`
+	Records      uint64          `json:"records"`
+	Sum          uint64          `json:"sum"`
+	Checksum     client.Checksum `json:"checksum"`
+	Mallocs      *uint64         `json:"mallocs,omitempty"`
+	PeakRSS      uint64          `json:"peak_rss"`
+}
+
+// runOne is the process of one contender in Go.
+func runOne(ctx context.Context, args []string) error {
+	f := flag.NewFlagSet("one", flag.ExitOnError)
+	name := f.String("contender", "", "its `name`")
+	entries := f.Uint("entries", 0, "how many the table has")
+	family := f.Uint("family", 0, "the family's number")
+	check := f.Bool("check", false, "work out the checksum")
+	_ = f.Parse(args)
+
+	all := contenders(uint32(*entries))
+	i := slices.IndexFunc(all, func(c contender) bool { return c.name == *name && c.read != nil })
+	if i < 0 {
+		return fmt.Errorf("no contender %q", *name)
+	}
+	j := &job{family: uint16(*family), options: all[i].options, entries: uint64(*entries)}
+	var err error
+	if j.request, err = j.options.Request(); err != nil {
+		return err
+	}
+	if ours, err = client.Dial(client.Config{}); err != nil {
+		return err
+	}
+	defer ours.Close()
+	r, err := measureRead(ctx, all[i].read, j, &sink{check: *check})
+	if err != nil {
+		return fmt.Errorf("%s: %w", *name, err)
+	}
+	return json.NewEncoder(os.Stdout).Encode(r)
+}
+
+// measureRead counts what read takes. Its first and its last system call are
+// the marks by which the trace is cut.
+func measureRead(ctx context.Context, read func(context.Context, *job, *sink) error, j *job, s *sink) (result, error) {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	unix.Getppid()
+	start := time.Now()
+	err := read(ctx, j, s)
+	took := time.Since(start)
+	unix.Getppid()
+	runtime.ReadMemStats(&after)
+	if err != nil {
+		return result{}, err
+	}
+	mallocs := after.Mallocs - before.Mallocs
+	rss, err := peakRSS()
+	return result{
+		Instructions: took.Nanoseconds() - j.less,
+		Records:      s.records, Sum: s.sum, Checksum: s.checksum,
+		Mallocs: &mallocs, PeakRSS: rss,
+	}, err
+}
+
+// peakRSS is the largest that this process was. Not getrusage's: that knows the
+// size of whoever started it, too. The kernel adds to VmHWM in steps of some
+// pages, so it may know less than there is now.
+func peakRSS() (uint64, error) {
+	peak, err := procSize("/proc/self/status", "VmHWM:")
+	now, err2 := procSize("/proc/self/smaps_rollup", "Rss:")
+	return max(peak, now), errors.Join(err, err2)
+}
+
+// procSize reads a size of /proc, in bytes.
+func procSize(file, name string) (uint64, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if size, ok := strings.CutPrefix(lines.Text(), name); ok {
+			kib, err := strconv.ParseUint(strings.TrimSpace(strings.TrimSuffix(size, "kB")), 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, fmt.Errorf("no %s in %s", name, file)
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"bulkdump/test/bench/figure"
+)
+
+// top is the project's directory, from the one that this program is started in
+// (go -C test/bench run .).
+const top = "../.."
+
+// measure builds all programs, and runs them on each kernel.
+func measure(ctx context.Context, f *flags) (*figure.Report, error) {
+	dir, err := os.MkdirTemp("", "bulkdump-bench.")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	p, err := build(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	report := &figure.Report{Go: p.goVersion, CC: p.ccVersion}
+	for _, kernel := range f.kernels {
+		if err := runGuest(ctx, f, kernel, p, report); err != nil {
+			return nil, fmt.Errorf("kernel %s: %w", kernel, err)
+		}
+	}
+	return report, nil
+}
+
+// runGuest boots a kernel and adds the guest's figures to the report.
+func runGuest(ctx context.Context, f *flags, kernel string, p *programs, report *figure.Report) error {
+	cmd := guestCommand(ctx, f, kernel, p, nil, "-run", f.only)
+	var said bytes.Buffer
+	cmd.Stderr = io.MultiWriter(os.Stderr, &said)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	err = takeLines(out, report, os.Stderr)
+	if waited := cmd.Wait(); waited != nil {
+		return errors.Join(waited, err)
+	}
+	report.Processor = processor(said.String())
+	return err
+}
+
+// guestCommand is vm/run with the programs, which starts the one that measures.
+func guestCommand(ctx context.Context, f *flags, kernel string, p *programs, vmFlags []string, guestFlags ...string) *exec.Cmd {
+	args := append([]string{"--kernel", kernel, "--icount", "--timeout", "36000", "--boot-timeout", "300",
+		"--mem", fmt.Sprint(memory(f.sizes)), "--packages", "libmnl0"}, vmFlags...)
+	for _, file := range p.files {
+		args = append(args, "--add", file+":/bin/"+filepath.Base(file))
+	}
+	args = append(args, "--", guestName, "-kernel", kernel, "-sizes", strings.Join(f.sizes, ","))
+	return command(ctx, top, "vm/run", append(args, guestFlags...)...)
+}
+
+// takeLines adds what the guest prints to the report, and tells of it.
+func takeLines(r io.Reader, report *figure.Report, progress io.Writer) error {
+	for lines := bufio.NewScanner(r); lines.Scan(); {
+		var l figure.Line
+		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
+			return fmt.Errorf("the guest prints %q: %w", lines.Text(), err)
+		}
+		switch {
+		case l.Clock != nil:
+			report.Clocks = append(report.Clocks, *l.Clock)
+		case l.Figure != nil:
+			report.Figures = append(report.Figures, *l.Figure)
+			fmt.Fprintf(progress, "%s, %d entries, %s: %.0f instructions a record\n",
+				l.Figure.Kernel, l.Figure.Entries, l.Figure.Contender, l.Figure.Cost())
+		}
+	}
+	return nil
+}
+
+// processor finds in what vm/run says what the guest ran on.
+func processor(said string) string {
+	_, rest, _ := strings.Cut(said, "vm: booting ")
+	line, _, _ := strings.Cut(rest, "\n")
+	_, flags, _ := strings.Cut(line, " with ")
+	return flags
+}
+
+// command is a program that ends when the context does.
+func command(ctx context.Context, dir, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	cmd.Stderr = os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = time.Minute
+	return cmd
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Command bench counts, in a virtual machine, how many instructions it takes
+// to read a table out of the kernel, for each of many ways to do so. It runs on
+// the host: make bench.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"bulkdump/test/bench/figure"
+)
+
+// flags are the command line.
+type flags struct {
+	kernels []string
+	sizes   []string
+	only    string
+	out     string
+	check   string
+	keep    string
+	readme  string
+	profile string
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	f, err := parseFlags(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err == nil {
+		err = run(ctx, f)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func parseFlags(args []string) (*flags, error) {
+	f := new(flags)
+	set := flag.NewFlagSet("bench", flag.ContinueOnError)
+	kernels := set.String("kernels", "6.1 7.3", "`names` of kernels, as vm/run knows them")
+	sizes := set.String("sizes", "10000 100000 1000000", "`entries` of the tables")
+	set.StringVar(&f.only, "run", "", "only contenders that this `regexp` matches")
+	set.StringVar(&f.out, "out", "", "write bench.json and the plots into this `directory`")
+	set.StringVar(&f.check, "check", "", "measure what is in this `file`, and fail if it differs")
+	set.StringVar(&f.keep, "keep", "", "write the figures into this `file`, for -check")
+	set.StringVar(&f.readme, "readme", "", "put the tables into this `file`, where it has them")
+	set.StringVar(&f.profile, "profile", "", "tell in which functions this `contender` executes how much, and nothing else")
+	if err := set.Parse(args); err != nil {
+		return nil, err
+	}
+	f.kernels, f.sizes = strings.Fields(*kernels), strings.Fields(*sizes)
+	for _, s := range f.sizes {
+		if n, err := strconv.ParseUint(s, 10, 32); err != nil || n < 1000 {
+			return nil, fmt.Errorf("-sizes %s: a table has 1000 entries or more", s)
+		}
+	}
+	if set.NArg() > 0 {
+		return nil, fmt.Errorf("%q is no flag", set.Arg(0))
+	}
+	return f, nil
+}
+
+func run(ctx context.Context, f *flags) error {
+	if f.profile != "" {
+		return profileContender(ctx, f)
+	}
+	var kept *figure.Report
+	if f.check != "" {
+		var err error
+		if kept, err = figure.Read(f.check); err != nil {
+			return err
+		}
+		f.kernels, f.sizes = kept.Kernels(), nil
+		for _, n := range kept.Sizes() {
+			f.sizes = append(f.sizes, fmt.Sprint(n))
+		}
+	}
+	report, err := measure(ctx, f)
+	if err != nil {
+		return err
+	}
+	if err := report.WriteTables(os.Stdout); err != nil {
+		return err
+	}
+	if f.out != "" {
+		if err := writeOut(report, f.out); err != nil {
+			return err
+		}
+	}
+	if f.keep != "" {
+		if err := report.Write(f.keep); err != nil {
+			return err
+		}
+	}
+	if f.readme != "" {
+		if err := report.PasteInto(f.readme); err != nil {
+			return err
+		}
+	}
+	if kept != nil {
+		return judge(kept, report)
+	}
+	return nil
+}
+
+// judge fails if a figure is not what it was.
+func judge(kept, now *figure.Report) error {
+	differences := figure.Compare(kept, now)
+	for _, d := range differences {
+		fmt.Println(d)
+	}
+	if len(differences) > 0 {
+		return fmt.Errorf("%d figures differ from those kept; if they are to: make bench-keep", len(differences))
+	}
+	fmt.Printf("all %d figures are as those kept\n", len(kept.Figures))
+	return nil
+}
+
+// memory is what a guest needs, in MiB, for the largest of the tables and for a
+// reader that keeps all of it.
+func memory(sizes []string) int {
+	largest := slices.MaxFunc(sizes, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
+	n, _ := strconv.Atoi(largest) // parseFlags saw to that
+	return 1024 + n*3/2048
+}
