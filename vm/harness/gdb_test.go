@@ -100,7 +100,7 @@ func TestGdbHasNoLimits(t *testing.T) {
 func TestBootText(t *testing.T) {
 	k := &kernel{image: "/x/vmlinuz"}
 	got := bootText(&options{cpus: 1, mem: 512, kernelArg: []string{"it's"}}, k, "/a b/qemu", "tcg")
-	for _, want := range []string{"-kernel kernel \\\n", "-initrd initramfs \\\n", `it'\''s`, "path=/dev/fdset/2", `"$@"`, "exec 3>&2 4>&1", "command -v '/a b/qemu' ||"} {
+	for _, want := range []string{"-kernel kernel \\\n", "-initrd initramfs \\\n", `it'\''s`, "path=/dev/fdset/2,append=on", `"$@"`, "exec 3>>/dev/stderr 4>>/dev/stdout", "command -v '/a b/qemu' ||"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in:\n%s", want, got)
 		}

@@ -26,7 +26,9 @@ const bootScript = `#!/bin/sh
 # QEMU; on another machine, its own.
 cd -- "$(dirname -- "$0")" || exit
 : "${QEMU:=$(command -v %[2]s || echo qemu-system-x86_64)}"
-exec 3>&2 4>&1
+# Opened anew, and not truncated, whatever it is: QEMU wants a file that can
+# only be written, and a pipe cannot be cut.
+exec 3>>/dev/stderr 4>>/dev/stdout
 "$QEMU" %[3]s "$@"
 code=$?
 if [ "$code" != %[1]d ]; then
@@ -99,8 +101,8 @@ func bootText(opts *options, k *kernel, qemu, accel string) string {
 	chardevs := [portCount]string{
 		portConsole: "file,id=console,path=console.log",
 		portControl: "file,id=control,path=control.log",
-		portStdout:  "file,id=stdout,path=/dev/fdset/2",
-		portStderr:  "file,id=stderr,path=/dev/fdset/1",
+		portStdout:  "file,id=stdout,path=/dev/fdset/2,append=on",
+		portStderr:  "file,id=stderr,path=/dev/fdset/1,append=on",
 	}
 	if opts.shell {
 		chardevs[portStdout] = "stdio,id=stdout,signal=off"
