@@ -25,9 +25,9 @@ const unlimited = 365 * 24 * time.Hour
 // phaseLimit is how long a phase may last. An emulated processor is given more,
 // and so is a kernel that checks each access to memory.
 func phaseLimit(phase, accel string, opts *options) time.Duration {
-	limit, checking := 20*time.Second, time.Duration(4) // two scans of kmemleak on a loaded machine
+	limit := 20 * time.Second
 	if phase == phaseCommand {
-		limit, checking = 300*time.Second, 2
+		limit = 300 * time.Second
 	}
 	if accel == "tcg" {
 		limit *= 3
@@ -36,7 +36,7 @@ func phaseLimit(phase, accel string, opts *options) time.Duration {
 		limit *= 3
 	}
 	if slices.Contains(sourceKernels, opts.kernel) {
-		limit *= checking
+		limit *= 4
 	}
 	switch {
 	case opts.gdb:

@@ -153,8 +153,8 @@ func TestPhaseLimit(t *testing.T) {
 		{phaseUnload, "tcg", options{timeout: 30 * time.Second}, 30 * time.Second},
 		{phaseUnload, "tcg", options{kernel: "debug"}, 4 * time.Minute},
 		{phaseUnload, "tcg", options{timeout: time.Second, kernel: "debug"}, 80 * time.Second},
-		{phaseCommand, "kvm", options{kernel: "debug"}, 10 * time.Minute},
-		{phaseCommand, "tcg", options{kernel: "kcsan"}, 30 * time.Minute},
+		{phaseCommand, "kvm", options{kernel: "debug"}, 20 * time.Minute},
+		{phaseCommand, "tcg", options{kernel: "kcsan"}, time.Hour},
 	} {
 		if got := phaseLimit(tt.phase, tt.accel, &tt.opts); got != tt.want {
 			t.Errorf("%s on %s with %+v: got %v, want %v", tt.phase, tt.accel, tt.opts, got, tt.want)
