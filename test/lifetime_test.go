@@ -211,6 +211,7 @@ const (
 	roleOwner  = "owner"  // in a user namespace of its own: everything is allowed
 	roleFill   = "fill"   // fills until it is killed
 	roleCharge = "charge" // fills, and ends
+	roleSync   = "sync"   // reads all by Sync, and tells of its memory
 )
 
 func play(role string) int {

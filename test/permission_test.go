@@ -72,6 +72,8 @@ func playRole(role string) error {
 	case roleCharge:
 		_, err := c.Fill(context.Background(), client.FillOptions{Count: chargedCount})
 		return err
+	case roleSync:
+		return playSync(context.Background(), c)
 	}
 	return fmt.Errorf("no role %q", role)
 }
