@@ -68,8 +68,7 @@ func (a *app) printEntry(e *client.Entry) error {
 		}, e)
 	}
 	p := newList(a.stdout, a.format, recordLayouts)
-	err := p.add(&client.Record{ID: e.ID, Name: []byte(e.Name), Flags: e.Flags, Value: e.Value,
-		Payload: e.Payload, Stats: e.Stats, Generation: e.Generation})
+	err := p.add(recordOf(e))
 	return errors.Join(err, p.end())
 }
 

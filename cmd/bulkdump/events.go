@@ -69,11 +69,6 @@ func appendEventCSV(b []byte, e *client.Event) []byte {
 	return append(appendCSV(b, recordOf(&e.Entry)), ",,,"...)
 }
 
-func recordOf(e *client.Entry) *client.Record {
-	return &client.Record{ID: e.ID, Name: []byte(e.Name), Flags: e.Flags, Value: e.Value, Payload: e.Payload,
-		Stats: e.Stats, Generation: e.Generation, Deleted: e.Deleted}
-}
-
 // pending is how many events wait between their reader and their printer.
 const pending = 256
 

@@ -21,6 +21,12 @@ var recordLayouts = layouts[*client.Record]{
 	csv:       appendCSV,
 }
 
+// recordOf is an entry of which a record is to be printed.
+func recordOf(e *client.Entry) *client.Record {
+	return &client.Record{ID: e.ID, Name: []byte(e.Name), Flags: e.Flags, Value: e.Value, Payload: e.Payload,
+		Stats: e.Stats, Generation: e.Generation, Deleted: e.Deleted}
+}
+
 // appendTable has the name last because its length varies.
 func appendTable(b []byte, r *client.Record) []byte {
 	b = padUint(b, uint64(r.ID), 10)

@@ -42,9 +42,7 @@ func (a *app) synced(ctx context.Context, t table, o client.SyncOptions, bar *pr
 		fmt.Fprintf(a.stderr, "the table of generation %d, after %d passes (%d full)\n",
 			result.Generation, result.Full+result.Deltas, result.Full)
 		for _, e := range held.Entries() {
-			r := client.Record{ID: e.ID, Name: []byte(e.Name), Flags: e.Flags, Value: e.Value,
-				Payload: e.Payload, Stats: e.Stats, Generation: e.Generation}
-			if !yield(&r, nil) {
+			if !yield(recordOf(&e), nil) {
 				return
 			}
 		}
