@@ -23,7 +23,13 @@ import (
 func startDump(t testing.TB, c *client.Client, stderr io.Writer) (cmd *exec.Cmd, stdout io.ReadCloser) {
 	t.Helper()
 	fill(t, c, client.FillOptions{Count: 20_000})
-	cmd = exec.CommandContext(t.Context(), "bulkdump", "dump", "-o", "jsonl")
+	return startCLI(t, stderr, 1000, "dump", "-o", "jsonl")
+}
+
+// startCLI starts the CLI and returns when it has printed so many bytes.
+func startCLI(t testing.TB, stderr io.Writer, printed int, args ...string) (cmd *exec.Cmd, stdout io.ReadCloser) {
+	t.Helper()
+	cmd = exec.CommandContext(t.Context(), "bulkdump", args...)
 	cmd.Stderr = stderr
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -32,7 +38,7 @@ func startDump(t testing.TB, c *client.Client, stderr io.Writer) (cmd *exec.Cmd,
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.ReadFull(stdout, make([]byte, 1000)); err != nil {
+	if _, err := io.ReadFull(stdout, make([]byte, printed)); err != nil {
 		t.Fatal(err)
 	}
 	return cmd, stdout

@@ -5,8 +5,6 @@ package test
 import (
 	"errors"
 	"math"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -116,8 +114,7 @@ func TestDumpDuringFill(t *testing.T) {
 	c := setup(t)
 	makeEntry(t, c, client.Entry{ID: math.MaxUint32})
 	before := state(t, c)
-	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
-	cmd.Env = append(os.Environ(), roleEnv+"="+roleFill)
+	cmd := roleCommand(t, roleFill)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -222,11 +222,17 @@ func play(role string) int {
 	return 0
 }
 
+// roleCommand is this binary in a role.
+func roleCommand(t testing.TB, role string) *exec.Cmd {
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
+	cmd.Env = append(os.Environ(), roleEnv+"="+role)
+	return cmd
+}
+
 // runRole runs this binary in a role, with files after stderr.
 func runRole(t testing.TB, role string, attr *syscall.SysProcAttr, files ...*os.File) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
-	cmd.Env = append(os.Environ(), roleEnv+"="+role)
+	cmd := roleCommand(t, role)
 	cmd.SysProcAttr = attr
 	cmd.ExtraFiles = files
 	var stderr bytes.Buffer

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"net"
 	"reflect"
-	"slices"
 	"testing"
 
 	"bulkdump/client"
@@ -56,7 +55,7 @@ func TestRecipes(t *testing.T) {
 	t.Run("Update", func(t *testing.T) { updateRecipe(t, c) })
 	t.Run("Checksum", func(t *testing.T) {
 		want := client.Checksum(0)
-		for e := range slices.Values(collect(t, c, client.DumpOptions{})) {
+		for _, e := range collect(t, c, client.DumpOptions{}) {
 			want.AddEntry(&e)
 		}
 		if got, err := recipes.Checksum(ctx, c); err != nil || got != want {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -270,8 +269,7 @@ func TestSyncMemoryIsFlat(t *testing.T) {
 	count := aMillion(t) / 25
 	fillForChurn(t, c, count)
 	stop := newChurner(t, 0, 1, count).churn(t, true)
-	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
-	cmd.Env = append(os.Environ(), roleEnv+"="+roleSync)
+	cmd := roleCommand(t, roleSync)
 	cmd.Stderr = stderr
 	out, err := cmd.Output()
 	stop()

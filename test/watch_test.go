@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -187,18 +186,7 @@ func TestCLIWatch(t *testing.T) {
 func interrupt(t testing.TB, args ...string) (code int, stderr string) {
 	t.Helper()
 	var b strings.Builder
-	cmd := exec.CommandContext(t.Context(), "bulkdump", args...)
-	cmd.Stderr = &b
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(stdout, make([]byte, 200)); err != nil {
-		t.Fatal(err)
-	}
+	cmd, stdout := startCLI(t, &b, 200, args...)
 	if err := cmd.Process.Signal(unix.SIGINT); err != nil {
 		t.Fatal(err)
 	}
