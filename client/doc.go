@@ -67,10 +67,11 @@
 // # Sockets
 //
 // Requests share one socket. Each dump has one of its own while it runs (a Sync
-// one for all its passes, a DumpParallel as many as it is told), so that dumps and requests never wait for each other; it is used again only
-// after a dump that was read to its end. Leaving the loop early, a cancelled
-// context or an error closes the dump's socket, upon which the kernel frees
-// what the dump held. Each Watcher and each Mirror has a socket for events.
+// one for all its passes, a DumpParallel as many as it is told), so that dumps
+// and requests never wait for each other; it is used again only after a dump
+// that was read to its end. Leaving the loop early, a cancelled context or an
+// error closes the dump's socket, upon which the kernel frees what the dump held.
+// Each Watcher and each Mirror has a socket for events.
 //
 // A Client is safe for concurrent use.
 package client

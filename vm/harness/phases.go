@@ -51,7 +51,7 @@ func phaseLimit(phase, accel string, opts *options) time.Duration {
 		// Whoever asks for a short run does not want to wait long for a hang.
 		return min(limit, max(opts.timeout, 10*time.Second))
 	case phase == phaseUnload && opts.timeout != 0:
-		return min(limit, max(opts.timeout, limit/3))
+		return min(limit, max(opts.timeout, limit/3)) // kmemleak scans there
 	}
 	return limit
 }
