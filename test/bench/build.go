@@ -46,8 +46,7 @@ func build(ctx context.Context, dir string) (*programs, error) {
 		return nil, err
 	}
 	for _, c := range cPrograms {
-		args := append([]string{"-O2", "-Wall", "-Wextra", "-Werror", "-o", file(c.name), c.source}, c.flags...)
-		if err := command(ctx, ".", "gcc", args...).Run(); err != nil {
+		if err := compile(ctx, file(c.name), c.source, c.flags...); err != nil {
 			return nil, err
 		}
 	}
@@ -57,6 +56,11 @@ func build(ctx context.Context, dir string) (*programs, error) {
 	}
 	p.ccVersion, err = firstLine(ctx, "gcc", "--version")
 	return p, err
+}
+
+func compile(ctx context.Context, to, source string, flags ...string) error {
+	args := append([]string{"-O2", "-Wall", "-Wextra", "-Werror", "-o", to, source}, flags...)
+	return command(ctx, ".", "gcc", args...).Run()
 }
 
 func firstLine(ctx context.Context, name string, args ...string) (string, error) {

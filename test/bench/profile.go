@@ -34,7 +34,7 @@ func profileContender(ctx context.Context, f *flags) error {
 		return err
 	}
 	plugin := filepath.Join(dir, "count.so")
-	if err := command(ctx, ".", "gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", plugin, "c/count.c").Run(); err != nil {
+	if err := compile(ctx, plugin, "c/count.c", "-shared", "-fPIC"); err != nil {
 		return err
 	}
 	guest := filepath.Join(dir, "guest")
@@ -68,19 +68,11 @@ func profileContender(ctx context.Context, f *flags) error {
 	return profile.Write(os.Stdout, functions, measured.Figure.Records)
 }
 
-// bootAgain boots what vm/run kept, with a plugin. Its output goes to a file that
-// can be written alone: QEMU wants it so, and truncates it (osdep.c:
-// qemu_dup_flags), which no pipe and no terminal can be.
+// bootAgain boots what vm/run kept, with a plugin.
 func bootAgain(ctx context.Context, guest, plugin string) error {
-	f, err := os.OpenFile(filepath.Join(guest, "output"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
 	boot := command(ctx, ".", filepath.Join(guest, "boot"), "-plugin", plugin)
-	boot.Stdout, boot.Stderr = f, f
-	if err := boot.Run(); err != nil {
-		said, _ := os.ReadFile(f.Name())
+	boot.Stderr = nil // with the rest
+	if said, err := boot.CombinedOutput(); err != nil {
 		return fmt.Errorf("the second boot: %w: %s", err, said[max(0, len(said)-1000):])
 	}
 	return nil
