@@ -98,14 +98,14 @@ func TestGdbHasNoLimits(t *testing.T) {
 }
 
 func TestBootText(t *testing.T) {
-	k := &kernel{image: "/x/vmlinuz"}
+	k := &kernel{boot: "/x/vmlinuz"}
 	got := bootText(&options{cpus: 1, mem: 512, kernelArg: []string{"it's"}}, k, "/a b/qemu", "tcg")
 	for _, want := range []string{"-kernel kernel \\\n", "-initrd initramfs \\\n", `it'\''s`, "path=/dev/fdset/2,append=on", `"$@"`, "exec 3>>/dev/stderr 4>>/dev/stdout", "command -v '/a b/qemu' ||"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in:\n%s", want, got)
 		}
 	}
-	if strings.Contains(got, "fd=7") || strings.Contains(got, "stdio") || k.image != "/x/vmlinuz" {
+	if strings.Contains(got, "fd=7") || strings.Contains(got, "stdio") || k.boot != "/x/vmlinuz" {
 		t.Errorf("it needs the harness's descriptors, or a terminal:\n%s", got)
 	}
 	if got := bootText(&options{shell: true}, k, "qemu", "tcg"); !strings.Contains(got, "stdio,id=stdout,signal=off") {

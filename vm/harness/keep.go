@@ -71,7 +71,7 @@ func keep(dir string, opts *options, k *kernel, qemu, accel string, cfg *proto.C
 	if err := errors.Join(err, initramfs.Close()); err != nil {
 		return "", err
 	}
-	for name, from := range named(k.image, modules) {
+	for name, from := range named(k.boot, modules) {
 		to := filepath.Join(dir, name)
 		os.Remove(to)
 		if err := copyFile(to, from); err != nil {
@@ -108,7 +108,7 @@ func bootText(opts *options, k *kernel, qemu, accel string) string {
 		chardevs[portStdout] = "stdio,id=stdout,signal=off"
 	}
 	here := *k
-	here.image = "kernel"
+	here.boot = "kernel"
 	line := ""
 	for _, a := range append([]string{"-add-fd", "fd=3,set=1", "-add-fd", "fd=4,set=2"}, qemuArgs(opts, &here, accel, "initramfs", chardevs)...) {
 		if strings.HasPrefix(a, "-") {

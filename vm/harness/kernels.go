@@ -58,6 +58,7 @@ type kernel struct {
 	root    string
 	release string
 	image   string
+	boot    string      // what QEMU boots: the image, or the kernel out of it
 	drivers []string    // of transportModules, as files
 	asked   []ownModule // by --modprobe, in order of loading
 	tree    bool        // root is a user's own tree, not a build root
@@ -65,6 +66,17 @@ type kernel struct {
 
 // kernel makes the build root if need be, and finds the kernel in it.
 func (c *cache) kernel(ctx context.Context, name string) (*kernel, error) {
+	k, err := c.findKernel(ctx, name)
+	if err == nil {
+		err = c.unpack(ctx, k)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("kernel %s: %w", name, err)
+	}
+	return k, nil
+}
+
+func (c *cache) findKernel(ctx context.Context, name string) (*kernel, error) {
 	if isTree(name) {
 		return openTree(name)
 	}
@@ -76,7 +88,7 @@ func (c *cache) kernel(ctx context.Context, name string) (*kernel, error) {
 		root, err = c.sourceKernel(ctx, name)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("kernel %s: %w", name, err)
+		return nil, err
 	}
 	return openKernel(root)
 }

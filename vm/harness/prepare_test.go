@@ -223,7 +223,7 @@ func TestTestCommand(t *testing.T) {
 
 func TestQemuArgs(t *testing.T) {
 	line := func(o options, k kernel, accel string) string {
-		k.image = "/vmlinuz"
+		k.boot = "/vmlinuz"
 		return strings.Join(qemuArgs(&o, &k, accel, inheritedImage, inheritedPorts()), " ")
 	}
 	serial := line(options{cpus: 1, mem: 512, icount: true, kernelArg: []string{"a=b c", "--", "d"}}, kernel{}, "tcg")

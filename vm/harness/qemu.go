@@ -90,7 +90,7 @@ func qemuArgs(opts *options, k *kernel, accel, initramfs string, chardevs [portC
 	args := []string{
 		"-M", "q35", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
 		"-m", fmt.Sprint(opts.mem), "-smp", fmt.Sprint(opts.cpus),
-		"-kernel", k.image, "-initrd", initramfs,
+		"-kernel", k.boot, "-initrd", initramfs,
 		"-append", kernelLine(opts),
 		"-device", debugExitDevice,
 	}
