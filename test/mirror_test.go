@@ -113,7 +113,8 @@ func TestMirrorHour(t *testing.T) {
 // and a flush while events were lost.
 func TestMirrorOfFillAndFlush(t *testing.T) {
 	c := setup(t)
-	m := openMirror(t, c, client.MirrorOptions{ReceiveBuffer: 8 << 10})
+	// The least that there is: it has room for one of the events below.
+	m := openMirror(t, c, client.MirrorOptions{ReceiveBuffer: 1})
 	converge(t, c, m)
 	fill(t, c, client.FillOptions{Count: 3000, PayloadMax: 100})
 	converge(t, c, m)
@@ -128,16 +129,16 @@ func TestMirrorOfFillAndFlush(t *testing.T) {
 		t.Error("a fill over what is there")
 	}
 	converge(t, c, m) // although the last change has no event
-	ids := make([]uint32, 500)
+	ids, payload := make([]uint32, 150), make([]byte, 1000)
 	for i := range ids {
 		ids[i] = 1<<22 + uint32(i)
 	}
-	makeEntries(t, c, "lost", nil, ids...)
+	makeEntries(t, c, "lost", payload, ids...)
 	flush(t, c)
 	for i := range ids {
 		ids[i] += 1000
 	}
-	makeEntries(t, c, "after the flush", nil, ids...)
+	makeEntries(t, c, "after the flush", payload, ids...)
 	converge(t, c, m)
 	if s := m.Stats(); s.Overruns == 0 {
 		t.Errorf("no event was lost: %+v", s)
