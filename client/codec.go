@@ -3,6 +3,7 @@
 package client
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"strings"
@@ -19,9 +20,13 @@ const (
 	attrHeaderLen = unix.SizeofNlAttr
 )
 
+// nul ends a name.
+var nul = []byte{0}
+
 // decodeRecord reads the attributes of an entry into r, which then points into
 // b. It refuses wrong lengths and a record without an id, skips attributes that
-// it does not know, and takes the last of several alike.
+// it does not know, and takes the last of several alike. What decodeUsual
+// accepts it decodes to the same.
 func decodeRecord(b []byte, r *Record) error {
 	*r = Record{}
 	hasID := false
@@ -32,7 +37,7 @@ func decodeRecord(b []byte, r *Record) error {
 			r.ID = a.Uint32()
 			hasID = true
 		case attrEntryName:
-			r.Name = a.Text()
+			r.Name = bytes.TrimSuffix(a.Bytes(), nul)
 		case attrEntryFlags:
 			r.Flags = a.Uint32()
 		case attrEntryValue:

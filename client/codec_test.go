@@ -8,9 +8,12 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"bulkdump/client/internal/script"
 	"bulkdump/client/nldump"
@@ -102,6 +105,69 @@ func TestDecodeRecordRefuses(t *testing.T) {
 	if err := decodeRecord(id[:7], new(Record)); !errors.Is(err, nldump.ErrMalformed) {
 		t.Errorf("a cut attribute: %v, want ErrMalformed", err)
 	}
+}
+
+// What the kernel writes is as usual, with any fields, down to the last one; and
+// that is decoded to the same. An odd one is left to decodeRecord.
+func TestDecodeUsual(t *testing.T) {
+	for fields := range FieldsAll + 1 {
+		e := wholeEntryIs
+		var attrs [][]byte
+		for _, a := range []struct {
+			field Field
+			typ   uint16
+		}{
+			{0, attrEntryID}, {FieldName, attrEntryName}, {FieldFlags, attrEntryFlags}, {FieldValue, attrEntryValue},
+			{FieldPayload, attrEntryPayload}, {FieldStats, attrEntryStats}, {FieldGeneration, attrEntryGeneration},
+		} {
+			if fields&a.field == a.field {
+				attrs = append(attrs, wholeAttr(t, a.typ))
+			}
+		}
+		in := slices.Concat(attrs...)
+		var usual, r Record
+		if !decodeUsual(in, &usual) {
+			t.Errorf("fields %v are not as usual", fields)
+		}
+		if err := decodeRecord(in, &r); err != nil || !reflect.DeepEqual(usual, r) {
+			t.Errorf("fields %v: %+v, want %+v, %v", fields, usual, r, err)
+		}
+		if fields == FieldsAll && !reflect.DeepEqual(usual.Entry(), e) {
+			t.Errorf("%+v, want %+v", usual.Entry(), e)
+		}
+	}
+	id := script.U32(attrEntryID, 9)
+	for name, in := range map[string][]byte{
+		"empty":             {},
+		"no id":             script.U32(attrEntryFlags, 1),
+		"short id":          id[:7],
+		"unknown attribute": append(slices.Clone(id), script.U32(999, 1)...),
+		"deleted":           append(slices.Clone(id), script.Attr(attrEntryDeleted)...),
+		"another order":     append(script.U32(attrEntryFlags, 1), id...),
+		"twice":             append(slices.Clone(id), id...),
+		"long payload":      append(slices.Clone(id), script.Attr(attrEntryPayload, make([]byte, PayloadLenMax+1))...),
+		"long name":         append(slices.Clone(id), script.Text(attrEntryName, strings.Repeat("n", NameLenMax+1))...),
+		"bad stats":         append(slices.Clone(id), script.Attr(attrEntryStats|unix.NLA_F_NESTED, []byte{1})...),
+		"cut":               append(slices.Clone(id), wholeEntry[8:14]...),
+	} {
+		if decodeUsual(in, new(Record)) {
+			t.Errorf("%s: as usual", name)
+		}
+	}
+}
+
+// wholeAttr is the attribute of that type in wholeEntry, header and padding.
+func wholeAttr(t *testing.T, typ uint16) []byte {
+	t.Helper()
+	for b := wholeEntry; len(b) > 0; {
+		n := alignAttr(int(binary.NativeEndian.Uint16(b)))
+		if binary.NativeEndian.Uint16(b[2:])&^unix.NLA_F_NESTED == typ {
+			return b[:n]
+		}
+		b = b[n:]
+	}
+	t.Fatalf("no attribute %d", typ)
+	return nil
 }
 
 // TestRecordEntryIsACopy changes the page after Entry was called.

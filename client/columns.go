@@ -22,9 +22,9 @@ type columns struct {
 	generation                    []byte // u64
 }
 
-// decodeColumns hands the rows of a page to fn, in r, until fn returns false.
+// decodeColumns hands over the rows of a page, and tells whether more are wanted.
 // All lengths are checked before the first row.
-func decodeColumns(a nldump.Attrs, r *Record, fn func(*Record) bool) (more bool, err error) {
+func (d *decoder) decodeColumns(a nldump.Attrs) (more bool, err error) {
 	var c columns
 	for a.Next() {
 		if at := c.column(a.Type()); at != nil {
@@ -38,8 +38,9 @@ func decodeColumns(a nldump.Attrs, r *Record, fn func(*Record) bool) (more bool,
 		return false, fmt.Errorf("%w: columns: %w", ErrBadReply, err)
 	}
 	for i := range c.rows() {
-		c.row(i, r)
-		if !fn(r) {
+		c.row(i, &d.record)
+		d.records++
+		if !d.fn(&d.record) {
 			return false, nil
 		}
 	}

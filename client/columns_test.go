@@ -49,11 +49,11 @@ var wholePageIs = []Entry{
 }
 
 func decodePage(b []byte) (all []Entry, err error) {
-	var r Record
-	_, err = decodeColumns(nldump.Parse(b), &r, func(r *Record) bool {
+	d := decoder{fn: func(r *Record) bool {
 		all = append(all, r.Entry())
 		return true
-	})
+	}}
+	_, err = d.decodeColumns(nldump.Parse(b))
 	return all, err
 }
 
@@ -111,12 +111,12 @@ func TestDecodeColumnsRefuses(t *testing.T) {
 // A row points into the page, and the loop ends where fn says so.
 func TestDecodeColumnsLends(t *testing.T) {
 	page := slices.Clone(wholePage)
-	var r Record
-	n := 0
-	more, err := decodeColumns(nldump.Parse(page), &r, func(r *Record) bool { n++; return false })
-	if more || err != nil || n != 1 {
-		t.Fatalf("%d rows, more: %v, %v", n, more, err)
+	d := decoder{fn: func(*Record) bool { return false }}
+	more, err := d.decodeColumns(nldump.Parse(page))
+	if more || err != nil || d.records != 1 {
+		t.Fatalf("%d rows, more: %v, %v", d.records, more, err)
 	}
+	r := &d.record
 	page[bytes.Index(page, []byte("one"))] = 'O'
 	if string(r.Name) != "One" || cap(r.Name) != 3 {
 		t.Errorf("name %q of capacity %d", r.Name, cap(r.Name))
@@ -124,9 +124,9 @@ func TestDecodeColumnsLends(t *testing.T) {
 }
 
 func TestDecodeColumnsDoesNotAllocate(t *testing.T) {
-	var r Record
+	d := decoder{fn: func(*Record) bool { return true }}
 	if n := testing.AllocsPerRun(100, func() {
-		_, _ = decodeColumns(nldump.Parse(wholePage), &r, func(*Record) bool { return true })
+		_, _ = d.decodeColumns(nldump.Parse(wholePage))
 	}); n != 0 {
 		t.Errorf("%v allocations for a page", n)
 	}
@@ -153,15 +153,15 @@ func FuzzDecodeColumns(f *testing.F) {
 	f.Add(array(attrColumnsID, uint32(5), uint32(6)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		before := bytes.Clone(b)
-		var r Record
 		rows := 0
-		_, err := decodeColumns(nldump.Parse(b), &r, func(r *Record) bool {
+		d := decoder{fn: func(r *Record) bool {
 			rows++
 			if len(r.Name) > NameLenMax || len(r.Payload) > PayloadLenMax || cap(r.Name) > len(b) || cap(r.Payload) > len(b) {
 				t.Fatalf("name of %d bytes, payload of %d", len(r.Name), len(r.Payload))
 			}
 			return true
-		})
+		}}
+		_, err := d.decodeColumns(nldump.Parse(b))
 		if !bytes.Equal(b, before) {
 			t.Fatal("the bytes were changed")
 		}

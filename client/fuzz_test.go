@@ -20,6 +20,10 @@ func FuzzDecodeRecord(f *testing.F) {
 		before := bytes.Clone(b)
 		var r Record
 		err := decodeRecord(b, &r)
+		var usual Record
+		if decodeUsual(b, &usual) && (err != nil || !reflect.DeepEqual(usual.Entry(), r.Entry())) {
+			t.Fatalf("as usual %+v, but %+v, %v", usual.Entry(), r.Entry(), err)
+		}
 		if !bytes.Equal(b, before) {
 			t.Fatal("the bytes were changed")
 		}

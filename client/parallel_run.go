@@ -153,15 +153,11 @@ func (p *parallel) fail(err error) {
 // drain hands over the records of all queues. It stops early if a worker failed
 // or the context is done.
 func (p *parallel) drain(ctx context.Context, fn func(*Record) bool) error {
-	var r Record
-	count := func(r *Record) bool {
-		p.rows++
-		p.stopped = !fn(r)
-		return !p.stopped
-	}
+	d := decoder{family: p.family, fn: fn}
+	defer func() { p.rows = d.records }()
 	for queue := range until(ctx, p.queues) {
 		for page := range until(ctx, queue) {
-			if err := p.decode(page, &r, count); err != nil || p.stopped {
+			if err := p.decode(&d, page); err != nil || p.stopped {
 				return err
 			}
 		}
@@ -170,11 +166,16 @@ func (p *parallel) drain(ctx context.Context, fn func(*Record) bool) error {
 }
 
 // decode hands over the records of a page, and gives it back.
-func (p *parallel) decode(page nldump.Page, r *Record, fn func(*Record) bool) error {
+func (p *parallel) decode(d *decoder, page nldump.Page) error {
 	defer page.Release()
 	for m := range page.Records() {
-		if more, err := decodeMessage(p.family, m, r, fn); err != nil || !more {
+		more, err := d.decode(m)
+		if err != nil {
 			return err
+		}
+		if !more {
+			p.stopped = true
+			return nil
 		}
 	}
 	return nil

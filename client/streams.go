@@ -35,36 +35,25 @@ func (c *Client) pass(ctx context.Context, s *nldump.Stream, o DumpOptions, fn f
 	if err != nil {
 		return err
 	}
-	var rows uint64
+	d := decoder{fn: fn}
 	defer func() {
 		if o.Stats != nil {
 			*o.Stats = s.Stats()
-			if o.Encoding == EncodingColumns {
-				o.Stats.Records = rows
-			}
+			o.Stats.Records = d.records
 		}
 	}()
 	return c.retry(ctx, func() error {
-		return c.read(ctx, s, raw, func(r *Record) bool {
-			rows++
-			return fn(r)
-		})
+		d.family = uint16(c.family.Load())
+		for m, err := range s.Records(ctx, dumpRequest(d.family, raw)) {
+			if err != nil {
+				return failDump(err, raw)
+			}
+			if more, err := d.decode(m); err != nil || !more {
+				return err
+			}
+		}
+		return nil
 	})
-}
-
-func (c *Client) read(ctx context.Context, s *nldump.Stream, raw []byte, fn func(*Record) bool) error {
-	family := uint16(c.family.Load())
-	var r Record
-	for m, err := range s.Records(ctx, dumpRequest(family, raw)) {
-		if err != nil {
-			return failDump(err, raw)
-		}
-		more, err := decodeMessage(family, m, &r, fn)
-		if err != nil || !more {
-			return err
-		}
-	}
-	return nil
 }
 
 func dumpRequest(family uint16, raw []byte) netlink.Message {
@@ -79,17 +68,35 @@ func failDump(err error, raw []byte) error {
 	return opEntryGet.fail(err, raw)
 }
 
-// decodeMessage hands the record or the records in a message to fn, in r, and
-// tells whether fn wants more.
-func decodeMessage(family uint16, m nldump.Message, r *Record, fn func(*Record) bool) (more bool, err error) {
-	if m.Type != family || len(m.Data) < genlHeaderLen || m.Data[0] != cmdEntryGet {
+// A decoder makes records out of a dump's messages.
+type decoder struct {
+	family  uint16
+	fn      func(*Record) bool // gets each record, and says whether it wants more
+	records uint64             // that it got
+	record  Record             // that it gets
+}
+
+// decode hands over the record or the records in a message, and tells whether
+// more are wanted.
+func (d *decoder) decode(m nldump.Message) (more bool, err error) {
+	if m.Type != d.family || len(m.Data) < genlHeaderLen || m.Data[0] != cmdEntryGet {
 		return false, fmt.Errorf("%s: %w: record of another family or command", opEntryGet.name, ErrBadReply)
 	}
 	b := m.Data[genlHeaderLen:]
+	if decodeUsual(b, &d.record) {
+		d.records++
+		return d.fn(&d.record), nil
+	}
+	return d.decodeUnusual(b)
+}
+
+// decodeUnusual is for a page of columns, and for a record that is not as usual.
+func (d *decoder) decodeUnusual(b []byte) (more bool, err error) {
 	if a := nldump.Parse(b); a.Next() && a.Type() == attrEntryColumns {
-		more, err = decodeColumns(a.Nested(), r, fn)
-	} else if err = decodeRecord(b, r); err == nil {
-		more = fn(r)
+		more, err = d.decodeColumns(a.Nested())
+	} else if err = decodeRecord(b, &d.record); err == nil {
+		d.records++
+		more = d.fn(&d.record)
 	}
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", opEntryGet.name, err)

@@ -36,36 +36,49 @@ const attrTypeMask = ^uint16(unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER)
 // some families. Lengths are strict: a number of another size is an
 // ErrMalformed, never cut or extended.
 type Attrs struct {
-	rest  []byte
-	value []byte
-	typ   uint16
-	err   error
+	// Places, not slices: to store a pointer costs more than a number, and Next
+	// would store two.
+	b       []byte // nil at the end and after an error
+	at, end int    // of the value
+	next    int    // where the next attribute begins; behind b if padding is missing
+	typ     uint16
+	err     error
 }
 
 // Parse returns a cursor before the first attribute of b.
-func Parse(b []byte) Attrs { return Attrs{rest: b} }
+func Parse(b []byte) Attrs { return Attrs{b: b} }
 
 // Next goes to the next attribute. It returns false at the end of the bytes,
 // and if what is left is no attribute.
 func (a *Attrs) Next() bool {
-	a.value = nil
-	if a.err != nil || len(a.rest) == 0 {
+	left := len(a.b) - a.next
+	if left < attrHeader {
+		return a.stop(left)
+	}
+	b := a.b[a.next:]
+	n := int(binary.NativeEndian.Uint16(b))
+	a.typ = binary.NativeEndian.Uint16(b[2:])
+	if n < attrHeader || n > left {
+		a.fail("attribute %d of %d bytes where %d are left", a.Type(), n, left)
 		return false
 	}
-	if len(a.rest) < attrHeader {
-		a.fail("%d bytes after the last attribute", len(a.rest))
-		return false
-	}
-	n := int(binary.NativeEndian.Uint16(a.rest))
-	a.typ = binary.NativeEndian.Uint16(a.rest[2:])
-	if n < attrHeader || n > len(a.rest) {
-		a.fail("attribute %d of %d bytes where %d are left", a.Type(), n, len(a.rest))
-		return false
-	}
-	a.value = a.rest[attrHeader:n:n]
-	a.rest = a.rest[min(align(n), len(a.rest)):]
+	a.at, a.end = a.next+attrHeader, a.next+n
+	a.next += align(n)
 	return true
 }
+
+// stop ends the walk where no attribute is left, but so many bytes.
+func (a *Attrs) stop(left int) bool {
+	if left > 0 {
+		a.fail("%d bytes after the last attribute", left)
+	} else {
+		a.clear()
+	}
+	return false
+}
+
+// clear leaves no value and no attribute.
+func (a *Attrs) clear() { a.b, a.at, a.end, a.next = nil, 0, 0, 0 }
 
 // Find goes forward to the next attribute of the type, without its flag bits,
 // and returns false if there is none.
@@ -91,57 +104,59 @@ func (a *Attrs) IsNested() bool { return a.typ&unix.NLA_F_NESTED != 0 }
 func (a *Attrs) IsBigEndian() bool { return a.typ&unix.NLA_F_NET_BYTEORDER != 0 }
 
 // Bytes returns the value, lent.
-func (a *Attrs) Bytes() []byte { return a.value }
+func (a *Attrs) Bytes() []byte { return a.b[a.at:a.end:a.end] }
 
 // Text returns the value up to its first NUL, lent. The NUL may be missing
 // (NLA_STRING).
 func (a *Attrs) Text() []byte {
-	if i := bytes.IndexByte(a.value, 0); i >= 0 {
-		return a.value[:i]
+	value := a.Bytes()
+	if i := bytes.IndexByte(value, 0); i >= 0 {
+		return value[:i]
 	}
-	return a.value
+	return value
 }
 
 // Struct returns the first size bytes of the value, lent. The value must have
 // as many: kernels later than the caller's headers append to their structures,
 // and never cut them.
 func (a *Attrs) Struct(size int) []byte {
-	if a.err == nil && len(a.value) < size {
-		a.fail("attribute %d: structure of %d bytes, want %d", a.Type(), len(a.value), size)
+	if a.err == nil && a.len() < size {
+		a.fail("attribute %d: structure of %d bytes, want %d", a.Type(), a.len(), size)
 	}
 	if a.err != nil {
 		return nil
 	}
-	return a.value[:size:size]
+	return a.Bytes()[:size:size]
 }
 
 // Addr returns the value, which must be of 4 or 16 bytes, as an IP address.
 func (a *Attrs) Addr() netip.Addr {
-	addr, ok := netip.AddrFromSlice(a.value)
+	addr, ok := netip.AddrFromSlice(a.Bytes())
 	if !ok && a.err == nil {
-		a.fail("attribute %d: address of %d bytes", a.Type(), len(a.value))
+		a.fail("attribute %d: address of %d bytes", a.Type(), a.len())
 	}
 	return addr
 }
 
 // Nested returns a cursor over the attributes in the value, with errors of its
 // own.
-func (a *Attrs) Nested() Attrs { return Parse(a.value) }
+func (a *Attrs) Nested() Attrs { return Parse(a.Bytes()) }
 
-func (a *Attrs) width(n int) bool {
-	if a.err != nil {
-		return false
+func (a *Attrs) len() int { return a.end - a.at }
+
+// width says whether the value is of n bytes.
+func (a *Attrs) width(n int) bool { return a.len() == n && a.err == nil || a.failWidth(n) }
+
+func (a *Attrs) failWidth(n int) bool {
+	if a.err == nil {
+		a.fail("attribute %d: value of %d bytes, want %d", a.Type(), a.len(), n)
 	}
-	if len(a.value) != n {
-		a.fail("attribute %d: value of %d bytes, want %d", a.Type(), len(a.value), n)
-		return false
-	}
-	return true
+	return false
 }
 
 func (a *Attrs) fail(format string, args ...any) {
 	a.err = fmt.Errorf("%w: "+format, append([]any{ErrMalformed}, args...)...)
-	a.value = nil
+	a.clear()
 }
 
 // align rounds up to the 4 bytes of both NLMSG_ALIGN and NLA_ALIGN.

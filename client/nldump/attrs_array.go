@@ -21,11 +21,12 @@ import (
 // Those of cursors that Nested returns are their own.
 func (a *Attrs) Array() iter.Seq2[uint16, *Attrs] {
 	return func(yield func(uint16, *Attrs) bool) {
-		e := Parse(a.value)
+		e := a.Nested()
 		for e.Next() && yield(e.Type(), &e) {
 		}
 		if a.err == nil && e.err != nil {
-			a.err, a.value = e.err, nil
+			a.err = e.err
+			a.clear()
 		}
 	}
 }
@@ -51,11 +52,11 @@ func (a *Attrs) Uint64s() iter.Seq2[int, uint64] {
 
 func numbers[T any](a *Attrs, size int, get func([]byte) T) iter.Seq2[int, T] {
 	return func(yield func(int, T) bool) {
-		if len(a.value)%size != 0 {
-			a.fail("attribute %d: array of %d bytes, want a multiple of %d", a.Type(), len(a.value), size)
+		if a.len()%size != 0 {
+			a.fail("attribute %d: array of %d bytes, want a multiple of %d", a.Type(), a.len(), size)
 			return
 		}
-		b := a.value
+		b := a.Bytes()
 		for i := 0; len(b) > 0; i++ {
 			if !yield(i, get(b)) {
 				return

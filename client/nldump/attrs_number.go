@@ -12,7 +12,7 @@ func (a *Attrs) Uint8() uint8 {
 	if !a.width(1) {
 		return 0
 	}
-	return a.value[0]
+	return a.b[a.at]
 }
 
 // Uint16 returns the value, which must be of 2 bytes.
@@ -20,7 +20,7 @@ func (a *Attrs) Uint16() uint16 {
 	if !a.width(2) {
 		return 0
 	}
-	return binary.NativeEndian.Uint16(a.value)
+	return binary.NativeEndian.Uint16(a.b[a.at:])
 }
 
 // Uint32 returns the value, which must be of 4 bytes.
@@ -28,7 +28,7 @@ func (a *Attrs) Uint32() uint32 {
 	if !a.width(4) {
 		return 0
 	}
-	return binary.NativeEndian.Uint32(a.value)
+	return binary.NativeEndian.Uint32(a.b[a.at:])
 }
 
 // Uint64 returns the value, which must be of 8 bytes. It need not be aligned.
@@ -36,13 +36,13 @@ func (a *Attrs) Uint64() uint64 {
 	if !a.width(8) {
 		return 0
 	}
-	return binary.NativeEndian.Uint64(a.value)
+	return binary.NativeEndian.Uint64(a.b[a.at:])
 }
 
 // Uint returns the value, which must be of 4 or 8 bytes: the type "uint" of
 // YNL, nla_get_uint in the kernel.
 func (a *Attrs) Uint() uint64 {
-	if len(a.value) == 4 {
+	if a.len() == 4 {
 		return uint64(a.Uint32())
 	}
 	return a.Uint64()
@@ -62,7 +62,7 @@ func (a *Attrs) Int64() int64 { return int64(a.Uint64()) }
 
 // Int is Uint with a sign: the type "sint" of YNL, nla_get_sint in the kernel.
 func (a *Attrs) Int() int64 {
-	if len(a.value) == 4 {
+	if a.len() == 4 {
 		return int64(a.Int32())
 	}
 	return a.Int64()
@@ -73,7 +73,7 @@ func (a *Attrs) Uint16BE() uint16 {
 	if !a.width(2) {
 		return 0
 	}
-	return binary.BigEndian.Uint16(a.value)
+	return binary.BigEndian.Uint16(a.b[a.at:])
 }
 
 // Uint32BE returns the value, which must be of 4 bytes, big endian.
@@ -81,7 +81,7 @@ func (a *Attrs) Uint32BE() uint32 {
 	if !a.width(4) {
 		return 0
 	}
-	return binary.BigEndian.Uint32(a.value)
+	return binary.BigEndian.Uint32(a.b[a.at:])
 }
 
 // Uint64BE returns the value, which must be of 8 bytes, big endian.
@@ -89,5 +89,5 @@ func (a *Attrs) Uint64BE() uint64 {
 	if !a.width(8) {
 		return 0
 	}
-	return binary.BigEndian.Uint64(a.value)
+	return binary.BigEndian.Uint64(a.b[a.at:])
 }

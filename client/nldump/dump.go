@@ -9,6 +9,7 @@ import (
 	"iter"
 
 	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // A Dump is a request, and what its reader knows of the family's records. With
@@ -42,7 +43,11 @@ func (s *Stream) Dump(ctx context.Context, d Dump) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		own := func() ([]byte, error) { return s.ownBuffer(), nil }
 		err := s.run(ctx, d, own, func(p page, _ int) error {
-			for m := range p.records {
+			for len(p) > 0 {
+				m := p.cut()
+				if m.Type < unix.NLMSG_MIN_TYPE {
+					continue
+				}
 				if err := ctx.Err(); err != nil {
 					return err
 				}

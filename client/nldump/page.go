@@ -77,15 +77,34 @@ func (p page) message(n int) Message {
 	}
 }
 
-// records yields the records of a page that was checked: their lengths are
-// good.
+// cut cuts the first message off a page that was checked: its length is good.
+func (p *page) cut() Message {
+	b := *p
+	n := int(binary.NativeEndian.Uint32(b))
+	*p = b[min(align(n), len(b)):]
+	return b.message(n)
+}
+
+// records yields the records of a page that was checked.
 func (p page) records(yield func(Message) bool) {
 	for len(p) > 0 {
-		n := int(binary.NativeEndian.Uint32(p))
-		m := p.message(n)
-		p = p[min(align(n), len(p)):]
-		if m.Type >= unix.NLMSG_MIN_TYPE && !yield(m) {
+		if m := p.cut(); m.Type >= unix.NLMSG_MIN_TYPE && !yield(m) {
 			return
 		}
 	}
+}
+
+// alike cuts off the messages at the start whose headers are that of first, but
+// for the length, and returns how many they are and what is left.
+func (p page) alike(first page) (n int, rest page) {
+	kind, port := binary.NativeEndian.Uint64(first[4:]), binary.NativeEndian.Uint32(first[12:])
+	for len(p) >= headerLen && binary.NativeEndian.Uint64(p[4:]) == kind && binary.NativeEndian.Uint32(p[12:]) == port {
+		length := int64(binary.NativeEndian.Uint32(p))
+		if length < headerLen || length > int64(len(p)) {
+			break
+		}
+		p = p[min(align(int(length)), len(p)):]
+		n++
+	}
+	return n, p
 }
