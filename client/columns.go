@@ -132,15 +132,15 @@ func checkEnds(name string, ends, all []byte, longest int) error {
 
 // row sets r to the i-th row, which points into the columns then.
 func (c *columns) row(i int, r *Record) {
-	*r = Record{
-		ID:         at32(c.id, i),
-		Flags:      at32(c.flags, i),
-		Value:      at64(c.value, i),
-		Name:       between(c.nameEnd, c.names, i),
-		Payload:    between(c.payloadEnd, c.payloads, i),
-		Generation: at64(c.generation, i),
-		Deleted:    c.deleted != nil && c.deleted[i] != 0,
-	}
+	// Not a literal: that would be made elsewhere and copied.
+	*r = Record{}
+	r.ID = at32(c.id, i)
+	r.Flags = at32(c.flags, i)
+	r.Value = at64(c.value, i)
+	r.Name = between(c.nameEnd, c.names, i)
+	r.Payload = between(c.payloadEnd, c.payloads, i)
+	r.Generation = at64(c.generation, i)
+	r.Deleted = c.deleted != nil && c.deleted[i] != 0
 	if c.hits != nil {
 		r.Stats = Stats{Hits: at64(c.hits, i), Bytes: at64(c.bytes, i)}
 	}

@@ -9,7 +9,6 @@ import (
 	"iter"
 
 	"github.com/mdlayher/netlink"
-	"golang.org/x/sys/unix"
 )
 
 // A Dump is a request, and what its reader knows of the family's records. With
@@ -43,11 +42,7 @@ func (s *Stream) Dump(ctx context.Context, d Dump) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		own := func() ([]byte, error) { return s.ownBuffer(), nil }
 		err := s.run(ctx, d, own, func(p page, _ int) error {
-			for len(p) > 0 {
-				m := p.cut()
-				if m.Type < unix.NLMSG_MIN_TYPE {
-					continue
-				}
+			for m := range p.records {
 				if err := ctx.Err(); err != nil {
 					return err
 				}

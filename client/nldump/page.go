@@ -62,33 +62,33 @@ func (p *page) next() (Message, error) {
 		return Message{}, fmt.Errorf("%w: message of %d bytes where %d are left", ErrMalformed, n, len(b))
 	}
 	m := b.message(int(n))
-	*p = b[min(align(int(n)), len(b)):]
+	*p = b.after(int(n))
 	return m, nil
 }
 
 // message is the first one, which is of n bytes.
 func (p page) message(n int) Message {
+	h := (*[headerLen]byte)(p)
 	return Message{
-		Type:   binary.NativeEndian.Uint16(p[4:]),
-		Flags:  binary.NativeEndian.Uint16(p[6:]),
-		Seq:    binary.NativeEndian.Uint32(p[8:]),
-		PortID: binary.NativeEndian.Uint32(p[12:]),
+		Type:   binary.NativeEndian.Uint16(h[4:]),
+		Flags:  binary.NativeEndian.Uint16(h[6:]),
+		Seq:    binary.NativeEndian.Uint32(h[8:]),
+		PortID: binary.NativeEndian.Uint32(h[12:]),
 		Data:   p[headerLen:n:n],
 	}
 }
 
-// cut cuts the first message off a page that was checked: its length is good.
-func (p *page) cut() Message {
-	b := *p
-	n := int(binary.NativeEndian.Uint32(b))
-	*p = b[min(align(n), len(b)):]
-	return b.message(n)
-}
+// after is what is left behind the first message, which is of n bytes.
+func (p page) after(n int) page { return p[min(align(n), len(p)):] }
 
-// records yields the records of a page that was checked.
+// records yields the records of a page that was checked: their lengths are
+// good.
 func (p page) records(yield func(Message) bool) {
 	for len(p) > 0 {
-		if m := p.cut(); m.Type >= unix.NLMSG_MIN_TYPE && !yield(m) {
+		n := int(binary.NativeEndian.Uint32(p))
+		m := p.message(n)
+		p = p.after(n)
+		if m.Type >= unix.NLMSG_MIN_TYPE && !yield(m) {
 			return
 		}
 	}
@@ -97,13 +97,16 @@ func (p page) records(yield func(Message) bool) {
 // alike cuts off the messages at the start whose headers are that of first, but
 // for the length, and returns how many they are and what is left.
 func (p page) alike(first page) (n int, rest page) {
-	kind, port := binary.NativeEndian.Uint64(first[4:]), binary.NativeEndian.Uint32(first[12:])
-	for len(p) >= headerLen && binary.NativeEndian.Uint64(p[4:]) == kind && binary.NativeEndian.Uint32(p[12:]) == port {
-		length := int64(binary.NativeEndian.Uint32(p))
-		if length < headerLen || length > int64(len(p)) {
+	want := (*[headerLen]byte)(first)
+	kind, port := binary.NativeEndian.Uint64(want[4:]), binary.NativeEndian.Uint32(want[12:])
+	for len(p) >= headerLen {
+		h := (*[headerLen]byte)(p)
+		length := int64(binary.NativeEndian.Uint32(h[:]))
+		if binary.NativeEndian.Uint64(h[4:]) != kind || binary.NativeEndian.Uint32(h[12:]) != port ||
+			length < headerLen || length > int64(len(p)) {
 			break
 		}
-		p = p[min(align(int(length)), len(p)):]
+		p = p.after(int(length))
 		n++
 	}
 	return n, p
