@@ -76,7 +76,7 @@ type Mirror struct {
 	change *sync.Cond // with each event and dump, and with the end
 	table  replica
 	horizon
-	losses   uint64               // how often something was missing
+	losses   uint64               // how often something was missing, or may have been
 	repaired uint64               // how many of those a dump has made good
 	full     bool                 // only a dump of the whole table helps
 	target   uint64               // generation up to which the last dump may have seen the table

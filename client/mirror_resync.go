@@ -120,6 +120,9 @@ func (m *Mirror) retry() {
 // That leaves a gap, and the log of changes knows.
 func (m *Mirror) pass(ctx context.Context) error {
 	m.mu.Lock()
+	// A dump brings what is newer than the horizon piece by piece: something is
+	// missing until it is over, and if it fails, until the next one is.
+	m.losses++
 	since, losses, full := m.held, m.losses, m.full
 	m.table.begin()
 	m.mu.Unlock()

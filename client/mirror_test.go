@@ -6,9 +6,12 @@ import (
 	"context"
 	"maps"
 	"reflect"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A mirrored is a fake kernel with a mirror of its table, in a bubble.
@@ -85,6 +88,48 @@ func (r *mirrored) overflow() {
 		k.hold(false)
 		k.queueLimit = 1 << 20
 	})
+}
+
+// While a dump brings changes whose events are late, the mirror has some of them
+// and is the table of no generation: it does not say that it is synced. Nor does
+// it when the dump failed in the middle.
+func TestMirrorIsNotSyncedDuringADump(t *testing.T) {
+	for _, errno := range []syscall.Errno{0, unix.ENOMEM} {
+		mirror(t, 10, MirrorOptions{}, func(r *mirrored) {
+			var generation uint64
+			halfway := 0
+			r.change(func(k *tableKernel) {
+				k.perPage = 1
+				k.hold(true)
+				for id := range uint32(6) {
+					k.put(Entry{ID: id, Name: "late"})
+				}
+				generation = k.generation
+				k.step = func() {
+					s := r.m.Stats()
+					for e := range r.m.All() {
+						if e.Generation <= s.Generation {
+							continue
+						}
+						if halfway++; s.Synced {
+							r.Errorf("%+v with %+v", s, e)
+						}
+						if halfway == 2 && errno != 0 {
+							r.change(func(k *tableKernel) { k.dumpErrors = append(k.dumpErrors, errno) })
+						}
+					}
+				}
+			})
+			if err := r.m.Wait(r.Context(), generation); err != nil {
+				r.Fatal(err)
+			}
+			if s := r.same(); halfway == 0 || (s.Retries > 0) != (errno != 0) {
+				r.Errorf("%d looks into a dump, %+v", halfway, s)
+			}
+			r.change(func(k *tableKernel) { k.step = func() {}; k.hold(false) })
+			r.same()
+		})
+	}
 }
 
 // As long as nothing is lost, there is one dump.
