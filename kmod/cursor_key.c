@@ -20,25 +20,28 @@ static int cursor_key_start(struct bulkdump_table *table,
 	return 0;
 }
 
+/*
+ * One descent of the XArray a page: from there on it is one slot to the next,
+ * under the rcu_read_lock() that all of the page is made under.
+ */
 static int cursor_key_walk(struct bulkdump_page *page)
 {
 	struct bulkdump_ctx *ctx = bulkdump_ctx(page->cb);
-	const u32 last = page->dump->id_to;
+	XA_STATE(xas, &page->table->entries, ctx->next_id);
 	struct bulkdump_entry *e;
-	unsigned long id;
 	int err;
 
-	for (id = ctx->next_id;
-	     (e = xa_find(&page->table->entries, &id, last, XA_PRESENT));
-	     id = ctx->next_id) {
+	/* An index is wider than an id, so it does not wrap behind the largest. */
+	xas_for_each(&xas, e, page->dump->id_to) {
+		/* A writer was here: once more, or it is a place reserved only. */
+		if (xas_retry(&xas, e))
+			continue;
 		err = bulkdump_page_add(page, e);
-		if (err)
+		if (err) {
+			/* What did not fit is the next page's first record. */
+			ctx->next_id = xas.xa_index;
 			return err;
-		/* Here, so that the next id cannot wrap to 0 and start over. */
-		if (id == last)
-			break;
-		/* Only now: a record that did not fit is the next page's first. */
-		ctx->next_id = id + 1;
+		}
 	}
 	return 0;
 }

@@ -51,25 +51,22 @@ static int check_floor(struct bulkdump_page *page, u64 next)
 static int log_walk(struct bulkdump_page *page)
 {
 	struct bulkdump_ctx *ctx = bulkdump_ctx(page->cb);
-	const u64 until = page->dump->generation;
-	unsigned long generation;
+	XA_STATE(xas, &page->table->log, ctx->next_generation);
 	void *what;
 	int err;
 
-	for (generation = ctx->next_generation; generation <= until;
-	     generation = ctx->next_generation) {
-		what = xa_find(&page->table->log, &generation, until,
-			       XA_PRESENT);
-		if (!what)
-			break;
+	xas_for_each(&xas, what, page->dump->generation) {
+		if (xas_retry(&xas, what))
+			continue;
 		if (xa_is_value(what))
 			err = bulkdump_page_add_deleted(page, xa_to_value(what),
-							generation);
+							xas.xa_index);
 		else
 			err = bulkdump_page_add(page, what);
-		if (err)
+		if (err) {
+			ctx->next_generation = xas.xa_index;
 			return err;
-		ctx->next_generation = generation + 1;
+		}
 	}
 	return 0;
 }
