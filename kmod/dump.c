@@ -118,7 +118,6 @@ bool bulkdump_page_may_look(struct bulkdump_page *page)
 	if (!page->patience)
 		return false;
 	page->patience--;
-	page->scanned++;
 	return true;
 }
 
@@ -129,7 +128,7 @@ int bulkdump_page_add(struct bulkdump_page *page,
 
 	if (!bulkdump_page_may_look(page))
 		return -EAGAIN;
-	if (!bulkdump_dump_wants(page->dump, e))
+	if (page->dump->filtered && !bulkdump_dump_wants(page->dump, e))
 		return 0;
 	err = page->dump->encoding->put(page, e);
 	if (!err)
@@ -165,6 +164,7 @@ static int page_walk(struct bulkdump_page *page)
 	rcu_read_lock();
 	page->cb->seq = dump_seq(dump_generation_begin(page->table));
 	err = dump->cursor->walk(page);
+	page->scanned += BULKDUMP_PATIENCE - page->patience;
 	if (page->records && dump->encoding->finish)
 		dump->encoding->finish(page);
 	rcu_read_unlock();
