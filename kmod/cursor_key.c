@@ -28,11 +28,12 @@ static int cursor_key_walk(struct bulkdump_page *page)
 {
 	struct bulkdump_ctx *ctx = bulkdump_ctx(page->cb);
 	XA_STATE(xas, &page->table->entries, ctx->next_id);
+	const u32 last = page->dump->id_to;
 	struct bulkdump_entry *e;
 	int err;
 
 	/* An index is wider than an id, so it does not wrap behind the largest. */
-	xas_for_each(&xas, e, page->dump->id_to) {
+	xas_for_each(&xas, e, last) {
 		/* A writer was here: once more, or it is a place reserved only. */
 		if (xas_retry(&xas, e))
 			continue;

@@ -16,32 +16,43 @@
 #include "netlink_gen.h"
 
 /**
- * struct row - a record that is noted
- * @entry: NULL if it was deleted
- * @id: of a deleted one
- * @generation: of a deleted one
+ * struct tombstone - a record of a deleted entry
+ * @row: which one of the page's it is
+ * @id: all that is known of it,
+ * @generation: and this
  */
-struct row {
-	const struct bulkdump_entry *entry;
-	u64 generation;
+struct tombstone {
+	u32 row;
 	u32 id;
+	u64 generation;
 };
 
 /**
  * struct bulkdump_batch - the page that is being made
  * @row_size: bytes of a record beside its name and its payload
+ * @max: how many records there is room for here
+ * @room: how long the page may become
+ * @used: how long it is so far
  * @names: bytes of all names
  * @payloads: bytes of all payloads
- * @max: how many records there is room for here
- * @rows: as many as page->records
+ * @deleted: how many of the records are of deleted entries
+ * @tombstones: those, if the dump may have any; behind @rows
+ * @rows: as many as page->records; &nothing for a deleted entry
  */
 struct bulkdump_batch {
 	u32 row_size;
+	u32 max;
+	u32 room;
+	u32 used;
 	u32 names;
 	u32 payloads;
-	u32 max;
-	struct row rows[];
+	u32 deleted;
+	struct tombstone *tombstones;
+	const struct bulkdump_entry *rows[];
 };
+
+/* Zeroes, so that no column but the two that know more has to ask. */
+static const struct bulkdump_entry nothing;
 
 /* Each column may need so much beside its values. */
 #define COLUMN_OVERHEAD		(NLA_HDRLEN + NLA_ALIGNTO - 1)
@@ -77,39 +88,52 @@ static int columns_start(struct bulkdump_dump *dump, struct netlink_callback *cb
 {
 	u32 size = row_size(dump);
 	u32 max = max_t(u32, PAGE_MAX, cb->min_dump_alloc) / size;
+	size_t rows = struct_size(dump->batch, rows, max);
+	size_t bytes = rows;
 
-	dump->batch = kvmalloc(struct_size(dump->batch, rows, max),
-			       GFP_KERNEL_ACCOUNT);
+	if (bulkdump_dump_is_delta(dump))
+		bytes += array_size(max, sizeof(struct tombstone));
+	dump->batch = kvmalloc(bytes, GFP_KERNEL_ACCOUNT);
 	if (!dump->batch) {
 		NL_SET_ERR_MSG(extack, "no memory for a page of columns");
 		return -ENOMEM;
 	}
-	dump->memory += struct_size(dump->batch, rows, max);
+	dump->memory += bytes;
 	dump->batch->row_size = size;
 	dump->batch->max = max;
+	dump->batch->tombstones = (void *)dump->batch + rows;
 	return 0;
 }
 
-/* Note a record if the page has room for it. */
-static int note(struct bulkdump_page *page, const struct row *row, u32 name_len,
-		u32 payload_len)
+static void page_begin(struct bulkdump_page *page)
 {
 	struct bulkdump_batch *batch = page->dump->batch;
-	u32 nr = page->records;
-	u32 size;
 
-	if (!nr) {
-		batch->names = 0;
-		batch->payloads = 0;
-	}
-	size = PAGE_OVERHEAD + (nr + 1) * batch->row_size +
-	       batch->names + name_len + batch->payloads + payload_len;
 	/* The length of a nest is 16 bits, and wraps silently up to 6.12. */
-	if (nr == batch->max || size > skb_tailroom(page->skb) || size > U16_MAX)
+	batch->room = min_t(u32, skb_tailroom(page->skb), U16_MAX);
+	batch->used = PAGE_OVERHEAD;
+	batch->names = 0;
+	batch->payloads = 0;
+	batch->deleted = 0;
+}
+
+/* Note a record if the page has room for it. */
+static int note(struct bulkdump_page *page, const struct bulkdump_entry *e,
+		u32 name_len, u32 payload_len)
+{
+	struct bulkdump_batch *batch = page->dump->batch;
+	u32 row = page->records;
+	u32 used;
+
+	if (!row)
+		page_begin(page);
+	used = batch->used + batch->row_size + name_len + payload_len;
+	if (row == batch->max || used > batch->room)
 		return -EMSGSIZE;
+	batch->used = used;
 	batch->names += name_len;
 	batch->payloads += payload_len;
-	batch->rows[nr] = *row;
+	batch->rows[row] = e;
 	return 0;
 }
 
@@ -117,18 +141,24 @@ static int columns_put(struct bulkdump_page *page,
 		       const struct bulkdump_entry *e)
 {
 	const u32 fields = page->dump->fields;
-	const struct row row = { .entry = e };
 
-	return note(page, &row, fields & BULKDUMP_FIELD_NAME ? e->name_len : 0,
+	return note(page, e, fields & BULKDUMP_FIELD_NAME ? e->name_len : 0,
 		    fields & BULKDUMP_FIELD_PAYLOAD ? e->payload_len : 0);
 }
 
 static int columns_put_deleted(struct bulkdump_page *page, u32 id,
 			       u64 generation)
 {
-	const struct row row = { .id = id, .generation = generation };
+	struct bulkdump_batch *batch = page->dump->batch;
 
-	return note(page, &row, 0, 0);
+	if (note(page, &nothing, 0, 0))
+		return -EMSGSIZE;
+	batch->tombstones[batch->deleted++] = (struct tombstone){
+		.row		= page->records,
+		.id		= id,
+		.generation	= generation,
+	};
+	return 0;
 }
 
 /* The room was reckoned by note(), so these do not check for it. */
@@ -141,39 +171,52 @@ static void *column(struct bulkdump_page *page, int type, u32 len)
  * A column of numbers, for a constant @get: then it is a loop without a call.
  * Arrays are aligned to 4 bytes only, as all attributes are.
  */
-static __always_inline void column_u64(struct bulkdump_page *page, int type,
-				       u64 (*get)(const struct row *row))
+static __always_inline void *column_u64(struct bulkdump_page *page, int type,
+					u64 (*get)(const struct bulkdump_entry *e))
 {
-	const struct row *rows = page->dump->batch->rows;
-	void *to = column(page, type, page->records * sizeof(u64));
+	const struct bulkdump_entry **rows = page->dump->batch->rows;
+	const u32 records = page->records;
+	void *to = column(page, type, records * sizeof(u64));
 	u64 value;
 	u32 i;
 
-	for (i = 0; i < page->records; i++) {
-		value = get(&rows[i]);
+	for (i = 0; i < records; i++) {
+		value = get(rows[i]);
 		memcpy(to + i * sizeof(value), &value, sizeof(value));
 	}
+	return to;
 }
 
-static __always_inline void column_u32(struct bulkdump_page *page, int type,
-				       u32 (*get)(const struct row *row))
+static __always_inline u32 *column_u32(struct bulkdump_page *page, int type,
+				       u32 (*get)(const struct bulkdump_entry *e))
 {
-	const struct row *rows = page->dump->batch->rows;
-	u32 *to = column(page, type, page->records * sizeof(*to));
+	const struct bulkdump_entry **rows = page->dump->batch->rows;
+	const u32 records = page->records;
+	u32 *to = column(page, type, records * sizeof(*to));
 	u32 i;
 
-	for (i = 0; i < page->records; i++)
-		to[i] = get(&rows[i]);
+	for (i = 0; i < records; i++)
+		to[i] = get(rows[i]);
+	return to;
 }
 
-static void column_deleted(struct bulkdump_page *page)
+/* What is known of the deleted ones, over the zeroes that stand there. */
+static void column_deleted(struct bulkdump_page *page, u32 *ids,
+			   void *generations)
 {
-	const struct row *rows = page->dump->batch->rows;
-	u8 *to = column(page, BULKDUMP_A_COLUMNS_DELETED, page->records);
-	u32 i;
+	const struct bulkdump_batch *batch = page->dump->batch;
+	const struct tombstone *t = batch->tombstones;
+	const struct tombstone *end = t + batch->deleted;
+	u8 *deleted = column(page, BULKDUMP_A_COLUMNS_DELETED, page->records);
 
-	for (i = 0; i < page->records; i++)
-		to[i] = !rows[i].entry;
+	memset(deleted, 0, page->records);
+	for (; t < end; t++) {
+		deleted[t->row] = 1;
+		ids[t->row] = t->id;
+		if (generations)
+			memcpy(generations + t->row * sizeof(t->generation),
+			       &t->generation, sizeof(t->generation));
+	}
 }
 
 /* Two columns: where each one's bytes end, and all the bytes. */
@@ -182,60 +225,59 @@ static __always_inline void column_bytes(struct bulkdump_page *page, int type_en
 					 u32 (*get)(const struct bulkdump_entry *e,
 						    const char **bytes))
 {
-	const struct row *rows = page->dump->batch->rows;
-	u16 *end = column(page, type_end, page->records * sizeof(*end));
+	const struct bulkdump_entry **rows = page->dump->batch->rows;
+	const u32 records = page->records;
+	u16 *end = column(page, type_end, records * sizeof(*end));
 	char *to = column(page, type, total);
 	const char *bytes;
 	u32 i, at = 0, len;
 
-	for (i = 0; i < page->records; i++) {
-		if (rows[i].entry) {
-			len = get(rows[i].entry, &bytes);
-			memcpy(to + at, bytes, len);
-			at += len;
-		}
+	for (i = 0; i < records; i++) {
+		len = get(rows[i], &bytes);
+		memcpy(to + at, bytes, len);
+		at += len;
 		end[i] = at;
 	}
 }
 
-static u32 get_id(const struct row *row)
+static u32 get_id(const struct bulkdump_entry *e)
 {
-	return row->entry ? row->entry->id : row->id;
+	return e->id;
 }
 
-static u32 get_flags(const struct row *row)
+static u32 get_flags(const struct bulkdump_entry *e)
 {
-	return row->entry ? row->entry->flags : 0;
+	return e->flags;
 }
 
-static u64 get_value(const struct row *row)
+static u64 get_value(const struct bulkdump_entry *e)
 {
-	return row->entry ? row->entry->value : 0;
+	return e->value;
 }
 
-static u64 get_hits(const struct row *row)
+static u64 get_hits(const struct bulkdump_entry *e)
 {
-	return row->entry ? atomic64_read(&row->entry->hits) : 0;
+	return atomic64_read(&e->hits);
 }
 
-static u64 get_bytes(const struct row *row)
+static u64 get_bytes(const struct bulkdump_entry *e)
 {
-	return row->entry ? atomic64_read(&row->entry->bytes) : 0;
+	return atomic64_read(&e->bytes);
 }
 
-static u64 get_created(const struct row *row)
+static u64 get_created(const struct bulkdump_entry *e)
 {
-	return row->entry ? row->entry->created : 0;
+	return e->created;
 }
 
-static u64 get_updated(const struct row *row)
+static u64 get_updated(const struct bulkdump_entry *e)
 {
-	return row->entry ? row->entry->updated : 0;
+	return e->updated;
 }
 
-static u64 get_generation(const struct row *row)
+static u64 get_generation(const struct bulkdump_entry *e)
 {
-	return row->entry ? row->entry->generation : row->generation;
+	return e->generation;
 }
 
 static u32 get_name(const struct bulkdump_entry *e, const char **bytes)
@@ -254,10 +296,10 @@ static void put_columns(struct bulkdump_page *page)
 {
 	const struct bulkdump_batch *batch = page->dump->batch;
 	const u32 fields = page->dump->fields;
+	void *generations = NULL;
+	u32 *ids;
 
-	column_u32(page, BULKDUMP_A_COLUMNS_ID, get_id);
-	if (bulkdump_dump_is_delta(page->dump))
-		column_deleted(page);
+	ids = column_u32(page, BULKDUMP_A_COLUMNS_ID, get_id);
 	if (fields & BULKDUMP_FIELD_NAME)
 		column_bytes(page, BULKDUMP_A_COLUMNS_NAME_END,
 			     BULKDUMP_A_COLUMNS_NAMES, batch->names, get_name);
@@ -276,7 +318,10 @@ static void put_columns(struct bulkdump_page *page)
 		column_u64(page, BULKDUMP_A_COLUMNS_UPDATED, get_updated);
 	}
 	if (fields & BULKDUMP_FIELD_GENERATION)
-		column_u64(page, BULKDUMP_A_COLUMNS_GENERATION, get_generation);
+		generations = column_u64(page, BULKDUMP_A_COLUMNS_GENERATION,
+					 get_generation);
+	if (bulkdump_dump_is_delta(page->dump))
+		column_deleted(page, ids, generations);
 }
 
 static void columns_finish(struct bulkdump_page *page)
