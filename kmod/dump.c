@@ -113,29 +113,6 @@ int bulkdump_nl_entry_get_start(struct netlink_callback *cb)
 	return 0;
 }
 
-bool bulkdump_page_may_look(struct bulkdump_page *page)
-{
-	if (!page->patience)
-		return false;
-	page->patience--;
-	return true;
-}
-
-int bulkdump_page_add(struct bulkdump_page *page,
-		      const struct bulkdump_entry *e)
-{
-	int err;
-
-	if (!bulkdump_page_may_look(page))
-		return -EAGAIN;
-	if (page->dump->filtered && !bulkdump_dump_wants(page->dump, e))
-		return 0;
-	err = page->dump->encoding->put(page, e);
-	if (!err)
-		page->records++;
-	return err;
-}
-
 int bulkdump_page_add_deleted(struct bulkdump_page *page, u32 id,
 			      u64 generation)
 {

@@ -111,19 +111,6 @@ struct bulkdump_page {
 	u32 patience;
 };
 
-/* For a cursor that looks at what is no entry: false if others must run. */
-bool bulkdump_page_may_look(struct bulkdump_page *page);
-
-/*
- * Offer the next entry, or the next deleted one, to the page. Returns 0 if it
- * is in it or is not asked for. Else it is the first one of the next page, or
- * the next call: -EMSGSIZE if it found no room, -EAGAIN if others must run.
- */
-int bulkdump_page_add(struct bulkdump_page *page,
-		      const struct bulkdump_entry *e);
-int bulkdump_page_add_deleted(struct bulkdump_page *page, u32 id,
-			      u64 generation);
-
 /**
  * struct bulkdump_cursor_ops - a way to remember a place
  * @start: put the cursor at the start of what is asked for; may be NULL
@@ -183,6 +170,39 @@ static inline bool bulkdump_dump_is_delta(const struct bulkdump_dump *dump)
 
 bool bulkdump_dump_wants(const struct bulkdump_dump *dump,
 			 const struct bulkdump_entry *e);
+
+/* For a cursor that looks at what is no entry: false if others must run. */
+static inline bool bulkdump_page_may_look(struct bulkdump_page *page)
+{
+	if (!page->patience)
+		return false;
+	page->patience--;
+	return true;
+}
+
+/*
+ * Offer the next entry, or the next deleted one, to the page. Returns 0 if it
+ * is in it or is not asked for. Else it is the first one of the next page, or
+ * the next call: -EMSGSIZE if it found no room, -EAGAIN if others must run.
+ */
+static inline int bulkdump_page_add(struct bulkdump_page *page,
+				    const struct bulkdump_entry *e)
+{
+	const struct bulkdump_dump *dump = page->dump;
+	int err;
+
+	if (!bulkdump_page_may_look(page))
+		return -EAGAIN;
+	if (dump->filtered && !bulkdump_dump_wants(dump, e))
+		return 0;
+	err = dump->encoding->put(page, e);
+	if (!err)
+		page->records++;
+	return err;
+}
+
+int bulkdump_page_add_deleted(struct bulkdump_page *page, u32 id,
+			      u64 generation);
 
 /* As the plain encoding does it. */
 int bulkdump_plain_put_deleted(struct bulkdump_page *page, u32 id,
