@@ -44,13 +44,16 @@ static int entry_fill_stats(struct sk_buff *skb, const struct bulkdump_entry *e)
 	return 0;
 }
 
-/* On failure the caller cancels the message, and what is in it goes too. */
+/*
+ * A string whose length is known: nla_put_string() would count it again.
+ * On failure the caller cancels the message, and what is in it goes too.
+ */
 int bulkdump_entry_fill(struct sk_buff *skb, const struct bulkdump_entry *e,
 			u32 fields)
 {
 	if (nla_put_u32(skb, BULKDUMP_A_ENTRY_ID, e->id) ||
 	    (fields & BULKDUMP_FIELD_NAME &&
-	     nla_put_string(skb, BULKDUMP_A_ENTRY_NAME, e->data)) ||
+	     nla_put(skb, BULKDUMP_A_ENTRY_NAME, e->name_len + 1, e->data)) ||
 	    (fields & BULKDUMP_FIELD_FLAGS &&
 	     nla_put_u32(skb, BULKDUMP_A_ENTRY_FLAGS, e->flags)) ||
 	    (fields & BULKDUMP_FIELD_VALUE &&
