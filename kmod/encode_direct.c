@@ -96,7 +96,9 @@ static void *write_head(void *at, u16 type, u32 len)
 	return at + NLA_HDRLEN;
 }
 
-static void *write_bytes(void *at, u16 type, const void *data, u32 len)
+/* Inline, so that it is known of a name how short it is: no call to copy it. */
+static __always_inline void *write_bytes(void *at, u16 type, const void *data,
+					 u32 len)
 {
 	u32 padded = NLA_ALIGN(len);
 
