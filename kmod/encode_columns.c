@@ -92,7 +92,7 @@ static int columns_start(struct bulkdump_dump *dump, struct netlink_callback *cb
 	size_t bytes = rows;
 
 	if (bulkdump_dump_is_delta(dump))
-		bytes += array_size(max, sizeof(struct tombstone));
+		bytes += max * sizeof(struct tombstone);
 	dump->batch = kvmalloc(bytes, GFP_KERNEL_ACCOUNT);
 	if (!dump->batch) {
 		NL_SET_ERR_MSG(extack, "no memory for a page of columns");

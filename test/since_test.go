@@ -118,6 +118,40 @@ func TestSinceTellsEachKindOfChange(t *testing.T) {
 	}
 }
 
+// Of a delta, too, each encoding carries what is asked for, and which of the
+// entries are deleted.
+func TestSinceCarriesTheFields(t *testing.T) {
+	c := setup(t)
+	since := state(t, c).Generation
+	randomTable(t, c, rand.New(rand.NewPCG(5, 6)), 60)
+	for i, e := range collect(t, c, client.DumpOptions{}) {
+		if i%3 == 1 {
+			if _, err := c.Delete(t.Context(), e.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	whole := collect(t, c, client.DumpOptions{Since: &since})
+	for fields := range client.FieldsAll + 1 {
+		for _, encoding := range encodings {
+			got := collect(t, c, client.DumpOptions{Since: &since, Fields: &fields, Encoding: encoding})
+			if len(got) != len(whole) {
+				t.Fatalf("%v, fields %v: %d changes, want %d", encoding, fields, len(got), len(whole))
+			}
+			for i, e := range got {
+				want := only(whole[i], fields)
+				want.Deleted = whole[i].Deleted
+				if fields&client.FieldGeneration == 0 {
+					e.Generation = 0 // plain tells it of a deleted entry all the same
+				}
+				if !reflect.DeepEqual(e, want) {
+					t.Fatalf("%v, fields %v: got %+v, want %+v", encoding, fields, e, want)
+				}
+			}
+		}
+	}
+}
+
 // Random runs: what a reader has from a full dump and the deltas after it is
 // the table, whatever happened between, with whatever encoding.
 func TestSinceMakesTheTable(t *testing.T) {
