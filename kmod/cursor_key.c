@@ -32,17 +32,19 @@ static int cursor_key_walk(struct bulkdump_page *page)
 	struct bulkdump_entry *e;
 	int err;
 
-	/* An index is wider than an id, so it does not wrap behind the largest. */
 	xas_for_each(&xas, e, last) {
 		/* A writer was here: once more, or it is a place reserved only. */
 		if (xas_retry(&xas, e))
 			continue;
 		err = bulkdump_page_add(page, e);
-		if (err) {
-			/* What did not fit is the next page's first record. */
-			ctx->next_id = xas.xa_index;
+		if (err)
 			return err;
-		}
+		/*
+		 * Only now: a record that did not fit is the next page's first.
+		 * It may wrap behind the largest id, but the index, which has
+		 * 64 bits, does not: nothing follows, so nobody starts there.
+		 */
+		ctx->next_id = xas.xa_index + 1;
 	}
 	return 0;
 }

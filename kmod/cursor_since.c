@@ -63,10 +63,9 @@ static int log_walk(struct bulkdump_page *page)
 							xas.xa_index);
 		else
 			err = bulkdump_page_add(page, what);
-		if (err) {
-			ctx->next_generation = xas.xa_index;
+		if (err)
 			return err;
-		}
+		ctx->next_generation = xas.xa_index + 1;
 	}
 	return 0;
 }
