@@ -81,17 +81,22 @@ func (s *Stream) truncated(size, buffer int) error {
 	return e
 }
 
-// checkProgress refuses a page that came too often in a row: one that is as long
-// as the one before, and begins and ends alike. All of it would be a tenth of
-// what a stream does.
+// checkProgress refuses a page that came too often in a row. To look at every
+// byte of every page would be a tenth of what a stream does: a page is looked at
+// as a whole if its length, its begin and its end are those of the one before.
 func (s *Stream) checkProgress(p page) error {
 	const sample = 256
 	sum := maphash.Bytes(s.seed, p[:min(sample, len(p))]) +
 		3*maphash.Bytes(s.seed, p[max(0, len(p)-sample):]) + uint64(len(p))
 	if sum != s.lastPage {
-		s.lastPage, s.repeats = sum, 0
+		s.lastPage, s.lastWhole, s.repeats = sum, 0, 0
 		return nil
 	}
+	whole := maphash.Bytes(s.seed, p)
+	if s.lastWhole != 0 && whole != s.lastWhole {
+		s.repeats = 0 // the first one that looked alike counts as a repeat
+	}
+	s.lastWhole = whole
 	if s.repeats++; s.repeats >= s.cfg.RepeatLimit {
 		return fmt.Errorf("%w: the same page again (%d times)", ErrNoProgress, s.repeats)
 	}

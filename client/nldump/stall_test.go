@@ -116,3 +116,49 @@ func TestStallWhileClosed(t *testing.T) {
 		}
 	}
 }
+
+// Pages as long as each other that begin and end alike are the same page only if
+// what is between is the same, too.
+func TestPagesThatLookAlike(t *testing.T) {
+	alike := func(middle byte) script.Step {
+		var page []byte
+		for n := range 61 {
+			v := byte(7)
+			if n == 30 {
+				v = middle
+			}
+			page = append(page, rec(0, v)...)
+		}
+		return script.Page(page)
+	}
+	var differ, same []script.Step
+	for n := range byte(10) {
+		differ = append(differ, alike(n))
+		same = append(same, alike(0))
+	}
+	for _, tt := range []struct {
+		name  string
+		steps []script.Step
+		pages int
+		err   error
+	}{
+		{"differ", append(differ, script.Page(done())), 10, nil},
+		{"same", append(same, script.Page(done())), nldump.DefaultRepeatLimit, nldump.ErrNoProgress},
+		{"same after those that differ", append(append(slices.Clone(differ), same...), script.Page(done())), 10 + nldump.DefaultRepeatLimit - 1, nldump.ErrNoProgress},
+		{"each twice", steps(alike(1), alike(1), alike(2), alike(2), alike(3), alike(3), alike(4), alike(4), script.Page(done())), 8, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, _ := script.Stream(nldump.Config{}, tt.steps...)
+			var err error
+			records := 0
+			for _, e := range s.Records(t.Context(), request()) {
+				if err = e; e == nil {
+					records++
+				}
+			}
+			if records != 61*tt.pages || !errors.Is(err, tt.err) {
+				t.Errorf("%d records, %v; want %d, %v", records, err, 61*tt.pages, tt.err)
+			}
+		})
+	}
+}

@@ -33,8 +33,9 @@ type Stream struct {
 	seq, port uint32
 	stats     Stats
 
-	lastPage uint64 // hash of the page before
-	repeats  int    // how often it came again
+	lastPage  uint64 // hash of the page before: its length and its ends
+	lastWhole uint64 // of all of it; 0 if it was not looked at
+	repeats   int    // how often it came again
 
 	key, newKey []byte // of the last record, and of the one at hand
 	keyed       bool   // key is that of a record
@@ -165,7 +166,7 @@ func (s *Stream) start(ctx context.Context, req netlink.Message) error {
 	}
 	s.open = true
 	s.seq, s.port = sent.Header.Sequence, sent.Header.PID
-	s.lastPage, s.repeats = 0, 0
+	s.lastPage, s.lastWhole, s.repeats = 0, 0, 0
 	return nil
 }
 
