@@ -149,6 +149,9 @@ func TestDecodeUsual(t *testing.T) {
 		"long name":         append(slices.Clone(id), script.Text(attrEntryName, strings.Repeat("n", NameLenMax+1))...),
 		"bad stats":         append(slices.Clone(id), script.Attr(attrEntryStats|unix.NLA_F_NESTED, []byte{1})...),
 		"cut":               append(slices.Clone(id), wholeEntry[8:14]...),
+		"name of -2 bytes":  append(slices.Clone(id), script.Poke(script.Text(attrEntryName, "abc"), 0, 2)...),
+		"flags of 8 bytes":  append(slices.Clone(id), script.U64(attrEntryFlags, 1)...),
+		"id of 12 bytes":    append(script.Poke(script.U32(attrEntryID, 9), 0, 12), script.U32(attrEntryFlags, 1)...),
 	} {
 		if decodeUsual(in, new(Record)) {
 			t.Errorf("%s: as usual", name)

@@ -55,6 +55,18 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// TestPageLen counts records alike, and one after a message that is none.
+func TestPageLen(t *testing.T) {
+	s, _ := script.Stream(nldump.Config{Pool: nldump.NewPool(1)},
+		script.Page(rec(0, 1), rec(0, 2), rec(0, 3), script.Message(unix.NLMSG_NOOP, 0), rec(0, 4)), script.Page(done()))
+	for p, err := range s.Pages(t.Context(), nldump.Dump{Request: request()}) {
+		if got := numbersOf(p); err != nil || p.Len() != 4 || !bytes.Equal(got, []byte{1, 2, 3, 4}) {
+			t.Errorf("%d records, %v: %v", p.Len(), got, err)
+		}
+		p.Release()
+	}
+}
+
 // TestPagesAreHeld looks at all pages of a dump when it is over.
 func TestPagesAreHeld(t *testing.T) {
 	pool := nldump.NewPool(4) // one is for the end alone

@@ -85,7 +85,10 @@ func (s *Stream) truncated(size, buffer int) error {
 // byte of every page would be a tenth of what a stream does: a page is looked at
 // as a whole if its length, its begin and its end are those of the one before.
 func (s *Stream) checkProgress(p page) error {
-	const sample = 256
+	sample := 256
+	if s.cfg.RepeatLimit == 1 {
+		sample = len(p) // the first that looks alike is refused
+	}
 	sum := maphash.Bytes(s.seed, p[:min(sample, len(p))]) +
 		3*maphash.Bytes(s.seed, p[max(0, len(p)-sample):]) + uint64(len(p))
 	if sum != s.lastPage {

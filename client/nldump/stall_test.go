@@ -138,17 +138,20 @@ func TestPagesThatLookAlike(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name  string
+		limit int
 		steps []script.Step
 		pages int
 		err   error
 	}{
-		{"differ", append(differ, script.Page(done())), 10, nil},
-		{"same", append(same, script.Page(done())), nldump.DefaultRepeatLimit, nldump.ErrNoProgress},
-		{"same after those that differ", append(append(slices.Clone(differ), same...), script.Page(done())), 10 + nldump.DefaultRepeatLimit - 1, nldump.ErrNoProgress},
-		{"each twice", steps(alike(1), alike(1), alike(2), alike(2), alike(3), alike(3), alike(4), alike(4), script.Page(done())), 8, nil},
+		{"differ", 0, append(differ, script.Page(done())), 10, nil},
+		{"differ, none may repeat", 1, append(differ, script.Page(done())), 10, nil},
+		{"same, none may repeat", 1, append(same, script.Page(done())), 1, nldump.ErrNoProgress},
+		{"same", 0, append(same, script.Page(done())), nldump.DefaultRepeatLimit, nldump.ErrNoProgress},
+		{"same after those that differ", 0, append(append(slices.Clone(differ), same...), script.Page(done())), 10 + nldump.DefaultRepeatLimit - 1, nldump.ErrNoProgress},
+		{"each twice", 0, steps(alike(1), alike(1), alike(2), alike(2), alike(3), alike(3), alike(4), alike(4), script.Page(done())), 8, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s, _ := script.Stream(nldump.Config{}, tt.steps...)
+			s, _ := script.Stream(nldump.Config{RepeatLimit: tt.limit}, tt.steps...)
 			var err error
 			records := 0
 			for _, e := range s.Records(t.Context(), request()) {
