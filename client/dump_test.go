@@ -139,6 +139,26 @@ func TestRecordsError(t *testing.T) {
 	}
 }
 
+// TestRecordsCancelled: not even the rest of the page comes after ctx is done.
+func TestRecordsCancelled(t *testing.T) {
+	c := dialFake(t, &fakeKernel{}, []script.Step{script.Page(entry(0, 1), entry(0, 2), entry(0, 3), done())})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var ids []uint32
+	var last error
+	for r, err := range c.Records(ctx, DumpOptions{}) {
+		if last = err; err == nil {
+			ids = append(ids, r.ID)
+		}
+		if len(ids) == 2 {
+			cancel()
+		}
+	}
+	if !slices.Equal(ids, []uint32{1, 2}) || !errors.Is(last, context.Canceled) {
+		t.Errorf("%v, %v; want [1 2], cancelled", ids, last)
+	}
+}
+
 // TestRecordsNoAlloc compares a dump with one fifty times as long.
 func TestRecordsNoAlloc(t *testing.T) {
 	dump := func(pages int) float64 {

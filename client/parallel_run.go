@@ -63,7 +63,7 @@ func (p *parallel) run(ctx context.Context, sockets int, fn func(*Record) bool) 
 			}
 		})
 	}
-	if err := p.drain(running, fn); err != nil || p.stopped {
+	if err := p.drain(ctx, running, fn); err != nil || p.stopped {
 		return err
 	}
 	stop()
@@ -150,14 +150,14 @@ func (p *parallel) fail(err error) {
 	}
 }
 
-// drain hands over the records of all queues. It stops early if a worker failed
-// or the context is done.
-func (p *parallel) drain(ctx context.Context, fn func(*Record) bool) error {
+// drain hands over the records of all queues. It stops early if running is done,
+// which it also is if a worker failed.
+func (p *parallel) drain(ctx, running context.Context, fn func(*Record) bool) error {
 	d := decoder{family: p.family, fn: fn}
 	defer func() { p.rows = d.records }()
-	for queue := range until(ctx, p.queues) {
-		for page := range until(ctx, queue) {
-			if err := p.decode(&d, page); err != nil || p.stopped {
+	for queue := range until(running, p.queues) {
+		for page := range until(running, queue) {
+			if err := p.decode(ctx, &d, page); err != nil || p.stopped {
 				return err
 			}
 		}
@@ -166,19 +166,11 @@ func (p *parallel) drain(ctx context.Context, fn func(*Record) bool) error {
 }
 
 // decode hands over the records of a page, and gives it back.
-func (p *parallel) decode(d *decoder, page nldump.Page) error {
+func (p *parallel) decode(ctx context.Context, d *decoder, page nldump.Page) error {
 	defer page.Release()
-	for m := range page.Records() {
-		more, err := d.decode(m)
-		if err != nil {
-			return err
-		}
-		if !more {
-			p.stopped = true
-			return nil
-		}
-	}
-	return nil
+	more, err := d.page(ctx, page)
+	p.stopped = !more && err == nil
+	return err
 }
 
 // until yields what comes from the channel, until that is closed or the context

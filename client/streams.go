@@ -44,11 +44,11 @@ func (c *Client) pass(ctx context.Context, s *nldump.Stream, o DumpOptions, fn f
 	}()
 	return c.retry(ctx, func() error {
 		d.family = uint16(c.family.Load())
-		for m, err := range s.Records(ctx, dumpRequest(d.family, raw)) {
+		for p, err := range s.Pages(ctx, nldump.Dump{Request: dumpRequest(d.family, raw)}) {
 			if err != nil {
 				return failDump(err, raw)
 			}
-			if more, err := d.decode(m); err != nil || !more {
+			if more, err := d.page(ctx, p); err != nil || !more {
 				return err
 			}
 		}
@@ -68,7 +68,7 @@ func failDump(err error, raw []byte) error {
 	return opEntryGet.fail(err, raw)
 }
 
-// A decoder makes records out of a dump's messages.
+// A decoder makes records out of a dump's pages.
 type decoder struct {
 	family  uint16
 	fn      func(*Record) bool // gets each record, and says whether it wants more
@@ -76,18 +76,29 @@ type decoder struct {
 	record  Record             // that it gets
 }
 
-// decode hands over the record or the records in a message, and tells whether
-// more are wanted.
-func (d *decoder) decode(m nldump.Message) (more bool, err error) {
-	if m.Type != d.family || len(m.Data) < genlHeaderLen || m.Data[0] != cmdEntryGet {
-		return false, fmt.Errorf("%s: %w: record of another family or command", opEntryGet.name, ErrBadReply)
+// page hands over the records of a page, and tells whether more are wanted.
+func (d *decoder) page(ctx context.Context, p nldump.Page) (more bool, err error) {
+	ms := p.Messages() // not of the for statement, which would copy it each time
+	for ms.Next() {
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
+		b := ms.Data()
+		if ms.Type() != d.family || len(b) < genlHeaderLen || b[0] != cmdEntryGet {
+			return false, fmt.Errorf("%s: %w: record of another family or command", opEntryGet.name, ErrBadReply)
+		}
+		b = b[genlHeaderLen:]
+		if decodeUsual(b, &d.record) {
+			d.records++
+			more = d.fn(&d.record)
+		} else {
+			more, err = d.decodeUnusual(b)
+		}
+		if err != nil || !more {
+			return false, err
+		}
 	}
-	b := m.Data[genlHeaderLen:]
-	if decodeUsual(b, &d.record) {
-		d.records++
-		return d.fn(&d.record), nil
-	}
-	return d.decodeUnusual(b)
+	return true, nil
 }
 
 // decodeUnusual is for a page of columns, and for a record that is not as usual.

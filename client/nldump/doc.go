@@ -25,11 +25,12 @@
 //   - [Stream.Records] takes a request and lends each record.
 //   - [Stream.Dump] does so with what its reader knows of the family: a key
 //     that must rise, and a request that goes on after a key.
-//   - [Stream.Pages] yields whole pages, to be kept and passed on, in buffers
-//     of a [Pool].
+//   - [Stream.Pages] yields whole pages: to be kept and passed on, in buffers
+//     of a [Pool], or lent one after the other, which is the fastest way.
 //   - [Stream.Retry] repeats a dump until the table did not change meanwhile.
 //
-// [Message.Attrs] and [Attrs] read the attributes of a record.
+// [Messages] walks the records of a page, [Message.Attrs] and [Attrs] the
+// attributes of a record.
 //
 // # What is checked
 //

@@ -40,14 +40,14 @@ type Dump struct {
 // Dump is like Records, with what the Dump tells of the family.
 func (s *Stream) Dump(ctx context.Context, d Dump) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
-		own := func() ([]byte, error) { return s.ownBuffer(), nil }
-		err := s.run(ctx, d, own, func(p page, _ int) error {
-			for m := range p.records {
+		err := s.run(ctx, d, s.ownBuffer, func(p page, records int) error {
+			ms := s.own.with(p, records).Messages()
+			for ms.Next() {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
 				s.stats.Records++
-				if !yield(m, nil) {
+				if !yield(ms.Message(), nil) {
 					return errStopped
 				}
 			}
@@ -63,12 +63,7 @@ func (s *Stream) Dump(ctx context.Context, d Dump) iter.Seq2[Message, error] {
 var errStopped = errors.New("stopped")
 
 // ownBuffer returns the buffer for loops that lend what they yield.
-func (s *Stream) ownBuffer() []byte {
-	if len(s.buf) < s.size {
-		s.buf = make([]byte, s.size)
-	}
-	return s.buf
-}
+func (s *Stream) ownBuffer() ([]byte, error) { return s.own.grow(s.size), nil }
 
 // run reads a dump, resumed if need be, each page to a buffer that it asks
 // for, and hands over the pages that have records, with their number.

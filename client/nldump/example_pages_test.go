@@ -49,6 +49,31 @@ func ExampleStream_Pages() {
 	// Output: lo: true
 }
 
+// Count the bytes of a dump without a call for each record. Without a pool a
+// page is lent.
+func ExampleMessages() {
+	s, err := nldump.Dial(unix.NETLINK_ROUTE, nldump.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	links, bytes := 0, 0
+	for p, err := range s.Pages(context.Background(), nldump.Dump{Request: getLinks}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		ms := p.Messages()
+		for ms.Next() {
+			if ms.Type() == unix.RTM_NEWLINK {
+				links++
+				bytes += len(ms.Data())
+			}
+		}
+	}
+	fmt.Println("links:", links > 0, "bytes:", bytes >= links*unix.SizeofIfInfomsg)
+	// Output: links: true bytes: true
+}
+
 // Hold a page, and see what becomes of one who uses it too long.
 func ExamplePool() {
 	pool := nldump.NewPool(2)

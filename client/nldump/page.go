@@ -81,19 +81,6 @@ func (p page) message(n int) Message {
 // after is what is left behind the first message, which is of n bytes.
 func (p page) after(n int) page { return p[min(align(n), len(p)):] }
 
-// records yields the records of a page that was checked: their lengths are
-// good.
-func (p page) records(yield func(Message) bool) {
-	for len(p) > 0 {
-		n := int(binary.NativeEndian.Uint32(p))
-		m := p.message(n)
-		p = p.after(n)
-		if m.Type >= unix.NLMSG_MIN_TYPE && !yield(m) {
-			return
-		}
-	}
-}
-
 // alike cuts off the messages at the start whose headers are that of first, but
 // for the length, and returns how many they are and what is left.
 func (p page) alike(first page) (n int, rest page) {

@@ -4,7 +4,6 @@ package nldump
 
 import (
 	"context"
-	"errors"
 	"iter"
 )
 
@@ -16,40 +15,50 @@ import (
 // When all of the pool's pages are held, it waits for one, and the kernel's
 // dump waits at its place; so memory is bounded, and a loop that holds all
 // pages by itself waits until ctx is done.
+//
+// Without a pool there is one page, which is lent: it is valid until the next
+// iteration, whether it is released or not.
 func (s *Stream) Pages(ctx context.Context, d Dump) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
-		if s.cfg.Pool == nil {
-			yield(Page{}, errors.New("nldump: Pages without Config.Pool"))
-			return
-		}
-		var b *buffer // that no page has
-		defer func() {
-			if b != nil {
-				b.put()
-			}
-		}()
-		err := s.run(ctx, d, func() (_ []byte, err error) {
-			if b != nil && len(b.bytes) < s.size {
-				b.bytes = make([]byte, s.size)
-			}
-			if b == nil {
-				if b, err = s.cfg.Pool.get(ctx, s.size); err != nil {
-					return nil, err
-				}
-			}
-			// Not more: the kernel would make larger pages from then on.
-			return b.bytes[:s.size], nil
-		}, func(p page, records int) error {
-			s.stats.Records += uint64(records)
-			out := Page{b: b, turn: b.turn.Load(), page: p, n: records}
-			b = nil
-			if !yield(out, nil) {
-				return errStopped
-			}
-			return nil
-		})
+		err := s.pages(ctx, d, func(p Page) bool { return yield(p, nil) })
 		if err != nil && err != errStopped {
 			yield(Page{}, err)
 		}
 	}
+}
+
+func (s *Stream) pages(ctx context.Context, d Dump, yield func(Page) bool) error {
+	if s.cfg.Pool == nil {
+		return s.run(ctx, d, s.ownBuffer, func(p page, records int) error {
+			defer s.own.turn.Add(1)
+			return s.deliver(s.own.with(p, records), yield)
+		})
+	}
+	var b *buffer // that no page has
+	defer func() {
+		if b != nil {
+			b.put()
+		}
+	}()
+	return s.run(ctx, d, func() (_ []byte, err error) {
+		if b == nil {
+			if b, err = s.cfg.Pool.get(ctx); err != nil {
+				return nil, err
+			}
+		}
+		return b.grow(s.size), nil
+	}, func(p page, records int) error {
+		out := b.with(p, records)
+		b = nil
+		return s.deliver(out, yield)
+	})
+}
+
+// deliver yields a page.
+func (s *Stream) deliver(p Page, yield func(Page) bool) error {
+	s.stats.Records += uint64(p.n)
+	if !yield(p) {
+		return errStopped
+	}
+	return nil
 }

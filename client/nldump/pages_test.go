@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -160,12 +161,64 @@ func TestPagesErrors(t *testing.T) {
 	}
 }
 
+// TestPagesWithoutPool: each page is valid until the next one, or its release.
 func TestPagesWithoutPool(t *testing.T) {
-	s, sock := script.Stream(nldump.Config{})
-	for _, err := range s.Pages(t.Context(), nldump.Dump{}) {
-		if err == nil || len(sock.Sent()) != 0 {
-			t.Errorf("got %v, %d requests", err, len(sock.Sent()))
+	for _, release := range []bool{false, true} {
+		s, _ := script.Stream(nldump.Config{}, threePages()...)
+		var got [][]byte
+		var last error
+		var before nldump.Page
+		for p, err := range s.Pages(t.Context(), nldump.Dump{Request: request()}) {
+			if len(got) > 0 && !panics(func() { before.Len() }) {
+				t.Errorf("page %d is valid after the next one was made", len(got))
+			}
+			if last = err; err == nil {
+				got, before = append(got, numbersOf(p)), p
+			}
+			if release {
+				p.Release()
+				if err == nil && !panics(func() { p.Len() }) {
+					t.Errorf("page %d is valid after its release", len(got))
+				}
+			}
 		}
+		if want := [][]byte{{1, 2}, {3}, {4}}; !slices.EqualFunc(got, want, slices.Equal) || !errors.Is(last, nldump.ErrInterrupted) {
+			t.Errorf("got %v, %v; want %v", got, last, want)
+		}
+		if s.Stats().Records != 4 || !s.Idle() {
+			t.Errorf("%+v, idle %v", s.Stats(), s.Idle())
+		}
+	}
+}
+
+func panics(f func()) (did bool) {
+	defer func() { did = recover() != nil }()
+	f()
+	return false
+}
+
+// TestMessages walks what Records yields.
+func TestMessages(t *testing.T) {
+	s, _ := script.Stream(nldump.Config{}, threePages()...)
+	for p, err := range s.Pages(t.Context(), nldump.Dump{Request: request()}) {
+		if err != nil {
+			break // ErrInterrupted
+		}
+		ms := p.Messages()
+		for want := range p.Records() {
+			if !ms.Next() || ms.Type() != want.Type || !bytes.Equal(ms.Data(), want.Data) || !reflect.DeepEqual(ms.Message(), want) {
+				t.Errorf("%+v, want %+v", ms.Message(), want)
+			}
+			if cap(ms.Data()) != len(ms.Data()) {
+				t.Errorf("one can append to a record of %d bytes: %d", len(ms.Data()), cap(ms.Data()))
+			}
+		}
+		if ms.Next() || ms.Next() {
+			t.Error("a record more")
+		}
+	}
+	if ms := (nldump.Page{}).Messages(); ms.Next() {
+		t.Error("the zero page has a record")
 	}
 }
 
@@ -295,32 +348,38 @@ func onePage(t *testing.T, pool *nldump.Pool) (page nldump.Page) {
 // TestPageMisuse: each of these panics, and none does without the misuse.
 func TestPageMisuse(t *testing.T) {
 	for name, use := range map[string]func(p nldump.Page){
-		"Release": func(p nldump.Page) { p.Release() },
-		"Records": func(p nldump.Page) { numbersOf(p) },
-		"Len":     func(p nldump.Page) { p.Len() },
+		"Release":  func(p nldump.Page) { p.Release() },
+		"Records":  func(p nldump.Page) { numbersOf(p) },
+		"Messages": func(p nldump.Page) { p.Messages() },
+		"Len":      func(p nldump.Page) { p.Len() },
 	} {
 		for _, misused := range []bool{false, true} {
 			p := onePage(t, nldump.NewPool(1))
 			if misused {
 				p.Release()
 			}
-			func() {
-				defer func() {
-					if r := recover(); (r != nil) != misused {
-						t.Errorf("%s: misused %v, panic %v", name, misused, r)
-					}
-				}()
-				use(p)
-			}()
+			if got := panics(func() { use(p) }); got != misused {
+				t.Errorf("%s: misused %v, panic %v", name, misused, got)
+			}
 		}
 	}
 	// Also if its buffer is another page by now, or is released in the loop.
 	pool := nldump.NewPool(1)
 	p := onePage(t, pool)
+	ms := p.Messages()
 	p.Release()
 	other := onePage(t, pool)
 	for name, use := range map[string]func(){
-		"stale": func() { p.Len() },
+		"stale":  func() { p.Len() },
+		"cursor": func() { ms.Next() },
+		"at the end of a loop": func() {
+			s, _ := script.Stream(nldump.Config{}, script.Page(rec(0, 1)), script.Page(done()))
+			for p := range s.Pages(t.Context(), nldump.Dump{}) {
+				for range p.Records() {
+					p.Release()
+				}
+			}
+		},
 		"in loop": func() {
 			released := false
 			for range other.Records() {
@@ -331,14 +390,9 @@ func TestPageMisuse(t *testing.T) {
 			}
 		},
 	} {
-		func() {
-			defer func() {
-				if recover() == nil {
-					t.Errorf("%s: no panic", name)
-				}
-			}()
-			use()
-		}()
+		if !panics(use) {
+			t.Errorf("%s: no panic", name)
+		}
 	}
 }
 

@@ -21,9 +21,9 @@ type Pool struct {
 	free chan *buffer
 }
 
-// A buffer is one of a pool's.
+// A buffer is one of a pool's, or a stream's own.
 type buffer struct {
-	pool  *Pool
+	pool  *Pool         // nil if it is a stream's own
 	turn  atomic.Uint64 // counts releases: a Page of another turn is stale
 	bytes []byte        // as large as was ever asked for
 }
@@ -41,13 +41,10 @@ func NewPool(pages int) *Pool {
 // Held returns how many pages are out, and not released yet.
 func (p *Pool) Held() int { return cap(p.free) - len(p.free) }
 
-// get waits for a buffer, and makes it as large as needed.
-func (p *Pool) get(ctx context.Context, size int) (*buffer, error) {
+// get waits for a buffer.
+func (p *Pool) get(ctx context.Context) (*buffer, error) {
 	select {
 	case b := <-p.free:
-		if len(b.bytes) < size {
-			b.bytes = make([]byte, size)
-		}
 		return b, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("nldump: all %d pages are held: %w", cap(p.free), ctx.Err())
@@ -55,10 +52,29 @@ func (p *Pool) get(ctx context.Context, size int) (*buffer, error) {
 }
 
 // put gives back a buffer that no Page has.
-func (b *buffer) put() { b.pool.free <- b }
+func (b *buffer) put() {
+	if b.pool != nil {
+		b.pool.free <- b
+	}
+}
+
+// grow makes the buffer as large as needed, and returns so much of it. Not more:
+// the kernel would make larger pages from then on.
+func (b *buffer) grow(size int) []byte {
+	if len(b.bytes) < size {
+		b.bytes = make([]byte, size)
+	}
+	return b.bytes[:size]
+}
+
+// with returns the page in the buffer, valid until the buffer's next turn.
+func (b *buffer) with(p page, records int) Page {
+	return Page{b: b, turn: b.turn.Load(), page: p, n: records}
+}
 
 // A Page is one page of a dump, and belongs to whoever has it until Release.
-// It may be passed to another goroutine, as a copy. Using it after Release, or
+// It may be passed to another goroutine, as a copy. Without a pool it is lent,
+// until the loop's next iteration. Using it after that or after Release, or
 // releasing it twice, panics. The zero Page has no records.
 type Page struct {
 	b    *buffer
@@ -77,14 +93,13 @@ func (p Page) Len() int {
 // valid until Release.
 func (p Page) Records() iter.Seq[Message] {
 	return func(yield func(Message) bool) {
-		p.check()
-		p.page.records(func(m Message) bool {
-			more := yield(m)
-			if more {
-				p.check()
+		ms := p.Messages()
+		for ms.Next() {
+			if !yield(ms.Message()) {
+				return
 			}
-			return more
-		})
+		}
+		p.check()
 	}
 }
 
@@ -96,7 +111,7 @@ func (p Page) Release() {
 	if !p.b.turn.CompareAndSwap(p.turn, p.turn+1) {
 		panic("nldump: a page was released twice")
 	}
-	if p.b.pool.Poison {
+	if p.b.pool != nil && p.b.pool.Poison {
 		p.page.poison()
 	}
 	p.b.put()
@@ -112,8 +127,10 @@ func (p page) poison() {
 	}
 }
 
-func (p Page) check() {
+const stale = "nldump: a page was used after its release"
+
+func (p *Page) check() {
 	if p.b != nil && p.b.turn.Load() != p.turn {
-		panic("nldump: a page was used after its release")
+		panic(stale)
 	}
 }

@@ -20,8 +20,8 @@ import (
 type Stream struct {
 	dial func() (Socket, error) // nil if the socket came from the caller
 	cfg  Config
-	size int    // of a page buffer; grows with what did not fit
-	buf  []byte // the stream's own
+	size int    // of a page; grows with what did not fit
+	own  buffer // for pages that are lent
 	seed maphash.Seed
 
 	mu     sync.Mutex // guards what Close looks at
@@ -138,7 +138,7 @@ func (s *Stream) drain(ctx context.Context) error {
 	stop := s.watch(ctx)
 	defer stop()
 	for s.open {
-		p, err := s.receive(ctx, s.ownBuffer())
+		p, err := s.receive(ctx, s.own.grow(s.size))
 		if err == nil {
 			_, _, err = s.check(p, nil)
 		}
