@@ -33,7 +33,7 @@ func TestReaderMemoryIsFlat(t *testing.T) {
 		}
 		peaks = append(peaks, peak)
 	}
-	t.Logf("peak memory: %d KiB with 10,000 entries, %d KiB with %d", peaks[0], peaks[1], many)
+	figures(t, "peak memory: %d KiB with 10,000 entries, %d KiB with %d", peaks[0], peaks[1], many)
 	if peaks[1]-peaks[0] > slack {
 		t.Errorf("peak memory of %d KiB, with 10,000 entries %d KiB", peaks[1], peaks[0])
 	}
