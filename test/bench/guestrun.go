@@ -37,16 +37,22 @@ func measure(ctx context.Context, f *flags) (*figure.Report, error) {
 	}
 	report := &figure.Report{Go: p.goVersion, CC: p.ccVersion}
 	for _, kernel := range f.kernels {
-		if err := runGuest(ctx, f, kernel, p, report); err != nil {
+		if err := runGuest(ctx, f, kernel, p, nil, report); err != nil {
 			return nil, fmt.Errorf("kernel %s: %w", kernel, err)
+		}
+		if !f.only.MatchString(figure.Grabbed) {
+			continue
+		}
+		if err := runGuest(ctx, f, kernel, p, []string{"--param", "bulkdump.guard=grab"}, report); err != nil {
+			return nil, fmt.Errorf("kernel %s, guard grab: %w", kernel, err)
 		}
 	}
 	return report, nil
 }
 
 // runGuest boots a kernel and adds the guest's figures to the report.
-func runGuest(ctx context.Context, f *flags, kernel string, p *programs, report *figure.Report) error {
-	cmd := guestCommand(ctx, f, kernel, p, nil, "-run", f.only)
+func runGuest(ctx context.Context, f *flags, kernel string, p *programs, vmFlags []string, report *figure.Report) error {
+	cmd := guestCommand(ctx, f, kernel, p, vmFlags, "-run", f.only.String())
 	var said bytes.Buffer
 	cmd.Stderr = io.MultiWriter(os.Stderr, &said)
 	out, err := cmd.StdoutPipe()

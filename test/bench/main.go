@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,7 +26,7 @@ import (
 type flags struct {
 	kernels []string
 	sizes   []string
-	only    string
+	only    *regexp.Regexp
 	out     string
 	check   string
 	keep    string
@@ -54,14 +55,18 @@ func parseFlags(args []string) (*flags, error) {
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
 	kernels := set.String("kernels", "6.1 7.3", "`names` of kernels, as vm/run knows them")
 	sizes := set.String("sizes", "10000 100000 1000000", "`entries` of the tables")
-	set.StringVar(&f.only, "run", "", "only contenders that this `regexp` matches")
+	only := set.String("run", "", "only contenders that this `regexp` matches")
 	set.StringVar(&f.out, "out", "", "write bench.json and the plots into this `directory`")
-	set.StringVar(&f.check, "check", "", "measure what is in this `file`, and fail if it differs")
+	set.StringVar(&f.check, "check", "", "measure what is in this `file`, or those of it that -run names, and fail if it differs")
 	set.StringVar(&f.keep, "keep", "", "write the figures into this `file`, for -check")
 	set.StringVar(&f.readme, "readme", "", "put the tables into this `file`, where it has them")
 	set.StringVar(&f.profile, "profile", "", "tell in which functions this `contender` executes how much, and nothing else")
 	if err := set.Parse(args); err != nil {
 		return nil, err
+	}
+	var err error
+	if f.only, err = regexp.Compile(*only); err != nil {
+		return nil, fmt.Errorf("-run: %w", err)
 	}
 	f.kernels, f.sizes = strings.Fields(*kernels), strings.Fields(*sizes)
 	for _, s := range f.sizes {
@@ -84,6 +89,9 @@ func run(ctx context.Context, f *flags) error {
 		var err error
 		if kept, err = figure.Read(f.check); err != nil {
 			return err
+		}
+		if kept = kept.Only(f.only.MatchString); len(kept.Figures) == 0 {
+			return fmt.Errorf("-run %s: no contender in %s", f.only, f.check)
 		}
 		f.kernels, f.sizes = kept.Kernels(), nil
 		for _, n := range kept.Sizes() {

@@ -35,7 +35,7 @@ func TestFlags(t *testing.T) {
 	if err != nil || strings.Join(f.kernels, "|") != "6.1|./tree" || strings.Join(f.sizes, "|") != "1000|2000" {
 		t.Errorf("%+v, %v", f, err)
 	}
-	for _, bad := range []string{"-sizes=many", "-sizes=10", "-nosuch", "word"} {
+	for _, bad := range []string{"-sizes=many", "-sizes=10", "-nosuch", "word", "-run=("} {
 		if _, err := parseFlags([]string{bad}); err == nil {
 			t.Errorf("%s is understood", bad)
 		}

@@ -34,6 +34,9 @@ const Ours = "go plain"
 // bytes, read.
 const CopyOf = "copy of "
 
+// Grabbed is ours where the module's guard is grab, not rcu: in a guest of its own.
+const Grabbed = Ours + ", guard grab"
+
 // A Clock is what the guest's clock counts, measured with loops whose
 // instructions are known.
 type Clock struct {

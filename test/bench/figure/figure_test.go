@@ -93,6 +93,14 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+func TestOnly(t *testing.T) {
+	all := sample()
+	only := all.Only(func(contender string) bool { return contender == "cat" })
+	if got := only.Contenders(); !slices.Equal(got, []string{"cat"}) || !reflect.DeepEqual(all, sample()) {
+		t.Errorf("%v, of %v", got, all.Contenders())
+	}
+}
+
 func TestWriteAndRead(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "bench.json")
 	if err := sample().Write(file); err != nil {

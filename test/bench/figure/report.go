@@ -32,6 +32,13 @@ func (r *Report) Write(file string) error {
 	return os.WriteFile(file, append(text, '\n'), 0o644)
 }
 
+// Only is the report without the figures of contenders that are not wanted.
+func (r *Report) Only(wanted func(contender string) bool) *Report {
+	only := *r
+	only.Figures = slices.DeleteFunc(slices.Clone(r.Figures), func(f Figure) bool { return !wanted(f.Contender) })
+	return &only
+}
+
 // Kernels are those of the figures, in their order.
 func (r *Report) Kernels() []string {
 	return distinct(r, func(f *Figure) string { return f.Kernel })

@@ -2,7 +2,11 @@
 
 package main
 
-import "testing"
+import (
+	"testing"
+
+	"bulkdump/test/bench/figure"
+)
 
 // A contender that misses a record, or decodes one wrongly, is an error.
 func TestCompareFindsWhatIsWrong(t *testing.T) {
@@ -49,6 +53,24 @@ func TestContenders(t *testing.T) {
 	}
 	if from, to := middle(1000); from != 250 || to != 749 {
 		t.Errorf("the middle half of 1000 is %d to %d", from, to)
+	}
+}
+
+// Under grab ours is measured, and nothing else.
+func TestMeasures(t *testing.T) {
+	for _, grab := range []bool{false, true} {
+		b := bench{grab: grab, wanted: func(name string) bool { return name != "unwanted" }}
+		if !b.measures(figure.Ours) || b.measures("libmnl") == grab || b.measures("unwanted") {
+			t.Errorf("under grab: %v", grab)
+		}
+		b.wanted = func(name string) bool { return name != figure.Grabbed }
+		if b.measures(figure.Ours) == grab {
+			t.Errorf("what is not wanted is measured under grab: %v", grab)
+		}
+		f := b.figure(contender{name: figure.Ours}, 10, result{})
+		if (f.Contender == figure.Grabbed) != grab {
+			t.Errorf("%q under grab: %v", f.Contender, grab)
+		}
 	}
 }
 

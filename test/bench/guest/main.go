@@ -50,6 +50,9 @@ func runBench(ctx context.Context, args []string) (err error) {
 	out := json.NewEncoder(os.Stdout)
 	b.tell = func(l figure.Line) error { return out.Encode(l) }
 	b.wanted = wanted.MatchString
+	if b.grab, err = underGrab(); err != nil {
+		return err
+	}
 
 	if *profiled != "" {
 		n, err := strconv.ParseUint(*sizes, 10, 32)
@@ -75,4 +78,10 @@ func runBench(ctx context.Context, args []string) (err error) {
 		}
 	}
 	return nil
+}
+
+// underGrab tells whether the module's guard is grab.
+func underGrab() (bool, error) {
+	guard, err := os.ReadFile("/sys/module/bulkdump/parameters/guard")
+	return string(guard) == "grab\n", err
 }

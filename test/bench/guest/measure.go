@@ -25,6 +25,7 @@ type bench struct {
 	self   string // this program
 	tell   func(figure.Line) error
 	wanted func(contender string) bool
+	grab   bool // the module's guard is grab: the others but ours are measured under rcu alone
 }
 
 func newBench(kernel string) (*bench, error) {
@@ -58,7 +59,7 @@ func (b *bench) table(ctx context.Context, n uint32) error {
 	}
 	bytes := map[string]uint64{}
 	for _, c := range contenders(n) {
-		if !b.wanted(c.name) || c.atMost > 0 && n > c.atMost {
+		if !b.measures(c.name) || c.atMost > 0 && n > c.atMost {
 			continue
 		}
 		f, err := b.measure(ctx, c, n, want)
@@ -75,7 +76,7 @@ func (b *bench) table(ctx context.Context, n uint32) error {
 	// What the same bytes cost that a dump has.
 	for _, of := range []string{figure.Ours, "go columns"} {
 		c := contender{name: figure.CopyOf + of, file: true}
-		if bytes[of] == 0 || !b.wanted(c.name) {
+		if bytes[of] == 0 || !b.measures(c.name) {
 			continue
 		}
 		f, err := b.copyFloor(ctx, c, n, bytes[of])
@@ -87,6 +88,14 @@ func (b *bench) table(ctx context.Context, n uint32) error {
 		}
 	}
 	return nil
+}
+
+// measures tells whether a contender is to be measured in this guest.
+func (b *bench) measures(contender string) bool {
+	if b.grab {
+		return contender == figure.Ours && b.wanted(figure.Grabbed)
+	}
+	return b.wanted(contender)
 }
 
 // runs is how often a contender runs undisturbed. The least of them counts. In C
@@ -148,6 +157,9 @@ func (b *bench) figure(c contender, n uint32, r result) *figure.Figure {
 	f := &figure.Figure{
 		Kernel: b.kernel, Contender: c.name, Entries: n, Records: r.Records,
 		Instructions: uint64(r.Instructions), Mallocs: r.Mallocs,
+	}
+	if b.grab {
+		f.Contender = figure.Grabbed
 	}
 	if !c.opaque {
 		f.PeakRSS = &r.PeakRSS
