@@ -11,8 +11,10 @@
 #include <linux/completion.h>
 #include <linux/cpumask.h>
 #include <linux/delay.h>
+#include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/kthread.h>
+#include <linux/ktime.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/panic.h>
@@ -236,10 +238,16 @@ static int fault_race(void)
 /* A processor that does nothing else for a while. */
 static int fault_spin(void)
 {
-	int i;
+	/*
+	 * The watchdogs go by jiffies or by ktime. mdelay() goes by neither: a
+	 * guest that boots on a busy machine may take its processor for slower
+	 * than it is, and 6000 delays of a millisecond are then over too soon.
+	 */
+	unsigned long end = jiffies + 6 * HZ;
+	ktime_t end_ktime = ktime_add_ms(ktime_get(), 6000);
 
 	preempt_disable();
-	for (i = 0; i < 6000; i++) {
+	while (time_before(jiffies, end) || ktime_before(ktime_get(), end_ktime)) {
 		/*
 		 * Nothing stalls without a grace period that waits for this
 		 * processor. One that began before has what it wants of it; the
