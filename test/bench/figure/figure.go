@@ -59,7 +59,7 @@ type Report struct {
 	Processor string   `json:"processor"` // QEMU's flags
 	Go        string   `json:"go"`
 	CC        string   `json:"cc"`
-	Clocks    []Clock  `json:"clocks"`
+	Clocks    []Clock  `json:"clocks"` // one for each guest
 	Figures   []Figure `json:"figures"`
 }
 
