@@ -81,11 +81,19 @@ const patience = 30 * time.Second
 // waitFor asks until ok says yes.
 func waitFor(t testing.TB, what string, ok func() bool) {
 	t.Helper()
+	if !within(ok) {
+		t.Fatalf("not within %v: %s", patience, what)
+	}
+}
+
+// within asks until ok says yes, and tells whether it did in time.
+func within(ok func() bool) bool {
 	for deadline := time.Now().Add(patience); !ok(); runtime.Gosched() {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s", patience, what)
+			return false
 		}
 	}
+	return true
 }
 
 func state(t testing.TB, c *client.Client) client.Table {

@@ -54,10 +54,11 @@ func TestModinfo(t *testing.T) {
 	t.Cleanup(func() { mustUnload(t, "bulkdump_minimal") })
 	for name, want := range map[string]struct {
 		version []string
+		alias   []string // by which a look-up of the family loads it (net/netlink/genetlink.c:ctrl_getfamily)
 		params  []string
 	}{
-		"bulkdump":         {[]string{"1"}, []string{"guard", "hash_bits", "max_entries", "max_tombstones"}},
-		"bulkdump_minimal": {nil, []string{"entries"}},
+		"bulkdump":         {[]string{"1"}, []string{"net-pf-16-proto-16-family-bulkdump"}, []string{"guard", "hash_bits", "max_entries", "max_tombstones"}},
+		"bulkdump_minimal": {nil, nil, []string{"entries"}},
 	} {
 		info := modinfo(t, name)
 		if len(info["description"]) != 1 || info["description"][0] == "" {
@@ -65,6 +66,9 @@ func TestModinfo(t *testing.T) {
 		}
 		if !slices.Equal(info["license"], []string{"GPL"}) || !slices.Equal(info["version"], want.version) {
 			t.Errorf("%s: license %q, version %q, want %q", name, info["license"], info["version"], want.version)
+		}
+		if !slices.Equal(info["alias"], want.alias) {
+			t.Errorf("%s: aliases %q, want %q", name, info["alias"], want.alias)
 		}
 		described := parameters(info["parm"])
 		if got := slices.Sorted(maps.Keys(described)); !slices.Equal(got, want.params) {
