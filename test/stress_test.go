@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,8 @@ import (
 	"testing"
 	"text/tabwriter"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
 )
@@ -87,6 +90,11 @@ func TestStress(t *testing.T) {
 		y := &tally{times: [2][]uint8{make([]uint8, count), make([]uint8, count)}}
 		tallies = append(tallies, y)
 		readers.Go(func() {
+			if cursor != client.CursorIndex { // whose dump takes the square of the table as it is
+				if err := yieldToChanges(); err != nil {
+					t.Error(err)
+				}
+			}
 			for n := 0; ctx.Err() == nil; n++ {
 				o := client.DumpOptions{Cursor: cursor, Encoding: encodings[n%len(encodings)]}
 				if err := y.dump(ctx, c, o); err != nil && ctx.Err() == nil {
@@ -112,7 +120,12 @@ func TestStress(t *testing.T) {
 	cancel()
 	readers.Wait()
 
-	figures(t, "%d changes in %.1f s: %.0f a second\n%s", changes, took.Seconds(), float64(changes)/took.Seconds(), tallyTable(tallies))
+	records := uint64(0)
+	for _, y := range tallies {
+		records += y.records
+	}
+	figures(t, "%d changes in %.1f s: %.0f a second, one for %.1f records read\n%s", changes, took.Seconds(),
+		float64(changes)/took.Seconds(), float64(records)/float64(changes), tallyTable(tallies))
 	for i, y := range tallies {
 		if exact := cursors[i] == client.CursorKey || cursors[i] == client.CursorWalker; exact &&
 			y.missed+y.repeated+y.changedMissed+y.changedRepeated > 0 {
@@ -122,6 +135,14 @@ func TestStress(t *testing.T) {
 	if changes == 0 {
 		t.Error("nothing changed")
 	}
+}
+
+// yieldToChanges makes the processors prefer others to the thread of the caller,
+// which ends with it: what a dump has to bear is many changes for each of its
+// pages, and one change in the kernel takes as long as many records.
+func yieldToChanges() error {
+	runtime.LockOSThread()
+	return unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 10)
 }
 
 func tallyTable(tallies []*tally) string {
