@@ -6,7 +6,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"unsafe"
 
@@ -158,18 +160,21 @@ func (c *churner) makeBatch() error {
 	return c.flush()
 }
 
-// run changes the table until stop is closed.
-func (c *churner) run(stop <-chan struct{}) error {
-	for {
-		select {
-		case <-stop:
-			return nil
-		default:
+// run changes the table until it is enough, on a thread that the processors
+// prefer to others: readers have to bear many changes for each page that they
+// read, and a change takes the kernel as long as some ten records.
+func (c *churner) run(t testing.TB, enough func() bool) {
+	t.Helper()
+	var thread sync.WaitGroup
+	thread.Go(func() {
+		prefer(t)
+		for !enough() && !t.Failed() {
+			if err := c.makeBatch(); err != nil {
+				t.Error(err)
+			}
 		}
-		if err := c.makeBatch(); err != nil {
-			return err
-		}
-	}
+	})
+	thread.Wait()
 }
 
 // churn changes the table, which fillForChurn filled with so many, on several
@@ -178,21 +183,17 @@ func churn(t testing.TB, sockets, count uint32) (stop func() uint64) {
 	t.Helper()
 	before := state(t, dial(t)).Generation
 	var churners []*churner
-	stopped := make(chan struct{})
+	var stopped atomic.Bool
 	var running sync.WaitGroup
 	for nr := range sockets {
 		churners = append(churners, newChurner(t, nr, sockets, count))
 	}
 	for _, c := range churners {
-		running.Go(func() {
-			if err := c.run(stopped); err != nil {
-				t.Error(err)
-			}
-		})
+		running.Go(func() { c.run(t, stopped.Load) })
 	}
 	return func() (changes uint64) {
 		t.Helper()
-		close(stopped)
+		stopped.Store(true)
 		running.Wait()
 		for _, c := range churners {
 			changes += c.changes
@@ -201,5 +202,15 @@ func churn(t testing.TB, sockets, count uint32) (stop func() uint64) {
 			t.Fatalf("%d changes were made, and the generation rose by %d", changes, risen)
 		}
 		return changes
+	}
+}
+
+// prefer makes the processors prefer the goroutine's thread to others. It ends
+// with the goroutine.
+func prefer(t testing.TB) {
+	t.Helper()
+	runtime.LockOSThread()
+	if err := unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), -10); err != nil {
+		t.Error(err)
 	}
 }

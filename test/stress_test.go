@@ -7,7 +7,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -15,8 +14,6 @@ import (
 	"testing"
 	"text/tabwriter"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
 )
@@ -90,10 +87,8 @@ func TestStress(t *testing.T) {
 		y := &tally{times: [2][]uint8{make([]uint8, count), make([]uint8, count)}}
 		tallies = append(tallies, y)
 		readers.Go(func() {
-			if cursor != client.CursorIndex { // whose dump takes the square of the table as it is
-				if err := yieldToChanges(); err != nil {
-					t.Error(err)
-				}
+			if cursor == client.CursorIndex { // whose dump takes the square of the table as it is
+				prefer(t)
 			}
 			for n := 0; ctx.Err() == nil; n++ {
 				o := client.DumpOptions{Cursor: cursor, Encoding: encodings[n%len(encodings)]}
@@ -135,14 +130,6 @@ func TestStress(t *testing.T) {
 	if changes == 0 {
 		t.Error("nothing changed")
 	}
-}
-
-// yieldToChanges makes the processors prefer others to the thread of the caller,
-// which ends with it: what a dump has to bear is many changes for each of its
-// pages, and one change in the kernel takes as long as many records.
-func yieldToChanges() error {
-	runtime.LockOSThread()
-	return unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 10)
 }
 
 func tallyTable(tallies []*tally) string {
