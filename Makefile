@@ -36,11 +36,12 @@ cursors-check: ## fail if the README's table of the cursors is not what the comm
 BENCH_SIZES_quick = 100000
 BENCH_SIZES_ = 10000 100000 1000000
 BENCH_SIZES_full = 10000 100000 1000000 10000000
+BENCH_PARALLEL = $(if $(filter quick,$(BENCH)),100000,1000000)
 BENCH_KERNELS = $(or $(KERNELS),$(if $(filter quick,$(BENCH)),6.1,6.1 7.3))
 BENCH_OUT = $(if $(OUT),-out $(abspath $(OUT)))
 bench: ## how many instructions a record costs, by each way to read it (BENCH=quick|full, OUT=dir, RUN=regexp)
 	go -C test/bench run . -kernels '$(BENCH_KERNELS)' \
-		-sizes '$(BENCH_SIZES_$(BENCH))' $(BENCH_OUT) $(if $(RUN),-run '$(value RUN)')
+		-sizes '$(BENCH_SIZES_$(BENCH))' -parallel $(BENCH_PARALLEL) $(BENCH_OUT) $(if $(RUN),-run '$(value RUN)')
 
 bench-check: ## fail if a figure is not that of test/bench/figures.json, within 2 % (RUN='go|columns' for some)
 	go -C test/bench run . -check figures.json $(BENCH_OUT) $(if $(RUN),-run '$(value RUN)')
@@ -49,7 +50,7 @@ bench-profile: ## in which functions, to the instruction (CONTENDER='go columns'
 	go -C test/bench run . -kernels $(or $(KERNEL),6.1) -sizes $(BENCH_SIZES_quick) -profile '$(or $(CONTENDER),go plain)'
 
 bench-keep: ## measure anew what is kept there, and the README's tables
-	go -C test/bench run . -kernels 6.1 -sizes $(BENCH_SIZES_quick) -keep figures.json -readme README.md
+	go -C test/bench run . -kernels 6.1 -sizes $(BENCH_SIZES_quick) -parallel $(BENCH_PARALLEL) -keep figures.json -readme README.md
 
 # What test/tools runs, and what it reads: the newest kernel's YNL tool, schema
 # and the family's spec among the kernel's own.

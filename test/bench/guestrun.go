@@ -40,11 +40,15 @@ func measure(ctx context.Context, f *flags) (*figure.Report, error) {
 		if err := runGuest(ctx, f, kernel, p, nil, report); err != nil {
 			return nil, fmt.Errorf("kernel %s: %w", kernel, err)
 		}
-		if !f.only.MatchString(figure.Grabbed) {
-			continue
+		if f.only.MatchString(figure.Grabbed) {
+			if err := runGuest(ctx, f, kernel, p, []string{"--param", "bulkdump.guard=grab"}, report); err != nil {
+				return nil, fmt.Errorf("kernel %s, guard grab: %w", kernel, err)
+			}
 		}
-		if err := runGuest(ctx, f, kernel, p, []string{"--param", "bulkdump.guard=grab"}, report); err != nil {
-			return nil, fmt.Errorf("kernel %s, guard grab: %w", kernel, err)
+		if f.parallel != "" {
+			if err := runParallel(ctx, f, kernel, p, report); err != nil {
+				return nil, fmt.Errorf("kernel %s, two processors: %w", kernel, err)
+			}
 		}
 	}
 	return report, nil
@@ -52,32 +56,48 @@ func measure(ctx context.Context, f *flags) (*figure.Report, error) {
 
 // runGuest boots a kernel and adds the guest's figures to the report.
 func runGuest(ctx context.Context, f *flags, kernel string, p *programs, vmFlags []string, report *figure.Report) error {
-	cmd := guestCommand(ctx, f, kernel, p, vmFlags, "-run", f.only.String())
+	cmd := guestCommand(ctx, f.sizes, kernel, p, append(vmFlags, "--icount"), "-run", f.only.String())
+	said, err := takeAll(cmd, report)
+	if err == nil {
+		report.Processor = processor(said)
+	}
+	return err
+}
+
+// runParallel boots a kernel on two processors, which no instruction counts:
+// one processor's is the only count that there is.
+func runParallel(ctx context.Context, f *flags, kernel string, p *programs, report *figure.Report) error {
+	_, err := takeAll(guestCommand(ctx, []string{f.parallel}, kernel, p, []string{"--cpus", "2"}, "-parallel", "-run", f.only.String()), report)
+	return err
+}
+
+// takeAll runs vm/run, adds what the guest prints to the report, and returns
+// what vm/run says.
+func takeAll(cmd *exec.Cmd, report *figure.Report) (string, error) {
 	var said bytes.Buffer
 	cmd.Stderr = io.MultiWriter(os.Stderr, &said)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := cmd.Start(); err != nil {
-		return err
+		return "", err
 	}
 	err = takeLines(out, report, os.Stderr)
 	if waited := cmd.Wait(); waited != nil {
-		return errors.Join(waited, err)
+		return "", errors.Join(waited, err)
 	}
-	report.Processor = processor(said.String())
-	return err
+	return said.String(), err
 }
 
 // guestCommand is vm/run with the programs, which starts the one that measures.
-func guestCommand(ctx context.Context, f *flags, kernel string, p *programs, vmFlags []string, guestFlags ...string) *exec.Cmd {
-	args := append([]string{"--kernel", kernel, "--icount", "--timeout", "36000", "--boot-timeout", "300",
-		"--mem", fmt.Sprint(memory(f.sizes)), "--packages", "libmnl0"}, vmFlags...)
+func guestCommand(ctx context.Context, sizes []string, kernel string, p *programs, vmFlags []string, guestFlags ...string) *exec.Cmd {
+	args := append([]string{"--kernel", kernel, "--timeout", "36000", "--boot-timeout", "300",
+		"--mem", fmt.Sprint(memory(sizes)), "--packages", "libmnl0"}, vmFlags...)
 	for _, file := range p.files {
 		args = append(args, "--add", file+":/bin/"+filepath.Base(file))
 	}
-	args = append(args, "--", guestName, "-kernel", kernel, "-sizes", strings.Join(f.sizes, ","))
+	args = append(args, "--", guestName, "-kernel", kernel, "-sizes", strings.Join(sizes, ","))
 	return command(ctx, top, "vm/run", append(args, guestFlags...)...)
 }
 
@@ -95,6 +115,10 @@ func takeLines(r io.Reader, report *figure.Report, progress io.Writer) error {
 			report.Figures = append(report.Figures, *l.Figure)
 			fmt.Fprintf(progress, "%s, %d entries, %s: %.0f instructions a record\n",
 				l.Figure.Kernel, l.Figure.Entries, l.Figure.Contender, l.Figure.Cost())
+		case l.Speedup != nil:
+			report.Speedups = append(report.Speedups, *l.Speedup)
+			fmt.Fprintf(progress, "%s, %d entries, %s: %.2f times as fast\n",
+				l.Speedup.Kernel, l.Speedup.Entries, l.Speedup.Reader, l.Speedup.Times)
 		}
 	}
 	return nil

@@ -24,14 +24,15 @@ import (
 
 // flags are the command line.
 type flags struct {
-	kernels []string
-	sizes   []string
-	only    *regexp.Regexp
-	out     string
-	check   string
-	keep    string
-	readme  string
-	profile string
+	kernels  []string
+	sizes    []string
+	only     *regexp.Regexp
+	out      string
+	check    string
+	keep     string
+	readme   string
+	profile  string
+	parallel string
 }
 
 func main() {
@@ -61,6 +62,7 @@ func parseFlags(args []string) (*flags, error) {
 	set.StringVar(&f.keep, "keep", "", "write the figures into this `file`, for -check")
 	set.StringVar(&f.readme, "readme", "", "put the tables into this `file`, where it has them")
 	set.StringVar(&f.profile, "profile", "", "tell in which functions this `contender` executes how much, and nothing else")
+	set.StringVar(&f.parallel, "parallel", "", "time what two processors do with a table of so many `entries`, too")
 	if err := set.Parse(args); err != nil {
 		return nil, err
 	}
@@ -69,9 +71,13 @@ func parseFlags(args []string) (*flags, error) {
 		return nil, fmt.Errorf("-run: %w", err)
 	}
 	f.kernels, f.sizes = strings.Fields(*kernels), strings.Fields(*sizes)
-	for _, s := range f.sizes {
+	tables := f.sizes
+	if f.parallel != "" {
+		tables = append(slices.Clone(tables), f.parallel)
+	}
+	for _, s := range tables {
 		if n, err := strconv.ParseUint(s, 10, 32); err != nil || n < 1000 {
-			return nil, fmt.Errorf("-sizes %s: a table has 1000 entries or more", s)
+			return nil, fmt.Errorf("%s: a table has 1000 entries or more", s)
 		}
 	}
 	if set.NArg() > 0 {

@@ -14,7 +14,11 @@ func TestTakeLines(t *testing.T) {
 	var r figure.Report
 	err := takeLines(strings.NewReader(`{"clock":{"kernel":"6.1","ns_per_instruction":1}}
 {"figure":{"kernel":"6.1","contender":"go plain","entries":10,"records":10,"instructions":100}}
+{"speedup":{"kernel":"6.1","reader":"go plain, 2 sockets","entries":10,"times":1.5}}
 `), &r, io.Discard)
+	if len(r.Speedups) != 1 || r.Speedups[0] != (figure.Speedup{Kernel: "6.1", Reader: "go plain, 2 sockets", Entries: 10, Times: 1.5}) {
+		t.Errorf("%+v", r.Speedups)
+	}
 	if err != nil || len(r.Clocks) != 1 || len(r.Figures) != 1 || r.Figures[0].Cost() != 10 || r.Clocks[0].NS != 1 {
 		t.Errorf("%+v, %v", r, err)
 	}
@@ -35,7 +39,7 @@ func TestFlags(t *testing.T) {
 	if err != nil || strings.Join(f.kernels, "|") != "6.1|./tree" || strings.Join(f.sizes, "|") != "1000|2000" {
 		t.Errorf("%+v, %v", f, err)
 	}
-	for _, bad := range []string{"-sizes=many", "-sizes=10", "-nosuch", "word", "-run=("} {
+	for _, bad := range []string{"-sizes=many", "-sizes=10", "-nosuch", "word", "-run=(", "-parallel=10"} {
 		if _, err := parseFlags([]string{bad}); err == nil {
 			t.Errorf("%s is understood", bad)
 		}

@@ -38,7 +38,7 @@ func profileContender(ctx context.Context, f *flags) error {
 		return err
 	}
 	guest := filepath.Join(dir, "guest")
-	learn := guestCommand(ctx, f, f.kernels[0], p, []string{"--keep", guest}, "-profile", f.profile)
+	learn := guestCommand(ctx, f.sizes, f.kernels[0], p, []string{"--icount", "--keep", guest}, "-profile", f.profile)
 	text, err := learn.Output()
 	if err != nil {
 		return err

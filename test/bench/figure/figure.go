@@ -46,21 +46,23 @@ type Clock struct {
 	Copied     float64 `json:"ns_per_byte_of_rep_movsb"`
 }
 
-// A Line is one of those that the guest prints: either of the two. Of what is
+// A Line is one of those that the guest prints: one of the three. Of what is
 // profiled it names the program, too.
 type Line struct {
-	Clock   *Clock  `json:"clock,omitempty"`
-	Figure  *Figure `json:"figure,omitempty"`
-	Program string  `json:"program,omitempty"`
+	Clock   *Clock   `json:"clock,omitempty"`
+	Figure  *Figure  `json:"figure,omitempty"`
+	Speedup *Speedup `json:"speedup,omitempty"`
+	Program string   `json:"program,omitempty"`
 }
 
 // A Report is what one bench measured.
 type Report struct {
-	Processor string   `json:"processor"` // QEMU's flags
-	Go        string   `json:"go"`
-	CC        string   `json:"cc"`
-	Clocks    []Clock  `json:"clocks"` // one for each guest
-	Figures   []Figure `json:"figures"`
+	Processor string    `json:"processor"` // QEMU's flags
+	Go        string    `json:"go"`
+	CC        string    `json:"cc"`
+	Clocks    []Clock   `json:"clocks"` // one for each guest
+	Figures   []Figure  `json:"figures"`
+	Speedups  []Speedup `json:"speedups,omitempty"`
 }
 
 // PerRecord is n for each record.

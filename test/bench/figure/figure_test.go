@@ -31,6 +31,7 @@ func sample() *Report {
 func TestTables(t *testing.T) {
 	r := sample()
 	r.Figures = r.Figures[:3]
+	r.Speedups = []Speedup{{"6.1", "cat", 1000, 1.954}, {"7.3", "ours, 2 sockets", 1000, 1}}
 	var b strings.Builder
 	if err := r.WriteTables(&b); err != nil {
 		t.Fatal(err)
@@ -48,6 +49,12 @@ Kernel 6.1, 1000 entries: where they go, and what else it took
           go plain  1000.0  600.0  100.0  300.0          80.0     10     12     10         100.0           0.020     4096
                cat  3000.0      -      -      -             -      -      -      -             -               -        -
   copy of go plain   110.0    0.0  100.0   10.0          80.0      -      -      -             -               -        -
+
+On two processors: how many times as fast, timed
+
+                   KERNEL  ENTRIES     ×
+              cat     6.1     1000  1.95
+  ours, 2 sockets     7.3     1000  1.00
 
 `
 	if b.String() != want {

@@ -9,7 +9,7 @@ import (
 )
 
 // WriteTables writes, for each kernel, what a record costs in tables of each
-// size, and where that goes in the largest.
+// size, and where that goes in the largest; and what a second processor does.
 func (r *Report) WriteTables(w io.Writer) error {
 	sizes := r.Sizes()
 	for _, kernel := range r.Kernels() {
@@ -20,7 +20,7 @@ func (r *Report) WriteTables(w io.Writer) error {
 			return err
 		}
 	}
-	return nil
+	return r.writeSpeedups(w)
 }
 
 // writeCosts has a line for each contender and two columns for each size.

@@ -35,6 +35,7 @@ func runBench(ctx context.Context, args []string) (err error) {
 	kernel := f.String("kernel", "", "`name` of the kernel, for the figures")
 	sizes := f.String("sizes", "100000", "entries of the tables, with commas between them")
 	only := f.String("run", "", "`regexp` of the contenders")
+	race := f.Bool("parallel", false, "time what two processors do, and nothing else")
 	profiled := f.String("profile", "", "run this `contender` alone and undisturbed, then print /proc/kallsyms")
 	_ = f.Parse(args)
 	wanted, err := regexp.Compile(*only)
@@ -61,19 +62,24 @@ func runBench(ctx context.Context, args []string) (err error) {
 		}
 		return b.profiled(ctx, *profiled, uint32(n), os.Stdout)
 	}
-	clock, err := measureClock(*kernel)
-	if err != nil {
-		return err
-	}
-	if err := b.tell(figure.Line{Clock: &clock}); err != nil {
-		return err
+	table := b.table
+	if *race {
+		table = b.parallel
+	} else {
+		clock, err := measureClock(*kernel)
+		if err != nil {
+			return err
+		}
+		if err := b.tell(figure.Line{Clock: &clock}); err != nil {
+			return err
+		}
 	}
 	for size := range strings.SplitSeq(*sizes, ",") {
 		n, err := strconv.ParseUint(size, 10, 32)
 		if err != nil {
 			return err
 		}
-		if err := b.table(ctx, uint32(n)); err != nil {
+		if err := table(ctx, uint32(n)); err != nil {
 			return fmt.Errorf("%d entries: %w", n, err)
 		}
 	}

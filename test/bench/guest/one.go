@@ -41,6 +41,9 @@ func runOne(ctx context.Context, args []string) error {
 	_ = f.Parse(args)
 
 	all := contenders(uint32(*entries))
+	for _, r := range races(uint32(*entries)) {
+		all = append(all, r.two...)
+	}
 	i := slices.IndexFunc(all, func(c contender) bool { return c.name == *name && c.read != nil })
 	if i < 0 {
 		return fmt.Errorf("no contender %q", *name)

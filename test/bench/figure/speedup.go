@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package figure
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+)
+
+// A Speedup is how many times as fast a table is read on two processors as on
+// one. It is timed, as instructions do not tell: another run gives another.
+type Speedup struct {
+	Kernel  string  `json:"kernel"`
+	Reader  string  `json:"reader"`
+	Entries uint32  `json:"entries"`
+	Times   float64 `json:"times"`
+}
+
+// writeSpeedups has a line for each reader and kernel.
+func (r *Report) writeSpeedups(w io.Writer) error {
+	if len(r.Speedups) == 0 {
+		return nil
+	}
+	fmt.Fprint(w, "On two processors: how many times as fast, timed\n\n")
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(tw, "\tKERNEL\tENTRIES\t×\t")
+	for _, s := range r.Speedups {
+		fmt.Fprintf(tw, "%s\t%s\t%d\t%.2f\t\n", s.Reader, s.Kernel, s.Entries, s.Times)
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w)
+	return err
+}
