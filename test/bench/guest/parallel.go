@@ -4,9 +4,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"os/exec"
+	"slices"
+	"sync"
 	"time"
 
 	"bulkdump/client"
@@ -23,13 +24,15 @@ type race struct {
 // races are those on a table of n entries: our client's parallel dump, in order
 // and without; and two processes in C, which have nothing to do with each other.
 func races(n uint32) []race {
+	singles := contenders(n)
+	one := func(name string) contender {
+		return singles[slices.IndexFunc(singles, func(c contender) bool { return c.name == name })]
+	}
 	var all []race
 	for _, encoding := range []client.Encoding{client.EncodingPlain, client.EncodingDirect, client.EncodingColumns} {
-		o := plain(client.DumpOptions{Encoding: encoding})
-		goOne := contender{name: fmt.Sprintf("go %v", encoding), read: readLent, options: o}
-		goTwo := contender{name: goOne.name + ", 2 sockets", read: readParallel(false), options: o}
-		unordered := contender{name: goTwo.name + ", unordered", read: readParallel(true), options: o}
-		cOne := contender{name: fmt.Sprintf("c %v", encoding), program: "bench-raw", options: o}
+		goOne, cOne := one(fmt.Sprintf("go %v", encoding)), one(fmt.Sprintf("c %v", encoding))
+		goTwo := contender{name: goOne.name + ", 2 sockets", read: readParallel(false), options: goOne.options}
+		unordered := contender{name: goTwo.name + ", unordered", read: readParallel(true), options: goOne.options}
 		cTwo := []contender{cOne, cOne}
 		below, from := n/2-1, n/2
 		cTwo[0].options.IDTo, cTwo[1].options.IDFrom = &below, &from
@@ -59,14 +62,15 @@ const laps = 7
 
 // parallel tells of all races on a table of n entries.
 func (b *bench) parallel(ctx context.Context, n uint32) error {
+	all := slices.DeleteFunc(races(n), func(r race) bool { return !b.wanted(r.name) })
+	if len(all) == 0 {
+		return nil
+	}
 	want, err := refill(ctx, b.client, n)
 	if err != nil {
 		return err
 	}
-	for _, r := range races(n) {
-		if !b.wanted(r.name) {
-			continue
-		}
+	for _, r := range all {
 		var one, two time.Duration
 		for range laps {
 			lap, err := b.lap(ctx, n, want, r.one)
@@ -98,40 +102,20 @@ func fastest(soFar, lap time.Duration) time.Duration {
 // lap starts all contenders at once, which together read the whole table, and
 // tells how long that took.
 func (b *bench) lap(ctx context.Context, n uint32, want *expected, all ...contender) (time.Duration, error) {
+	results, errs := make([]result, len(all)), make([]error, len(all))
+	var running sync.WaitGroup
 	start := time.Now()
-	var outs []func() ([]byte, error)
-	for _, c := range all {
-		outs = append(outs, b.start(ctx, b.args(c, n, false)))
+	for i, c := range all {
+		running.Go(func() { results[i], errs[i] = b.run(ctx, b.args(c, n, false)) })
+	}
+	running.Wait()
+	took := time.Since(start)
+	if err := errors.Join(errs...); err != nil {
+		return 0, err
 	}
 	var sum result
-	for i, out := range outs {
-		text, err := out()
-		if err != nil {
-			return 0, fmt.Errorf("%s: %w", all[i].name, err)
-		}
-		var r result
-		if err := json.Unmarshal(text, &r); err != nil {
-			return 0, fmt.Errorf("%s: %w", all[i].name, err)
-		}
+	for _, r := range results {
 		sum.Records, sum.Sum = sum.Records+r.Records, sum.Sum+r.Sum
 	}
-	took := time.Since(start)
 	return took, want.compare(all[0], false, sum)
-}
-
-// start starts a process, and returns what waits for its output.
-func (b *bench) start(ctx context.Context, args []string) func() ([]byte, error) {
-	type done struct {
-		out []byte
-		err error
-	}
-	ends := make(chan done, 1)
-	go func() {
-		out, err := exec.CommandContext(ctx, args[0], args[1:]...).Output()
-		ends <- done{out, err}
-	}()
-	return func() ([]byte, error) {
-		d := <-ends
-		return d.out, d.err
-	}
 }
