@@ -160,10 +160,10 @@ func (c *churner) makeBatch() error {
 	return c.flush()
 }
 
-// run changes the table until it is enough, on a thread that the processors
-// prefer to others: readers have to bear many changes for each page that they
-// read, and a change takes the kernel as long as some ten records.
-func (c *churner) run(t testing.TB, enough func() bool) {
+// start changes the table until it is enough, which wait waits for, on a thread
+// that the processors prefer to others: readers have to bear many changes for each
+// page that they read, and a change takes the kernel as long as some ten records.
+func (c *churner) start(t testing.TB, enough func() bool) (wait func()) {
 	t.Helper()
 	var thread sync.WaitGroup
 	thread.Go(func() {
@@ -174,7 +174,7 @@ func (c *churner) run(t testing.TB, enough func() bool) {
 			}
 		}
 	})
-	thread.Wait()
+	return thread.Wait
 }
 
 // churn changes the table, which fillForChurn filled with so many, on several
@@ -184,17 +184,19 @@ func churn(t testing.TB, sockets, count uint32) (stop func() uint64) {
 	before := state(t, dial(t)).Generation
 	var churners []*churner
 	var stopped atomic.Bool
-	var running sync.WaitGroup
+	var waits []func()
 	for nr := range sockets {
 		churners = append(churners, newChurner(t, nr, sockets, count))
 	}
 	for _, c := range churners {
-		running.Go(func() { c.run(t, stopped.Load) })
+		waits = append(waits, c.start(t, stopped.Load))
 	}
 	return func() (changes uint64) {
 		t.Helper()
 		stopped.Store(true)
-		running.Wait()
+		for _, wait := range waits {
+			wait()
+		}
 		for _, c := range churners {
 			changes += c.changes
 		}

@@ -66,7 +66,7 @@ func TestMirrorConvergesAfterChurn(t *testing.T) {
 		}
 		churner := newChurner(t, 0, 1, count)
 		start := time.Now()
-		churner.run(t, func() bool { return churner.changes >= atLeast && m.Stats().Overruns > 0 })
+		churner.start(t, func() bool { return churner.changes >= atLeast && m.Stats().Overruns > 0 })()
 		changes += churner.changes
 		churned += time.Since(start)
 		took := converge(t, c, m)
@@ -93,7 +93,7 @@ func TestMirrorHour(t *testing.T) {
 	m := openMirror(t, c, client.MirrorOptions{})
 	churner := newChurner(t, 0, 1, count)
 	start := time.Now()
-	churner.run(t, func() bool { return churner.changes >= changes })
+	churner.start(t, func() bool { return churner.changes >= changes })()
 	took := time.Since(start)
 	converged := converge(t, c, m)
 	figures(t, "%d changes in %.1f s: %.0f a second; converged %v after the last; %+v", churner.changes, took.Seconds(),
