@@ -78,8 +78,7 @@ type decoder struct {
 
 // page hands over the records of a page, and tells whether more are wanted.
 func (d *decoder) page(ctx context.Context, p nldump.Page) (more bool, err error) {
-	ms := p.Messages() // not of the for statement, which would copy it each time
-	for ms.Next() {
+	for ms := p.Messages(); len(ms) > 0; ms = ms.Next() {
 		if err := ctx.Err(); err != nil {
 			return false, err
 		}

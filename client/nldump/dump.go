@@ -41,8 +41,7 @@ type Dump struct {
 func (s *Stream) Dump(ctx context.Context, d Dump) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		err := s.run(ctx, d, s.ownBuffer, func(p page, records int) error {
-			ms := s.own.with(p, records).Messages()
-			for ms.Next() {
+			for ms := s.own.with(p, records).Messages(); len(ms) > 0; ms = ms.Next() {
 				if err := ctx.Err(); err != nil {
 					return err
 				}

@@ -62,8 +62,7 @@ func ExampleMessages() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		ms := p.Messages()
-		for ms.Next() {
+		for ms := p.Messages(); len(ms) > 0; ms = ms.Next() {
 			if ms.Type() == unix.RTM_NEWLINK {
 				links++
 				bytes += len(ms.Data())

@@ -8,51 +8,58 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Messages is a cursor over the records of a page, for loops where each
-// instruction counts: a range over Page.Records calls two functions for each
-// record, and this none.
+// Messages are the records of a page, from one of them to the last, for loops
+// where each instruction counts: a range over Page.Records calls two functions
+// for each record, and this none.
 //
-//	ms := p.Messages()
-//	for ms.Next() {
+//	for ms := p.Messages(); len(ms) > 0; ms = ms.Next() {
 //		use(ms.Type(), ms.Data())
 //	}
 //
-// All records were checked before. It panics as the page does.
-type Messages struct {
-	b       *buffer
-	turn    uint64
-	message page // the one at hand
-	rest    page // what is behind it
-}
+// All records were checked before. Whether the page is still the caller's is
+// looked at in Page.Messages alone: what is read after its release is another
+// page's.
+//
+// Every method is small enough to be put into the caller's loop; go build
+// -gcflags=-m tells.
+type Messages []byte
 
-// Messages returns a cursor before the first record. It is to be a variable of
-// its own: the compiler copies one of a for statement for each iteration.
+// Messages returns the page's records.
 func (p Page) Messages() Messages {
 	p.check()
-	return Messages{b: p.b, turn: p.turn, rest: p.page}
+	ms := Messages(p.page)
+	if len(ms) > 0 && ms.Type() < unix.NLMSG_MIN_TYPE {
+		return ms.Next()
+	}
+	return ms
 }
 
-// Next goes to the next record, and returns false behind the last one. That it
-// is inlined hangs by two nodes of the compiler's budget.
-func (ms *Messages) Next() bool {
-	for len(ms.rest) > 0 {
-		if ms.b.turn.Load() != ms.turn {
-			panic(stale)
+// Next is what is behind the first record: nothing behind the last one. A page
+// may have messages of the netlink layer between them, which it skips.
+func (ms Messages) Next() Messages {
+	for {
+		n := align(ms.size())
+		if n >= len(ms) {
+			return nil
 		}
-		n := int(binary.NativeEndian.Uint32(ms.rest))
-		ms.message, ms.rest = ms.rest[:n:n], ms.rest.after(n)
-		if ms.Type() >= unix.NLMSG_MIN_TYPE {
-			return true
+		if ms = ms[n:]; ms.Type() >= unix.NLMSG_MIN_TYPE {
+			return ms
 		}
 	}
-	return false
 }
 
-// Type is the record's nlmsg_type.
-func (ms *Messages) Type() uint16 { return binary.NativeEndian.Uint16(ms.message[4:]) }
+// size is the nlmsg_len of the first record.
+func (ms Messages) size() int { return int(binary.NativeEndian.Uint32(ms)) }
 
-// Data is what follows the record's netlink header. It is lent, as the page is.
-func (ms *Messages) Data() []byte { return ms.message[headerLen:] }
+// Type is the nlmsg_type of the first record.
+func (ms Messages) Type() uint16 { return binary.NativeEndian.Uint16(ms[4:]) }
 
-// Message is the whole record. Its Data is lent, as the page is.
-func (ms *Messages) Message() Message { return ms.message.message(len(ms.message)) }
+// Data is what follows the first record's netlink header. It is lent, as the
+// page is.
+func (ms Messages) Data() []byte {
+	n := ms.size()
+	return ms[headerLen:n:n]
+}
+
+// Message is the whole first record. Its Data is lent, as the page is.
+func (ms Messages) Message() Message { return page(ms).message(ms.size()) }

@@ -29,10 +29,12 @@ func numbersOf(p nldump.Page) (got []byte) {
 	return got
 }
 
-// threePages is a dump with a page that has no record among them.
+// threePages is a dump with a page that has no record among them, and with
+// messages of the netlink layer between records, before and after.
 func threePages() []script.Step {
-	return steps(script.Page(rec(0, 1), script.Message(unix.NLMSG_NOOP, 0), rec(0, 2)), script.Page(script.Message(unix.NLMSG_NOOP, 0)),
-		script.Page(rec(0, 3)), script.Page(rec(intr, 4), done()))
+	noop := script.Message(unix.NLMSG_NOOP, 0)
+	return steps(script.Page(rec(0, 1), noop, noop, rec(0, 2), noop), script.Page(noop),
+		script.Page(noop, rec(0, 3)), script.Page(rec(intr, 4), done()))
 }
 
 func TestPages(t *testing.T) {
@@ -206,20 +208,22 @@ func TestMessages(t *testing.T) {
 		}
 		ms := p.Messages()
 		for want := range p.Records() {
-			if !ms.Next() || ms.Type() != want.Type || !bytes.Equal(ms.Data(), want.Data) || !reflect.DeepEqual(ms.Message(), want) {
+			if len(ms) == 0 {
+				t.Fatalf("no record, want %+v", want)
+			}
+			if ms.Type() != want.Type || !bytes.Equal(ms.Data(), want.Data) || !reflect.DeepEqual(ms.Message(), want) {
 				t.Errorf("%+v, want %+v", ms.Message(), want)
 			}
 			if cap(ms.Data()) != len(ms.Data()) {
 				t.Errorf("one can append to a record of %d bytes: %d", len(ms.Data()), cap(ms.Data()))
 			}
+			ms = ms.Next()
 		}
-		for range 2 {
-			if ms.Next() {
-				t.Error("a record more")
-			}
+		if len(ms) > 0 {
+			t.Errorf("%d bytes more", len(ms))
 		}
 	}
-	if ms := (nldump.Page{}).Messages(); ms.Next() {
+	if ms := (nldump.Page{}).Messages(); len(ms) > 0 {
 		t.Error("the zero page has a record")
 	}
 }
@@ -368,12 +372,10 @@ func TestPageMisuse(t *testing.T) {
 	// Also if its buffer is another page by now, or is released in the loop.
 	pool := nldump.NewPool(1)
 	p := onePage(t, pool)
-	ms := p.Messages()
 	p.Release()
 	other := onePage(t, pool)
 	for name, use := range map[string]func(){
 		"stale":  func() { p.Len() },
-		"cursor": func() { ms.Next() },
 		"at the end of a loop": func() {
 			s, _ := script.Stream(nldump.Config{}, script.Page(rec(0, 1)), script.Page(done()))
 			for p := range s.Pages(t.Context(), nldump.Dump{}) {

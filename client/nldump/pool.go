@@ -93,13 +93,12 @@ func (p Page) Len() int {
 // valid until Release.
 func (p Page) Records() iter.Seq[Message] {
 	return func(yield func(Message) bool) {
-		ms := p.Messages()
-		for ms.Next() {
+		for ms := p.Messages(); len(ms) > 0; ms = ms.Next() {
 			if !yield(ms.Message()) {
 				return
 			}
+			p.check()
 		}
-		p.check()
 	}
 }
 
