@@ -40,7 +40,7 @@ func (d *decoder) decodeColumns(a nldump.Attrs) (more bool, err error) {
 	for i := range c.rows() {
 		c.row(i, &d.record)
 		d.records++
-		if !d.fn(&d.record) {
+		if !d.yield(&d.record, nil) {
 			return false, nil
 		}
 	}

@@ -49,7 +49,7 @@ var wholePageIs = []Entry{
 }
 
 func decodePage(b []byte) (all []Entry, err error) {
-	d := decoder{fn: func(r *Record) bool {
+	d := decoder{yield: func(r *Record, _ error) bool {
 		all = append(all, r.Entry())
 		return true
 	}}
@@ -111,7 +111,7 @@ func TestDecodeColumnsRefuses(t *testing.T) {
 // A row points into the page, and the loop ends where fn says so.
 func TestDecodeColumnsLends(t *testing.T) {
 	page := slices.Clone(wholePage)
-	d := decoder{fn: func(*Record) bool { return false }}
+	d := decoder{yield: func(*Record, error) bool { return false }}
 	more, err := d.decodeColumns(nldump.Parse(page))
 	if more || err != nil || d.records != 1 {
 		t.Fatalf("%d rows, more: %v, %v", d.records, more, err)
@@ -124,7 +124,7 @@ func TestDecodeColumnsLends(t *testing.T) {
 }
 
 func TestDecodeColumnsDoesNotAllocate(t *testing.T) {
-	d := decoder{fn: func(*Record) bool { return true }}
+	d := decoder{yield: func(*Record, error) bool { return true }}
 	if n := testing.AllocsPerRun(100, func() {
 		_, _ = d.decodeColumns(nldump.Parse(wholePage))
 	}); n != 0 {
@@ -154,7 +154,7 @@ func FuzzDecodeColumns(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		before := bytes.Clone(b)
 		rows := 0
-		d := decoder{fn: func(r *Record) bool {
+		d := decoder{yield: func(r *Record, _ error) bool {
 			rows++
 			if len(r.Name) > NameLenMax || len(r.Payload) > PayloadLenMax || cap(r.Name) > len(b) || cap(r.Payload) > len(b) {
 				t.Fatalf("name of %d bytes, payload of %d", len(r.Name), len(r.Payload))

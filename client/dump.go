@@ -51,8 +51,11 @@ type DumpOptions struct {
 }
 
 // Dump yields the entries of the table, in rising order of their ids unless
-// DumpOptions says otherwise. The entries are the caller's to keep. An error is yielded once and ends the loop;
-// ErrInterrupted comes after all entries.
+// DumpOptions says otherwise. The entries are the caller's to keep. An error is
+// yielded once and ends the loop; ErrInterrupted comes after all entries.
+//
+// When ctx is done, the loop ends with its error: at once while it waits for the
+// kernel, else behind the last entry of the page that it has.
 func (c *Client) Dump(ctx context.Context, o DumpOptions) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		for r, err := range c.Records(ctx, o) {
@@ -72,7 +75,7 @@ func (c *Client) Dump(ctx context.Context, o DumpOptions) iter.Seq2[Entry, error
 // record. With an error the Record is nil.
 func (c *Client) Records(ctx context.Context, o DumpOptions) iter.Seq2[*Record, error] {
 	return func(yield func(*Record, error) bool) {
-		if err := c.records(ctx, o, func(r *Record) bool { return yield(r, nil) }); err != nil {
+		if err := c.records(ctx, o, yield); err != nil {
 			yield(nil, err)
 		}
 	}

@@ -139,23 +139,34 @@ func TestRecordsError(t *testing.T) {
 	}
 }
 
-// TestRecordsCancelled: not even the rest of the page comes after ctx is done.
+// TestRecordsCancelled: only the rest of the page comes after ctx is done, be the
+// page of columns or not, the last one or not.
 func TestRecordsCancelled(t *testing.T) {
-	c := dialFake(t, &fakeKernel{}, []script.Step{script.Page(entry(0, 1), entry(0, 2), entry(0, 3), done())})
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var ids []uint32
-	var last error
-	for r, err := range c.Records(ctx, DumpOptions{}) {
-		if last = err; err == nil {
-			ids = append(ids, r.ID)
+	plain := slices.Concat(entry(0, 1), entry(0, 2), entry(0, 3))
+	columns := script.Record(0, []byte{cmdEntryGet, familyVersion, 0, 0},
+		script.Attr(attrEntryColumns, array(attrColumnsID, uint32(1), uint32(2), uint32(3))))
+	for name, steps := range map[string][]script.Step{
+		"plain":              {script.Page(plain), script.Page(entry(0, 4), done())},
+		"columns":            {script.Page(columns), script.Page(entry(0, 4), done())},
+		"plain, last page":   {script.Page(plain, done())},
+		"columns, last page": {script.Page(columns, done())},
+	} {
+		c := dialFake(t, &fakeKernel{}, steps)
+		ctx, cancel := context.WithCancel(t.Context())
+		var ids []uint32
+		var last error
+		for r, err := range c.Records(ctx, DumpOptions{}) {
+			if last = err; err == nil {
+				ids = append(ids, r.ID)
+			}
+			if len(ids) == 2 {
+				cancel()
+			}
 		}
-		if len(ids) == 2 {
-			cancel()
+		cancel()
+		if !slices.Equal(ids, []uint32{1, 2, 3}) || !errors.Is(last, context.Canceled) {
+			t.Errorf("%s: %v, %v; want [1 2 3], cancelled", name, ids, last)
 		}
-	}
-	if !slices.Equal(ids, []uint32{1, 2}) || !errors.Is(last, context.Canceled) {
-		t.Errorf("%v, %v; want [1 2], cancelled", ids, last)
 	}
 }
 

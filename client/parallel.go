@@ -40,7 +40,7 @@ type ParallelOptions struct {
 // records that came earlier on another socket. Leaving the loop ends them, too.
 func (c *Client) DumpParallel(ctx context.Context, sockets int, o ParallelOptions) iter.Seq2[*Record, error] {
 	return func(yield func(*Record, error) bool) {
-		if err := c.parallel(ctx, sockets, o, func(r *Record) bool { return yield(r, nil) }); err != nil {
+		if err := c.parallel(ctx, sockets, o, yield); err != nil {
 			yield(nil, err)
 		}
 	}
@@ -58,9 +58,8 @@ func (o *ParallelOptions) check(sockets int) error {
 	return nil
 }
 
-// parallel hands each record to fn until fn returns false. All it started is at
-// its end when it returns.
-func (c *Client) parallel(ctx context.Context, sockets int, o ParallelOptions, fn func(*Record) bool) error {
+// parallel hands each record over. All it started is at its end when it returns.
+func (c *Client) parallel(ctx context.Context, sockets int, o ParallelOptions, yield yield) error {
 	if err := o.check(sockets); err != nil {
 		return err
 	}
@@ -70,7 +69,7 @@ func (c *Client) parallel(ctx context.Context, sockets int, o ParallelOptions, f
 	}
 	ranges := cutTable(&o.Dump, before, sockets)
 	p := newParallel(c, o, ranges, sockets)
-	err = p.run(ctx, min(sockets, len(ranges)), fn)
+	err = p.run(ctx, min(sockets, len(ranges)), yield)
 	if o.Dump.Stats != nil {
 		*o.Dump.Stats = p.figures()
 	}

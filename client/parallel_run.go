@@ -45,16 +45,16 @@ func newParallel(c *Client, o ParallelOptions, ranges []idRange, sockets int) *p
 	return p
 }
 
-// run starts the workers, hands each record to fn until fn returns false, and
-// waits for the workers' end. Records may be missing if ctx is done then.
-func (p *parallel) run(ctx context.Context, sockets int, fn func(*Record) bool) error {
+// run starts the workers, hands each record over, and waits for the workers'
+// end. Records may be missing if ctx is done then.
+func (p *parallel) run(ctx context.Context, sockets int, yield yield) error {
 	running, cancel := context.WithCancel(ctx)
 	var workers sync.WaitGroup
 	stop := func() {
 		cancel()
 		workers.Wait()
 	}
-	defer stop() // also if fn panics
+	defer stop() // also if yield panics
 	for range sockets {
 		workers.Go(func() {
 			if err := p.work(running); err != nil {
@@ -63,7 +63,7 @@ func (p *parallel) run(ctx context.Context, sockets int, fn func(*Record) bool) 
 			}
 		})
 	}
-	if err := p.drain(ctx, running, fn); err != nil || p.stopped {
+	if err := p.drain(running, yield); err != nil || p.stopped {
 		return err
 	}
 	stop()
@@ -152,12 +152,12 @@ func (p *parallel) fail(err error) {
 
 // drain hands over the records of all queues. It stops early if running is done,
 // which it also is if a worker failed.
-func (p *parallel) drain(ctx, running context.Context, fn func(*Record) bool) error {
-	d := decoder{family: p.family, fn: fn}
+func (p *parallel) drain(running context.Context, yield yield) error {
+	d := decoder{family: p.family, yield: yield}
 	defer func() { p.rows = d.records }()
 	for queue := range until(running, p.queues) {
 		for page := range until(running, queue) {
-			if err := p.decode(ctx, &d, page); err != nil || p.stopped {
+			if err := p.decode(&d, page); err != nil || p.stopped {
 				return err
 			}
 		}
@@ -166,9 +166,9 @@ func (p *parallel) drain(ctx, running context.Context, fn func(*Record) bool) er
 }
 
 // decode hands over the records of a page, and gives it back.
-func (p *parallel) decode(ctx context.Context, d *decoder, page nldump.Page) error {
+func (p *parallel) decode(d *decoder, page nldump.Page) error {
 	defer page.Release()
-	more, err := d.page(ctx, page)
+	more, err := d.page(page)
 	p.stopped = !more && err == nil
 	return err
 }
@@ -177,7 +177,7 @@ func (p *parallel) decode(ctx context.Context, d *decoder, page nldump.Page) err
 // is done.
 func until[T any](ctx context.Context, from <-chan T) func(yield func(T) bool) {
 	return func(yield func(T) bool) {
-		for {
+		for ctx.Err() == nil { // of two that are ready, select takes any
 			select {
 			case v, ok := <-from:
 				if !ok || !yield(v) {

@@ -298,6 +298,29 @@ func TestDumpParallelCancel(t *testing.T) {
 	}
 }
 
+// After that no page comes, though there are many ahead of the loop.
+func TestDumpParallelCancelIsPrompt(t *testing.T) {
+	for range 10 { // each of which a fair coin may let pass
+		m, o := largeModel(randomIDs(100)...)
+		m.pageRecords = 1
+		n := 0
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			for _, err := range m.client(t).DumpParallel(ctx, 2, o) {
+				if err == nil {
+					n++
+				}
+				synctest.Wait() // until no worker can go on
+				cancel()
+			}
+		})
+		if n != 1 {
+			t.Errorf("%d records, want 1", n)
+		}
+	}
+}
+
 // Each socket is ahead of the loop by a few pages, and no more.
 func TestDumpParallelIsBounded(t *testing.T) {
 	m, o := largeModel(randomIDs(2000)...)

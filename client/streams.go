@@ -18,24 +18,27 @@ import (
 // idleMax is how many sockets are kept for later dumps.
 const idleMax = 4
 
-// records runs a dump on a stream of its own and hands each record to fn until
-// fn returns false.
-func (c *Client) records(ctx context.Context, o DumpOptions, fn func(*Record) bool) error {
+// A yield function gets each record with a nil error, until it returns false.
+// It is that of the caller's loop, with nothing between.
+type yield = func(*Record, error) bool
+
+// records runs a dump on a stream of its own and hands each record over.
+func (c *Client) records(ctx context.Context, o DumpOptions, yield yield) error {
 	s, err := c.acquire(nldump.Config{BufferSize: o.BufferSize})
 	if err != nil {
 		return err
 	}
 	defer c.release(s)
-	return c.pass(ctx, s, o, fn)
+	return c.pass(ctx, s, o, yield)
 }
 
 // pass is records on that stream.
-func (c *Client) pass(ctx context.Context, s *nldump.Stream, o DumpOptions, fn func(*Record) bool) error {
+func (c *Client) pass(ctx context.Context, s *nldump.Stream, o DumpOptions, yield yield) error {
 	raw, err := o.Request()
 	if err != nil {
 		return err
 	}
-	d := decoder{fn: fn}
+	d := decoder{yield: yield}
 	defer func() {
 		if o.Stats != nil {
 			*o.Stats = s.Stats()
@@ -48,8 +51,11 @@ func (c *Client) pass(ctx context.Context, s *nldump.Stream, o DumpOptions, fn f
 			if err != nil {
 				return failDump(err, raw)
 			}
-			if more, err := d.page(ctx, p); err != nil || !more {
+			if more, err := d.page(p); err != nil || !more {
 				return err
+			}
+			if err := ctx.Err(); err != nil {
+				return err // also if that page was the last
 			}
 		}
 		return nil
@@ -71,17 +77,14 @@ func failDump(err error, raw []byte) error {
 // A decoder makes records out of a dump's pages.
 type decoder struct {
 	family  uint16
-	fn      func(*Record) bool // gets each record, and says whether it wants more
-	records uint64             // that it got
-	record  Record             // that it gets
+	yield   yield
+	records uint64 // that it got
+	record  Record // that it gets
 }
 
 // page hands over the records of a page, and tells whether more are wanted.
-func (d *decoder) page(ctx context.Context, p nldump.Page) (more bool, err error) {
+func (d *decoder) page(p nldump.Page) (more bool, err error) {
 	for ms := p.Messages(); len(ms) > 0; ms = ms.Next() {
-		if err := ctx.Err(); err != nil {
-			return false, err
-		}
 		b := ms.Data()
 		if ms.Type() != d.family || len(b) < genlHeaderLen || b[0] != cmdEntryGet {
 			return false, fmt.Errorf("%s: %w: record of another family or command", opEntryGet.name, ErrBadReply)
@@ -89,7 +92,7 @@ func (d *decoder) page(ctx context.Context, p nldump.Page) (more bool, err error
 		b = b[genlHeaderLen:]
 		if decodeUsual(b, &d.record) {
 			d.records++
-			more = d.fn(&d.record)
+			more = d.yield(&d.record, nil)
 		} else {
 			more, err = d.decodeUnusual(b)
 		}
@@ -106,7 +109,7 @@ func (d *decoder) decodeUnusual(b []byte) (more bool, err error) {
 		more, err = d.decodeColumns(a.Nested())
 	} else if err = decodeRecord(b, &d.record); err == nil {
 		d.records++
-		more = d.fn(&d.record)
+		more = d.yield(&d.record, nil)
 	}
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", opEntryGet.name, err)

@@ -77,14 +77,14 @@ type Synced struct {
 // no table that ever was. It is ErrNotSynced if the passes did not suffice.
 func (c *Client) Sync(ctx context.Context, o SyncOptions) iter.Seq2[*Record, error] {
 	return func(yield func(*Record, error) bool) {
-		if err := c.sync(ctx, o, func(r *Record) bool { return yield(r, nil) }); err != nil {
+		if err := c.sync(ctx, o, yield); err != nil {
 			yield(nil, err)
 		}
 	}
 }
 
-// sync hands each record to fn until fn returns false.
-func (c *Client) sync(ctx context.Context, o SyncOptions, fn func(*Record) bool) error {
+// sync hands each record over.
+func (c *Client) sync(ctx context.Context, o SyncOptions, yield yield) error {
 	if err := o.prepare(); err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (c *Client) sync(ctx context.Context, o SyncOptions, fn func(*Record) bool)
 		return err
 	}
 	defer c.release(stream)
-	s := syncer{c: c, o: o, stream: stream, family: c.family.Load(), fn: fn}
+	s := syncer{c: c, o: o, stream: stream, family: c.family.Load(), yield: yield}
 	if o.Dump.Since != nil {
 		s.Generation, s.delta = *o.Dump.Since, true
 	}
@@ -151,7 +151,7 @@ type syncer struct {
 	stats  nldump.Stats
 	family uint32 // the family's number: another one has another table
 	delta  bool   // the next pass is a delta, since Generation
-	fn     func(*Record) bool
+	yield  yield
 }
 
 func (s *syncer) run(ctx context.Context) error {
@@ -213,10 +213,10 @@ func (s *syncer) read(ctx context.Context, o DumpOptions) (stopped bool, last ui
 	}
 	var stats nldump.Stats
 	o.Stats = &stats
-	err = s.c.pass(ctx, s.stream, o, func(r *Record) bool {
+	err = s.c.pass(ctx, s.stream, o, func(r *Record, _ error) bool {
 		s.Records++
 		last = r.Generation
-		stopped = !s.fn(r)
+		stopped = !s.yield(r, nil)
 		return !stopped
 	})
 	addStats(&s.stats, stats)

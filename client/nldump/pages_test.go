@@ -375,7 +375,7 @@ func TestPageMisuse(t *testing.T) {
 	p.Release()
 	other := onePage(t, pool)
 	for name, use := range map[string]func(){
-		"stale":  func() { p.Len() },
+		"stale": func() { p.Len() },
 		"at the end of a loop": func() {
 			s, _ := script.Stream(nldump.Config{}, script.Page(rec(0, 1)), script.Page(done()))
 			for p := range s.Pages(t.Context(), nldump.Dump{}) {
