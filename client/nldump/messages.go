@@ -26,6 +26,11 @@ type Messages []byte
 
 // Messages returns the page's records.
 func (p Page) Messages() Messages {
+	ms := p.messages()
+	return ms[:len(ms):len(ms)] // see Next
+}
+
+func (p Page) messages() Messages {
 	p.check()
 	ms := Messages(p.page)
 	if len(ms) > 0 && ms.Type() < unix.NLMSG_MIN_TYPE {
@@ -39,20 +44,27 @@ func (p Page) Messages() Messages {
 func (ms Messages) Next() Messages {
 	for {
 		n := align(ms.size())
-		if n >= len(ms) {
+		// It is not n >= len(ms), and the capacity is the length: then the
+		// compiler has one number less to carry, and knows that it is not 0, for
+		// which it would take care that the pointer stays within the page.
+		if len(ms)-n <= 0 {
 			return nil
 		}
-		if ms = ms[n:]; ms.Type() >= unix.NLMSG_MIN_TYPE {
+		if ms = ms[n:len(ms):len(ms)]; ms.Type() >= unix.NLMSG_MIN_TYPE {
 			return ms
 		}
 	}
 }
 
+// header is that of the first record: one check of the slice's length for all
+// that is read of it.
+func (ms Messages) header() *[headerLen]byte { return (*[headerLen]byte)(ms) }
+
 // size is the nlmsg_len of the first record.
-func (ms Messages) size() int { return int(binary.NativeEndian.Uint32(ms)) }
+func (ms Messages) size() int { return int(binary.NativeEndian.Uint32(ms.header()[:])) }
 
 // Type is the nlmsg_type of the first record.
-func (ms Messages) Type() uint16 { return binary.NativeEndian.Uint16(ms[4:]) }
+func (ms Messages) Type() uint16 { return binary.NativeEndian.Uint16(ms.header()[4:]) }
 
 // Data is what follows the first record's netlink header. It is lent, as the
 // page is.

@@ -86,6 +86,7 @@ func (p page) after(n int) page { return p[min(align(n), len(p)):] }
 func (p page) alike(first page) (n int, rest page) {
 	want := (*[headerLen]byte)(first)
 	kind, port := binary.NativeEndian.Uint64(want[4:]), binary.NativeEndian.Uint32(want[12:])
+	p = p[:len(p):len(p)] // and below, as in Messages.Next
 	for len(p) >= headerLen {
 		h := (*[headerLen]byte)(p)
 		length := int64(binary.NativeEndian.Uint32(h[:]))
@@ -93,8 +94,12 @@ func (p page) alike(first page) (n int, rest page) {
 			length < headerLen || length > int64(len(p)) {
 			break
 		}
-		p = p.after(int(length))
 		n++
+		next := align(int(length))
+		if len(p)-next <= 0 {
+			return n, nil
+		}
+		p = p[next:len(p):len(p)]
 	}
 	return n, p
 }

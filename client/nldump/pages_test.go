@@ -58,14 +58,18 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestPageLen counts records alike, and one after a message that is none.
+// TestPageLen counts records alike, up to the page's end, and up to a message
+// that is none.
 func TestPageLen(t *testing.T) {
+	alike := slices.Concat(rec(0, 1), rec(0, 2), rec(0, 3))
 	s, _ := script.Stream(nldump.Config{Pool: nldump.NewPool(1)},
-		script.Page(rec(0, 1), rec(0, 2), rec(0, 3), script.Message(unix.NLMSG_NOOP, 0), rec(0, 4)), script.Page(done()))
+		script.Page(alike), script.Page(alike, script.Message(unix.NLMSG_NOOP, 0), rec(0, 4)), script.Page(done()))
+	want := [][]byte{{1, 2, 3}, {1, 2, 3, 4}}
 	for p, err := range s.Pages(t.Context(), nldump.Dump{Request: request()}) {
-		if got := numbersOf(p); err != nil || p.Len() != 4 || !bytes.Equal(got, []byte{1, 2, 3, 4}) {
-			t.Errorf("%d records, %v: %v", p.Len(), got, err)
+		if got := numbersOf(p); err != nil || p.Len() != len(want[0]) || !bytes.Equal(got, want[0]) {
+			t.Errorf("%d records, %v: %v, want %v", p.Len(), got, err, want[0])
 		}
+		want = want[1:]
 		p.Release()
 	}
 }
