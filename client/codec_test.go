@@ -126,7 +126,7 @@ func TestDecodeUsual(t *testing.T) {
 		}
 		in := slices.Concat(attrs...)
 		var usual, r Record
-		if !decodeUsual(in, &usual) {
+		if !decodeUsual(ofEntry(in), &usual) {
 			t.Errorf("fields %v are not as usual", fields)
 		}
 		if err := decodeRecord(in, &r); err != nil || !reflect.DeepEqual(usual, r) {
@@ -153,10 +153,15 @@ func TestDecodeUsual(t *testing.T) {
 		"flags of 8 bytes":  append(slices.Clone(id), script.U64(attrEntryFlags, 1)...),
 		"id of 12 bytes":    append(script.Poke(script.U32(attrEntryID, 9), 0, 12), script.U32(attrEntryFlags, 1)...),
 	} {
-		if decodeUsual(in, new(Record)) {
+		if decodeUsual(ofEntry(in), new(Record)) {
 			t.Errorf("%s: as usual", name)
 		}
 	}
+}
+
+// ofEntry is the attributes behind a generic netlink header.
+func ofEntry(attrs []byte) []byte {
+	return append([]byte{cmdEntryGet, familyVersion, 0, 0}, attrs...)
 }
 
 // wholeAttr is the attribute of that type in wholeEntry, header and padding.

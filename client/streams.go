@@ -84,27 +84,32 @@ type decoder struct {
 
 // page hands over the records of a page, and tells whether more are wanted.
 func (d *decoder) page(p nldump.Page) (more bool, err error) {
-	for ms := p.Messages(); len(ms) > 0; ms = ms.Next() {
-		b := ms.Data()
-		if ms.Type() != d.family || len(b) < genlHeaderLen || b[0] != cmdEntryGet {
-			return false, fmt.Errorf("%s: %w: record of another family or command", opEntryGet.name, ErrBadReply)
+	ms := p.Messages() // not of the for statement, which would copy it each time
+	for len(ms) > 0 {
+		if ms.Type() != d.family {
+			return false, errForeign
 		}
-		b = b[genlHeaderLen:]
-		if decodeUsual(b, &d.record) {
+		if decodeUsual(ms.Data(), &d.record) {
 			d.records++
-			more = d.yield(&d.record, nil)
-		} else {
-			more, err = d.decodeUnusual(b)
-		}
-		if err != nil || !more {
+			if !d.yield(&d.record, nil) {
+				return false, nil
+			}
+		} else if more, err := d.decodeUnusual(ms.Data()); err != nil || !more {
 			return false, err
 		}
+		ms = ms.Next()
 	}
 	return true, nil
 }
 
+var errForeign = fmt.Errorf("%s: %w: record of another family or command", opEntryGet.name, ErrBadReply)
+
 // decodeUnusual is for a page of columns, and for a record that is not as usual.
 func (d *decoder) decodeUnusual(b []byte) (more bool, err error) {
+	if len(b) < genlHeaderLen || b[0] != cmdEntryGet {
+		return false, errForeign
+	}
+	b = b[genlHeaderLen:]
 	if a := nldump.Parse(b); a.Next() && a.Type() == attrEntryColumns {
 		more, err = d.decodeColumns(a.Nested())
 	} else if err = decodeRecord(b, &d.record); err == nil {
