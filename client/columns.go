@@ -3,41 +3,35 @@
 package client
 
 import (
-	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"bulkdump/client/nldump"
 )
 
 // columns are the arrays of a page of encoding columns, as they lie in it. One
-// that was not sent is nil. Values have the host's byte order and no alignment.
+// that was not sent is nil.
 type columns struct {
-	id                            []byte // u32 each
-	deleted                       []byte // u8
-	nameEnd, payloadEnd           []byte // u16
+	id                            []num32
+	deleted                       []byte
+	nameEnd, payloadEnd           []num16
 	names, payloads               []byte
-	flags                         []byte // u32
-	value                         []byte // u64
-	hits, bytes, created, updated []byte // u64
-	generation                    []byte // u64
+	flags                         []num32
+	value                         []num64
+	hits, bytes, created, updated []num64
+	generation                    []num64
+
+	more bool // there are others than id, name, flags, value and generation
 }
 
 // decodeColumns hands over the rows of a page, and tells whether more are wanted.
 // All lengths are checked before the first row.
 func (d *decoder) decodeColumns(a nldump.Attrs) (more bool, err error) {
 	var c columns
-	for a.Next() {
-		if at := c.column(a.Type()); at != nil {
-			*at = a.Bytes()
-		}
-	}
-	if a.Err() != nil {
-		return false, fmt.Errorf("%w: columns: %w", ErrBadReply, a.Err())
-	}
-	if err := c.check(); err != nil {
+	if err := c.read(a); err != nil {
 		return false, fmt.Errorf("%w: columns: %w", ErrBadReply, err)
 	}
-	for i := range c.rows() {
+	for i := range c.id {
 		c.row(i, &d.record)
 		d.records++
 		if !d.yield(&d.record, nil) {
@@ -47,66 +41,89 @@ func (d *decoder) decodeColumns(a nldump.Attrs) (more bool, err error) {
 	return true, nil
 }
 
-// column is where the column of the type goes; nil if it is not known.
-func (c *columns) column(typ uint16) *[]byte {
+// read reads the columns' attributes.
+func (c *columns) read(a nldump.Attrs) error {
+	for a.Next() {
+		if err := c.set(a.Type(), a.Bytes()); err != nil {
+			return err
+		}
+	}
+	if a.Err() != nil {
+		return a.Err()
+	}
+	return c.check()
+}
+
+// set sets the column of the type, if it is known.
+func (c *columns) set(typ uint16, b []byte) error {
 	switch typ {
 	case attrColumnsID:
-		return &c.id
+		return setArray(&c.id, "id", b)
 	case attrColumnsDeleted:
-		return &c.deleted
+		c.deleted = b
 	case attrColumnsNameEnd:
-		return &c.nameEnd
+		return setArray(&c.nameEnd, "name-end", b)
 	case attrColumnsNames:
-		return &c.names
+		c.names = b
 	case attrColumnsFlags:
-		return &c.flags
+		return setArray(&c.flags, "flags", b)
 	case attrColumnsValue:
-		return &c.value
+		return setArray(&c.value, "value", b)
 	case attrColumnsPayloadEnd:
-		return &c.payloadEnd
+		return setArray(&c.payloadEnd, "payload-end", b)
 	case attrColumnsPayloads:
-		return &c.payloads
+		c.payloads = b
 	case attrColumnsHits:
-		return &c.hits
+		return setArray(&c.hits, "hits", b)
 	case attrColumnsBytes:
-		return &c.bytes
+		return setArray(&c.bytes, "bytes", b)
 	case attrColumnsCreated:
-		return &c.created
+		return setArray(&c.created, "created", b)
 	case attrColumnsUpdated:
-		return &c.updated
+		return setArray(&c.updated, "updated", b)
 	case attrColumnsGeneration:
-		return &c.generation
+		return setArray(&c.generation, "generation", b)
 	}
 	return nil
 }
 
-func (c *columns) rows() int { return len(c.id) / 4 }
+func setArray[T num16 | num32 | num64](array *[]T, name string, b []byte) error {
+	var number T
+	if len(b)%len(number) != 0 {
+		return fmt.Errorf("%s of %d bytes, not a multiple of %d", name, len(b), len(number))
+	}
+	*array = arrayOf[T](b)
+	return nil
+}
 
+// check checks that all columns have the same number of rows, and that those of
+// bytes end where their last row does.
 func (c *columns) check() error {
-	n := c.rows()
-	if n == 0 || len(c.id) != 4*n {
-		return fmt.Errorf("ids of %d bytes", len(c.id))
+	n := len(c.id)
+	if n == 0 {
+		return errors.New("no ids")
 	}
 	for _, column := range []struct {
-		name  string
-		array []byte
-		width int
+		name string
+		sent bool
+		rows int
 	}{
-		{"deleted", c.deleted, 1},
-		{"name-end", c.nameEnd, 2},
-		{"payload-end", c.payloadEnd, 2},
-		{"flags", c.flags, 4},
-		{"value", c.value, 8},
-		{"hits", c.hits, 8},
-		{"bytes", c.bytes, 8},
-		{"created", c.created, 8},
-		{"updated", c.updated, 8},
-		{"generation", c.generation, 8},
+		{"deleted", c.deleted != nil, len(c.deleted)},
+		{"name-end", c.nameEnd != nil, len(c.nameEnd)},
+		{"payload-end", c.payloadEnd != nil, len(c.payloadEnd)},
+		{"flags", c.flags != nil, len(c.flags)},
+		{"value", c.value != nil, len(c.value)},
+		{"hits", c.hits != nil, len(c.hits)},
+		{"bytes", c.bytes != nil, len(c.bytes)},
+		{"created", c.created != nil, len(c.created)},
+		{"updated", c.updated != nil, len(c.updated)},
+		{"generation", c.generation != nil, len(c.generation)},
 	} {
-		if column.array != nil && len(column.array) != n*column.width {
-			return fmt.Errorf("%d rows, but %s of %d bytes", n, column.name, len(column.array))
+		if column.sent && column.rows != n {
+			return fmt.Errorf("%d rows, but %d of %s", n, column.rows, column.name)
 		}
 	}
+	c.more = c.deleted != nil || c.payloadEnd != nil || c.hits != nil || c.bytes != nil || c.created != nil || c.updated != nil
 	if err := checkEnds("name", c.nameEnd, c.names, NameLenMax); err != nil {
 		return err
 	}
@@ -115,10 +132,10 @@ func (c *columns) check() error {
 
 // checkEnds checks that each end is not before the one before it, and that the
 // last one is that of all bytes.
-func checkEnds(name string, ends, all []byte, longest int) error {
+func checkEnds(name string, ends []num16, all []byte, longest int) error {
 	last := 0
-	for ; len(ends) > 0; ends = ends[2:] {
-		end := int(binary.NativeEndian.Uint16(ends))
+	for i := range ends {
+		end := ends[i].get()
 		if end < last || end-last > longest {
 			return fmt.Errorf("%s from %d to %d", name, last, end)
 		}
@@ -130,52 +147,59 @@ func checkEnds(name string, ends, all []byte, longest int) error {
 	return nil
 }
 
-// row sets r to the i-th row, which points into the columns then.
+// row sets r to the i-th row, which points into the columns then. An array that
+// was not sent has no i-th number.
 func (c *columns) row(i int, r *Record) {
 	// Not a literal: that would be made elsewhere and copied.
 	*r = Record{}
-	r.ID = at32(c.id, i)
-	r.Flags = at32(c.flags, i)
-	r.Value = at64(c.value, i)
+	r.ID = c.id[i].get()
+	if i < len(c.flags) {
+		r.Flags = c.flags[i].get()
+	}
+	if i < len(c.value) {
+		r.Value = c.value[i].get()
+	}
+	if i < len(c.generation) {
+		r.Generation = c.generation[i].get()
+	}
 	r.Name = between(c.nameEnd, c.names, i)
+	if c.more {
+		c.rowMore(i, r)
+	}
+}
+
+func (c *columns) rowMore(i int, r *Record) {
 	r.Payload = between(c.payloadEnd, c.payloads, i)
-	r.Generation = at64(c.generation, i)
-	r.Deleted = c.deleted != nil && c.deleted[i] != 0
-	if c.hits != nil {
-		r.Stats = Stats{Hits: at64(c.hits, i), Bytes: at64(c.bytes, i)}
+	r.Deleted = i < len(c.deleted) && c.deleted[i] != 0
+	if i < len(c.hits) {
+		r.Stats.Hits = c.hits[i].get()
+	}
+	if i < len(c.bytes) {
+		r.Stats.Bytes = c.bytes[i].get()
 	}
 	// A deleted entry has no times.
-	if c.created != nil && !r.Deleted {
-		r.Stats.Created = decodeTime(at64(c.created, i))
-		r.Stats.Updated = decodeTime(at64(c.updated, i))
+	if r.Deleted {
+		return
 	}
-}
-
-func at32(array []byte, i int) uint32 {
-	if array == nil {
-		return 0
+	if i < len(c.created) {
+		r.Stats.Created = decodeTime(c.created[i].get())
 	}
-	return binary.NativeEndian.Uint32(array[4*i:])
-}
-
-func at64(array []byte, i int) uint64 {
-	if array == nil {
-		return 0
+	if i < len(c.updated) {
+		r.Stats.Updated = decodeTime(c.updated[i].get())
 	}
-	return binary.NativeEndian.Uint64(array[8*i:])
 }
 
 // between returns the bytes of the i-th row: nil if there are none.
-func between(ends, all []byte, i int) []byte {
-	if ends == nil {
+func between(ends []num16, all []byte, i int) []byte {
+	if i >= len(ends) {
 		return nil
 	}
 	start := 0
 	if i > 0 {
-		start = int(binary.NativeEndian.Uint16(ends[2*i-2:]))
+		start = ends[i-1].get()
 	}
-	end := int(binary.NativeEndian.Uint16(ends[2*i:]))
-	if start == end {
+	end := ends[i].get()
+	if end-start <= 0 { // never less: but to the compiler that says that there are bytes
 		return nil
 	}
 	return all[start:end:end]

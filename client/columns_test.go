@@ -76,6 +76,41 @@ func TestDecodeColumns(t *testing.T) {
 	}
 }
 
+// Each column alone, beside the ids, sets its field and no other; what a row sets
+// is not there in the next.
+func TestDecodeColumnsEach(t *testing.T) {
+	id := array(attrColumnsID, uint32(1), uint32(2), uint32(3))
+	second := func(ns int64) time.Time { return time.Unix(2, ns).UTC() }
+	numbers := func(typ uint16) []byte { return array(typ, uint64(0), uint64(2e9+1), uint64(0)) }
+	text := func(ends, all uint16) []byte {
+		return append(array(ends, uint16(0), uint16(2), uint16(2)), script.Attr(all, []byte("ab"))...)
+	}
+	for name, tt := range map[string]struct {
+		in   []byte
+		want Record // of the second row
+		rest Record // of the first and the third
+	}{
+		"deleted":    {in: array(attrColumnsDeleted, uint8(0), uint8(1), uint8(0)), want: Record{Deleted: true}},
+		"name":       {in: text(attrColumnsNameEnd, attrColumnsNames), want: Record{Name: []byte("ab")}},
+		"payload":    {in: text(attrColumnsPayloadEnd, attrColumnsPayloads), want: Record{Payload: []byte("ab")}},
+		"flags":      {in: array(attrColumnsFlags, uint32(0), uint32(7), uint32(0)), want: Record{Flags: 7}},
+		"value":      {in: numbers(attrColumnsValue), want: Record{Value: 2e9 + 1}},
+		"hits":       {in: numbers(attrColumnsHits), want: Record{Stats: Stats{Hits: 2e9 + 1}}},
+		"bytes":      {in: numbers(attrColumnsBytes), want: Record{Stats: Stats{Bytes: 2e9 + 1}}},
+		"created":    {numbers(attrColumnsCreated), Record{Stats: Stats{Created: second(1)}}, Record{Stats: Stats{Created: decodeTime(0)}}},
+		"updated":    {numbers(attrColumnsUpdated), Record{Stats: Stats{Updated: second(1)}}, Record{Stats: Stats{Updated: decodeTime(0)}}},
+		"generation": {in: numbers(attrColumnsGeneration), want: Record{Generation: 2e9 + 1}},
+	} {
+		want := []Entry{tt.rest.Entry(), tt.want.Entry(), tt.rest.Entry()}
+		for i := range want {
+			want[i].ID = uint32(i) + 1
+		}
+		if got, err := decodePage(append(tt.in, id...)); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s:\ngot  %+v, %v\nwant %+v", name, got, err, want)
+		}
+	}
+}
+
 func TestDecodeColumnsRefuses(t *testing.T) {
 	id := array(attrColumnsID, uint32(5), uint32(6))
 	ends := func(typ uint16, a, b uint16) []byte { return array(typ, a, b) }
@@ -83,6 +118,11 @@ func TestDecodeColumnsRefuses(t *testing.T) {
 		"nothing":                {},
 		"no ids":                 array(attrColumnsFlags, uint32(1)),
 		"half an id":             script.Attr(attrColumnsID, make([]byte, 6)),
+		"an id and a half":       append(script.Attr(attrColumnsFlags, make([]byte, 8)), script.Attr(attrColumnsID, make([]byte, 10))...),
+		"half of flags":          append(script.Attr(attrColumnsFlags, make([]byte, 10)), id...),
+		"half of value":          append(script.Attr(attrColumnsValue, make([]byte, 20)), id...),
+		"half of name-end":       append(script.Attr(attrColumnsNameEnd, make([]byte, 5)), id...),
+		"empty flags":            append(script.Attr(attrColumnsFlags), id...),
 		"short deleted":          append(array(attrColumnsDeleted, uint8(1)), id...),
 		"long flags":             append(array(attrColumnsFlags, uint32(1), uint32(2), uint32(3)), id...),
 		"value of 4 bytes":       append(array(attrColumnsValue, uint32(1), uint32(2)), id...),
