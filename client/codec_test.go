@@ -108,10 +108,21 @@ func TestDecodeRecordRefuses(t *testing.T) {
 }
 
 // What the kernel writes is as usual, with any fields, down to the last one; and
-// that is decoded to the same. An odd one is left to decodeRecord.
+// that is decoded to the same.
 func TestDecodeUsual(t *testing.T) {
+	id := script.U32(attrEntryID, 9)
+	odd := script.Poke(script.Attr(attrEntryStats|unix.NLA_F_NESTED, script.Attr(99, []byte{1})), 0, 9)
+	for name, in := range map[string][]byte{
+		"longest name":       append(slices.Clone(id), script.Text(attrEntryName, strings.Repeat("n", NameLenMax))...),
+		"longest payload":    append(slices.Clone(id), script.Attr(attrEntryPayload, make([]byte, PayloadLenMax))...),
+		"small value":        slices.Concat(id, script.U32(attrEntryFlags, 1), script.U32(attrEntryValue, 2), script.U32(attrEntryGeneration, 3)),
+		"large generation":   slices.Concat(id, script.U32(attrEntryFlags, 1), script.U64(attrEntryValue, 2), script.U64(attrEntryGeneration, 3)),
+		"stats of odd bytes": slices.Concat(id, odd, script.U32(attrEntryGeneration, 3)),
+		"padding cut off":    slices.Concat(id, odd[:9]),
+	} {
+		checkUsual(t, name, in)
+	}
 	for fields := range FieldsAll + 1 {
-		e := wholeEntryIs
 		var attrs [][]byte
 		for _, a := range []struct {
 			field Field
@@ -124,38 +135,66 @@ func TestDecodeUsual(t *testing.T) {
 				attrs = append(attrs, wholeAttr(t, a.typ))
 			}
 		}
-		in := slices.Concat(attrs...)
-		var usual, r Record
-		if !decodeUsual(ofEntry(in), &usual) {
-			t.Errorf("fields %v are not as usual", fields)
-		}
-		if err := decodeRecord(in, &r); err != nil || !reflect.DeepEqual(usual, r) {
-			t.Errorf("fields %v: %+v, want %+v, %v", fields, usual, r, err)
-		}
-		if fields == FieldsAll && !reflect.DeepEqual(usual.Entry(), e) {
-			t.Errorf("%+v, want %+v", usual.Entry(), e)
+		r := checkUsual(t, fields.String(), slices.Concat(attrs...))
+		if fields == FieldsAll && !reflect.DeepEqual(r.Entry(), wholeEntryIs) {
+			t.Errorf("%+v, want %+v", r.Entry(), wholeEntryIs)
 		}
 	}
+}
+
+// checkUsual checks that the record is as usual, and decoded as by decodeRecord,
+// with nothing behind name and payload that one could append to.
+func checkUsual(t *testing.T, name string, in []byte) Record {
+	t.Helper()
+	usual := Record{ID: 1, Name: []byte("left over"), Flags: 1, Value: 1, Payload: []byte{1}, Stats: Stats{Hits: 1}, Generation: 1, Deleted: true}
+	if !decodeUsual(ofEntry(in), &usual) {
+		t.Errorf("%s: not as usual", name)
+		return usual
+	}
+	var r Record
+	if err := decodeRecord(in, &r); err != nil || !reflect.DeepEqual(usual, r) {
+		t.Errorf("%s: %+v, want %+v, %v", name, usual, r, err)
+	}
+	if cap(usual.Name) != len(usual.Name) || cap(usual.Payload) != len(usual.Payload) {
+		t.Errorf("%s: name of capacity %d, payload of %d", name, cap(usual.Name), cap(usual.Payload))
+	}
+	return usual
+}
+
+// An odd record is left to decodeRecord.
+func TestDecodeUsualRefuses(t *testing.T) {
 	id := script.U32(attrEntryID, 9)
+	header := script.U32(attrEntryGeneration, 0)[:attrHeaderLen]
 	for name, in := range map[string][]byte{
-		"empty":             {},
-		"no id":             script.U32(attrEntryFlags, 1),
-		"short id":          id[:7],
-		"unknown attribute": append(slices.Clone(id), script.U32(999, 1)...),
-		"deleted":           append(slices.Clone(id), script.Attr(attrEntryDeleted)...),
-		"another order":     append(script.U32(attrEntryFlags, 1), id...),
-		"twice":             append(slices.Clone(id), id...),
-		"long payload":      append(slices.Clone(id), script.Attr(attrEntryPayload, make([]byte, PayloadLenMax+1))...),
-		"long name":         append(slices.Clone(id), script.Text(attrEntryName, strings.Repeat("n", NameLenMax+1))...),
-		"bad stats":         append(slices.Clone(id), script.Attr(attrEntryStats|unix.NLA_F_NESTED, []byte{1})...),
-		"cut":               append(slices.Clone(id), wholeEntry[8:14]...),
-		"name of -2 bytes":  append(slices.Clone(id), script.Poke(script.Text(attrEntryName, "abc"), 0, 2)...),
-		"flags of 8 bytes":  append(slices.Clone(id), script.U64(attrEntryFlags, 1)...),
-		"id of 12 bytes":    append(script.Poke(script.U32(attrEntryID, 9), 0, 12), script.U32(attrEntryFlags, 1)...),
+		"empty":                  {},
+		"no id":                  script.U32(attrEntryFlags, 1),
+		"short id":               id[:7],
+		"two bytes more":         append(slices.Clone(id), 0, 0),
+		"unknown attribute":      append(slices.Clone(id), script.U32(999, 1)...),
+		"unknown before value":   slices.Concat(id, script.U32(999, 1), script.U64(attrEntryValue, 2), script.U32(attrEntryGeneration, 3)),
+		"unknown at the end":     slices.Concat(id, script.U32(attrEntryFlags, 1), script.U64(attrEntryValue, 2), script.U32(attrEntryGeneration, 3), script.U32(999, 1)),
+		"deleted":                append(slices.Clone(id), script.Attr(attrEntryDeleted)...),
+		"another order":          append(script.U32(attrEntryFlags, 1), id...),
+		"twice":                  append(slices.Clone(id), id...),
+		"long payload":           append(slices.Clone(id), script.Attr(attrEntryPayload, make([]byte, PayloadLenMax+1))...),
+		"long name":              append(slices.Clone(id), script.Text(attrEntryName, strings.Repeat("n", NameLenMax+1))...),
+		"name without NUL":       append(slices.Clone(id), script.Attr(attrEntryName, []byte("abcd"))...),
+		"bad stats":              append(slices.Clone(id), script.Attr(attrEntryStats|unix.NLA_F_NESTED, []byte{1})...),
+		"cut":                    append(slices.Clone(id), wholeEntry[8:14]...),
+		"cut in value":           slices.Concat(id, script.U32(attrEntryFlags, 1), script.U64(attrEntryValue, 2)[:11]),
+		"name of no bytes":       append(slices.Clone(id), script.Attr(attrEntryName)...),
+		"name of -2 bytes":       append(slices.Clone(id), script.Poke(script.Text(attrEntryName, "abc"), 0, 2)...),
+		"payload of -2 bytes":    append(slices.Clone(id), script.Poke(script.Attr(attrEntryPayload, []byte("abc")), 0, 2)...),
+		"flags of 8 bytes":       append(slices.Clone(id), script.U64(attrEntryFlags, 1)...),
+		"flags with a header in": slices.Concat(id, script.Attr(attrEntryFlags, make([]byte, 4), header), script.Attr(999)),
+		"id of 12 bytes":         append(script.Poke(script.U32(attrEntryID, 9), 0, 12), script.U32(attrEntryFlags, 1)...),
 	} {
 		if decodeUsual(ofEntry(in), new(Record)) {
 			t.Errorf("%s: as usual", name)
 		}
+	}
+	if decodeUsual(append([]byte{cmdEntryNew, familyVersion, 0, 0}, id...), new(Record)) {
+		t.Error("another command: as usual")
 	}
 }
 
