@@ -16,7 +16,9 @@ func readLent(ctx context.Context, j *job, s *sink) error {
 		if err != nil {
 			return err
 		}
-		s.add(r)
+		if s.count(r); s.check {
+			s.checksum.Add(r)
+		}
 	}
 	return nil
 }
@@ -26,7 +28,9 @@ func readValues(ctx context.Context, j *job, s *sink) error {
 		if err != nil {
 			return err
 		}
-		s.addEntry(&e)
+		if s.countEntry(&e); s.check {
+			s.checksum.AddEntry(&e)
+		}
 	}
 	return nil
 }
