@@ -18,6 +18,7 @@ import (
 const (
 	genlHeaderLen = 4 // sizeof(struct genlmsghdr): command, version, 16 bits reserved
 	attrHeaderLen = unix.SizeofNlAttr
+	headersLen    = unix.SizeofNlMsghdr + genlHeaderLen
 )
 
 // nul ends a name.

@@ -182,6 +182,7 @@ func TestDecodeUsualRefuses(t *testing.T) {
 		"bad stats":              append(slices.Clone(id), script.Attr(attrEntryStats|unix.NLA_F_NESTED, []byte{1})...),
 		"cut":                    append(slices.Clone(id), wholeEntry[8:14]...),
 		"cut in value":           slices.Concat(id, script.U32(attrEntryFlags, 1), script.U64(attrEntryValue, 2)[:11]),
+		"name not padded":        append(slices.Clone(id), script.Text(attrEntryName, "ab")[:7]...),
 		"name of no bytes":       append(slices.Clone(id), script.Attr(attrEntryName)...),
 		"name of -2 bytes":       append(slices.Clone(id), script.Poke(script.Text(attrEntryName, "abc"), 0, 2)...),
 		"payload of -2 bytes":    append(slices.Clone(id), script.Poke(script.Attr(attrEntryPayload, []byte("abc")), 0, 2)...),
@@ -193,14 +194,14 @@ func TestDecodeUsualRefuses(t *testing.T) {
 			t.Errorf("%s: as usual", name)
 		}
 	}
-	if decodeUsual(append([]byte{cmdEntryNew, familyVersion, 0, 0}, id...), new(Record)) {
+	if decodeUsual(script.Poke(ofEntry(id), unix.SizeofNlMsghdr, cmdEntryNew), new(Record)) {
 		t.Error("another command: as usual")
 	}
 }
 
-// ofEntry is the attributes behind a generic netlink header.
+// ofEntry is a record with the attributes, not padded.
 func ofEntry(attrs []byte) []byte {
-	return append([]byte{cmdEntryGet, familyVersion, 0, 0}, attrs...)
+	return append(script.Record(0, []byte{cmdEntryGet, familyVersion, 0, 0}), attrs...)
 }
 
 // wholeAttr is the attribute of that type in wholeEntry, header and padding.

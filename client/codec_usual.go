@@ -15,27 +15,32 @@ import (
 // attribute of each kind at most, in the order of their numbers, none that is
 // new. It is a fifth of the work, because each attribute is looked for where
 // it must be, and its header is one number to compare. False says that the
-// record is another, and nothing of r. Unlike there, b begins with the generic
-// netlink header: to cut that off costs as much as to find an attribute.
+// record is another, and nothing of r. Unlike there, b begins with the headers:
+// to cut them off costs as much as to find an attribute.
 func decodeUsual(b []byte, r *Record) bool {
-	if len(b) < 12 || b[0] != cmdEntryGet || headAt(b[4:]) != head(8, attrEntryID) {
+	const id, name = headersLen, headersLen + 8 // where these attributes begin
+	if len(b) < name || b[unix.SizeofNlMsghdr] != cmdEntryGet || headAt(b[id:]) != head(8, attrEntryID) {
 		return false
 	}
 	*r = Record{}
-	r.ID = binary.NativeEndian.Uint32(b[8:])
-	end := 12
-	if len(b) >= 16 && binary.NativeEndian.Uint16(b[14:]) == attrEntryName {
-		n := int(binary.NativeEndian.Uint16(b[12:]))
-		end += alignAttr(n)
-		nul := 12 + n - 1
-		if n <= attrHeaderLen+1 || n > attrHeaderLen+NameLenMax+1 || end > len(b) || b[nul] != 0 {
+	r.ID = binary.NativeEndian.Uint32(b[id+attrHeaderLen:])
+	end := name
+	if len(b) >= name+attrHeaderLen && binary.NativeEndian.Uint16(b[name+2:]) == attrEntryName {
+		n := int(binary.NativeEndian.Uint16(b[name:]))
+		nul := name + n - 1
+		if n <= attrHeaderLen+1 || n > attrHeaderLen+NameLenMax+1 || nul >= len(b) || b[nul] != 0 {
 			return false
 		}
-		r.Name = b[16:nul:nul]
+		r.Name = b[name+attrHeaderLen : nul : nul]
+		end += alignAttr(n)
 	}
-	// Each cut of a slice is eight instructions, so flags and value are none.
-	b = b[end:]
-	if len(b) >= 20 && headAt(b) == head(8, attrEntryFlags) && headAt(b[8:]) == head(12, attrEntryValue) {
+	if len(b)-end < 20 {
+		return end <= len(b) && decodeUsualEnd(b[end:], r)
+	}
+	// Each cut of a slice is some instructions, so flags and value are none. It
+	// is fewer if something is known to be left, and the capacity is the length.
+	b = b[end:len(b):len(b)]
+	if headAt(b) == head(8, attrEntryFlags) && headAt(b[8:]) == head(12, attrEntryValue) {
 		r.Flags = binary.NativeEndian.Uint32(b[4:])
 		r.Value = binary.NativeEndian.Uint64(b[12:])
 		if len(b) == 28 && headAt(b[20:]) == head(8, attrEntryGeneration) {

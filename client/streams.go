@@ -89,7 +89,7 @@ func (d *decoder) page(p nldump.Page) (more bool, err error) {
 		if ms.Type() != d.family {
 			return false, errForeign
 		}
-		if decodeUsual(ms.Data(), &d.record) {
+		if decodeUsual(ms.Bytes(), &d.record) {
 			d.records++
 			if !d.yield(&d.record, nil) {
 				return false, nil

@@ -44,10 +44,10 @@ func (p Page) messages() Messages {
 func (ms Messages) Next() Messages {
 	for {
 		n := align(ms.size())
-		// It is not n >= len(ms), and the capacity is the length: then the
-		// compiler has one number less to carry, and knows that it is not 0, for
-		// which it would take care that the pointer stays within the page.
-		if len(ms)-n <= 0 {
+		// No checked page has less than a header left. From this, and from a
+		// capacity that is the length, the compiler knows that the pointer stays
+		// within the page, and that there is a type to read.
+		if len(ms)-n < headerLen {
 			return nil
 		}
 		if ms = ms[n:len(ms):len(ms)]; ms.Type() >= unix.NLMSG_MIN_TYPE {
@@ -65,6 +65,13 @@ func (ms Messages) size() int { return int(binary.NativeEndian.Uint32(ms.header(
 
 // Type is the nlmsg_type of the first record.
 func (ms Messages) Type() uint16 { return binary.NativeEndian.Uint16(ms.header()[4:]) }
+
+// Bytes is the whole first record, its netlink header too. It is lent, as the
+// page is.
+func (ms Messages) Bytes() []byte {
+	n := ms.size()
+	return ms[:n:n]
+}
 
 // Data is what follows the first record's netlink header. It is lent, as the
 // page is.

@@ -96,8 +96,8 @@ func (p page) alike(first page) (n int, rest page) {
 		}
 		n++
 		next := align(int(length))
-		if len(p)-next <= 0 {
-			return n, nil
+		if len(p)-next < headerLen {
+			return n, p[min(next, len(p)):]
 		}
 		p = p[next:len(p):len(p)]
 	}

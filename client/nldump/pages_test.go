@@ -5,6 +5,7 @@ package nldump_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"reflect"
 	"slices"
@@ -203,28 +204,39 @@ func panics(f func()) (did bool) {
 	return false
 }
 
-// TestMessages walks what Records yields.
+// TestMessages walks what Records yields: also a record of a header alone, and
+// one that is not padded, at the end of a page.
 func TestMessages(t *testing.T) {
-	s, _ := script.Stream(nldump.Config{}, threePages()...)
+	bare := script.Message(script.Type, unix.NLM_F_MULTI)
+	unpadded := rec(0, 7)[:unix.SizeofNlMsghdr+1]
+	binary.NativeEndian.PutUint32(unpadded, uint32(len(unpadded)))
+	pages := append(threePages()[:3], script.Page(rec(0, 5), bare), script.Page(rec(0, 6), unpadded), script.Page(done()))
+	s, _ := script.Stream(nldump.Config{}, pages...)
 	for p, err := range s.Pages(t.Context(), nldump.Dump{Request: request()}) {
 		if err != nil {
-			break // ErrInterrupted
+			t.Fatal(err)
 		}
+		n := 0
 		ms := p.Messages()
 		for want := range p.Records() {
 			if len(ms) == 0 {
 				t.Fatalf("no record, want %+v", want)
 			}
+			b := ms.Bytes()
 			if ms.Type() != want.Type || !bytes.Equal(ms.Data(), want.Data) || !reflect.DeepEqual(ms.Message(), want) {
 				t.Errorf("%+v, want %+v", ms.Message(), want)
 			}
-			if cap(ms.Data()) != len(ms.Data()) {
-				t.Errorf("one can append to a record of %d bytes: %d", len(ms.Data()), cap(ms.Data()))
+			if m, rest, err := nldump.NextMessage(b); err != nil || len(rest) > 0 || !reflect.DeepEqual(m, want) {
+				t.Errorf("%+v in its bytes, and %d more, want %+v", m, len(rest), want)
 			}
+			if cap(ms.Data()) != len(ms.Data()) || cap(b) != len(b) {
+				t.Errorf("one can append to a record of %d bytes: %d, with its header %d", len(ms.Data()), cap(ms.Data()), cap(b))
+			}
+			n++
 			ms = ms.Next()
 		}
-		if len(ms) > 0 {
-			t.Errorf("%d bytes more", len(ms))
+		if n != p.Len() || len(ms) > 0 {
+			t.Errorf("%d records of %d, and %d bytes", n, p.Len(), len(ms))
 		}
 	}
 	if ms := (nldump.Page{}).Messages(); len(ms) > 0 {
