@@ -18,8 +18,9 @@ import (
 // markFunction is where a reader's marks lead in the kernel.
 const markFunction = "__x64_sys_getppid"
 
-// profileContender boots twice: once to learn where the kernel's functions are,
-// and then the very same guest again, with each block of code counted.
+// profileContender boots twice: once to learn where the marks lead, and then the
+// very same guest again, with each block of code counted. The kernel lies where
+// it did; its modules may not, so where functions are the second boot tells.
 func profileContender(ctx context.Context, f *flags) error {
 	if len(f.kernels) != 1 || len(f.sizes) != 1 {
 		return errors.New("-profile takes one kernel and one size")
@@ -43,15 +44,22 @@ func profileContender(ctx context.Context, f *flags) error {
 	if err != nil {
 		return err
 	}
+	first, _, err := learned(text)
+	if err != nil {
+		return err
+	}
+	mark, out := first.Address(markFunction), filepath.Join(dir, "blocks.")
+	if text, err = bootAgain(ctx, guest, fmt.Sprintf("file=%s,mark=%x,out=%s", plugin, mark, out)); err != nil {
+		return err
+	}
 	symbols, measured, err := learned(text)
 	if err != nil {
 		return err
 	}
-	if err := symbols.AddProgram(filepath.Join(dir, measured.Program)); err != nil {
-		return err
+	if now := symbols.Address(markFunction); now != mark {
+		return fmt.Errorf("%s was at %x in the first boot, and at %x in the second", markFunction, mark, now)
 	}
-	out := filepath.Join(dir, "blocks.")
-	if err := bootAgain(ctx, guest, fmt.Sprintf("file=%s,mark=%x,out=%s", plugin, symbols.Address(markFunction), out)); err != nil {
+	if err := symbols.AddProgram(filepath.Join(dir, measured.Program)); err != nil {
 		return err
 	}
 	blocks, err := os.Open(out + "1") // between the first mark and the second
@@ -68,17 +76,17 @@ func profileContender(ctx context.Context, f *flags) error {
 	return profile.Write(os.Stdout, functions, measured.Figure.Records)
 }
 
-// bootAgain boots what vm/run kept, with a plugin.
-func bootAgain(ctx context.Context, guest, plugin string) error {
+// bootAgain boots what vm/run kept, with a plugin, and returns what it prints.
+func bootAgain(ctx context.Context, guest, plugin string) ([]byte, error) {
 	boot := command(ctx, ".", filepath.Join(guest, "boot"), "-plugin", plugin)
-	boot.Stderr = nil // with the rest
-	if said, err := boot.CombinedOutput(); err != nil {
-		return fmt.Errorf("the second boot: %w: %s", err, said[max(0, len(said)-1000):])
+	text, err := boot.Output()
+	if err != nil {
+		return nil, fmt.Errorf("the second boot: %w", err)
 	}
-	return nil
+	return text, nil
 }
 
-// learned splits what the first boot printed: a figure, and /proc/kallsyms.
+// learned splits what a boot printed: a figure, and /proc/kallsyms.
 func learned(text []byte) (*profile.Symbols, figure.Line, error) {
 	line, kallsyms, _ := bytes.Cut(text, []byte("\n"))
 	var l figure.Line
