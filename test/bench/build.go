@@ -50,12 +50,25 @@ func build(ctx context.Context, dir string) (*programs, error) {
 			return nil, err
 		}
 	}
+	if err := buildYNL(ctx, file("bench-ynl"), filepath.Join(dir, "ynl")); err != nil {
+		return nil, err
+	}
 	var err error
 	if p.goVersion, err = firstLine(ctx, "go", "version"); err != nil {
 		return nil, err
 	}
 	p.ccVersion, err = firstLine(ctx, "gcc", "--version")
 	return p, err
+}
+
+// buildYNL makes the reader on the kernel's library, which no package has: both
+// it and what its generator makes of our spec are put into a directory.
+func buildYNL(ctx context.Context, to, dir string) error {
+	if err := command(ctx, top, "kmod/gen", "--user", dir).Run(); err != nil {
+		return err
+	}
+	return compile(ctx, to, "c/ynl.c", "-static", "-w", "-I"+dir, "-I"+filepath.Join(top, "kmod/uapi"),
+		filepath.Join(dir, "bulkdump-user.c"), filepath.Join(dir, "ynl.c")) // -w: their warnings are not ours
 }
 
 func compile(ctx context.Context, to, source string, flags ...string) error {

@@ -87,6 +87,7 @@ func contenders(n uint32) []contender {
 		{name: "c direct", program: "bench-raw", options: direct},
 		{name: "c columns", program: "bench-raw", options: columns},
 		{name: "libmnl", program: "bench-libmnl"},
+		{name: "c ynl", program: "bench-ynl"},
 		{name: "mdlayher execute", read: readExecute},
 		{name: "mdlayher iter", read: readReceiveIter},
 		{name: "vishvananda execute", read: readVishvananda},
