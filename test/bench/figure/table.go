@@ -74,7 +74,8 @@ func (r *Report) Split(f *Figure) (s Split, ok bool) {
 	if f.System == nil || f.Bytes == nil || floor == nil || floor.System == nil || floor.Bytes == nil {
 		return s, false
 	}
-	s.Copy = float64(*floor.System) / float64(*floor.Bytes) * f.PerRecord(*f.Bytes)
+	// Multiplied first: so the floor itself has a fill of 0, not of -0.0.
+	s.Copy = float64(*floor.System) * float64(*f.Bytes) / float64(*floor.Bytes) / float64(f.Records)
 	s.Fill = f.PerRecord(*f.System) - s.Copy
 	s.User = f.Cost() - f.PerRecord(*f.System)
 	return s, true
