@@ -111,14 +111,15 @@ func TestDecodeRecordRefuses(t *testing.T) {
 // that is decoded to the same.
 func TestDecodeUsual(t *testing.T) {
 	id := script.U32(attrEntryID, 9)
-	odd := script.Poke(script.Attr(attrEntryStats|unix.NLA_F_NESTED, script.Attr(99, []byte{1})), 0, 9)
 	for name, in := range map[string][]byte{
-		"longest name":       append(slices.Clone(id), script.Text(attrEntryName, strings.Repeat("n", NameLenMax))...),
-		"longest payload":    append(slices.Clone(id), script.Attr(attrEntryPayload, make([]byte, PayloadLenMax))...),
-		"small value":        slices.Concat(id, script.U32(attrEntryFlags, 1), script.U32(attrEntryValue, 2), script.U32(attrEntryGeneration, 3)),
-		"large generation":   slices.Concat(id, script.U32(attrEntryFlags, 1), script.U64(attrEntryValue, 2), script.U64(attrEntryGeneration, 3)),
-		"stats of odd bytes": slices.Concat(id, odd, script.U32(attrEntryGeneration, 3)),
-		"padding cut off":    slices.Concat(id, odd[:9]),
+		"longest name":     append(slices.Clone(id), script.Text(attrEntryName, strings.Repeat("n", NameLenMax))...),
+		"longest payload":  append(slices.Clone(id), script.Attr(attrEntryPayload, make([]byte, PayloadLenMax))...),
+		"small value":      slices.Concat(id, script.U32(attrEntryFlags, 1), script.U32(attrEntryValue, 2), script.U32(attrEntryGeneration, 3)),
+		"large generation": slices.Concat(id, script.U32(attrEntryFlags, 1), script.U64(attrEntryValue, 2), script.U64(attrEntryGeneration, 3)),
+		"stats of small values": slices.Concat(id, script.Attr(attrEntryStats|unix.NLA_F_NESTED, script.U32(attrStatsHits, 1), script.U64(attrStatsBytes, 2),
+			script.U32(attrStatsCreated, 3), script.U32(attrStatsUpdated, 4)), script.U32(attrEntryGeneration, 5)),
+		"stats without times": slices.Concat(id, script.Attr(attrEntryStats|unix.NLA_F_NESTED, script.U32(attrStatsHits, 1), script.U32(attrStatsBytes, 2))),
+		"stats of nothing":    slices.Concat(id, script.Attr(attrEntryStats|unix.NLA_F_NESTED), script.U32(attrEntryGeneration, 5)),
 	} {
 		checkUsual(t, name, in)
 	}
@@ -179,12 +180,18 @@ func TestDecodeUsualRefuses(t *testing.T) {
 		"long payload":           append(slices.Clone(id), script.Attr(attrEntryPayload, make([]byte, PayloadLenMax+1))...),
 		"long name":              append(slices.Clone(id), script.Text(attrEntryName, strings.Repeat("n", NameLenMax+1))...),
 		"name without NUL":       append(slices.Clone(id), script.Attr(attrEntryName, []byte("abcd"))...),
+		"unknown in stats":       append(slices.Clone(id), script.Attr(attrEntryStats|unix.NLA_F_NESTED, script.Attr(99, []byte{1}))...),
+		"stats of odd bytes":     append(slices.Clone(id), script.Poke(script.Attr(attrEntryStats|unix.NLA_F_NESTED, script.Attr(99, []byte{1})), 0, 9)...),
+		"stats cut":              append(slices.Clone(id), script.Attr(attrEntryStats|unix.NLA_F_NESTED, script.U64(attrStatsHits, 1)[:11])...),
+		"stats another order":    append(slices.Clone(id), script.Attr(attrEntryStats|unix.NLA_F_NESTED, script.U32(attrStatsBytes, 1), script.U32(attrStatsHits, 2))...),
 		"bad stats":              append(slices.Clone(id), script.Attr(attrEntryStats|unix.NLA_F_NESTED, []byte{1})...),
 		"cut":                    append(slices.Clone(id), wholeEntry[8:14]...),
 		"cut in value":           slices.Concat(id, script.U32(attrEntryFlags, 1), script.U64(attrEntryValue, 2)[:11]),
 		"name not padded":        append(slices.Clone(id), script.Text(attrEntryName, "ab")[:7]...),
 		"name of no bytes":       append(slices.Clone(id), script.Attr(attrEntryName)...),
 		"name of -2 bytes":       append(slices.Clone(id), script.Poke(script.Text(attrEntryName, "abc"), 0, 2)...),
+		"payload beyond the end": append(slices.Clone(id), script.Poke(script.Attr(attrEntryPayload, []byte("abc")), 0, 250)...),
+		"number cut":             append(slices.Clone(id), script.U32(attrEntryValue, 1)[:7]...),
 		"payload of -2 bytes":    append(slices.Clone(id), script.Poke(script.Attr(attrEntryPayload, []byte("abc")), 0, 2)...),
 		"flags of 8 bytes":       append(slices.Clone(id), script.U64(attrEntryFlags, 1)...),
 		"flags with a header in": slices.Concat(id, script.Attr(attrEntryFlags, make([]byte, 4), header), script.Attr(999)),

@@ -7,8 +7,6 @@ import (
 
 	"golang.org/x/sys/cpu"
 	"golang.org/x/sys/unix"
-
-	"bulkdump/client/nldump"
 )
 
 // decodeUsual is decodeRecord for a record as this kernel module writes it: one
@@ -55,11 +53,13 @@ func decodeUsual(b []byte, r *Record) bool {
 // decodeUsualEnd decodes what is behind the name, where that is more than flags,
 // a value of 8 bytes and a generation of 4, or less.
 func decodeUsualEnd(b []byte, r *Record) bool {
-	if attrLen(b, attrEntryFlags) == 8 {
+	if len(b) >= 8 && headAt(b) == head(8, attrEntryFlags) {
 		r.Flags = binary.NativeEndian.Uint32(b[4:])
 		b = b[8:]
 	}
-	r.Value, b = cutUint(b, attrEntryValue, r.Value)
+	if value, rest, ok := cutUint(b, attrEntryValue); ok {
+		r.Value, b = value, rest
+	}
 	if n := attrLen(b, attrEntryPayload); n > 0 {
 		if n > attrHeaderLen+PayloadLenMax {
 			return false
@@ -68,24 +68,43 @@ func decodeUsualEnd(b []byte, r *Record) bool {
 		b = b[min(alignAttr(n), len(b)):]
 	}
 	if n := attrLen(b, attrEntryStats|unix.NLA_F_NESTED); n > 0 {
-		if decodeStats(nldump.Parse(b[attrHeaderLen:n]), &r.Stats) != nil {
+		if !decodeUsualStats(b[attrHeaderLen:n], &r.Stats) {
 			return false
 		}
-		b = b[min(alignAttr(n), len(b)):]
+		b = b[n:] // numbers are padded
 	}
-	r.Generation, b = cutUint(b, attrEntryGeneration, 0)
+	if generation, rest, ok := cutUint(b, attrEntryGeneration); ok {
+		r.Generation, b = generation, rest
+	}
+	return len(b) == 0
+}
+
+// decodeUsualStats does for decodeStats what decodeUsual does for decodeRecord.
+func decodeUsualStats(b []byte, s *Stats) bool {
+	if hits, rest, ok := cutUint(b, attrStatsHits); ok {
+		s.Hits, b = hits, rest
+	}
+	if bytes, rest, ok := cutUint(b, attrStatsBytes); ok {
+		s.Bytes, b = bytes, rest
+	}
+	if created, rest, ok := cutUint(b, attrStatsCreated); ok {
+		s.Created, b = decodeTime(created), rest
+	}
+	if updated, rest, ok := cutUint(b, attrStatsUpdated); ok {
+		s.Updated, b = decodeTime(updated), rest
+	}
 	return len(b) == 0
 }
 
 // cutUint cuts off a number of 4 or 8 bytes, if b begins with one of the type.
-func cutUint(b []byte, typ uint16, otherwise uint64) (v uint64, rest []byte) {
-	switch attrLen(b, typ) {
-	case 12:
-		return binary.NativeEndian.Uint64(b[4:]), b[12:]
-	case 8:
-		return uint64(binary.NativeEndian.Uint32(b[4:])), b[8:]
+func cutUint(b []byte, typ uint32) (v uint64, rest []byte, ok bool) {
+	switch {
+	case len(b) >= 12 && headAt(b) == head(12, typ):
+		return binary.NativeEndian.Uint64(b[4:]), b[12:], true
+	case len(b) >= 8 && headAt(b) == head(8, typ):
+		return uint64(binary.NativeEndian.Uint32(b[4:])), b[8:], true
 	}
-	return otherwise, b
+	return 0, nil, false
 }
 
 // head is the header of an attribute of n bytes, itself among them, as headAt
