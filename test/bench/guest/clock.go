@@ -53,3 +53,32 @@ func least(times int, fn func()) (least, average float64) {
 	}
 	return least, average
 }
+
+// settle waits until the processor is the reader's alone. After its boot a
+// kernel tests its own cryptography (7.3 does, in threads named cryptomgr_test),
+// and would be counted with whoever reads first.
+func settle() error { return settled(othersShare) }
+
+// settled waits until others have had next to nothing of a whole second. What
+// the clock's interrupts take is less than a fiftieth.
+func settled(others func() float64) error {
+	const quiet, tries = 50, 500
+	share, run := 0.0, 0
+	for range tries {
+		if share = others(); share > 0.02 {
+			run = 0
+		} else if run++; run == quiet {
+			return nil
+		}
+	}
+	return fmt.Errorf("something else runs: it had %.0f %% of the processor when last looked at", 100*share)
+}
+
+// othersShare is what others had of the time of a loop of 20 ms, which is long
+// enough for each that is ready to have its turn.
+func othersShare() float64 {
+	const times = 10_000_000
+	start := time.Now()
+	countdown(times)
+	return float64(time.Since(start))/(2*times) - 1
+}

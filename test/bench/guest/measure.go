@@ -57,6 +57,9 @@ func (b *bench) table(ctx context.Context, n uint32) error {
 	if err != nil {
 		return err
 	}
+	if err := settle(); err != nil {
+		return err
+	}
 	bytes := map[string]uint64{}
 	for _, c := range contenders(n) {
 		if !b.measures(c.name) || c.atMost > 0 && n > c.atMost {

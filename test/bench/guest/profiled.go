@@ -25,6 +25,9 @@ func (b *bench) profiled(ctx context.Context, name string, n uint32, w io.Writer
 	if err != nil {
 		return err
 	}
+	if err := settle(); err != nil {
+		return err
+	}
 	args := b.args(all[i], n, false)
 	r, err := b.run(ctx, args)
 	if err != nil {
