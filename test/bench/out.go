@@ -14,7 +14,7 @@ import (
 
 // What is drawn against the size of the table.
 var (
-	drawnReaders = []string{figure.Ours, "go direct", "go columns", "libmnl", "mdlayher execute", "mdlayher iter", "vishvananda iter", "proc, go"}
+	drawnReaders = []string{figure.Ours, "go direct", "go columns", "libmnl", "c ynl", "mdlayher execute", "mdlayher iter", "vishvananda iter", "proc, go"}
 	drawnCursors = []string{figure.Ours, "go bucket cursor", "go index cursor", "go walker cursor"}
 )
 

@@ -16,7 +16,7 @@ type series struct {
 	points [][2]float64
 }
 
-var colors = []string{"#3b6ea5", "#d98032", "#8fb339", "#a23b72", "#6c757d", "#2a9d8f", "#e9c46a", "#7b2cbf"}
+var colors = []string{"#3b6ea5", "#d98032", "#8fb339", "#a23b72", "#6c757d", "#2a9d8f", "#e9c46a", "#7b2cbf", "#e0607e"}
 
 // ErrNothing is that of a plot of figures that there are none of.
 var ErrNothing = errors.New("nothing to draw")
