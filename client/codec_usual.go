@@ -32,11 +32,13 @@ func decodeUsual(b []byte, r *Record) bool {
 		r.Name = b[name+attrHeaderLen : nul : nul]
 		end += alignAttr(n)
 	}
+	// Next come flags, of 8 bytes, value, of 12 most often, and at last generation,
+	// of 8 until the table changed 2^32 times. Each cut of a slice is some
+	// instructions, so there is but one; fewer, if something is known to be left,
+	// and the capacity is the length.
 	if len(b)-end < 20 {
 		return end <= len(b) && decodeUsualEnd(b[end:], r)
 	}
-	// Each cut of a slice is some instructions, so flags and value are none. It
-	// is fewer if something is known to be left, and the capacity is the length.
 	b = b[end:len(b):len(b)]
 	if headAt(b) == head(8, attrEntryFlags) && headAt(b[8:]) == head(12, attrEntryValue) {
 		r.Flags = binary.NativeEndian.Uint32(b[4:])
