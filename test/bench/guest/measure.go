@@ -101,11 +101,11 @@ func (b *bench) measures(contender string) bool {
 	return b.wanted(contender)
 }
 
-// runs is how often a contender runs undisturbed. The least of them counts. In C
-// each run counts the same; Go's runtime has threads of its own, which do more or
-// less beside a dump, and in a small table it shows.
+// runs is how often a contender runs undisturbed. The least of them counts:
+// Go's runtime has threads of its own, which do more or less beside a dump, and
+// so has the kernel, now and then. In a small table it shows.
 func runs(c contender, n uint32) int {
-	if c.read == nil || c.square || n > smallTable {
+	if c.square || n > smallTable {
 		return 1
 	}
 	return 5
