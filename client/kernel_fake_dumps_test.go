@@ -6,7 +6,6 @@ import (
 	"slices"
 	"syscall"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/internal/script"
@@ -32,13 +31,13 @@ func (k *tableKernel) dialDump(cfg nldump.Config) (*nldump.Stream, error) {
 }
 
 // Send starts a dump.
-func (d *dumper) Send(m netlink.Message) (netlink.Message, error) {
+func (d *dumper) Send(m nldump.Message) (nldump.Message, error) {
 	d.k.ask()
 	d.k.mu.Lock()
 	defer d.k.mu.Unlock()
-	m.Header.Sequence, m.Header.PID = script.Seq, script.Port
+	m.Seq, m.PortID = script.Seq, script.Port
 	d.since, d.err, d.next, d.started = nil, 0, 0, d.k.generation
-	if uint16(m.Header.Type) != d.k.family {
+	if m.Type != d.k.family {
 		d.err = unix.ENOENT
 		return m, nil
 	}

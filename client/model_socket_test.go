@@ -5,7 +5,6 @@ package client
 import (
 	"math"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/internal/script"
@@ -28,7 +27,7 @@ type modelSocket struct {
 }
 
 // start is called with a request.
-func (s *modelSocket) start(req netlink.Message) {
+func (s *modelSocket) start(req nldump.Message) {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
 	s.m.look()

@@ -62,8 +62,8 @@ func (c *Client) pass(ctx context.Context, s *nldump.Stream, o DumpOptions, yiel
 	})
 }
 
-func dumpRequest(family uint16, raw []byte) netlink.Message {
-	return netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(family)}, Data: raw}
+func dumpRequest(family uint16, raw []byte) nldump.Message {
+	return nldump.Message{Type: family, Data: raw}
 }
 
 // failDump turns an error of the stream's into one of this package.

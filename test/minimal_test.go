@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/mdlayher/genetlink"
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/nldump"
@@ -71,7 +70,7 @@ func dumpMinimal(t testing.TB, between func(n int)) (n, marked int, last error) 
 		t.Fatal(err)
 	}
 	defer s.Close()
-	req := netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(f.ID)}, Data: request(minimalCmdGet)}
+	req := nldump.Message{Type: f.ID, Data: request(minimalCmdGet)}
 	for m, err := range s.Records(t.Context(), req) {
 		if err != nil {
 			return n, marked, err

@@ -22,16 +22,16 @@ import (
 func entryDump(t *testing.T) nldump.Dump {
 	t.Helper()
 	f := getFamily(t, client.FamilyName)
-	from := func(id uint32) (netlink.Message, error) {
+	from := func(id uint32) (nldump.Message, error) {
 		e := netlink.NewAttributeEncoder()
 		e.Nested(attrFilter, func(e *netlink.AttributeEncoder) error {
 			e.Uint32(attrIDFrom, id)
 			return nil
 		})
 		attrs, err := e.Encode()
-		return netlink.Message{
-			Header: netlink.Header{Type: netlink.HeaderType(f.ID)},
-			Data:   append([]byte{cmdEntryGet, 1, 0, 0}, attrs...),
+		return nldump.Message{
+			Type: f.ID,
+			Data: append([]byte{cmdEntryGet, 1, 0, 0}, attrs...),
 		}, err
 	}
 	d := nldump.Dump{
@@ -40,7 +40,7 @@ func entryDump(t *testing.T) nldump.Dump {
 			a.Find(attrID)
 			return binary.BigEndian.AppendUint32(dst, a.Uint32()), a.Err()
 		},
-		Resume: func(after []byte) (netlink.Message, error) { return from(binary.BigEndian.Uint32(after) + 1) },
+		Resume: func(after []byte) (nldump.Message, error) { return from(binary.BigEndian.Uint32(after) + 1) },
 	}
 	var err error
 	if d.Request, err = from(0); err != nil {
@@ -219,7 +219,7 @@ func TestRetryOfAStockFamily(t *testing.T) {
 		addAddress(t, c, added)
 	}
 	s := dialStream(t, unix.NETLINK_ROUTE, nldump.Config{NetNS: ns, BufferSize: nldump.MinBufferSize})
-	d := nldump.Dump{Request: netlink.Message{Header: netlink.Header{Type: unix.RTM_GETADDR}, Data: make([]byte, unix.SizeofIfAddrmsg)}}
+	d := nldump.Dump{Request: nldump.Message{Type: unix.RTM_GETADDR, Data: make([]byte, unix.SizeofIfAddrmsg)}}
 	d.Request.Data[0] = unix.AF_INET
 	for _, tt := range []struct{ changed, attempts int }{{2, 3}, {3, 3}} {
 		var got [][4]byte

@@ -173,7 +173,7 @@ func otherNetNS(t *testing.T) string {
 // linkNames are the names of the links in the stream's namespace.
 func linkNames(t *testing.T, s *nldump.Stream) (names []string) {
 	t.Helper()
-	req := netlink.Message{Header: netlink.Header{Type: unix.RTM_GETLINK}, Data: make([]byte, unix.SizeofIfInfomsg)}
+	req := nldump.Message{Type: unix.RTM_GETLINK, Data: make([]byte, unix.SizeofIfInfomsg)}
 	for m, err := range s.Records(t.Context(), req) {
 		if err != nil {
 			t.Fatal(err)
@@ -226,7 +226,7 @@ func TestKernelNoNetNS(t *testing.T) {
 // (TestKernelExtack), and is understood.
 func TestKernelNoStrictCheck(t *testing.T) {
 	s := dialKernel(t, unix.NETLINK_ROUTE, nldump.Config{NoStrictCheck: true})
-	req := netlink.Message{Header: netlink.Header{Type: unix.RTM_GETLINK}, Data: make([]byte, unix.SizeofIfInfomsg)}
+	req := nldump.Message{Type: unix.RTM_GETLINK, Data: make([]byte, unix.SizeofIfInfomsg)}
 	req.Data[2] = 1 // ifi_type
 	for _, err := range s.Records(t.Context(), req) {
 		if err != nil {

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-
-	"github.com/mdlayher/netlink"
 )
 
 // A Dump is a request, and what its reader knows of the family's records. With
@@ -16,7 +14,7 @@ import (
 type Dump struct {
 	// Request is sent as a dump request: NLM_F_REQUEST and NLM_F_DUMP are
 	// added, sequence and port id filled in.
-	Request netlink.Message
+	Request Message
 
 	// Key, if not nil, appends the key of a record to dst and returns it, as
 	// append does. Keys must rise strictly from record to record, in the order
@@ -34,7 +32,7 @@ type Dump struct {
 	// delivered that was in the table throughout, and none twice. But whether
 	// the table changed between the two dumps nothing tells, so the end is an
 	// ErrInterrupted in any case. Resume needs Key.
-	Resume func(after []byte) (netlink.Message, error)
+	Resume func(after []byte) (Message, error)
 }
 
 // Dump is like Records, with what the Dump tells of the family.
@@ -101,7 +99,7 @@ func (s *Stream) run(ctx context.Context, d Dump, buffer func() ([]byte, error),
 }
 
 // part reads one dump of the kernel's.
-func (s *Stream) part(ctx context.Context, req netlink.Message, key keyFunc, buffer func() ([]byte, error), deliver func(page, int) error) error {
+func (s *Stream) part(ctx context.Context, req Message, key keyFunc, buffer func() ([]byte, error), deliver func(page, int) error) error {
 	if err := s.start(ctx, req); err != nil {
 		return err
 	}
@@ -132,7 +130,7 @@ func (s *Stream) part(ctx context.Context, req netlink.Message, key keyFunc, buf
 
 // resume ends the dump whose page did not fit and returns the request for the
 // rest.
-func (s *Stream) resume(ctx context.Context, d Dump) (req netlink.Message, err error) {
+func (s *Stream) resume(ctx context.Context, d Dump) (req Message, err error) {
 	if err := s.release(ctx); err != nil {
 		return req, err
 	}

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/internal/script"
@@ -22,7 +21,7 @@ import (
 func keyOf(dst []byte, m nldump.Message) ([]byte, error) { return append(dst, m.Data[0]), nil }
 
 // after is the request for the records after a key.
-func after(key []byte) (netlink.Message, error) {
+func after(key []byte) (nldump.Message, error) {
 	req := request()
 	req.Data = append([]byte("after "), key...)
 	return req, nil
@@ -111,7 +110,7 @@ func TestResume(t *testing.T) {
 		t.Errorf("error %v, want ErrInterrupted: the table may have changed between the two", err)
 	}
 	sent := sock.Sent()
-	if len(sent) != 2 || !bytes.Equal(sent[1].Data, []byte("after \x02")) || sent[1].Header.Flags != netlink.Request|netlink.Dump {
+	if len(sent) != 2 || !bytes.Equal(sent[1].Data, []byte("after \x02")) || sent[1].Flags != unix.NLM_F_REQUEST|unix.NLM_F_DUMP {
 		t.Errorf("sent %+v", sent)
 	}
 	if st := s.Stats(); st.Resumed != 1 || st.Records != 5 || st.Interrupted {
@@ -153,7 +152,7 @@ func TestResumeFromTheStart(t *testing.T) {
 
 func TestResumeFails(t *testing.T) {
 	failed := errors.New("cannot start there")
-	no := func([]byte) (netlink.Message, error) { return netlink.Message{}, failed }
+	no := func([]byte) (nldump.Message, error) { return nldump.Message{}, failed }
 	small := nldump.Config{BufferSize: nldump.MinBufferSize}
 	none := nldump.Config{BufferSize: nldump.MinBufferSize, MaxBufferSize: 5000}
 	first := script.Page(rec(0, 1))
@@ -161,7 +160,7 @@ func TestResumeFails(t *testing.T) {
 		name    string
 		cfg     nldump.Config
 		scripts [][]script.Step
-		resume  func([]byte) (netlink.Message, error)
+		resume  func([]byte) (nldump.Message, error)
 		err     error
 		grown   bool
 	}{

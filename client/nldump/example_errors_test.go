@@ -10,7 +10,6 @@ import (
 	"log"
 	"os"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/internal/script"
@@ -61,14 +60,14 @@ func Example_errors() {
 	} {
 		s, _ := script.Stream(nldump.Config{}, steps...)
 		var last error
-		for _, err := range s.Records(ctx, netlink.Message{}) {
+		for _, err := range s.Records(ctx, nldump.Message{}) {
 			last = err
 		}
 		fmt.Println(explain(last))
 	}
 	s, _ := script.Stream(nldump.Config{}, script.Page(record), script.Page(done))
 	for range 2 {
-		for _, err := range s.Records(ctx, netlink.Message{}) {
+		for _, err := range s.Records(ctx, nldump.Message{}) {
 			if err != nil {
 				fmt.Println(explain(err))
 			}
@@ -96,7 +95,7 @@ func ExampleKernelError() {
 		log.Fatal(err)
 	}
 	defer s.Close()
-	req := netlink.Message{Header: netlink.Header{Type: unix.RTM_GETLINK}, Data: make([]byte, unix.SizeofIfInfomsg)}
+	req := nldump.Message{Type: unix.RTM_GETLINK, Data: make([]byte, unix.SizeofIfInfomsg)}
 	req.Data[2] = 1 // ifi_type, which filters nothing: a strict dump must not have it
 	for _, err := range s.Records(context.Background(), req) {
 		var e *nldump.KernelError
@@ -124,7 +123,7 @@ func ExampleKernelError() {
 // How large the page was, and whether to ask again will do.
 func ExampleTruncatedError() {
 	s, _ := script.Stream(nldump.Config{}, script.Page(make([]byte, 100_000)))
-	for _, err := range s.Records(context.Background(), netlink.Message{}) {
+	for _, err := range s.Records(context.Background(), nldump.Message{}) {
 		var e *nldump.TruncatedError
 		if errors.As(err, &e) {
 			fmt.Println(e.Size, e.Buffer, e.Grown)

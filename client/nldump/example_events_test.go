@@ -29,7 +29,7 @@ func ExamplePollSocket() {
 	_, err = sock.Poll(buf)
 	fmt.Println("nothing there:", errors.Is(err, unix.EAGAIN))
 
-	noop := netlink.Message{Header: netlink.Header{Type: netlink.Noop, Flags: netlink.Request | netlink.Acknowledge}}
+	noop := nldump.Message{Type: unix.NLMSG_NOOP, Flags: unix.NLM_F_REQUEST | unix.NLM_F_ACK}
 	if _, err := sock.Send(noop); err != nil {
 		log.Fatal(err)
 	}

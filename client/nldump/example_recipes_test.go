@@ -11,7 +11,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/nldump"
@@ -60,7 +59,7 @@ func Example_routes() {
 		log.Fatal(err)
 	}
 	defer s.Close()
-	req := netlink.Message{Header: netlink.Header{Type: unix.RTM_GETROUTE}, Data: make([]byte, unix.SizeofRtMsg)}
+	req := nldump.Message{Type: unix.RTM_GETROUTE, Data: make([]byte, unix.SizeofRtMsg)}
 	req.Data[0] = unix.AF_INET
 	req.Data[7] = unix.RTN_LOCAL // rtm_type
 	var local []netip.Prefix

@@ -25,9 +25,9 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer s.Close()
-	req := netlink.Message{
-		Header: netlink.Header{Type: unix.GENL_ID_CTRL},
-		Data:   []byte{unix.CTRL_CMD_GETFAMILY, 1, 0, 0}, // struct genlmsghdr
+	req := nldump.Message{
+		Type: unix.GENL_ID_CTRL,
+		Data: []byte{unix.CTRL_CMD_GETFAMILY, 1, 0, 0}, // struct genlmsghdr
 	}
 	for m, err := range s.Records(context.Background(), req) {
 		if err != nil {
@@ -45,9 +45,9 @@ func Example() {
 }
 
 // getLinks is the request for all links.
-var getLinks = netlink.Message{
-	Header: netlink.Header{Type: unix.RTM_GETLINK},
-	Data:   make([]byte, unix.SizeofIfInfomsg),
+var getLinks = nldump.Message{
+	Type: unix.RTM_GETLINK,
+	Data: make([]byte, unix.SizeofIfInfomsg),
 }
 
 func ExampleDial() {
@@ -201,9 +201,9 @@ func ExampleStream_Dump() {
 	}
 	defer s.Close()
 	d := nldump.Dump{
-		Request: netlink.Message{
-			Header: netlink.Header{Type: unix.GENL_ID_CTRL},
-			Data:   []byte{unix.CTRL_CMD_GETFAMILY, 1, 0, 0},
+		Request: nldump.Message{
+			Type: unix.GENL_ID_CTRL,
+			Data: []byte{unix.CTRL_CMD_GETFAMILY, 1, 0, 0},
 		},
 		// The controller dumps families in order of their numbers.
 		Key: func(dst []byte, m nldump.Message) ([]byte, error) {
@@ -235,16 +235,16 @@ func ExampleDump() {
 		filter   = 8
 		idFrom   = 1
 	)
-	from := func(id uint32) (netlink.Message, error) {
+	from := func(id uint32) (nldump.Message, error) {
 		e := netlink.NewAttributeEncoder()
 		e.Nested(filter, func(e *netlink.AttributeEncoder) error {
 			e.Uint32(idFrom, id)
 			return nil
 		})
 		attrs, err := e.Encode()
-		return netlink.Message{
-			Header: netlink.Header{Type: family},
-			Data:   append([]byte{entryGet, 1, 0, 0}, attrs...),
+		return nldump.Message{
+			Type: family,
+			Data: append([]byte{entryGet, 1, 0, 0}, attrs...),
 		}, err
 	}
 	all, err := from(0)
@@ -262,7 +262,7 @@ func ExampleDump() {
 			n, err := id(m)
 			return binary.BigEndian.AppendUint32(dst, n), err
 		},
-		Resume: func(after []byte) (netlink.Message, error) {
+		Resume: func(after []byte) (nldump.Message, error) {
 			fmt.Println("go on after", binary.BigEndian.Uint32(after))
 			return from(binary.BigEndian.Uint32(after) + 1)
 		},

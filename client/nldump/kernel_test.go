@@ -31,10 +31,10 @@ func dialKernel(t testing.TB, family int, cfg nldump.Config) *nldump.Stream {
 }
 
 // families is a request for all generic netlink families.
-func families() netlink.Message {
-	return netlink.Message{
-		Header: netlink.Header{Type: unix.GENL_ID_CTRL},
-		Data:   []byte{unix.CTRL_CMD_GETFAMILY, 1, 0, 0},
+func families() nldump.Message {
+	return nldump.Message{
+		Type: unix.GENL_ID_CTRL,
+		Data: []byte{unix.CTRL_CMD_GETFAMILY, 1, 0, 0},
 	}
 }
 
@@ -78,11 +78,11 @@ func TestKernelFamilies(t *testing.T) {
 }
 
 // policy is a request for the policies of a family, which are many records.
-func policy(family string) netlink.Message {
+func policy(family string) nldump.Message {
 	const getPolicy = 10 // CTRL_CMD_GETPOLICY
-	return netlink.Message{
-		Header: netlink.Header{Type: unix.GENL_ID_CTRL},
-		Data:   append([]byte{getPolicy, 1, 0, 0}, script.Text(unix.CTRL_ATTR_FAMILY_NAME, family)...),
+	return nldump.Message{
+		Type: unix.GENL_ID_CTRL,
+		Data: append([]byte{getPolicy, 1, 0, 0}, script.Text(unix.CTRL_ATTR_FAMILY_NAME, family)...),
 	}
 }
 
@@ -136,9 +136,9 @@ func TestKernelRefuses(t *testing.T) {
 // TestKernelExtack makes rtnetlink refuse a strict dump, with its reason.
 func TestKernelExtack(t *testing.T) {
 	s := dialKernel(t, unix.NETLINK_ROUTE, nldump.Config{})
-	req := netlink.Message{
-		Header: netlink.Header{Type: unix.RTM_GETLINK},
-		Data:   make([]byte, unix.SizeofIfInfomsg),
+	req := nldump.Message{
+		Type: unix.RTM_GETLINK,
+		Data: make([]byte, unix.SizeofIfInfomsg),
 	}
 	req.Data[2] = 1 // ifi_type, which a strict dump does not allow
 	for _, err := range s.Records(t.Context(), req) {
@@ -150,10 +150,10 @@ func TestKernelExtack(t *testing.T) {
 }
 
 func TestKernelRoute(t *testing.T) {
-	for name, req := range map[string]netlink.Message{
-		"links":     {Header: netlink.Header{Type: unix.RTM_GETLINK}, Data: make([]byte, unix.SizeofIfInfomsg)},
-		"addresses": {Header: netlink.Header{Type: unix.RTM_GETADDR}, Data: make([]byte, unix.SizeofIfAddrmsg)},
-		"routes":    {Header: netlink.Header{Type: unix.RTM_GETROUTE}, Data: make([]byte, unix.SizeofRtMsg)},
+	for name, req := range map[string]nldump.Message{
+		"links":     {Type: unix.RTM_GETLINK, Data: make([]byte, unix.SizeofIfInfomsg)},
+		"addresses": {Type: unix.RTM_GETADDR, Data: make([]byte, unix.SizeofIfAddrmsg)},
+		"routes":    {Type: unix.RTM_GETROUTE, Data: make([]byte, unix.SizeofRtMsg)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := dialKernel(t, unix.NETLINK_ROUTE, nldump.Config{})
@@ -161,7 +161,7 @@ func TestKernelRoute(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if m.Type != uint16(req.Header.Type)-2 { // RTM_NEWx is RTM_GETx - 2
+				if m.Type != req.Type-2 { // RTM_NEWx is RTM_GETx - 2
 					t.Errorf("record of type %d", m.Type)
 				}
 			}
@@ -245,8 +245,8 @@ type silentSocket struct {
 	waiting chan struct{}
 }
 
-func (s *silentSocket) Send(m netlink.Message) (netlink.Message, error) {
-	m.Header.Sequence, m.Header.PID = 1, 1
+func (s *silentSocket) Send(m nldump.Message) (nldump.Message, error) {
+	m.Seq, m.PortID = 1, 1
 	return m, nil
 }
 
@@ -267,7 +267,7 @@ func TestKernelTruncated(t *testing.T) {
 	}
 	defer sock.Close()
 	req := families()
-	req.Header.Flags = netlink.Request | netlink.Dump
+	req.Flags = unix.NLM_F_REQUEST | unix.NLM_F_DUMP
 	if _, err := sock.Send(req); err != nil {
 		t.Fatal(err)
 	}

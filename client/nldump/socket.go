@@ -17,9 +17,9 @@ import (
 // A Socket is what a Stream needs of a netlink socket. [Open] makes one of a
 // real socket; a test can script one.
 type Socket interface {
-	// Send sends a request and returns it with its length, sequence and port
-	// id filled in. *netlink.Conn has this method.
-	Send(netlink.Message) (netlink.Message, error)
+	// Send sends a request and returns it with its sequence number and port id
+	// filled in.
+	Send(Message) (Message, error)
 
 	// Recv waits for a datagram and copies it to buf. A datagram longer than
 	// buf is cut, and its full length returned. A deadline that passes while
@@ -142,9 +142,13 @@ func (s *conn) receive(buf []byte, read func(fd uintptr) bool) (Datagram, error)
 }
 
 // Send implements Socket.
-func (s *conn) Send(m netlink.Message) (netlink.Message, error) {
-	sent, err := s.Conn.Send(m)
-	return sent, s.orClosed(err)
+func (s *conn) Send(m Message) (Message, error) {
+	sent, err := s.Conn.Send(netlink.Message{
+		Header: netlink.Header{Type: netlink.HeaderType(m.Type), Flags: netlink.HeaderFlags(m.Flags)},
+		Data:   m.Data,
+	})
+	m.Seq, m.PortID = sent.Header.Sequence, sent.Header.PID
+	return m, s.orClosed(err)
 }
 
 // SetReadDeadline implements Socket.

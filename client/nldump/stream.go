@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // A Stream reads dumps from one socket, one after the other. It is for one
@@ -117,7 +117,7 @@ func (s *Stream) Idle() bool { return !s.open && !s.running }
 // the loop; ErrInterrupted comes after all records. If the last dump was not
 // read to its end, or its loop is still running, the only thing yielded is
 // ErrBusy.
-func (s *Stream) Records(ctx context.Context, req netlink.Message) iter.Seq2[Message, error] {
+func (s *Stream) Records(ctx context.Context, req Message) iter.Seq2[Message, error] {
 	return s.Dump(ctx, Dump{Request: req})
 }
 
@@ -151,21 +151,20 @@ func (s *Stream) drain(ctx context.Context) error {
 
 // start sends the request. The kernel builds the first page in it
 // (af_netlink.c:__netlink_dump_start), and reports a refusal as a message.
-func (s *Stream) start(ctx context.Context, req netlink.Message) error {
+func (s *Stream) start(ctx context.Context, req Message) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if err := s.connect(); err != nil {
 		return err
 	}
-	req.Header.Flags |= netlink.Request | netlink.Dump
-	req.Header.Length, req.Header.Sequence, req.Header.PID = 0, 0, 0
+	req.Flags |= unix.NLM_F_REQUEST | unix.NLM_F_DUMP
 	sent, err := s.sock.Send(req)
 	if err != nil {
 		return fmt.Errorf("nldump: %w", err)
 	}
 	s.open = true
-	s.seq, s.port = sent.Header.Sequence, sent.Header.PID
+	s.seq, s.port = sent.Seq, sent.PortID
 	s.lastPage, s.lastWhole, s.repeats = 0, 0, 0
 	return nil
 }

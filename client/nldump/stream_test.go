@@ -11,7 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mdlayher/netlink"
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
@@ -34,7 +33,7 @@ func rec(flags uint16, n byte) []byte { return script.Record(flags, []byte{n, 0,
 func done() []byte { return script.Done(0, 0) }
 
 // request is any request; the scripts do not look at it.
-func request() netlink.Message { return netlink.Message{Header: netlink.Header{Type: script.Type}} }
+func request() nldump.Message { return nldump.Message{Type: script.Type} }
 
 // read runs a dump to its end and returns the numbers of its records.
 func read(ctx context.Context, s *nldump.Stream) (got []byte, err error) {

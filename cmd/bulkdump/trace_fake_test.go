@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/nldump"
@@ -126,13 +125,13 @@ func (s *fakeSocket) message(typ, flags uint16) []byte {
 	return binary.NativeEndian.AppendUint32(b, 0)
 }
 
-func (s *fakeSocket) Send(m netlink.Message) (netlink.Message, error) {
+func (s *fakeSocket) Send(m nldump.Message) (nldump.Message, error) {
 	s.kernel.mu.Lock()
 	defer s.kernel.mu.Unlock()
 	if s.kernel.sendErr != nil && s == s.kernel.sockets[0] {
 		return m, s.kernel.sendErr
 	}
-	m.Header.PID, m.Header.Sequence = s.port, fakeSeq
+	m.PortID, m.Seq = s.port, fakeSeq
 	s.build()
 	return m, nil
 }

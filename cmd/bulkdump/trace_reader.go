@@ -10,7 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/nldump"
@@ -61,7 +60,7 @@ func (w *watcher) run() error {
 	if err != nil {
 		return err
 	}
-	req := netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(w.family())}, Data: body}
+	req := nldump.Message{Type: w.family(), Data: body}
 	for m, err := range s.Records(w.ctx, req) {
 		switch {
 		case errors.Is(err, nldump.ErrInterrupted):
@@ -82,12 +81,12 @@ func (w *watcher) run() error {
 func (w *watcher) last() *loop.Call { return &w.calls[len(w.calls)-1] }
 
 // Send notes the request.
-func (w *watcher) Send(m netlink.Message) (sent netlink.Message, err error) {
+func (w *watcher) Send(m nldump.Message) (sent nldump.Message, err error) {
 	err = w.call(loop.Send, func() (int, error) {
 		sent, err = w.loopSocket.Send(m)
 		return 0, err
 	})
-	w.self.PortID, w.self.Seq = sent.Header.PID, sent.Header.Sequence
+	w.self.PortID, w.self.Seq = sent.PortID, sent.Seq
 	return sent, err
 }
 

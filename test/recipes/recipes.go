@@ -11,7 +11,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
@@ -149,9 +148,9 @@ func LinkNames(ctx context.Context) (map[uint32]string, error) {
 		return nil, err
 	}
 	defer s.Close()
-	request := netlink.Message{
-		Header: netlink.Header{Type: unix.RTM_GETLINK},
-		Data:   make([]byte, unix.SizeofIfInfomsg),
+	request := nldump.Message{
+		Type: unix.RTM_GETLINK,
+		Data: make([]byte, unix.SizeofIfInfomsg),
 	}
 	names := make(map[uint32]string)
 	again := func(int) { clear(names) }

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/nldump"
@@ -25,7 +24,7 @@ func TestFamiliesAreThoseThatGenlPrints(t *testing.T) {
 		return fmt.Sprintf("%s ID %s version %s header %s attributes %s", name, id, version, header, attrs)
 	}
 	hex := func(n uint32) string { return fmt.Sprintf("%#x", n) }
-	req := netlink.Message{Header: netlink.Header{Type: unix.GENL_ID_CTRL}, Data: []byte{unix.CTRL_CMD_GETFAMILY, 1, 0, 0}}
+	req := nldump.Message{Type: unix.GENL_ID_CTRL, Data: []byte{unix.CTRL_CMD_GETFAMILY, 1, 0, 0}}
 	got, _ := dumpLines(t, unix.NETLINK_GENERIC, req, func(m nldump.Message) (string, error) {
 		a := m.Attrs(unix.GENL_HDRLEN)
 		var name string
@@ -91,7 +90,7 @@ func TestSocketsAreThoseThatSSPrints(t *testing.T) {
 	line := func(state, local, peer string, inode uint32) string {
 		return fmt.Sprintf("%s %s %s inode %d", state, local, peer, inode)
 	}
-	req := netlink.Message{Header: netlink.Header{Type: sockDiagByFamily}, Data: make([]byte, sizeofInetDiagReq)}
+	req := nldump.Message{Type: sockDiagByFamily, Data: make([]byte, sizeofInetDiagReq)}
 	req.Data[0], req.Data[1] = unix.AF_INET, unix.IPPROTO_TCP
 	binary.NativeEndian.PutUint32(req.Data[4:], 1<<1|1<<10) // the states
 	got, stats := dumpLines(t, unix.NETLINK_SOCK_DIAG, req, func(m nldump.Message) (string, error) {

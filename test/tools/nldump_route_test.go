@@ -107,7 +107,7 @@ func (r printedRoute) line() string {
 }
 
 // allocations counts those of a dump that reads each route's destination.
-func allocations(t *testing.T, req netlink.Message) uint64 {
+func allocations(t *testing.T, req nldump.Message) uint64 {
 	t.Helper()
 	s, err := nldump.Dial(unix.NETLINK_ROUTE, nldump.Config{})
 	if err != nil {

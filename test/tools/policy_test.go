@@ -59,7 +59,7 @@ func askPolicies(t *testing.T, family string) *kernelPolicies {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req := netlink.Message{Header: netlink.Header{Type: unix.GENL_ID_CTRL}, Data: append([]byte{unix.CTRL_CMD_GETPOLICY, 1, 0, 0}, attrs...)}
+	req := nldump.Message{Type: unix.GENL_ID_CTRL, Data: append([]byte{unix.CTRL_CMD_GETPOLICY, 1, 0, 0}, attrs...)}
 	k := &kernelPolicies{map[uint16]map[uint16]kernelAttr{}, map[uint32]map[string]uint16{}}
 	for m, err := range s.Records(t.Context(), req) {
 		if err != nil {

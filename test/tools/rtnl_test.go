@@ -32,8 +32,8 @@ func ownNetNS(t *testing.T) {
 }
 
 // request is a dump request of rtnetlink's with a header of a structure's size.
-func request(typ uint16, family byte, size int) netlink.Message {
-	req := netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(typ)}, Data: make([]byte, size)}
+func request(typ uint16, family byte, size int) nldump.Message {
+	req := nldump.Message{Type: typ, Data: make([]byte, size)}
 	req.Data[0] = family
 	return req
 }
@@ -74,7 +74,7 @@ func change(t *testing.T, typ netlink.HeaderType, count int, message func(i int,
 
 // dumpLines dumps and has a line made of each record; "" leaves one out. They
 // are returned in order of the alphabet.
-func dumpLines(t *testing.T, family int, req netlink.Message, line func(nldump.Message) (string, error)) (lines []string, stats nldump.Stats) {
+func dumpLines(t *testing.T, family int, req nldump.Message, line func(nldump.Message) (string, error)) (lines []string, stats nldump.Stats) {
 	t.Helper()
 	s, err := nldump.Dial(family, nldump.Config{})
 	if err != nil {

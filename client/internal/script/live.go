@@ -6,7 +6,6 @@ import (
 	"errors"
 	"os"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/nldump"
@@ -46,8 +45,8 @@ func (s *Live) Hold(on bool) {
 }
 
 // Send implements nldump.Socket.
-func (s *Live) Send(m netlink.Message) (netlink.Message, error) {
-	m.Header.Sequence, m.Header.PID = Seq, Port
+func (s *Live) Send(m nldump.Message) (nldump.Message, error) {
+	m.Seq, m.PortID = Seq, Port
 	return m, nil
 }
 

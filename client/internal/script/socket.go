@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mdlayher/netlink"
-
 	"bulkdump/client/nldump"
 )
 
@@ -51,12 +49,12 @@ type Socket struct {
 	// Asked, if not nil, is called with each request, and Next, if not nil,
 	// gives each Step that Recv needs: a script that is made as it goes. Both
 	// are set before the socket is used, and called while it is locked.
-	Asked func(netlink.Message)
+	Asked func(nldump.Message)
 	Next  func() Step
 
 	waiter
 	steps []Step
-	sent  []netlink.Message
+	sent  []nldump.Message
 	once  sync.Once
 }
 
@@ -81,20 +79,20 @@ func Stream(cfg nldump.Config, steps ...Step) (*nldump.Stream, *Socket) {
 }
 
 // Sent returns the requests so far.
-func (s *Socket) Sent() []netlink.Message {
+func (s *Socket) Sent() []nldump.Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.sent
 }
 
 // Send implements nldump.Socket.
-func (s *Socket) Send(m netlink.Message) (netlink.Message, error) {
+func (s *Socket) Send(m nldump.Message) (nldump.Message, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return m, os.ErrClosed
 	}
-	m.Header.Sequence, m.Header.PID = Seq, Port
+	m.Seq, m.PortID = Seq, Port
 	s.sent = append(s.sent, m)
 	if s.Asked != nil {
 		s.Asked(m)

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/nldump"
@@ -39,11 +38,11 @@ const (
 )
 
 // diagRequest is struct netlink_diag_req, for all protocols.
-func diagRequest() netlink.Message {
+func diagRequest() nldump.Message {
 	b := make([]byte, 20)
 	b[0], b[1] = unix.AF_NETLINK, protocolAll
 	binary.NativeEndian.PutUint32(b[8:], showMemInfo|showGroups|showFlags)
-	return netlink.Message{Header: netlink.Header{Type: sockDiagByFamily}, Data: b}
+	return nldump.Message{Type: sockDiagByFamily, Data: b}
 }
 
 // readDiag lists the sockets of the stream's namespace, without the stream's own.

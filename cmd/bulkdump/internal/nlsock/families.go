@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/nldump"
@@ -16,9 +15,9 @@ import (
 // readFamilies returns the multicast groups of the generic netlink families that
 // are there in the stream's namespace, by number: "family:group".
 func readFamilies(ctx context.Context, s *nldump.Stream) (map[uint32]string, error) {
-	req := netlink.Message{
-		Header: netlink.Header{Type: unix.GENL_ID_CTRL},
-		Data:   []byte{unix.CTRL_CMD_GETFAMILY, 1, 0, 0}, // struct genlmsghdr
+	req := nldump.Message{
+		Type: unix.GENL_ID_CTRL,
+		Data: []byte{unix.CTRL_CMD_GETFAMILY, 1, 0, 0}, // struct genlmsghdr
 	}
 	groups := make(map[uint32]string)
 	for m, err := range s.Records(ctx, req) {
