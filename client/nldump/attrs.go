@@ -38,7 +38,7 @@ const attrTypeMask = ^uint16(unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER)
 type Attrs struct {
 	// Places, not slices: to store a pointer costs more than a number, and Next
 	// would store two.
-	b       []byte // nil at the end and after an error
+	b       []byte // nil after an error
 	at, end int    // of the value
 	next    int    // where the next attribute begins; behind b if padding is missing
 	typ     uint16
@@ -71,18 +71,17 @@ func (a *Attrs) Next() bool {
 func (a *Attrs) stop(left int) bool {
 	if left > 0 {
 		a.fail("%d bytes after the last attribute", left)
-	} else {
-		a.clear()
 	}
+	a.at, a.end = 0, 0
 	return false
 }
 
-// clear leaves no value and no attribute.
-func (a *Attrs) clear() { a.b, a.at, a.end, a.next = nil, 0, 0, 0 }
-
-// Find goes forward to the next attribute of the type, without its flag bits,
-// and returns false if there is none.
+// Find goes to the first attribute of the type, without its flag bits, wherever
+// the cursor is, and returns false if there is none. Next goes on from there. So
+// attributes are found in any order; those of which there may be several of one
+// type need a loop over Next.
 func (a *Attrs) Find(typ uint16) bool {
+	a.next = 0
 	for a.Next() {
 		if a.Type() == typ {
 			return true
@@ -129,7 +128,8 @@ func (a *Attrs) Struct(size int) []byte {
 	return a.Bytes()[:size:size]
 }
 
-// Addr returns the value, which must be of 4 or 16 bytes, as an IP address.
+// Addr returns the value, which must be of 4 or 16 bytes, as an IP address. Its
+// AsSlice is what a request has in such an attribute.
 func (a *Attrs) Addr() netip.Addr {
 	addr, ok := netip.AddrFromSlice(a.Bytes())
 	if !ok && a.err == nil {
@@ -138,8 +138,38 @@ func (a *Attrs) Addr() netip.Addr {
 	return addr
 }
 
+// Via returns the address of a struct rtvia (include/uapi/linux/rtnetlink.h), as
+// RTA_VIA has it: the value must be an address family, AF_INET or AF_INET6, and an
+// address of it.
+func (a *Attrs) Via() netip.Addr {
+	b := a.Bytes()
+	var addr netip.Addr
+	if len(b) >= 2 {
+		addr = AddrOf(uint8(min(binary.NativeEndian.Uint16(b), 0xff)), b[2:])
+	}
+	if a.err == nil && (!addr.IsValid() || len(b) != 2+addr.BitLen()/8) {
+		a.fail("attribute %d: no address with its family: % x", a.Type(), b)
+		return netip.Addr{}
+	}
+	return addr
+}
+
+// AddrOf returns the IP address that b starts with: 4 bytes of AF_INET, 16 of
+// AF_INET6. Structures such as those of xfrm and inet_diag have room for both, and
+// the family elsewhere. Of another family, or of fewer bytes, it is the zero
+// netip.Addr.
+func AddrOf(family uint8, b []byte) netip.Addr {
+	switch {
+	case family == unix.AF_INET && len(b) >= 4:
+		return netip.AddrFrom4([4]byte(b))
+	case family == unix.AF_INET6 && len(b) >= 16:
+		return netip.AddrFrom16([16]byte(b))
+	}
+	return netip.Addr{}
+}
+
 // Nested returns a cursor over the attributes in the value, with errors of its
-// own.
+// own. Those of Nest are a's.
 func (a *Attrs) Nested() Attrs { return Parse(a.Bytes()) }
 
 func (a *Attrs) len() int { return a.end - a.at }
@@ -155,8 +185,15 @@ func (a *Attrs) failWidth(n int) bool {
 }
 
 func (a *Attrs) fail(format string, args ...any) {
-	a.err = fmt.Errorf("%w: "+format, append([]any{ErrMalformed}, args...)...)
-	a.clear()
+	a.take(fmt.Errorf("%w: "+format, append([]any{ErrMalformed}, args...)...))
+}
+
+// take stops the cursor for its first error, or the first of what is in its value.
+func (a *Attrs) take(err error) {
+	if a.err == nil && err != nil {
+		a.err = err
+		a.b, a.at, a.end, a.next = nil, 0, 0, 0
+	}
 }
 
 // align rounds up to the 4 bytes of both NLMSG_ALIGN and NLA_ALIGN.

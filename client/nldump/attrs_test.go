@@ -63,7 +63,7 @@ func TestAttrs(t *testing.T) {
 	check(a.Type() == 8 && string(a.Text()) == "ab")
 	next()
 	check(a.Type() == 9 && bytes.Equal(a.Bytes(), []byte{1}))
-	if a.Next() || a.Err() != nil || a.Bytes() != nil {
+	if a.Next() || a.Err() != nil || len(a.Bytes()) != 0 {
 		t.Errorf("after the last: % x, %v", a.Bytes(), a.Err())
 	}
 }
@@ -92,21 +92,28 @@ func TestAttrsMalformed(t *testing.T) {
 	}
 }
 
-// TestFind looks for types in order.
+// TestFind looks for types in any order.
 func TestFind(t *testing.T) {
 	b := bytes.Join([][]byte{script.U32(1, 10), script.U32(2|unix.NLA_F_NESTED, 20), script.U32(1, 11)}, nil)
 	a := nldump.Parse(b)
 	for _, tt := range []struct {
 		typ  uint16
 		want uint32
-	}{{1, 10}, {2, 20}, {1, 11}} {
+	}{{2, 20}, {1, 10}, {1, 10}, {2, 20}} {
 		if !a.Find(tt.typ) || a.Uint32() != tt.want {
 			t.Errorf("no attribute %d of %d", tt.typ, tt.want)
 		}
 	}
-	if a.Find(1) || a.Err() != nil {
-		t.Errorf("found one more; %v", a.Err())
+	if !a.Next() || a.Uint32() != 11 || a.Next() {
+		t.Error("Next does not go on from what was found")
 	}
+	if a.Find(3) || a.Err() != nil {
+		t.Errorf("found what is not there; %v", a.Err())
+	}
+	if !a.Find(1) || a.Uint32() != 10 || !a.Find(2) {
+		t.Error("nothing is found after a search in vain")
+	}
+	a.Find(3)
 	// What was not found is no number, and no bytes.
 	if a.Uint32() != 0 || !errors.Is(a.Err(), nldump.ErrMalformed) {
 		t.Errorf("a number of nothing: %v", a.Err())
@@ -114,6 +121,9 @@ func TestFind(t *testing.T) {
 	a = nldump.Parse(append(b, 1))
 	if a.Find(3) || !errors.Is(a.Err(), nldump.ErrMalformed) {
 		t.Errorf("malformed: %v", a.Err())
+	}
+	if a.Find(1) {
+		t.Error("found something after an error")
 	}
 }
 

@@ -7,8 +7,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"bulkdump/client/internal/script"
 	"bulkdump/client/nldump"
@@ -148,7 +151,7 @@ func TestAttrArrays(t *testing.T) {
 func TestNestedArray(t *testing.T) {
 	a := at(bytes.Join([][]byte{script.U32(0, 5), script.U32(1, 6), script.U32(7, 8)}, nil)...)
 	sum := map[uint16]uint32{}
-	for i, e := range a.Array() {
+	for i, e := range a.Nest() {
 		sum[i] += e.Uint32()
 	}
 	if fmt.Sprint(sum) != "map[0:5 1:6 7:8]" || a.Err() != nil || !a.Next() {
@@ -156,35 +159,143 @@ func TestNestedArray(t *testing.T) {
 	}
 	// Nests in it.
 	a = at(script.Attr(0, script.U32(3, 9))...)
-	for _, e := range a.Array() {
+	for _, e := range a.Nest() {
 		if n := e.Nested(); !n.Find(3) || n.Uint32() != 9 {
 			t.Errorf("no number in the nest: %v", n.Err())
 		}
 	}
 	// Left, and gone on after it.
 	a = at(append(script.U32(0, 5), script.U32(1, 6)...)...)
-	for range a.Array() {
+	for range a.Nest() {
 		break
 	}
 	if !a.Next() || a.Uint32() != 2 {
 		t.Error("the cursor is not at the attribute after the array")
 	}
-	// Errors: of the nest, and of an element, also of the last.
+	// Errors: of the nest, of an element, also of the last, and of a nest in it.
 	for name, value := range map[string][]byte{
+		"inner":   append(script.Attr(0, script.Attr(3, []byte{1})), script.U32(1, 6)...),
 		"nest":    append(script.U32(0, 5), 1, 2, 3),
 		"element": script.Attr(0, []byte{1, 2, 3}),
 		"first":   append(script.Attr(0, []byte{1, 2, 3}), script.U32(1, 6)...),
 	} {
 		a, n := at(value...), 0
-		for _, e := range a.Array() {
-			e.Uint32()
+		for _, e := range a.Nest() {
+			if name == "inner" {
+				for _, i := range e.Nest() {
+					i.Uint32()
+				}
+			} else {
+				e.Uint32()
+			}
 			n++
 		}
 		if !errors.Is(a.Err(), nldump.ErrMalformed) || n != 1 || a.Next() {
 			t.Errorf("%s: %d elements, %v", name, n, a.Err())
 		}
-		for range a.Array() {
+		for range a.Nest() {
 			t.Errorf("%s: an array after an error", name)
+		}
+	}
+}
+
+// TestNestErrorReachesOut: an error in a nest is one of all the cursors around.
+func TestNestErrorReachesOut(t *testing.T) {
+	a := at(script.Attr(1, script.Attr(2, []byte{1, 2, 3}), script.U32(3, 3))...)
+	n := 0
+	for _, outer := range a.Nest() {
+		for _, inner := range outer.Nest() {
+			inner.Uint32()
+			n++
+		}
+		n += 10
+		if outer.Err() == nil || outer.Next() {
+			t.Errorf("the nest around it: %v", outer.Err())
+		}
+	}
+	if n != 11 || !errors.Is(a.Err(), nldump.ErrMalformed) || a.Next() {
+		t.Errorf("%d, %v", n, a.Err())
+	}
+	// The first error stays.
+	a = at(1, 2, 3)
+	a.Uint32()
+	first := a.Err()
+	for range a.Nest() {
+		t.Error("a nest after an error")
+	}
+	if a.Uint64(); a.Err() != first {
+		t.Errorf("got %v, then %v", first, a.Err())
+	}
+}
+
+func TestNexthops(t *testing.T) {
+	hop := func(n int, link byte, attrs ...[]byte) []byte {
+		b := append([]byte{byte(n), 0, 4, 9, link, 0, 0, 0}, bytes.Join(attrs, nil)...)
+		return b
+	}
+	gateway := script.Attr(unix.RTA_GATEWAY, []byte{10, 0, 0, 1})
+	via := script.Attr(unix.RTA_VIA, append([]byte{unix.AF_INET6, 0}, make([]byte, 16)...))
+	a := at(bytes.Join([][]byte{hop(8, 3), hop(16, 4, gateway), hop(8+len(via), 5, via)}, nil)...)
+	var got []string
+	for h := range a.Nexthops() {
+		addr := netip.Addr{}
+		if h.Attrs.Find(unix.RTA_GATEWAY) {
+			addr = h.Attrs.Addr()
+		} else if h.Attrs.Find(unix.RTA_VIA) {
+			addr = h.Attrs.Via()
+		}
+		got = append(got, fmt.Sprint(h.Link, h.Flags, h.Hops, addr))
+	}
+	if want := []string{"3 4 9 invalid IP", "4 4 9 10.0.0.1", "5 4 9 ::"}; !slices.Equal(got, want) || a.Err() != nil || !a.Next() {
+		t.Errorf("got %q, %v; want %q", got, a.Err(), want)
+	}
+	for range a.Nexthops() {
+		break
+	}
+	for name, b := range map[string][]byte{
+		"header":           hop(8, 3)[:7],
+		"shorter":          hop(7, 3),
+		"longer":           hop(12, 3),
+		"second":           append(hop(8, 3), 1),
+		"attribute":        hop(11, 3, []byte{1, 2, 3, 0}),
+		"no address":       hop(16, 3, script.Attr(unix.RTA_GATEWAY, []byte{1, 2, 3})),
+		"no address after": append(hop(16, 3, script.Attr(unix.RTA_GATEWAY, []byte{1, 2, 3})), hop(8, 3)...),
+	} {
+		a, n := at(b...), 0
+		for h := range a.Nexthops() {
+			n++
+			if h.Attrs.Find(unix.RTA_GATEWAY) {
+				h.Attrs.Addr()
+			}
+		}
+		if !errors.Is(a.Err(), nldump.ErrMalformed) || n > 1 || a.Next() {
+			t.Errorf("%s: %d nexthops, %v", name, n, a.Err())
+		}
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	v6 := []byte{0x20, 1, 0xd, 0xb8, 15: 1}
+	for _, tt := range []struct {
+		family uint8
+		b      []byte
+		want   string
+	}{
+		{unix.AF_INET, []byte{192, 0, 2, 1}, "192.0.2.1"},
+		{unix.AF_INET, append([]byte{192, 0, 2, 1}, make([]byte, 12)...), "192.0.2.1"},
+		{unix.AF_INET6, v6, "2001:db8::1"},
+		{unix.AF_INET, []byte{192, 0, 2}, "invalid IP"},
+		{unix.AF_INET6, v6[:15], "invalid IP"},
+		{unix.AF_MPLS, v6, "invalid IP"},
+	} {
+		if got := nldump.AddrOf(tt.family, tt.b); got.String() != tt.want {
+			t.Errorf("family %d, % x: %v, want %s", tt.family, tt.b, got, tt.want)
+		}
+	}
+	for _, b := range [][]byte{nil, {2}, {2, 0}, {2, 0, 10, 0, 0}, {2, 0, 10, 0, 0, 1, 0}, {2, 1, 10, 0, 0, 1}, append([]byte{10, 0}, v6[:15]...)} {
+		a := at(b...)
+		if addr := a.Via(); addr.IsValid() || !errors.Is(a.Err(), nldump.ErrMalformed) {
+			t.Errorf("% x: %v, %v", b, addr, a.Err())
 		}
 	}
 }
@@ -194,9 +305,11 @@ func TestAttrsNoAlloc(t *testing.T) {
 	if nldump.RaceEnabled {
 		t.Skip("with the race detector the compiler inlines less, and iterators allocate")
 	}
+	hop := append([]byte{16, 0, 0, 1, 5, 0, 0, 0}, script.Attr(unix.RTA_GATEWAY, []byte{10, 0, 0, 1})...)
 	record := bytes.Join([][]byte{
 		script.U32(1, 7), script.U64(2, 8), script.Attr(3, []byte{10, 0, 0, 1}), script.Attr(4, make([]byte, 4000)),
 		script.Attr(5, script.U32(0, 1), script.U32(1, 2), script.U32(2, 3)), script.Text(6, "text"),
+		script.Attr(7, hop, hop), script.Attr(8, script.Attr(1, script.U32(2, 3))), script.Attr(9, []byte{unix.AF_INET, 0, 10, 0, 0, 1}),
 	}, nil)
 	var sum uint64
 	n := testing.AllocsPerRun(100, func() {
@@ -218,11 +331,32 @@ func TestAttrsNoAlloc(t *testing.T) {
 				}
 				sum += uint64(len(a.Struct(64)))
 			case 5:
-				for i, e := range a.Array() {
+				for i, e := range a.Nest() {
 					sum += uint64(i) + uint64(e.Uint32())
 				}
 			case 6:
 				sum += uint64(len(a.Text()))
+			case 7:
+				for h := range a.Nexthops() {
+					if h.Attrs.Find(unix.RTA_GATEWAY) {
+						sum += uint64(h.Attrs.Addr().BitLen()) + uint64(h.Link)
+					}
+				}
+			case 8:
+				for _, outer := range a.Nest() {
+					for typ, inner := range outer.Nest() {
+						sum += inner.Uint() + uint64(typ)
+					}
+				}
+				outer := a.Nested()
+				if outer.Find(1) {
+					inner := outer.Nested()
+					for inner.Next() {
+						sum += inner.Uint()
+					}
+				}
+			case 9:
+				sum += uint64(a.Via().BitLen())
 			}
 		}
 		if a.Err() != nil {

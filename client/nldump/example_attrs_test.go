@@ -83,8 +83,9 @@ func ExampleMessage_Attrs() {
 	// false malformed netlink data: message of 3 bytes, want a header of 12
 }
 
-// Nests: with a cursor of their own, or as an array whose types are indices.
-func ExampleAttrs_Array() {
+// Nests: one whose members are an array, of nests again. One look at the error of
+// the outermost cursor is enough.
+func ExampleAttrs_Nest() {
 	b := encode(func(e *netlink.AttributeEncoder) {
 		e.Nested(1, func(e *netlink.AttributeEncoder) error {
 			for i, port := range []uint16{80, 443} {
@@ -99,22 +100,26 @@ func ExampleAttrs_Array() {
 	a := nldump.Parse(b)
 	for a.Next() {
 		fmt.Println("nested:", a.IsNested())
-		for i, e := range a.Array() {
-			n := e.Nested()
-			if n.Find(7) {
-				fmt.Println(i, n.Uint16())
-			}
-			if n.Err() != nil {
-				log.Fatal(n.Err())
+		for i, e := range a.Nest() {
+			for typ, n := range e.Nest() {
+				if typ == 7 {
+					fmt.Println(i, n.Uint16())
+				}
 			}
 		}
 	}
 	fmt.Println(a.Err())
+	// A cursor of its own finds attributes in any order.
+	a = nldump.Parse(b)
+	a.Find(1)
+	n := a.Nested()
+	fmt.Println(n.Find(1), n.Find(0), n.Err())
 	// Output:
 	// nested: true
 	// 0 80
 	// 1 443
 	// <nil>
+	// true true <nil>
 }
 
 // C arrays: nothing is copied, and the length must be right.

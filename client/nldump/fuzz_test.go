@@ -115,7 +115,7 @@ func FuzzAttrs(f *testing.F) {
 				}
 			}
 			inNest := 0
-			for _, e := range a.Array() {
+			for _, e := range a.Nest() {
 				inNest += 4 + len(e.Bytes())
 			}
 			if a.Err() != nil {
