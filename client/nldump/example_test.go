@@ -44,11 +44,19 @@ func Example() {
 	// Output: found nlctrl
 }
 
-// getLinks is the request for all links.
+// getLinks is the request for all links. With a mask, the kernel makes pages as
+// large as the largest link; without one, a link that does not fit into a page
+// ends the dump as if it was whole.
 var getLinks = nldump.Message{
 	Type: unix.RTM_GETLINK,
-	Data: make([]byte, unix.SizeofIfInfomsg),
+	Data: append(make([]byte, unix.SizeofIfInfomsg), encode(func(e *netlink.AttributeEncoder) {
+		e.Uint32(unix.IFLA_EXT_MASK, skipStats)
+	})...),
 }
+
+// skipStats is RTEXT_FILTER_SKIP_STATS (linux/rtnetlink.h), which package unix
+// lacks.
+const skipStats = 8
 
 func ExampleDial() {
 	s, err := nldump.Dial(unix.NETLINK_ROUTE, nldump.Config{

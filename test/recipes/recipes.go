@@ -11,6 +11,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
@@ -148,9 +149,18 @@ func LinkNames(ctx context.Context) (map[uint32]string, error) {
 		return nil, err
 	}
 	defer s.Close()
+	// With a mask, the kernel makes pages as large as the largest link. Without
+	// one, a link that does not fit ends the dump as if it was whole.
+	const skipStats = 8 // RTEXT_FILTER_SKIP_STATS
+	attrs := netlink.NewAttributeEncoder()
+	attrs.Uint32(unix.IFLA_EXT_MASK, skipStats)
+	mask, err := attrs.Encode()
+	if err != nil {
+		return nil, err
+	}
 	request := nldump.Message{
 		Type: unix.RTM_GETLINK,
-		Data: make([]byte, unix.SizeofIfInfomsg),
+		Data: append(make([]byte, unix.SizeofIfInfomsg), mask...),
 	}
 	names := make(map[uint32]string)
 	again := func(int) { clear(names) }
