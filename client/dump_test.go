@@ -100,7 +100,7 @@ func TestDumpRequest(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := k.sockets[0].Sent()[0]
-		if m.Type != fakeFamily || m.Flags != unix.NLM_F_REQUEST|unix.NLM_F_DUMP || !bytes.Equal(m.Data, tt.want) {
+		if m.Type != fakeFamily || m.Flags != unix.NLM_F_REQUEST|unix.NLM_F_DUMP|unix.NLM_F_ACK || !bytes.Equal(m.Data, tt.want) {
 			t.Errorf("type %d, flags %#x\ngot  % x\nwant % x", m.Type, m.Flags, m.Data, tt.want)
 		}
 	}

@@ -26,8 +26,9 @@ const (
 	// may grow.
 	DefaultMaxBufferSize = 1 << 20
 
-	// DefaultRepeatLimit is the repeat limit of Config's zero value.
-	DefaultRepeatLimit = 4
+	// DefaultRepeatLimit is the repeat limit of Config's zero value: more than a
+	// million records that are all alike.
+	DefaultRepeatLimit = 1 << 20
 )
 
 // Abandon says what a Stream does with a dump whose loop is left before its
@@ -80,11 +81,13 @@ type Config struct {
 	// What the loop's body takes does not count.
 	StallTimeout time.Duration
 
-	// RepeatLimit is how often in a row a page may repeat the one before it,
-	// byte for byte, until ErrNoProgress ends the dump; 0 means
-	// DefaultRepeatLimit. It catches a dump callback whose cursor stands
-	// still, which would send its last records for ever. See Dump.Key for one
-	// that goes round in larger circles.
+	// RepeatLimit is how many records may come in pages that each repeat the one
+	// before it, byte for byte, until ErrNoProgress ends the dump; 0 means
+	// DefaultRepeatLimit, and less than 0 no limit. It catches a dump callback
+	// whose cursor stands still, which would send its last records for ever.
+	// Records may be equal in a right dump, too, such as ip rules without a
+	// priority of their own. See Dump.Key for a cursor that goes round in larger
+	// circles.
 	RepeatLimit int
 
 	// Abandon says what becomes of a dump that is not read to its end.
@@ -122,8 +125,6 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("nldump: receive buffer of %d bytes", c.ReceiveBuffer)
 	case c.StallTimeout < 0:
 		return c, fmt.Errorf("nldump: stall timeout of %v", c.StallTimeout)
-	case c.RepeatLimit < 0:
-		return c, fmt.Errorf("nldump: repeat limit of %d", c.RepeatLimit)
 	case c.Abandon < AbandonPark || c.Abandon > AbandonDrain:
 		return c, fmt.Errorf("nldump: no way %d to abandon a dump", c.Abandon)
 	case c.NetNS != 0 && c.NetNSPath != "":
@@ -139,8 +140,9 @@ type Stats struct {
 	Records     uint64 `json:"records"`      // records delivered
 	Bytes       uint64 `json:"bytes"`        // bytes of all datagrams from the kernel
 	LargestPage int    `json:"largest_page"` // bytes of the largest of them
-	Foreign     uint64 `json:"foreign"`      // datagrams ignored: not from the kernel, or multicast
+	EmptyPages  uint64 `json:"empty_pages"`  // datagrams from the kernel without a byte: come again
+	Foreign     uint64 `json:"foreign"`      // datagrams that are no answer: not from the kernel, or multicast
 	Resumed     uint64 `json:"resumed"`      // how often Dump.Resume went on after a truncated page
-	Interrupted bool   `json:"interrupted"`  // NLM_F_DUMP_INTR was seen
+	Interrupted bool   `json:"interrupted"`  // NLM_F_DUMP_INTR was seen, or Dump.Generation changed
 	Filtered    bool   `json:"filtered"`     // NLM_F_DUMP_FILTERED was seen
 }

@@ -26,7 +26,7 @@ func TestConfig(t *testing.T) {
 	for _, cfg := range []nldump.Config{
 		{BufferSize: nldump.MinBufferSize - 1}, {BufferSize: -1}, {MaxBufferSize: -1},
 		{MaxBufferSize: nldump.DefaultBufferSize - 1}, {ReceiveBuffer: -1}, {ReceiveBuffer: math.MaxInt32},
-		{StallTimeout: -1}, {RepeatLimit: -1}, {Abandon: -1}, {Abandon: 3}, {NetNS: 5, NetNSPath: "/proc/self/ns/net"},
+		{StallTimeout: -1}, {Abandon: -1}, {Abandon: 3}, {NetNS: 5, NetNSPath: "/proc/self/ns/net"},
 	} {
 		if _, err := nldump.New(script.New(), cfg); err == nil {
 			t.Errorf("New took %+v", cfg)
@@ -45,9 +45,10 @@ func TestConfig(t *testing.T) {
 		t.Error("New took AbandonClose")
 	}
 	for cfg, want := range map[nldump.Config]nldump.Config{
-		{}:                    {BufferSize: 64 << 10, MaxBufferSize: 1 << 20, RepeatLimit: 4},
-		{BufferSize: 2 << 20}: {BufferSize: 2 << 20, MaxBufferSize: 2 << 20, RepeatLimit: 4},
+		{}:                    {BufferSize: 64 << 10, MaxBufferSize: 1 << 20, RepeatLimit: 1 << 20},
+		{BufferSize: 2 << 20}: {BufferSize: 2 << 20, MaxBufferSize: 2 << 20, RepeatLimit: 1 << 20},
 		{BufferSize: 8 << 10, MaxBufferSize: 8 << 10, RepeatLimit: 1}: {BufferSize: 8 << 10, MaxBufferSize: 8 << 10, RepeatLimit: 1},
+		{RepeatLimit: -1}: {BufferSize: 64 << 10, MaxBufferSize: 1 << 20, RepeatLimit: -1},
 	} {
 		if s, _ := script.Stream(cfg); s.Config() != want {
 			t.Errorf("defaults of %+v: %+v", cfg, s.Config())

@@ -28,9 +28,11 @@
 //   - [Stream.Pages] yields whole pages: to be kept and passed on, in buffers
 //     of a [Pool], or lent one after the other, which is the fastest way.
 //   - [Stream.Retry] repeats a dump until the table did not change meanwhile.
+//   - [Stream.Do] takes a request that is no dump, and yields all that answers it.
 //
 // [Messages] walks the records of a page, [Message.Attrs] and [Attrs] the
-// attributes of a record.
+// attributes of a record. [Stream.Family] finds a generic family and its
+// multicast groups by name.
 //
 // # What is checked
 //
@@ -38,8 +40,9 @@
 // did not change meanwhile. Everything else is an error:
 //
 //   - [ErrInterrupted]: the kernel said that the table changed during the
-//     dump (NLM_F_DUMP_INTR on any record or on NLMSG_DONE). It comes last:
-//     all records were delivered before it. Not each family tells; see below.
+//     dump (NLM_F_DUMP_INTR on any record or on NLMSG_DONE), or a generation in
+//     the records did (Dump.Generation). It comes last: all records were
+//     delivered before it. Not each family tells; see below.
 //   - [ErrTruncated]: a page did not fit into the buffer.
 //   - [ErrOverrun]: the socket's receive queue overflowed (ENOBUFS).
 //   - [ErrStalled]: no page came for as long as Config.StallTimeout.
@@ -56,6 +59,9 @@
 // neighbours do not, nor do sock_diag and the generic netlink controller. A dump
 // of theirs is never interrupted, whatever changed.
 //
+// What makes a message a record is its type, its sequence number and its port id.
+// NLM_F_MULTI says nothing: some dumps of netdev and ethtool go without.
+//
 // # Pages and buffers
 //
 // The kernel makes a page as large as the largest buffer that the socket was
@@ -67,13 +73,42 @@
 // the buffer grows, and the next dump, or the same one where it can be resumed,
 // has room.
 //
+// A stream on a real socket reads an acknowledgement before its first dump, so
+// the first page is as large as those that follow: one exchange for each socket.
+//
+// # Records that are larger than a page
+//
+// A record that does not fit into an empty page of 32 KiB ends the dump. Most
+// families say so: the error is EMSGSIZE, in a [KernelError]. Four dumps of
+// rtnetlink do not, on kernels since 6.9: they end as if they were whole, and
+// nothing in what the kernel sends tells the difference
+// (net/core/rtnetlink.c:rtnl_dumpit, RTNL_FLAG_DUMP_SPLIT_NLM_DONE). They are
+// links, IPv4 addresses, and IPv4 and IPv6 routes. How to ask so that none is lost:
+//
+//   - Links: send IFLA_EXT_MASK, with RTEXT_FILTER_SKIP_STATS for instance. With
+//     a mask the kernel measures all links and makes its pages as large as the
+//     largest (rtnl_calcit). A link with hundreds of alternative names is larger
+//     than 32 KiB.
+//   - Routes and addresses: ask with AF_UNSPEC for those of all address families.
+//     That dump fails with EMSGSIZE (rtnl_dump_all). A route with 2,000 nexthops is
+//     larger than 32 KiB; made of nexthop objects, it is not.
+//
+// # Families with ways of their own
+//
+// A request that the kernel ignores is an error at once, because it is sent with
+// NLM_F_ACK. An empty datagram is no end: nl80211 and nl802154 ask so to be read
+// again, for a larger page. For a family whose answers have no sequence number or
+// port id, set Dump.Unaddressed; for one that acknowledges first and answers
+// later, Dump.NoAck. For events on the dump's socket, set Dump.Foreign.
+//
 // # Early end
 //
 // A loop may be left at any time. The kernel then keeps the dump parked at its
 // place, and the socket refuses a new one (EBUSY). [Config].Abandon chooses:
 // leave it so, until [Stream.Drain] reads it to its end or [Stream.Close]
 // abandons it ([Stream.Idle] tells whether one of them is needed); close the
-// socket, and open another for the next dump; or drain it at once.
+// socket, and open another for the next dump; or drain it at once. None of them
+// waits for an end that cannot come.
 //
 // A Stream is for one goroutine at a time; only Close may be called from any.
 package nldump

@@ -12,9 +12,28 @@ import (
 // A Dump is a request, and what its reader knows of the family's records. With
 // a Request alone it is what [Stream.Records] takes.
 type Dump struct {
-	// Request is sent as a dump request: NLM_F_REQUEST and NLM_F_DUMP are
-	// added, sequence and port id filled in.
+	// Request is sent as a dump request: NLM_F_REQUEST, NLM_F_DUMP and NLM_F_ACK
+	// are added, sequence number and port id filled in. The kernel acknowledges
+	// no dump that it started; but a request that it ignores, because the body
+	// is too short or the type is reserved, is an ErrProtocol at once, and does
+	// not wait for ever.
 	Request Message
+
+	// Do leaves NLM_F_DUMP out: the request is one for a do callback that
+	// answers with any number of messages, and the kernel's acknowledgement is
+	// the end. Some such callbacks send an NLMSG_DONE of their own before it
+	// (drivers/net/team/team_core.c:team_nl_send_options_get).
+	Do bool
+
+	// NoAck leaves NLM_F_ACK out, for a family that acknowledges the request
+	// first and answers it later, as audit does (kernel/audit.c). Of a Do, the
+	// end is then NLMSG_DONE, or a message without NLM_F_MULTI.
+	NoAck bool
+
+	// Unaddressed accepts messages with sequence number 0 or port id 0 as
+	// answers, besides those with the request's own. A few dump callbacks fill
+	// in neither (drivers/thermal/thermal_netlink.c:thermal_genl_cmd_dumpit).
+	Unaddressed bool
 
 	// Key, if not nil, appends the key of a record to dst and returns it, as
 	// append does. Keys must rise strictly from record to record, in the order
@@ -33,6 +52,21 @@ type Dump struct {
 	// the table changed between the two dumps nothing tells, so the end is an
 	// ErrInterrupted in any case. Resume needs Key.
 	Resume func(after []byte) (Message, error)
+
+	// Generation, if not nil, returns the generation of the table that a record
+	// carries. If two records of a dump differ in it, the table changed
+	// meanwhile, and the dump ends with ErrInterrupted, for families that do
+	// not set NLM_F_DUMP_INTR: nf_tables has a generation in each message's
+	// header (include/uapi/linux/netfilter/nfnetlink.h, res_id). An error of
+	// Generation ends the dump.
+	Generation func(m Message) (uint64, error)
+
+	// Foreign, if not nil, gets each datagram that is no answer to the request:
+	// one of a multicast group that the socket is in, or from another process.
+	// The bytes are lent. If the datagram was larger than the page buffer, they
+	// are its start, and d.Len is its full length. If Foreign is nil, such
+	// datagrams are dropped, and only counted.
+	Foreign func(d Datagram, b []byte)
 }
 
 // Dump is like Records, with what the Dump tells of the family.
@@ -68,18 +102,21 @@ func (s *Stream) run(ctx context.Context, d Dump, buffer func() ([]byte, error),
 	if d.Resume != nil && d.Key == nil {
 		return errors.New("nldump: Dump.Resume without Dump.Key")
 	}
-	if s.open || s.running {
-		return ErrBusy
+	switch {
+	case s.running:
+		return fmt.Errorf("%w: its loop is still running; open another stream for a dump in a dump", ErrBusy)
+	case s.open:
+		return fmt.Errorf("%w: Drain or Close it, or choose with Config.Abandon", ErrBusy)
 	}
-	s.running = true
-	s.stats, s.keyed = Stats{}, false
+	s.running, s.dump = true, d
+	s.stats, s.keyed, s.dated = Stats{}, false, false
 	left := true // by a panic, if nothing else is said
 	defer func() {
 		s.abandon(ctx, left || err == errStopped)
 		s.running = false
 	}()
 	for req := d.Request; ; s.stats.Resumed++ {
-		err = s.part(ctx, req, d.Key, buffer, deliver)
+		err = s.part(ctx, req, buffer, deliver)
 		var cut *TruncatedError
 		if d.Resume == nil || !errors.As(err, &cut) || !cut.Grown {
 			break
@@ -95,16 +132,21 @@ func (s *Stream) run(ctx context.Context, d Dump, buffer func() ([]byte, error),
 	if err == nil && s.stats.Interrupted {
 		return ErrInterrupted
 	}
+	var refused *KernelError
+	if errors.As(err, &refused) {
+		refused.Records = s.stats.Records
+	}
 	return err
 }
 
 // part reads one dump of the kernel's.
-func (s *Stream) part(ctx context.Context, req Message, key keyFunc, buffer func() ([]byte, error), deliver func(page, int) error) error {
-	if err := s.start(ctx, req); err != nil {
+func (s *Stream) part(ctx context.Context, req Message, buffer func() ([]byte, error), deliver func(page, int) error) error {
+	if err := s.start(ctx, req, buffer); err != nil {
 		return err
 	}
 	stop := s.watch(ctx)
 	defer stop()
+	each := s.dump.Key != nil || s.dump.Generation != nil
 	for s.open {
 		buf, err := buffer()
 		if err != nil {
@@ -114,7 +156,12 @@ func (s *Stream) part(ctx context.Context, req Message, key keyFunc, buffer func
 		if err != nil {
 			return err
 		}
-		good, records, err := s.check(p, key)
+		good, records, err := s.check(p, each)
+		if s.open {
+			if err := s.checkProgress(p, records); err != nil {
+				return err
+			}
+		}
 		if records > 0 {
 			s.stats.Pages++
 			if err := deliver(good, records); err != nil {

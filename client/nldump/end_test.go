@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"bulkdump/client/internal/script"
 	"bulkdump/client/nldump"
 )
@@ -100,10 +102,15 @@ func TestDrain(t *testing.T) {
 	}{
 		{"interrupted", script.Page(script.Done(intr, 0)), nil},
 		{"ended by an error", script.Page(script.Done(0, 5)), nil},
-		{"truncated", script.Step{Page: make([]byte, 5000)}, nldump.ErrTruncated},
+		{"overrun", script.Step{Err: os.NewSyscallError("recvmsg", unix.ENOBUFS)}, nldump.ErrOverrun},
+		{"of another", script.Page(script.Poke(done(), 8, 66)), nldump.ErrProtocol},
+		{"fails", script.Step{Err: unix.EIO}, unix.EIO},
+		// The end may have been in them; if it was, nothing more comes.
+		{"truncated", script.Step{Page: make([]byte, 5000)}, nil},
+		{"malformed", script.Page(rec(0, 2), rec(0, 3)[:12]), nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s, _ := script.Stream(nldump.Config{BufferSize: nldump.MinBufferSize}, script.Page(rec(0, 1)), tt.step)
+			s, _ := script.Stream(nldump.Config{BufferSize: nldump.MinBufferSize}, script.Page(rec(0, 1)), tt.step, script.Step{Wait: true})
 			for range s.Records(t.Context(), request()) {
 				break
 			}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 var (
@@ -77,14 +79,19 @@ type KernelError struct {
 	// MissingNest is the offset of the nest that lacks it
 	// (NLMSGERR_ATTR_MISS_NEST); 0 for the top level.
 	MissingNest uint32
-	// Done is true if the error came in NLMSG_DONE, after some records maybe.
+	// Done is true if the error came in NLMSG_DONE: the dump callback failed.
 	Done bool
+	// Records is how many records were delivered before.
+	Records uint64
 }
 
 func (e *KernelError) Error() string {
 	var b strings.Builder
-	if e.Done {
-		b.WriteString("dump ended early: ")
+	switch {
+	case e.Records > 0:
+		fmt.Fprintf(&b, "dump ended early, after %d records: ", e.Records)
+	case e.Done:
+		b.WriteString("dump failed before its first record: ")
 	}
 	b.WriteString(e.Errno.Error())
 	if e.Message != "" {
@@ -97,7 +104,19 @@ func (e *KernelError) Error() string {
 	if e.MissingType != 0 {
 		fmt.Fprintf(&b, " (attribute %d is missing)", e.MissingType)
 	}
+	b.WriteString(e.hint())
 	return b.String()
+}
+
+// hint is what to do about an errno whose own text does not say it.
+func (e *KernelError) hint() string {
+	switch {
+	case e.Errno == unix.EMSGSIZE && e.Done:
+		return " (a record is larger than a page: read with a larger buffer, which counts up to 32 KiB, or ask for less in a record)"
+	case e.Errno == unix.EBUSY && !e.Done:
+		return " (a dump runs on this socket: read it to its end, or use another socket)"
+	}
+	return ""
 }
 
 // Unwrap returns the errno.

@@ -38,11 +38,8 @@ func doneError(m Message) error {
 // the kernel does not do for a dump that started.
 func ackError(m Message) error {
 	e, err := kernelError(m.Data)
-	if err != nil {
+	if e == nil || err != nil {
 		return err
-	}
-	if e == nil {
-		return fmt.Errorf("%w: the request was acknowledged, not answered by a dump", ErrProtocol)
 	}
 	if m.Flags&flagAckTLVs == 0 {
 		return e

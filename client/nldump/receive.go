@@ -8,14 +8,16 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"io"
 	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// receive reads the next datagram of the kernel's to buf.
+// receive reads the next datagram of the kernel's to buf. It is empty where the
+// kernel sent none but says to come again: a dump callback returned > 0 with an
+// empty page, as that of nl80211 does to get a larger one
+// (net/wireless/nl80211.c:nl80211_dump_wiphy).
 func (s *Stream) receive(ctx context.Context, buf []byte) (page, error) {
 	if s.cfg.StallTimeout > 0 {
 		// Where it overwrites the one that watch has set, ctx is done already.
@@ -23,33 +25,66 @@ func (s *Stream) receive(ctx context.Context, buf []byte) (page, error) {
 			return nil, s.receiveError(ctx, err)
 		}
 	}
+	recv := s.sock.Recv
+	if s.lost != nil {
+		recv = s.sock.(PollSocket).Poll // see drain
+	}
 	for {
 		// Also with datagrams coming in all the time, when Recv never waits.
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		d, err := s.sock.Recv(buf)
+		d, err := recv(buf)
 		if err != nil {
-			return nil, s.receiveError(ctx, err)
+			if s.lost != nil && errors.Is(err, unix.EAGAIN) {
+				return nil, s.nothingMore()
+			}
+			err = s.receiveError(ctx, err)
+			if errors.Is(err, ErrOverrun) {
+				s.lost = err
+			}
+			return nil, err
 		}
 		s.stats.Reads++
-		if d.From != 0 || d.Groups != 0 {
-			s.stats.Foreign++
+		if s.isForeign(d, buf) {
 			continue
 		}
 		if d.Len > len(buf) {
-			return nil, s.truncated(d.Len, len(buf))
+			s.lost = s.truncated(d.Len, len(buf))
+			return nil, s.lost
 		}
 		if d.Len == 0 {
-			// A dump callback that returns > 0 with an empty page. Others take
-			// it for the end.
-			return nil, fmt.Errorf("%w: empty page: %w", ErrProtocol, io.ErrUnexpectedEOF)
+			s.stats.EmptyPages++
 		}
 		s.stats.Bytes += uint64(d.Len)
 		s.stats.LargestPage = max(s.stats.LargestPage, d.Len)
-		p := page(buf[:d.Len])
-		return p, s.checkProgress(p)
+		return page(buf[:d.Len]), nil
 	}
+}
+
+// nothingMore is what an empty receive queue means for a dump whose end may be
+// lost. The kernel builds the next page in the call that reads the one before
+// (af_netlink.c:netlink_recvmsg), so the dump is over; or it is parked, if there
+// was no memory or no room for that page.
+func (s *Stream) nothingMore() error {
+	if errors.Is(s.lost, ErrOverrun) {
+		return fmt.Errorf("nldump: nothing more comes of the dump: close the stream: %w", s.lost)
+	}
+	s.open = false
+	return s.lost
+}
+
+// isForeign tells whether a datagram is no answer of the kernel's, and hands it
+// over then.
+func (s *Stream) isForeign(d Datagram, buf []byte) bool {
+	if d.From == 0 && d.Groups == 0 {
+		return false
+	}
+	s.stats.Foreign++
+	if s.dump.Foreign != nil {
+		s.dump.Foreign(d, buf[:min(d.Len, len(buf))])
+	}
+	return true
 }
 
 func (s *Stream) receiveError(ctx context.Context, err error) error {
@@ -84,52 +119,51 @@ func (s *Stream) truncated(size, buffer int) error {
 // checkProgress refuses a page that came too often in a row. To look at every
 // byte of every page would be a tenth of what a stream does: a page is looked at
 // as a whole if its length, its begin and its end are those of the one before.
-func (s *Stream) checkProgress(p page) error {
-	sample := 256
-	if s.cfg.RepeatLimit == 1 {
-		sample = len(p) // the first that looks alike is refused
+func (s *Stream) checkProgress(p page, records int) error {
+	if s.cfg.RepeatLimit < 0 {
+		return nil
 	}
+	const sample = 256
 	sum := maphash.Bytes(s.seed, p[:min(sample, len(p))]) +
 		3*maphash.Bytes(s.seed, p[max(0, len(p)-sample):]) + uint64(len(p))
 	if sum != s.lastPage {
-		s.lastPage, s.lastWhole, s.repeats = sum, 0, 0
+		s.lastPage, s.lastWhole = sum, 0
 		return nil
 	}
-	whole := maphash.Bytes(s.seed, p)
-	if s.lastWhole != 0 && whole != s.lastWhole {
-		s.repeats = 0 // the first one that looked alike counts as a repeat
+	if whole := maphash.Bytes(s.seed, p); whole != s.lastWhole {
+		s.lastWhole, s.repeated = whole, 0
+		return nil
 	}
-	s.lastWhole = whole
-	if s.repeats++; s.repeats >= s.cfg.RepeatLimit {
-		return fmt.Errorf("%w: the same page again (%d times)", ErrNoProgress, s.repeats)
+	if s.repeated += max(records, 1); s.repeated >= s.cfg.RepeatLimit {
+		return fmt.Errorf("%w: the same page again and again, %d records in all (Config.RepeatLimit)", ErrNoProgress, s.repeated)
 	}
 	return nil
 }
-
-// keyFunc is Dump.Key.
-type keyFunc = func([]byte, Message) ([]byte, error)
 
 // check returns the part of a page that is good, the number of records in it,
 // and what is wrong with the message after it. The rest of the page is walked
 // nevertheless, because NLMSG_DONE may be in it: then the dump is over, and
 // waiting for its end would be for ever.
-func (s *Stream) check(p page, key keyFunc) (good page, records int, err error) {
+//
+// each: the reader's own functions look at each record.
+func (s *Stream) check(p page, each bool) (good page, records int, err error) {
 	rest := p
 	for len(rest) > 0 && s.open {
 		first := rest
 		m, e := rest.next()
 		if e != nil {
+			s.lost = e
 			return good, records, errors.Join(err, e)
 		}
 		record, e := s.accept(m)
-		if e == nil && record && key != nil && err == nil {
-			e = s.checkKey(m, key)
+		if e == nil && record && each && err == nil {
+			e = s.look(m)
 		}
 		if err == nil && e == nil {
 			if record {
 				records++
 			}
-			if record && key == nil {
+			if record && !each {
 				// What is said of this one's header holds for theirs.
 				var more int
 				more, rest = rest.alike(first)
@@ -147,9 +181,27 @@ func (s *Stream) check(p page, key keyFunc) (good page, records int, err error) 
 	return good, records, err
 }
 
+// look asks the reader's own functions for what they make of a record.
+func (s *Stream) look(m Message) error {
+	if s.dump.Generation != nil {
+		g, err := s.dump.Generation(m)
+		if err != nil {
+			return err
+		}
+		if s.dated && g != s.generation {
+			s.stats.Interrupted = true
+		}
+		s.generation, s.dated = g, true
+	}
+	if s.dump.Key != nil {
+		return s.checkKey(m)
+	}
+	return nil
+}
+
 // checkKey refuses a record whose key is not after the one before.
-func (s *Stream) checkKey(m Message, key keyFunc) (err error) {
-	if s.newKey, err = key(s.newKey[:0], m); err != nil {
+func (s *Stream) checkKey(m Message) (err error) {
+	if s.newKey, err = s.dump.Key(s.newKey[:0], m); err != nil {
 		return err
 	}
 	if s.keyed && bytes.Compare(s.newKey, s.key) <= 0 {
@@ -161,16 +213,20 @@ func (s *Stream) checkKey(m Message, key keyFunc) (err error) {
 
 // accept checks that m belongs to the open dump, and tells a record from what
 // the netlink layer says. It notes the dump's end in s.open.
+//
+// A record is what has the request's sequence number and port id, and a type of
+// the family's. Whether it has NLM_F_MULTI says nothing: the dumps of netdev and
+// some of ethtool's are without (net/core/netdev-genl.c, net/ethtool).
 func (s *Stream) accept(m Message) (record bool, err error) {
 	switch m.Type {
 	case unix.NLMSG_NOOP:
 		return false, nil
 	case unix.NLMSG_OVERRUN:
-		return false, fmt.Errorf("%w (NLMSG_OVERRUN)", ErrOverrun)
+		s.lost = fmt.Errorf("%w (NLMSG_OVERRUN)", ErrOverrun)
+		return false, s.lost
 	}
-	if m.Seq != s.seq || m.PortID != s.port {
-		return false, fmt.Errorf("%w: message with sequence %d for port %d, want %d for %d",
-			ErrProtocol, m.Seq, m.PortID, s.seq, s.port)
+	if err := s.checkAddress(m); err != nil {
+		return false, err
 	}
 	if m.Flags&unix.NLM_F_DUMP_INTR != 0 {
 		s.stats.Interrupted = true
@@ -180,21 +236,47 @@ func (s *Stream) accept(m Message) (record bool, err error) {
 	}
 	switch {
 	case m.Type == unix.NLMSG_DONE:
-		s.open = false
+		s.open = s.dump.Do && !s.dump.NoAck // the acknowledgement follows
 		return false, doneError(m)
 	case m.Type == unix.NLMSG_ERROR:
-		err := ackError(m)
-		if errors.Is(err, unix.ENOBUFS) {
-			// No memory for the first page. The dump was started before that,
-			// and stays (af_netlink.c:__netlink_dump_start).
-			return false, fmt.Errorf("%w: %w", ErrOverrun, err)
-		}
-		s.open = false
-		return false, err
+		return false, s.acknowledged(m)
 	case m.Type < unix.NLMSG_MIN_TYPE:
 		return false, fmt.Errorf("%w: message of reserved type %d", ErrProtocol, m.Type)
-	case m.Flags&unix.NLM_F_MULTI == 0:
-		return false, fmt.Errorf("%w: record of type %d without NLM_F_MULTI: no dump", ErrProtocol, m.Type)
+	}
+	if s.dump.Do && s.dump.NoAck && m.Flags&unix.NLM_F_MULTI == 0 {
+		s.open = false
 	}
 	return true, nil
+}
+
+// checkAddress refuses a message that answers another request.
+func (s *Stream) checkAddress(m Message) error {
+	mine := m.Seq == s.seq && m.PortID == s.port
+	if mine || s.dump.Unaddressed && (m.Seq == s.seq || m.Seq == 0) && (m.PortID == s.port || m.PortID == 0) {
+		return nil
+	}
+	hint := ""
+	if m.Seq == 0 || m.PortID == 0 {
+		hint = "; for a family that leaves them out, set Dump.Unaddressed"
+	}
+	return fmt.Errorf("%w: message with sequence %d for port %d, want %d for %d%s",
+		ErrProtocol, m.Seq, m.PortID, s.seq, s.port, hint)
+}
+
+// acknowledged is what an NLMSG_ERROR says. One with an errno of 0 acknowledges,
+// which the kernel does for each request but a dump that it started.
+func (s *Stream) acknowledged(m Message) error {
+	err := ackError(m)
+	if errors.Is(err, unix.ENOBUFS) {
+		// No memory for the first page. The dump was started before that,
+		// and stays (af_netlink.c:__netlink_dump_start).
+		s.lost = fmt.Errorf("%w: %w", ErrOverrun, err)
+		return s.lost
+	}
+	s.open = false
+	if err == nil && !s.dump.Do {
+		return fmt.Errorf("%w: the request was acknowledged, not answered by a dump: the kernel ignores it "+
+			"(a body that is too short, a reserved type), it asks for no dump (Dump.Do), or the answer comes later (Dump.NoAck)", ErrProtocol)
+	}
+	return err
 }

@@ -50,7 +50,7 @@ func (s *Stream) attempt(ctx context.Context, d Dump, record func(Message) error
 	for m, err := range s.Dump(ctx, d) {
 		switch {
 		case err != nil:
-			return s.lost(err), err
+			return s.repeatable(err), err
 		case !s.stats.Interrupted:
 			if err := record(m); err != nil {
 				return false, err
@@ -62,8 +62,9 @@ func (s *Stream) attempt(ctx context.Context, d Dump, record func(Message) error
 	return false, nil
 }
 
-// lost tells whether a dump failed for a reason that another one may not have.
-func (s *Stream) lost(err error) bool {
+// repeatable tells whether a dump failed for a reason that another one may not
+// have.
+func (s *Stream) repeatable(err error) bool {
 	if errors.Is(err, ErrOverrun) {
 		return s.dial != nil // on this socket its end may never come
 	}

@@ -55,6 +55,7 @@ type conn struct {
 	*netlink.Conn
 	raw    syscall.RawConn
 	closed atomic.Bool
+	primed bool // it was read with the page buffer; see Stream.prime
 
 	// For recvmsg, kept here so that a read allocates nothing.
 	read  func(fd uintptr) bool
@@ -71,6 +72,10 @@ type conn struct {
 // extended acknowledgements, not to echo the request (NETLINK_CAP_ACK), and what
 // Config says of strict checking and the receive buffer. c must not be used for
 // receiving any more; closing the Socket closes it.
+//
+// c may have joined multicast groups. Their events share the receive queue with
+// the pages of a dump: a Stream hands them to Dump.Foreign, and drops them if that
+// is nil. So events that must not be lost belong on a socket of their own.
 func Open(c *netlink.Conn, cfg Config) (PollSocket, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {

@@ -145,9 +145,13 @@ func TestPagesThatLookAlike(t *testing.T) {
 	}{
 		{"differ", 0, append(differ, script.Page(done())), 10, nil},
 		{"differ, none may repeat", 1, append(differ, script.Page(done())), 10, nil},
-		{"same, none may repeat", 1, append(same, script.Page(done())), 1, nldump.ErrNoProgress},
-		{"same", 0, append(same, script.Page(done())), nldump.DefaultRepeatLimit, nldump.ErrNoProgress},
-		{"same after those that differ", 0, append(append(slices.Clone(differ), same...), script.Page(done())), 10 + nldump.DefaultRepeatLimit - 1, nldump.ErrNoProgress},
+		// The second of them is what the third is held against.
+		{"same, none may repeat", 1, append(same, script.Page(done())), 2, nldump.ErrNoProgress},
+		{"same", 0, append(same, script.Page(done())), 10, nil},
+		{"same, as many as there are", 9 * 61, append(same, script.Page(done())), 10, nil},
+		{"same, one too many", 8 * 61, append(same, script.Page(done())), 9, nldump.ErrNoProgress},
+		{"same, no limit", -1, append(same, script.Page(done())), 10, nil},
+		{"same after those that differ", 3 * 61, append(append(slices.Clone(differ), same...), script.Page(done())), 10 + 1 + 2, nldump.ErrNoProgress},
 		{"each twice", 0, steps(alike(1), alike(1), alike(2), alike(2), alike(3), alike(3), alike(4), alike(4), script.Page(done())), 8, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -30,15 +30,22 @@ type Stream struct {
 
 	running   bool // a loop is
 	open      bool // the kernel has, or may have, a dump of ours that is not read to its end
+	dump      Dump // the one that runs, or ran last
 	seq, port uint32
 	stats     Stats
 
+	// lost is why the open dump's end may have gone by unseen: a page was cut,
+	// or could not be walked, or had no room. See receive.
+	lost error
+
 	lastPage  uint64 // hash of the page before: its length and its ends
 	lastWhole uint64 // of all of it; 0 if it was not looked at
-	repeats   int    // how often it came again
+	repeated  int    // records that came again since
 
 	key, newKey []byte // of the last record, and of the one at hand
 	keyed       bool   // key is that of a record
+	generation  uint64 // of the last record, by Dump.Generation
+	dated       bool   // there was one
 }
 
 // Dial opens a socket of the netlink family (unix.NETLINK_ROUTE,
@@ -111,8 +118,8 @@ func (s *Stream) Stats() Stats { return s.stats }
 // closed under it (AbandonClose).
 func (s *Stream) Idle() bool { return !s.open && !s.running }
 
-// Records sends req as a dump request (NLM_F_REQUEST and NLM_F_DUMP are added,
-// sequence and port id filled in) and yields the messages of the dump. A
+// Records sends req as a dump request (NLM_F_REQUEST, NLM_F_DUMP and NLM_F_ACK
+// are added, sequence and port id filled in) and yields the messages of the dump. A
 // Message is valid until the next iteration. An error is yielded once and ends
 // the loop; ErrInterrupted comes after all records. If the last dump was not
 // read to its end, or its loop is still running, the only thing yielded is
@@ -121,12 +128,24 @@ func (s *Stream) Records(ctx context.Context, req Message) iter.Seq2[Message, er
 	return s.Dump(ctx, Dump{Request: req})
 }
 
+// Do sends a request that is no dump and yields the messages that answer it,
+// however many there are, to the kernel's acknowledgement. A refusal is a
+// [KernelError]. It is Dump with a Dump.Do.
+func (s *Stream) Do(ctx context.Context, req Message) iter.Seq2[Message, error] {
+	return s.Dump(ctx, Dump{Request: req, Do: true})
+}
+
 // Drain reads an open dump to its end and drops what comes. It returns an
 // error only if the end was not reached; then Close is all that is left. In the
 // loop that reads the dump it is ErrBusy.
+//
+// Drain does not wait for an end that went by in a page that was cut
+// ([ErrTruncated]) or malformed: the kernel builds a page when the one before is
+// read, so if none is there, the dump is over. A Socket that is no [PollSocket]
+// cannot tell, so there Drain is an error at once.
 func (s *Stream) Drain(ctx context.Context) error {
 	if s.running {
-		return ErrBusy
+		return fmt.Errorf("%w: its loop is still running", ErrBusy)
 	}
 	return s.drain(ctx)
 }
@@ -138,11 +157,18 @@ func (s *Stream) drain(ctx context.Context) error {
 	stop := s.watch(ctx)
 	defer stop()
 	for s.open {
-		p, err := s.receive(ctx, s.own.grow(s.size))
-		if err == nil {
-			_, _, err = s.check(p, nil)
+		if _, ok := s.sock.(PollSocket); s.lost != nil && (!ok || s.dump.NoAck) {
+			return fmt.Errorf("nldump: the dump's end may be lost: close the stream: %w", s.lost)
 		}
-		if err != nil && s.open {
+		p, err := s.receive(ctx, s.own.grow(s.size))
+		records := 0
+		if err == nil {
+			_, records, err = s.check(p, false)
+		}
+		if s.open && (err == nil || errors.Is(err, ErrMalformed)) {
+			err = s.checkProgress(p, records)
+		}
+		if s.open && err != nil && !errors.Is(err, ErrTruncated) {
 			return err
 		}
 	}
@@ -151,21 +177,74 @@ func (s *Stream) drain(ctx context.Context) error {
 
 // start sends the request. The kernel builds the first page in it
 // (af_netlink.c:__netlink_dump_start), and reports a refusal as a message.
-func (s *Stream) start(ctx context.Context, req Message) error {
+func (s *Stream) start(ctx context.Context, req Message, buffer func() ([]byte, error)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if err := s.connect(); err != nil {
 		return err
 	}
-	req.Flags |= unix.NLM_F_REQUEST | unix.NLM_F_DUMP
+	if err := s.prime(ctx, buffer); err != nil {
+		return err
+	}
+	req.Flags |= unix.NLM_F_REQUEST
+	if !s.dump.Do {
+		req.Flags |= unix.NLM_F_DUMP
+	}
+	if !s.dump.NoAck {
+		req.Flags |= unix.NLM_F_ACK
+	}
 	sent, err := s.sock.Send(req)
 	if err != nil {
 		return fmt.Errorf("nldump: %w", err)
 	}
-	s.open = true
+	s.open, s.lost = true, nil
 	s.seq, s.port = sent.Seq, sent.PortID
-	s.lastPage, s.lastWhole, s.repeats = 0, 0, 0
+	s.lastPage, s.lastWhole, s.repeated = 0, 0, 0
+	return nil
+}
+
+// prime reads something into the page buffer before the socket's first dump.
+// The kernel makes pages as large as the largest buffer that the socket was
+// read with (af_netlink.c:netlink_recvmsg), so without it the first page is one
+// of NLMSG_GOODSIZE, and a first record that does not fit in there ends some
+// dumps of rtnetlink's as if they were whole.
+//
+// What is read is the acknowledgement of a request that does nothing. It is
+// there when Send returns, so nothing waits. A protocol that does not answer
+// has no dumps.
+func (s *Stream) prime(ctx context.Context, buffer func() ([]byte, error)) error {
+	c, ok := s.sock.(*conn)
+	if !ok || c.primed {
+		return nil
+	}
+	buf, err := buffer()
+	if err != nil {
+		return err
+	}
+	sent, err := c.Send(Message{Type: unix.NLMSG_NOOP, Flags: unix.NLM_F_REQUEST | unix.NLM_F_ACK})
+	if err != nil {
+		return fmt.Errorf("nldump: %w", err)
+	}
+	for !c.primed {
+		d, err := c.Poll(buf)
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			c.primed = true
+		case err != nil:
+			return s.receiveError(ctx, err)
+		case s.isForeign(d, buf):
+		default:
+			m, _, err := NextMessage(buf[:min(d.Len, len(buf))])
+			if err != nil {
+				return err
+			}
+			if m.Seq != sent.Seq {
+				return fmt.Errorf("%w: message with sequence %d before anything was asked for", ErrProtocol, m.Seq)
+			}
+			c.primed = true
+		}
+	}
 	return nil
 }
 

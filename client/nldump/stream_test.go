@@ -3,9 +3,9 @@
 package nldump_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -29,6 +29,9 @@ const (
 
 // rec is a record that carries one number.
 func rec(flags uint16, n byte) []byte { return script.Record(flags, []byte{n, 0, 0, 0}) }
+
+// plain is a record without NLM_F_MULTI.
+func plain(n byte) []byte { return script.Message(script.Type, 0, []byte{n, 0, 0, 0}) }
 
 func done() []byte { return script.Done(0, 0) }
 
@@ -79,19 +82,24 @@ func TestRecords(t *testing.T) {
 
 		{name: "INTR on a record", steps: []script.Step{page(rec(0, 1)), page(rec(intr, 2), rec(0, 3)), page(rec(0, 4), done())}, want: []byte{1, 2, 3, 4}, err: nldump.ErrInterrupted},
 		{name: "INTR on DONE", steps: []script.Step{page(rec(0, 1)), page(script.Done(intr, 0))}, want: []byte{1}, err: nldump.ErrInterrupted},
-		{name: "errno in DONE", steps: []script.Step{page(rec(0, 1), script.Done(0, unix.EMSGSIZE))}, want: []byte{1}, err: unix.EMSGSIZE, text: "ended early"},
-		{name: "errno and INTR in DONE", steps: []script.Step{page(script.Done(intr, unix.EIO))}, err: unix.EIO},
+		{name: "errno in DONE", steps: []script.Step{page(rec(0, 1), script.Done(0, unix.EMSGSIZE))}, want: []byte{1}, err: unix.EMSGSIZE, text: "ended early, after 1 records"},
+		{name: "errno and INTR in DONE", steps: []script.Step{page(script.Done(intr, unix.EIO))}, err: unix.EIO, text: "failed before its first record"},
+		{name: "record larger than a page", steps: []script.Step{page(script.Done(0, unix.EMSGSIZE))}, err: unix.EMSGSIZE, text: "read with a larger buffer"},
+		{name: "EMSGSIZE of the request", steps: []script.Step{page(script.Message(unix.NLMSG_ERROR, 0, script.Errno(unix.EMSGSIZE), echo))}, err: unix.EMSGSIZE},
+		{name: "the socket dumps already", steps: []script.Step{page(script.Message(unix.NLMSG_ERROR, 0, script.Errno(unix.EBUSY), echo))}, err: unix.EBUSY, text: "use another socket"},
 		{name: "extack in DONE", steps: []script.Step{page(script.Done(tlvs, unix.ESTALE, oneAttr, offset))}, err: unix.ESTALE, text: "bad id (attribute at offset 20)"},
 		{name: "refused", steps: []script.Step{page(script.Message(unix.NLMSG_ERROR, 0, script.Errno(unix.ENOENT), echo))}, err: os.ErrNotExist},
 		{name: "refused with extack", steps: []script.Step{page(script.Message(unix.NLMSG_ERROR, tlvs, script.Errno(unix.EPERM), echo, oneAttr))}, err: os.ErrPermission, text: "bad id"},
 		{name: "refused with extack, capped", steps: []script.Step{page(script.Message(unix.NLMSG_ERROR, tlvs|capped, script.Errno(unix.EEXIST), echo[:16], oneAttr))}, err: os.ErrExist, text: "bad id"},
 		{name: "attribute missing", steps: []script.Step{page(script.Message(unix.NLMSG_ERROR, tlvs|capped, script.Errno(unix.EINVAL), echo[:16], script.U32(5, 3), script.U32(6, 24)))}, err: unix.EINVAL, text: "attribute 3 is missing"},
-		{name: "acknowledged", steps: []script.Step{page(script.Message(unix.NLMSG_ERROR, 0, script.Errno(0), echo))}, err: nldump.ErrProtocol, text: "acknowledged"},
+		{name: "acknowledged", steps: []script.Step{page(script.Message(unix.NLMSG_ERROR, 0, script.Errno(0), echo))}, err: nldump.ErrProtocol, text: "a body that is too short"},
 		{name: "errno above 0", steps: []script.Step{page(script.Message(unix.NLMSG_DONE, unix.NLM_F_MULTI, []byte{0, 0, 0, 1}))}, err: nldump.ErrMalformed},
 		{name: "errno of 2 bytes", steps: []script.Step{page(script.Poke(script.Message(unix.NLMSG_ERROR, 0, []byte{0, 0, 0, 0}), 0, 18))}, err: nldump.ErrMalformed},
 
 		{name: "truncated", steps: []script.Step{{Page: append(rec(0, 1), make([]byte, 4090)...)}, page(done())}, err: nldump.ErrTruncated, text: "page of 4110 bytes, buffer of 4096", busy: true},
-		{name: "empty datagram", steps: []script.Step{page(rec(0, 1)), page(), page(done())}, want: []byte{1}, err: io.ErrUnexpectedEOF, busy: true},
+		{name: "empty datagram", steps: []script.Step{page(rec(0, 1)), page(), page(rec(0, 2), done())}, want: []byte{1, 2}},
+		{name: "empty datagram first", steps: []script.Step{page(), page(), page(rec(0, 2), done())}, want: []byte{2}},
+		{name: "empty datagrams without end", steps: []script.Step{page(rec(0, 1)), {Again: true}}, want: []byte{1}, err: nldump.ErrNoProgress, busy: true},
 		{name: "overrun", steps: []script.Step{page(rec(0, 1)), {Err: os.NewSyscallError("recvmsg", unix.ENOBUFS)}}, want: []byte{1}, err: nldump.ErrOverrun, text: "no buffer space", busy: true},
 		{name: "NLMSG_OVERRUN", steps: []script.Step{page(rec(0, 1), script.Message(unix.NLMSG_OVERRUN, 0))}, want: []byte{1}, err: nldump.ErrOverrun, busy: true},
 		{name: "read fails", steps: []script.Step{{Err: unix.EBADF}}, err: unix.EBADF, busy: true},
@@ -101,9 +109,11 @@ func TestRecords(t *testing.T) {
 		{name: "wrong port on the second", steps: []script.Step{page(rec(0, 1), script.Poke(rec(0, 2), 12, 66))}, want: []byte{1}, err: nldump.ErrProtocol, text: "for port 66", busy: true},
 		{name: "second shorter than a header", steps: []script.Step{page(rec(0, 1), script.Poke(rec(0, 2), 0, 15), done())}, want: []byte{1}, err: nldump.ErrMalformed, text: "message of 15 bytes", busy: true},
 		{name: "second beyond the page", steps: []script.Step{page(rec(0, 1), script.Poke(rec(0, 2), 0, 99))}, want: []byte{1}, err: nldump.ErrMalformed, text: "message of 99 bytes", busy: true},
-		{name: "no MULTI", steps: []script.Step{page(rec(0, 1), script.Message(script.Type, 0, []byte{2, 0, 0, 0}))}, want: []byte{1}, err: nldump.ErrProtocol, text: "NLM_F_MULTI", busy: true},
+		{name: "no MULTI", steps: []script.Step{page(plain(1), plain(2)), page(plain(3), done())}, want: []byte{1, 2, 3}},
+		{name: "MULTI now and then", steps: []script.Step{page(rec(0, 1), plain(2)), page(plain(3), rec(0, 4), plain(5), done())}, want: []byte{1, 2, 3, 4, 5}},
+		{name: "no address", steps: []script.Step{page(script.Poke(script.Poke(rec(0, 1), 8, 0), 12, 0))}, err: nldump.ErrProtocol, text: "set Dump.Unaddressed", busy: true},
 		{name: "reserved type", steps: []script.Step{page(script.Message(9, unix.NLM_F_MULTI))}, err: nldump.ErrProtocol, text: "reserved type 9", busy: true},
-		{name: "cursor stands still", steps: []script.Step{{Page: rec(0, 1), Again: true}}, want: []byte{1, 1, 1, 1}, err: nldump.ErrNoProgress, busy: true},
+		{name: "cursor stands still", steps: []script.Step{{Page: rec(0, 1), Again: true}}, want: bytes.Repeat([]byte{1}, 22), err: nldump.ErrNoProgress, busy: true},
 		{name: "short header", steps: []script.Step{page(rec(0, 1), rec(0, 2)[:12])}, want: []byte{1}, err: nldump.ErrMalformed, text: "12 bytes after the last message", busy: true},
 		{name: "2 bytes", steps: []script.Step{page(rec(0, 1), []byte{16, 0})}, want: []byte{1}, err: nldump.ErrMalformed, busy: true},
 		{name: "length below the header's", steps: []script.Step{page(script.Poke(rec(0, 1), 0, 15))}, err: nldump.ErrMalformed, busy: true},
@@ -112,7 +122,7 @@ func TestRecords(t *testing.T) {
 		{name: "more after DONE", steps: []script.Step{page(rec(0, 1), done(), rec(0, 2))}, want: []byte{1}, err: nldump.ErrMalformed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s, _ := script.Stream(nldump.Config{BufferSize: nldump.MinBufferSize}, tt.steps...)
+			s, _ := script.Stream(nldump.Config{BufferSize: nldump.MinBufferSize, RepeatLimit: 21}, tt.steps...)
 			got, err := read(t.Context(), s)
 			if !slices.Equal(got, tt.want) {
 				t.Errorf("records %v, want %v", got, tt.want)
@@ -135,11 +145,11 @@ func TestRecords(t *testing.T) {
 
 func TestStats(t *testing.T) {
 	s, _ := script.Stream(nldump.Config{},
-		script.Page(rec(0, 1)), script.Step{Page: rec(0, 9), From: 99}, script.Page(rec(filtered, 2), rec(intr, 3)), script.Page(done()))
+		script.Page(rec(0, 1)), script.Step{Page: rec(0, 9), From: 99}, script.Page(), script.Page(rec(filtered, 2), rec(intr, 3)), script.Page(done()))
 	if _, err := read(t.Context(), s); !errors.Is(err, nldump.ErrInterrupted) {
 		t.Fatal(err)
 	}
-	want := nldump.Stats{Reads: 4, Pages: 2, Records: 3, Bytes: 20 + 40 + 20, LargestPage: 40, Foreign: 1, Interrupted: true, Filtered: true}
+	want := nldump.Stats{Reads: 5, Pages: 2, Records: 3, Bytes: 20 + 40 + 20, LargestPage: 40, EmptyPages: 1, Foreign: 1, Interrupted: true, Filtered: true}
 	if got := s.Stats(); got != want {
 		t.Errorf("stats %+v, want %+v", got, want)
 	}

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"bulkdump/client/nldump"
 )
 
@@ -101,7 +103,12 @@ func (s *Socket) Send(m nldump.Message) (nldump.Message, error) {
 }
 
 // Recv implements nldump.Socket.
-func (s *Socket) Recv(buf []byte) (nldump.Datagram, error) {
+func (s *Socket) Recv(buf []byte) (nldump.Datagram, error) { return s.recv(buf, true) }
+
+// Poll implements nldump.PollSocket.
+func (s *Socket) Poll(buf []byte) (nldump.Datagram, error) { return s.recv(buf, false) }
+
+func (s *Socket) recv(buf []byte, wait bool) (nldump.Datagram, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.Next != nil {
@@ -114,6 +121,9 @@ func (s *Socket) Recv(buf []byte) (nldump.Datagram, error) {
 	ready := time.Now().Add(step.After)
 	s.wakeAt(ready)
 	for (step.Wait || time.Now().Before(ready)) && !s.late() && !s.closed {
+		if !wait {
+			return nldump.Datagram{}, unix.EAGAIN
+		}
 		s.once.Do(func() { close(s.Waiting) })
 		s.change.Wait()
 	}

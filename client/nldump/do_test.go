@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package nldump_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client/internal/script"
+	"bulkdump/client/nldump"
+)
+
+// Requests that are no dumps, and dumps of families with ways of their own.
+
+func TestRequestKinds(t *testing.T) {
+	page := script.Page
+	ack := script.Message(unix.NLMSG_ERROR, capped, script.Errno(0), make([]byte, 16))
+	refused := script.Message(unix.NLMSG_ERROR, capped, script.Errno(unix.EPERM), make([]byte, 16))
+	// address sets sequence number and port id of a message.
+	address := func(seq, port byte, m []byte) []byte { return script.Poke(script.Poke(m, 8, seq), 12, port) }
+	const request, dump, acknowledge = unix.NLM_F_REQUEST, unix.NLM_F_DUMP, unix.NLM_F_ACK
+	for _, tt := range []struct {
+		name  string
+		dump  nldump.Dump
+		flags uint16 // of the request
+		steps []script.Step
+		want  []byte
+		err   error
+		busy  bool
+	}{
+		{"dump", nldump.Dump{}, request | dump | acknowledge, steps(page(rec(0, 1), done())), []byte{1}, nil, false},
+
+		{"one answer", nldump.Dump{Do: true}, request | acknowledge, steps(page(plain(1)), page(ack)), []byte{1}, nil, false},
+		{"several", nldump.Dump{Do: true}, request | acknowledge, steps(page(plain(1)), page(plain(2)), page(ack)), []byte{1, 2}, nil, false},
+		{"none", nldump.Dump{Do: true}, request | acknowledge, steps(page(ack)), nil, nil, false},
+		{"DONE before the acknowledgement", nldump.Dump{Do: true}, request | acknowledge,
+			steps(page(rec(0, 1), rec(0, 2)), page(rec(0, 3), done()), page(ack)), []byte{1, 2, 3}, nil, false},
+		{"refused", nldump.Dump{Do: true}, request | acknowledge, steps(page(refused)), nil, unix.EPERM, false},
+		{"refused after some", nldump.Dump{Do: true}, request | acknowledge, steps(page(plain(1)), page(refused)), []byte{1}, unix.EPERM, false},
+		{"more after the acknowledgement", nldump.Dump{Do: true}, request | acknowledge, steps(page(ack, plain(1))), nil, nldump.ErrMalformed, false},
+
+		{"answered later", nldump.Dump{Do: true, NoAck: true}, request, steps(page(rec(0, 1)), page(rec(0, 2)), page(done())), []byte{1, 2}, nil, false},
+		{"answered later, by one", nldump.Dump{Do: true, NoAck: true}, request, steps(page(plain(1))), []byte{1}, nil, false},
+		{"a dump without acknowledgement", nldump.Dump{NoAck: true}, request | dump, steps(page(plain(1), rec(0, 2), done())), []byte{1, 2}, nil, false},
+
+		{"no address", nldump.Dump{Unaddressed: true}, request | dump | acknowledge,
+			steps(page(address(0, 0, rec(0, 1)), address(script.Seq, 0, rec(0, 2)), address(0, script.Port, rec(0, 3)), rec(0, 4), done())), []byte{1, 2, 3, 4}, nil, false},
+		{"another sequence number", nldump.Dump{Unaddressed: true}, request | dump | acknowledge,
+			steps(page(address(1, 0, rec(0, 1)))), nil, nldump.ErrProtocol, true},
+		{"another port id", nldump.Dump{Unaddressed: true}, request | dump | acknowledge,
+			steps(page(address(0, 1, rec(0, 1)))), nil, nldump.ErrProtocol, true},
+		{"not said to be without", nldump.Dump{}, request | dump | acknowledge,
+			steps(page(address(0, 0, rec(0, 1)))), nil, nldump.ErrProtocol, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, sock := script.Stream(nldump.Config{}, tt.steps...)
+			got, err := readDump(t.Context(), s, tt.dump)
+			if !slices.Equal(got, tt.want) || !errors.Is(err, tt.err) || s.Idle() == tt.busy {
+				t.Errorf("got %v, %v, idle %v; want %v, %v", got, err, s.Idle(), tt.want, tt.err)
+			}
+			if sent := sock.Sent(); len(sent) != 1 || sent[0].Flags != tt.flags {
+				t.Errorf("sent %+v, want flags %#x", sent, tt.flags)
+			}
+		})
+	}
+}
+
+// TestDoIsReadToItsAcknowledgement: what is left of an answer would be taken for
+// that to the next request.
+func TestDoIsReadToItsAcknowledgement(t *testing.T) {
+	ack := script.Message(unix.NLMSG_ERROR, capped, script.Errno(0), make([]byte, 16))
+	s, _ := script.Stream(nldump.Config{Abandon: nldump.AbandonDrain},
+		script.Page(plain(1)), script.Page(plain(2), done()), script.Page(ack), script.Page(rec(0, 3), done()))
+	for range s.Do(t.Context(), request()) {
+		break
+	}
+	if !s.Idle() {
+		t.Fatal("not drained")
+	}
+	if got, err := read(t.Context(), s); err != nil || !slices.Equal(got, []byte{3}) {
+		t.Errorf("the next dump: %v, %v", got, err)
+	}
+}
+
+func TestGeneration(t *testing.T) {
+	page := script.Page
+	// byNumber takes tens of a record's number for the generation.
+	byNumber := func(m nldump.Message) (uint64, error) {
+		if m.Data[0] == 99 {
+			return 0, unix.EBADMSG
+		}
+		return uint64(m.Data[0] / 10), nil
+	}
+	for _, tt := range []struct {
+		name  string
+		steps []script.Step
+		want  []byte
+		err   error
+	}{
+		{"stays", steps(page(rec(0, 11), rec(0, 12)), page(rec(0, 13), done())), []byte{11, 12, 13}, nil},
+		{"0 is one, too", steps(page(rec(0, 1)), page(rec(0, 11), done())), []byte{1, 11}, nldump.ErrInterrupted},
+		{"changes in a page", steps(page(rec(0, 11), rec(0, 21)), page(rec(0, 22), done())), []byte{11, 21, 22}, nldump.ErrInterrupted},
+		{"changes between pages", steps(page(rec(0, 11)), page(rec(0, 21), done())), []byte{11, 21}, nldump.ErrInterrupted},
+		{"and back", steps(page(rec(0, 11)), page(rec(0, 21)), page(rec(0, 12), done())), []byte{11, 21, 12}, nldump.ErrInterrupted},
+		{"cannot be read", steps(page(rec(0, 11), rec(0, 99)), page(done())), []byte{11}, unix.EBADMSG},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, _ := script.Stream(nldump.Config{}, append(tt.steps, page(rec(0, 31), done()))...)
+			got, err := readDump(t.Context(), s, nldump.Dump{Generation: byNumber})
+			if !slices.Equal(got, tt.want) || !errors.Is(err, tt.err) || s.Stats().Interrupted != errors.Is(tt.err, nldump.ErrInterrupted) {
+				t.Errorf("got %v, %v, %+v; want %v, %v", got, err, s.Stats(), tt.want, tt.err)
+			}
+			if !s.Idle() {
+				return
+			}
+			// The next dump's is its own.
+			if _, err := readDump(t.Context(), s, nldump.Dump{Generation: byNumber}); err != nil {
+				t.Errorf("the next dump: %v", err)
+			}
+		})
+	}
+}
+
+// TestGenerationRetries: a dump whose generation changed is repeated.
+func TestGenerationRetries(t *testing.T) {
+	s, _ := script.Stream(nldump.Config{},
+		script.Page(rec(0, 11)), script.Page(rec(0, 21)), script.Page(rec(0, 22), done()),
+		script.Page(rec(0, 21), rec(0, 22), done()))
+	var got []byte
+	d := nldump.Dump{Generation: func(m nldump.Message) (uint64, error) { return uint64(m.Data[0] / 10), nil }}
+	err := s.Retry(t.Context(), d, 2, func(int) { got = nil }, func(m nldump.Message) error {
+		got = append(got, m.Data[0])
+		return nil
+	})
+	if err != nil || !slices.Equal(got, []byte{21, 22}) {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+func TestForeign(t *testing.T) {
+	event := script.Step{Page: rec(0, 7), Groups: 4}
+	other := script.Step{Page: rec(0, 8), From: 99}
+	long := script.Step{Page: append(rec(0, 9), make([]byte, 5000)...), Groups: 4}
+	s, _ := script.Stream(nldump.Config{BufferSize: nldump.MinBufferSize},
+		event, script.Page(rec(0, 1)), other, long, script.Page(rec(0, 2), done()))
+	type foreign struct {
+		d     nldump.Datagram
+		first byte
+		n     int
+	}
+	var got []foreign
+	records, err := readDump(t.Context(), s, nldump.Dump{Foreign: func(d nldump.Datagram, b []byte) {
+		m, _, err := nldump.NextMessage(b)
+		if err != nil {
+			t.Error(err)
+		}
+		got = append(got, foreign{d, m.Data[0], len(b)})
+	}})
+	want := []foreign{
+		{nldump.Datagram{Len: 20, Groups: 4}, 7, 20},
+		{nldump.Datagram{Len: 20, From: 99}, 8, 20},
+		{nldump.Datagram{Len: 5020, Groups: 4}, 9, nldump.MinBufferSize},
+	}
+	if err != nil || !slices.Equal(records, []byte{1, 2}) || !slices.Equal(got, want) || s.Stats().Foreign != 3 {
+		t.Errorf("records %v, %v; foreign %+v, want %+v; %+v", records, err, got, want, s.Stats())
+	}
+}
+
+// blind is a Socket that is no PollSocket.
+type blind struct{ nldump.Socket }
+
+// TestLostEnd has an end in a page that was cut, or is malformed: it never comes
+// again.
+func TestLostEnd(t *testing.T) {
+	cfg := nldump.Config{BufferSize: nldump.MinBufferSize}
+	cut := script.Step{Page: append(append(rec(0, 1), make([]byte, 5000)...), done()...)}
+	broken := script.Page(rec(0, 1), script.Poke(rec(0, 2), 0, 15), done())
+	for name, step := range map[string]script.Step{"cut": cut, "malformed": broken} {
+		// As the kernel does: nothing is there any more, until the next request.
+		s, sock := script.Stream(cfg, step, script.Step{Wait: true})
+		if _, err := read(t.Context(), s); err == nil || s.Idle() {
+			t.Errorf("%s: got %v, idle %v", name, err, s.Idle())
+		}
+		if err := s.Drain(t.Context()); err != nil || !s.Idle() {
+			t.Errorf("%s: Drain: %v, idle %v", name, err, s.Idle())
+		}
+		_ = sock.Close()
+
+		s, err := nldump.New(blind{script.New(step, script.Step{Wait: true})}, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := read(t.Context(), s); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		err = s.Drain(t.Context())
+		if err == nil || s.Idle() || !errors.Is(err, nldump.ErrTruncated) && !errors.Is(err, nldump.ErrMalformed) {
+			t.Errorf("%s, cannot look: Drain: %v, idle %v", name, err, s.Idle())
+		}
+	}
+
+	// What goes on after it does not wait either.
+	n := 0
+	next := func() script.Step {
+		if n++; n%2 == 0 {
+			return script.Step{Wait: true}
+		}
+		if n == 1 {
+			return script.Step{Page: append(rec(0, 1), make([]byte, 5000)...)}
+		}
+		return script.Page(rec(0, 2), done())
+	}
+	s, sock := script.Stream(cfg)
+	sock.Next = next
+	if got, _, begun, err := retry(t.Context(), s, 3); err != nil || begun != 2 || !slices.Equal(got, []byte{2}) {
+		t.Errorf("Retry: got %v, begun %d times, %v", got, begun, err)
+	}
+	n = 0
+	s, sock = script.Stream(cfg)
+	sock.Next = next
+	if got, err := readDump(t.Context(), s, nldump.Dump{Key: keyOf, Resume: after}); !errors.Is(err, nldump.ErrInterrupted) || !slices.Equal(got, []byte{2}) {
+		t.Errorf("Resume: got %v, %v", got, err)
+	}
+}
+
+// TestDrainOfAStuckDump: a dump whose cursor stands still has no end to reach.
+func TestDrainOfAStuckDump(t *testing.T) {
+	s, _ := script.Stream(nldump.Config{RepeatLimit: 5}, script.Step{Page: rec(0, 1), Again: true})
+	if _, err := read(t.Context(), s); !errors.Is(err, nldump.ErrNoProgress) {
+		t.Errorf("got %v", err)
+	}
+	if err := s.Drain(t.Context()); !errors.Is(err, nldump.ErrNoProgress) || s.Idle() {
+		t.Errorf("Drain: %v, idle %v", err, s.Idle())
+	}
+}
+
+// TestDrainAfterOverrun: a dump that found no room goes on when what was queued is
+// read. If nothing is, it is parked for good.
+func TestDrainAfterOverrun(t *testing.T) {
+	overrun := script.Step{Err: unix.ENOBUFS}
+	s, _ := script.Stream(nldump.Config{}, overrun, script.Page(rec(0, 1)), script.Page(done()), script.Step{Wait: true})
+	if _, err := read(t.Context(), s); !errors.Is(err, nldump.ErrOverrun) {
+		t.Errorf("got %v", err)
+	}
+	if err := s.Drain(t.Context()); err != nil || !s.Idle() {
+		t.Errorf("Drain: %v, idle %v", err, s.Idle())
+	}
+	s, _ = script.Stream(nldump.Config{}, overrun, script.Step{Wait: true})
+	if _, err := read(t.Context(), s); !errors.Is(err, nldump.ErrOverrun) {
+		t.Errorf("got %v", err)
+	}
+	if err := s.Drain(t.Context()); !errors.Is(err, nldump.ErrOverrun) || s.Idle() {
+		t.Errorf("Drain of nothing: %v, idle %v", err, s.Idle())
+	}
+}
