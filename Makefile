@@ -62,6 +62,12 @@ TOOLS = --packages python3,python3-yaml,python3-jsonschema,iproute2,tshark \
 vm-tools: ## stock tools beside it, on each kernel: YNL, genl, tshark, ip, ss (KERNELS="6.1 7.3" for some)
 	source=$$(vm/source) && vm/run $(TOOLS) --matrix $(KERNELS)
 
+vm-nldump: ## the reader's tests of the kernel's own dumps, on each kernel (KERNELS="7.3" for some)
+	for kernel in $(or $(KERNELS),6.1 6.12 7.3); do \
+		vm/run --kernel $$kernel --no-module --modprobe veth --modprobe team --modprobe nf_tables \
+			--test-dir client/nldump --test '^TestKernel' || exit; \
+	done
+
 vm-selftest: ## every fault that the harness must find, injected (ARGS='--kernel debug' for some)
 	go run ./vm/selftest $(ARGS)
 
@@ -146,4 +152,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go run ./client/internal/gen $(if $(filter gen-check,$@),-check) -spec kmod/bulkdump.yaml -o client/uapi_gen.go
 
-.PHONY: help demo vm-test vm-matrix stress vm-large vm-tools cursors-check vm-selftest kernels vm-shell install load unload package-check new-family new-family-check test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check gen gen-check
+.PHONY: help demo vm-test vm-matrix stress vm-large vm-tools vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check new-family new-family-check test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check gen gen-check

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -202,8 +203,25 @@ func TestLostEnd(t *testing.T) {
 		}
 	}
 
-	// What goes on after it does not wait either.
+	// The next dump waits for its pages again.
 	n := 0
+	s, sock := script.Stream(cfg)
+	sock.Next = func() script.Step {
+		n++
+		return []script.Step{cut, {Wait: true}, {Page: append(rec(0, 2), done()...), After: time.Millisecond}}[n-1]
+	}
+	if _, err := read(t.Context(), s); !errors.Is(err, nldump.ErrTruncated) {
+		t.Errorf("got %v", err)
+	}
+	if err := s.Drain(t.Context()); err != nil {
+		t.Errorf("Drain: %v", err)
+	}
+	if got, err := read(t.Context(), s); err != nil || !slices.Equal(got, []byte{2}) {
+		t.Errorf("the next dump: %v, %v", got, err)
+	}
+
+	// What goes on after it does not wait either.
+	n = 0
 	next := func() script.Step {
 		if n++; n%2 == 0 {
 			return script.Step{Wait: true}
@@ -213,7 +231,7 @@ func TestLostEnd(t *testing.T) {
 		}
 		return script.Page(rec(0, 2), done())
 	}
-	s, sock := script.Stream(cfg)
+	s, sock = script.Stream(cfg)
 	sock.Next = next
 	if got, _, begun, err := retry(t.Context(), s, 3); err != nil || begun != 2 || !slices.Equal(got, []byte{2}) {
 		t.Errorf("Retry: got %v, begun %d times, %v", got, begun, err)

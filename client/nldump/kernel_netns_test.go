@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"runtime"
@@ -85,11 +86,25 @@ func create(typ uint16, header []byte, attrs ...[]byte) netlink.Message {
 func addVeth(t *testing.T, name string) (index uint32) {
 	t.Helper()
 	const infoPeer = 1 // VETH_INFO_PEER
-	header := make([]byte, unix.SizeofIfInfomsg)
-	peer := script.Attr(infoPeer, header, script.Text(unix.IFLA_IFNAME, name+"p"))
-	change(t, unix.NETLINK_ROUTE, create(unix.RTM_NEWLINK, header, script.Text(unix.IFLA_IFNAME, name),
-		script.Attr(unix.IFLA_LINKINFO, script.Text(unix.IFLA_INFO_KIND, "veth"), script.Attr(unix.IFLA_INFO_DATA, peer))))
+	peer := script.Attr(infoPeer, make([]byte, unix.SizeofIfInfomsg), script.Text(unix.IFLA_IFNAME, name+"p"))
+	index = addLink(t, name, "veth", script.Attr(unix.IFLA_INFO_DATA, peer))
+	setLink(t, index, unix.IFF_UP)
+	return index
+}
+
+// addLink makes a link and returns its index.
+func addLink(t *testing.T, name, kind string, data ...[]byte) uint32 {
+	t.Helper()
+	info := append([][]byte{script.Text(unix.IFLA_INFO_KIND, kind)}, data...)
+	change(t, unix.NETLINK_ROUTE, create(unix.RTM_NEWLINK, make([]byte, unix.SizeofIfInfomsg),
+		script.Text(unix.IFLA_IFNAME, name), script.Attr(unix.IFLA_LINKINFO, info...)))
+	return linkIndex(t, name)
+}
+
+func linkIndex(t *testing.T, name string) uint32 {
+	t.Helper()
 	s := dialKernel(t, unix.NETLINK_ROUTE, nldump.Config{})
+	var index uint32
 	for m, err := range s.Records(within(t), getLinks) {
 		if err != nil {
 			t.Fatal(err)
@@ -101,13 +116,19 @@ func addVeth(t *testing.T, name string) (index uint32) {
 	if index == 0 {
 		t.Fatalf("no link %s", name)
 	}
-	binary.NativeEndian.PutUint32(header[4:], index)
-	binary.NativeEndian.PutUint32(header[8:], unix.IFF_UP)
-	binary.NativeEndian.PutUint32(header[12:], unix.IFF_UP)
-	up := create(unix.RTM_NEWLINK, header)
-	up.Header.Flags = netlink.Request
-	change(t, unix.NETLINK_ROUTE, up)
 	return index
+}
+
+// setLink sets flags and attributes of a link.
+func setLink(t *testing.T, index, flags uint32, attrs ...[]byte) {
+	t.Helper()
+	header := make([]byte, unix.SizeofIfInfomsg)
+	binary.NativeEndian.PutUint32(header[4:], index)
+	binary.NativeEndian.PutUint32(header[8:], flags)
+	binary.NativeEndian.PutUint32(header[12:], flags)
+	m := create(unix.RTM_NEWLINK, header, attrs...)
+	m.Header.Flags = netlink.Request
+	change(t, unix.NETLINK_ROUTE, m)
 }
 
 // genl is a request of a generic family.
@@ -518,5 +539,54 @@ func TestKernelRecordsLargerThanAPage(t *testing.T) {
 	var refused *nldump.KernelError
 	if _, err := readDump(within(t), s, nldump.Dump{Request: all}); !errors.As(err, &refused) || refused.Errno != unix.EMSGSIZE {
 		t.Errorf("got %v, want EMSGSIZE", err)
+	}
+}
+
+// TestKernelTeamOptions asks for what a do callback answers with several messages
+// and an NLMSG_DONE of its own.
+func TestKernelTeamOptions(t *testing.T) {
+	ownNetNS(t)
+	const optionsGet, teamIndex, optionList, portIndex = 2, 1, 2, 6 // TEAM_CMD_OPTIONS_GET and attributes
+	s := dialKernel(t, unix.NETLINK_GENERIC, nldump.Config{})
+	req := genl(t, s, "team", optionsGet) // skips where there is none
+	team := addLink(t, "team0", "team")
+	const ports = 20
+	want := map[uint32]bool{}
+	for i := range ports {
+		name := fmt.Sprint("a", i)
+		addVeth(t, name)
+		port := linkIndex(t, name+"p") // is down, as a port must be
+		setLink(t, port, 0, script.U32(unix.IFLA_MASTER, team))
+		want[port] = true
+	}
+	req.Data = append(req.Data, script.U32(teamIndex, team)...)
+	messages, got := 0, map[uint32]bool{}
+	for m, err := range s.Do(within(t), req) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		messages++
+		a := m.Attrs(unix.GENL_HDRLEN)
+		for a.Next() {
+			if a.Type() != optionList {
+				continue
+			}
+			for _, option := range a.Nest() {
+				for typ, n := range option.Nest() {
+					if typ == portIndex {
+						got[n.Uint32()] = true
+					}
+				}
+			}
+		}
+		if a.Err() != nil {
+			t.Fatal(a.Err())
+		}
+	}
+	if messages < 2 || !maps.Equal(got, want) || !s.Idle() {
+		t.Errorf("%d messages with options of ports %v, want several, and %v; idle %v", messages, got, want, s.Idle())
+	}
+	if _, err := readDump(within(t), s, nldump.Dump{Request: families()}); err != nil {
+		t.Errorf("a dump after it: %v", err)
 	}
 }
