@@ -107,9 +107,12 @@ new-family: ## start a family of your own from kmod/minimal (NAME=foo DIR=../foo
 new-family-check: ## what that refuses, and the tests of what it makes, in a virtual machine
 	kmod/new-family-check
 
+# Of Go. Each leaves out, of ./..., what is another's.
+MODULES = . client test/bench
+in-each-module = set -e; for m in $(MODULES); do (cd $$m && $(1)); done
+
 test: ## the tests that need no virtual machine
-	go test ./...
-	go -C test/bench test ./...
+	$(call in-each-module,go test ./...)
 
 lint: gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check ## all that reads the code
 
@@ -117,12 +120,10 @@ gofmt:
 	@out=$$(gofmt -l client cmd test vm); test -z "$$out" || { echo "not gofmt-ed: $$out"; exit 1; }
 
 vet:
-	go vet ./...
-	go -C test/bench vet ./...
+	$(call in-each-module,go vet ./...)
 
 staticcheck:
-	go run $(STATICCHECK) ./...
-	cd test/bench && go run $(STATICCHECK) ./...
+	$(call in-each-module,go run $(STATICCHECK) ./...)
 
 shellcheck:
 	@vm/deps lint
@@ -150,6 +151,6 @@ gen: ## make anew what is generated from kmod/bulkdump.yaml
 gen-check: ## fail if that would change anything
 gen gen-check:
 	$(MAKE) -s -C kmod $@
-	go run ./client/internal/gen $(if $(filter gen-check,$@),-check) -spec kmod/bulkdump.yaml -o client/uapi_gen.go
+	go -C client run ./internal/gen $(if $(filter gen-check,$@),-check) -spec ../kmod/bulkdump.yaml -o uapi_gen.go
 
 .PHONY: help demo vm-test vm-matrix stress vm-large vm-tools vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check new-family new-family-check test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check gen gen-check

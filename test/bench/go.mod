@@ -1,11 +1,11 @@
 // The readers that bulkdump is compared with are needed here alone, so they
-// are no requirements of the project's own module.
+// are no requirements of the other modules.
 module bulkdump/test/bench
 
 go 1.26.0
 
 require (
-	bulkdump v0.0.0
+	bulkdump/client v0.0.0
 	github.com/mdlayher/genetlink v1.4.0
 	github.com/mdlayher/netlink v1.11.2
 	github.com/vishvananda/netlink v1.3.1
@@ -21,4 +21,4 @@ require (
 	golang.org/x/sync v0.20.0 // indirect
 )
 
-replace bulkdump => ../..
+replace bulkdump/client => ../../client
