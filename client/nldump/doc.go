@@ -111,4 +111,17 @@
 // waits for an end that cannot come.
 //
 // A Stream is for one goroutine at a time; only Close may be called from any.
+//
+// # Use it from another module
+//
+// Command go get fetches no module whose path has no dot, so use it from a
+// checkout, say in ../bulkdump. In your module's directory, require it and
+// replace it:
+//
+//	go mod edit -require=bulkdump/client@v0.0.0 -replace=bulkdump/client=../bulkdump/client
+//	go mod tidy
+//
+// Or leave go.mod alone, and make a workspace of the two:
+//
+//	go work init . ../bulkdump/client
 package nldump
