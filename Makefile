@@ -3,7 +3,7 @@
 PREFIX = /usr/local
 AS_ROOT = $(if $(filter-out 0,$(shell id -u)),sudo)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
-SCRIPTS = .ci/run vm/run vm/deps vm/source test/cursors-check \
+SCRIPTS = .ci/run vm/run vm/deps vm/source test/cursors-check test/module-path \
 	$(addprefix kmod/,coccicheck gen gen-check new-family new-family-check package-check)
 
 help: ## list the targets
@@ -147,10 +147,17 @@ kmod-check: ## build all modules for each kernel, each warning of gcc (W=1) and 
 	vm/run --prepare 6.1 6.12 7.3
 	vm/run --module-dir vm/selftest/kmod --prepare 6.1 6.12 7.3
 
+# PATH on the command line is also where the recipe's shell would look for
+# programs. The PATH that make itself was started with is in /proc.
+module-path: ## give the Go modules another path (PATH=example.org/x/bulkdump; PATH=bulkdump undoes it)
+	@to=$(if $(filter command,$(origin PATH)),$$PATH); \
+	PATH=$$(command -p tr '\0' '\n' </proc/$$PPID/environ | command -p sed -n 's/^PATH=//p') && \
+	test/module-path "$$to"
+
 gen: ## make anew what is generated from kmod/bulkdump.yaml
 gen-check: ## fail if that would change anything
 gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go -C client run ./internal/gen $(if $(filter gen-check,$@),-check) -spec ../kmod/bulkdump.yaml -o uapi_gen.go
 
-.PHONY: help demo vm-test vm-matrix stress vm-large vm-tools vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check new-family new-family-check test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check gen gen-check
+.PHONY: help demo vm-test vm-matrix stress vm-large vm-tools vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check new-family new-family-check test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check

@@ -124,4 +124,6 @@
 // Or leave go.mod alone, and make a workspace of the two:
 //
 //	go work init . ../bulkdump/client
+//
+// In the checkout, make module-path gives the module another path.
 package nldump

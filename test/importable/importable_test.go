@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 // Package importable checks how another module uses the client: as README.md
-// and nldump's documentation say, and with what in its go.sum.
+// and nldump's documentation say, and with what in its go.sum; and that the
+// modules can be given another path.
 package importable
 
 import (
