@@ -95,10 +95,30 @@ func (c *cache) entry(ctx context.Context, name string, make func(dir string) er
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	if errors.Is(err, syscall.ENOSPC) {
-		err = fmt.Errorf("the disk that holds %s is full; nothing half made was kept", c.dir)
+	if isFull(err) {
+		full, ok := errors.AsType[fullDisk](err)
+		if !ok {
+			full = fullDisk{c.dir, err}
+		}
+		err = full
 	}
 	return path, err
+}
+
+// fullDisk is an error for want of room where dir lies.
+type fullDisk struct {
+	dir string
+	err error
+}
+
+func (f fullDisk) Error() string {
+	return fmt.Sprintf("the disk that holds %s is full, and nothing half made was kept: %v", f.dir, f.err)
+}
+
+func (f fullDisk) Unwrap() error { return f.err }
+
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
 // use reports whether the entry is there, and notes that it was used now.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -27,6 +28,7 @@ func tool(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = toolPatience
+	cmd.Env = append(os.Environ(), "LC_ALL=C") // what it says is looked at
 	return cmd
 }
 
@@ -48,17 +50,76 @@ func output(cmd *exec.Cmd) (string, error) {
 	return out.String(), toolError(cmd, err, errs.String())
 }
 
+// errNoReader is the error of a program whose reader failed.
+var errNoReader = errors.New("its reader failed")
+
+// runPiped runs two programs, the stdout of one the stdin of the other, until
+// both have ended. If one fails, the other is ended. A writer whose reader
+// failed has the error errNoReader.
+func runPiped(ctx context.Context, from, to []string, env ...string) (errFrom, errTo error) {
+	ctxFrom, endWriter := context.WithCancel(ctx)
+	defer endWriter()
+	ctxTo, endReader := context.WithCancel(ctx)
+	defer endReader()
+	writer, reader := tool(ctxFrom, from[0], from[1:]...), tool(ctxTo, to[0], to[1:]...)
+	writer.Env, reader.Env = append(writer.Env, env...), append(reader.Env, env...)
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err, nil
+	}
+	// This end stays open as long as the writer runs: so a reader that ends
+	// before it has not met the end of the stream.
+	defer w.Close()
+	var writerLog, readerLog bytes.Buffer
+	writer.Stdout, writer.Stderr = w, &writerLog
+	reader.Stdin, reader.Stderr = r, &readerLog
+	err = reader.Start()
+	r.Close() // a copy of ours would keep the writer writing
+	if err != nil {
+		return errNoReader, toolError(reader, err, "")
+	}
+	written, read := make(chan error, 1), make(chan error, 1)
+	go func() { written <- writer.Run() }()
+	go func() { read <- reader.Wait() }()
+	select {
+	case err = <-written:
+		w.Close()
+		if err != nil {
+			endReader() // what the writer left running may keep the end of the stream from it
+		}
+		errTo = toolError(reader, <-read, readerLog.String())
+		return toolError(writer, err, writerLog.String()), errTo
+	case err = <-read:
+		errTo = toolError(reader, err, readerLog.String())
+		if err == nil {
+			err = <-written
+			return toolError(writer, err, writerLog.String()), nil
+		}
+		endWriter()
+		<-written
+		return errNoReader, errTo
+	}
+}
+
+// errNotInstalled is the error of a program that is not there.
+var errNotInstalled = errors.New("is not installed: run vm/deps")
+
+// fullWords are what programs say of a disk without room.
+var fullWords = []string{"no space left on device", "disk quota exceeded", "you don't have enough free space in"}
+
 func toolError(cmd *exec.Cmd, err error, out string) error {
 	if err == nil {
 		return nil
 	}
 	if errors.Is(err, exec.ErrNotFound) {
-		return fmt.Errorf("%s is not installed: run vm/deps", cmd.Args[0])
+		return fmt.Errorf("%s %w", cmd.Args[0], errNotInstalled)
 	}
-	if strings.Contains(out, "No space left on device") {
-		return fmt.Errorf("%s: %w", cmd.Args[0], syscall.ENOSPC)
+	lines := 60
+	words := strings.ToLower(out)
+	if slices.ContainsFunc(fullWords, func(full string) bool { return strings.Contains(words, full) }) {
+		err, lines = syscall.ENOSPC, 3
 	}
-	return fmt.Errorf("%s: %w\n%s", cmd.Args[0], err, strings.TrimRight(tail(out, 60), "\n"))
+	return fmt.Errorf("%s: %w\n%s", cmd.Args[0], err, strings.TrimRight(tail(out, lines), "\n"))
 }
 
 // tail returns the last n lines of s.

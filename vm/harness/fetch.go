@@ -3,13 +3,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -29,8 +28,11 @@ type parcel struct {
 // parcelRecipe changes when the way packages are unpacked changes.
 const parcelRecipe = "1"
 
-// downloads may fail for a moment.
+// A download may fail for a moment.
 const downloadTries = 3
+
+// fetchLimit is for all tries together.
+const fetchLimit = 15 * time.Minute
 
 // fetch returns the directory of a parcel, which takes no rights to fetch.
 func (c *cache) fetch(ctx context.Context, p parcel) (string, error) {
@@ -38,13 +40,10 @@ func (c *cache) fetch(ctx context.Context, p parcel) (string, error) {
 	name := p.kind + "-" + digest(parcelRecipe, p.recipe, strings.Join(p.suites, ","), include, strings.Join(p.out, ","))
 	return c.entry(ctx, name, func(dir string) error {
 		c.note("fetching %s from %s: once, about %s", p.what, p.suites[len(p.suites)-1], p.costs)
-		err := c.retry(ctx, dir, func() error {
-			err := unpackPackages(ctx, p.suites, include, dir, p.out)
-			if err == nil && p.finish != nil {
-				err = p.finish(dir)
-			}
-			return err
-		})
+		err := c.retry(ctx, dir, func(ctx context.Context) error { return unpackPackages(ctx, p.suites, include, dir, p.out) })
+		if err == nil && p.finish != nil {
+			err = p.finish(dir)
+		}
 		if err != nil && ctx.Err() == nil {
 			err = fmt.Errorf("fetch %s: %w", p.what, err)
 		}
@@ -52,11 +51,21 @@ func (c *cache) fetch(ctx context.Context, p parcel) (string, error) {
 	})
 }
 
+// final is an error that another try would meet again.
+type final struct{ error }
+
+func (f final) Unwrap() error { return f.error }
+
 // retry tries to fill dir, some times from the start.
-func (c *cache) retry(ctx context.Context, dir string, fill func() error) error {
+func (c *cache) retry(ctx context.Context, dir string, fill func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, fetchLimit)
+	defer cancel()
 	for try := 1; ; try++ {
-		err := fill()
-		if err == nil || ctx.Err() != nil || try == downloadTries {
+		err := fill(ctx)
+		if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return fmt.Errorf("it took longer than %v; at last: %w", fetchLimit, err)
+		}
+		if _, ok := errors.AsType[final](err); ok || err == nil || ctx.Err() != nil || try == downloadTries {
 			return err
 		}
 		c.note("it failed, trying again: %s", firstLine(err))
@@ -85,8 +94,6 @@ func unpackPackages(ctx context.Context, suites []string, include, dir string, l
 		return err
 	}
 	args = append([]string{"--mode=" + mode, "--variant=extract", "--format=tar", "--include=" + include}, args...)
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
-	defer cancel()
 	// What it leaves there when it is ended in a bad moment goes with this.
 	tmp, err := os.MkdirTemp("", "bulkdump-fetch.")
 	if err != nil {
@@ -96,36 +103,23 @@ func unpackPackages(ctx context.Context, suites []string, include, dir string, l
 	if err := os.Chmod(tmp, 0o755); err != nil { // its other users go through it
 		return err
 	}
-	fetch := tool(ctx, "mmdebstrap", args...)
-	fetch.Env = append(os.Environ(), "TMPDIR="+tmp)
-	tar := []string{"-x", "-C", dir, "--no-same-owner", "--exclude=./dev/*"}
+	unpack := []string{"tar", "-x", "-C", dir, "--no-same-owner", "--exclude=./dev/*"}
 	for _, pattern := range leftOut {
-		tar = append(tar, "--exclude="+pattern)
+		unpack = append(unpack, "--exclude="+pattern)
 	}
-	unpack := tool(ctx, "tar", tar...)
-	r, w, err := os.Pipe()
-	if err != nil {
-		return err
+	errFetch, errUnpack := runPiped(ctx, append([]string{"mmdebstrap"}, args...), unpack, "TMPDIR="+tmp)
+	switch {
+	case isFull(errUnpack):
+		return final{errUnpack}
+	case isFull(errFetch):
+		return final{fullDisk{filepath.Dir(tmp), errFetch}}
+	case errors.Is(errFetch, errNotInstalled), errFetch != nil && strings.Contains(errFetch.Error(), "E: Unable to locate package"):
+		return final{errFetch}
+	case errUnpack != nil && (errFetch == nil || errors.Is(errFetch, errNoReader)):
+		return final{errUnpack}
 	}
-	var fetchLog, unpackLog bytes.Buffer
-	fetch.Stdout, fetch.Stderr = w, &fetchLog
-	unpack.Stdin, unpack.Stderr = r, &unpackLog
-	if err := unpack.Start(); err != nil {
-		r.Close()
-		w.Close()
-		return toolError(unpack, err, "")
-	}
-	err = fetch.Run()
-	r.Close()
-	w.Close()
-	errUnpack := unpack.Wait()
-	// A full disk stops tar first, and mmdebstrap for want of a reader; what
-	// mmdebstrap does not find stops tar for want of an archive.
-	errUnpack = toolError(unpack, errUnpack, unpackLog.String())
-	if errors.Is(errUnpack, syscall.ENOSPC) {
-		return errUnpack
-	}
-	return errors.Join(toolError(fetch, err, fetchLog.String()), errUnpack)
+	// If the fetch failed, tar failed for want of an archive.
+	return errFetch
 }
 
 // suiteArgs tells mmdebstrap where the packages come from. It finds a mirror by

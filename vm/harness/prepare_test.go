@@ -253,7 +253,9 @@ func TestToolErrors(t *testing.T) {
 	if err := runTool(tool(t.Context(), "no-such-program")); err == nil || !strings.Contains(err.Error(), "vm/deps") {
 		t.Errorf("a program that is not there: %v", err)
 	}
-	if err := runTool(tool(t.Context(), "true")); err != nil {
+	// What it says is looked at, in English.
+	t.Setenv("LC_ALL", "de_DE.UTF-8")
+	if err := runTool(tool(t.Context(), "sh", "-c", "test $LC_ALL = C")); err != nil {
 		t.Error(err)
 	}
 }

@@ -139,7 +139,7 @@ func (p *programs) freeze() error {
 func (p *programs) goTool(ctx context.Context, top string, args ...string) *exec.Cmd {
 	cmd := tool(ctx, "go", args...)
 	cmd.Dir = top
-	cmd.Env = append(os.Environ(), "GOTMPDIR="+p.work, "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOFLAGS=")
+	cmd.Env = append(cmd.Env, "GOTMPDIR="+p.work, "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOFLAGS=")
 	return cmd
 }
 
