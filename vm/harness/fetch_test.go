@@ -26,7 +26,7 @@ func fakeTools(t *testing.T, scripts map[string]string) {
 // the error says which and why. Another try is made only where it may help.
 func TestFetchEnds(t *testing.T) {
 	const (
-		downloads = "exec sleep 1000"        // as long as nobody ends it
+		downloads = "exec sleep 1000"                      // as long as nobody ends it
 		packs     = "trap '' TERM; while echo; do :; done" // and as long as somebody reads
 		left      = "sleep 20 2>/dev/null & exit 3"
 		packed    = "echo packed"

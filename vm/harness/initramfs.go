@@ -4,15 +4,12 @@ package main
 
 import (
 	"bufio"
-	"bytes"
-	"debug/elf"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
@@ -152,7 +149,7 @@ func guestFiles(cfg *proto.Config, k *kernel, modules []string, p *programs, opt
 	for _, l := range []string{"/sbin", "/usr/bin", "/usr/sbin"} {
 		a.link(l, "/bin")
 	}
-	if err := addBusybox(a); err != nil {
+	if err := addBusybox(a, p.packages); err != nil {
 		return nil, err
 	}
 	if p.packages != "" {
@@ -180,11 +177,7 @@ func guestFiles(cfg *proto.Config, k *kernel, modules []string, p *programs, opt
 		a.file("/lib/modules/"+filepath.Base(m), 0o644, text)
 	}
 	a.file("/init", 0o755, p.text[p.init])
-	for _, f := range p.bin {
-		a.file("/bin/"+filepath.Base(f), 0o755, p.text[f])
-	}
 	if p.test != "" {
-		a.file("/bin/"+filepath.Base(p.test), 0o755, p.text[p.test])
 		data := filepath.Join(p.testDir, "testdata")
 		if _, err := os.Stat(data); err == nil {
 			if err := a.tree("/test/testdata", data); err != nil {
@@ -192,17 +185,8 @@ func guestFiles(cfg *proto.Config, k *kernel, modules []string, p *programs, opt
 			}
 		}
 	}
-	for _, add := range opts.adds {
-		to := add.guest
-		if to == "" {
-			to = path.Join("/root", filepath.Base(add.host))
-		}
-		if st, err := os.Stat(add.host); err == nil && st.Mode().IsRegular() && a.isDir(path.Clean(to)) {
-			to = path.Join(to, filepath.Base(add.host))
-		}
-		if err := a.tree(path.Clean(to), add.host); err != nil {
-			return nil, err
-		}
+	if err := a.programs(p, opts.adds); err != nil {
+		return nil, err
 	}
 	text, err := json.Marshal(cfg)
 	if err != nil {
@@ -212,41 +196,25 @@ func guestFiles(cfg *proto.Config, k *kernel, modules []string, p *programs, opt
 	return a, nil
 }
 
-// addBusybox puts busybox and its names into /bin; the project's programs come
-// later and win.
-func addBusybox(a *archive) error {
-	file, err := exec.LookPath("busybox")
-	if err != nil {
-		return errors.New("busybox is not installed: run vm/deps")
+// programs adds what was built for the guest, and then what the user adds.
+func (a *archive) programs(p *programs, adds []addition) error {
+	for _, f := range p.bin {
+		a.file("/bin/"+filepath.Base(f), 0o755, p.text[f])
 	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return err
+	if p.test != "" {
+		a.file("/bin/"+filepath.Base(p.test), 0o755, p.text[p.test])
 	}
-	if err := isStatic(text); err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	a.file("/bin/busybox", 0o755, text)
-	names, err := exec.Command(file, "--list").Output()
-	if err != nil {
-		return fmt.Errorf("busybox --list: %w", err)
-	}
-	for _, name := range strings.Fields(string(names)) {
-		if name != "busybox" {
-			a.link("/bin/"+name, "busybox")
+	for _, add := range adds {
+		to := merged(path.Clean(add.guest))
+		if add.guest == "" {
+			to = path.Join("/root", filepath.Base(add.host))
 		}
-	}
-	return nil
-}
-
-// isStatic finds a program that the guest could not run for want of libraries.
-func isStatic(text []byte) error {
-	f, err := elf.NewFile(bytes.NewReader(text))
-	if err != nil {
-		return err
-	}
-	if slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
-		return errors.New("it needs shared libraries: install busybox-static")
+		if st, err := os.Stat(add.host); err == nil && st.Mode().IsRegular() && a.isDir(to) {
+			to = path.Join(to, filepath.Base(add.host))
+		}
+		if err := a.tree(to, add.host); err != nil {
+			return err
+		}
 	}
 	return nil
 }

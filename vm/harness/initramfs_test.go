@@ -155,18 +155,3 @@ func TestGuestFiles(t *testing.T) {
 		t.Errorf("config: mode %s, %v, %+v", mode, err, cfg)
 	}
 }
-
-func TestIsStatic(t *testing.T) {
-	if err := isStatic([]byte("#!/bin/sh\n")); err == nil {
-		t.Error("a script passes for a program")
-	}
-	for _, path := range []string{"/bin/ls", "/usr/bin/env"} {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Skip(err)
-		}
-		if err := isStatic(text); err == nil {
-			t.Errorf("%s needs no libraries?", path)
-		}
-	}
-}

@@ -42,18 +42,20 @@ func (o *options) addPackages(v string) error {
 }
 
 // packages returns the directory in which the packages lie, with all that they
-// need: unpacked, not configured. Empty if there are none.
+// need: unpacked, not configured. With them comes the busybox that goes by PATH.
 func (c *cache) packages(ctx context.Context, names []string) (string, error) {
+	what := "--packages " + strings.Join(names, ",")
 	if len(names) == 0 {
-		return "", nil
+		what = "the busybox that goes by PATH"
 	}
-	names = slices.Sorted(slices.Values(names))
+	names = append(slices.Clone(names), busyboxPackage)
+	slices.Sort(names)
 	return c.fetch(ctx, parcel{
 		kind:   "packages",
-		what:   "--packages " + strings.Join(names, ","),
+		what:   what,
 		costs:  "a minute",
 		suites: []string{packageSuite},
-		names:  names,
+		names:  slices.Compact(names),
 		out:    notForGuest,
 	})
 }

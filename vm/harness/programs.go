@@ -22,7 +22,7 @@ type programs struct {
 	testDir   string   // where they are: ./test, or --test-dir
 	testPkg   string   // its import path
 	testFiles []string // its test files, as this build has them
-	packages  string   // the directory of --packages, or empty
+	packages  string   // the directory of Debian's packages, or empty
 
 	text map[string][]byte // what the files above held when they were built
 	work string            // go's temporary files, while they are built
@@ -34,15 +34,29 @@ type goPackage struct {
 	TestGoFiles, XTestGoFiles []string
 }
 
-// programs builds init, the commands and, for a test run, the tests. Go's own
-// cache knows what is up to date; what was built lies in a directory that
-// belongs to this source tree, and is read from there under the lock.
+// programs makes all programs of a run.
 func (c *cache) programs(ctx context.Context, opts *options) (*programs, error) {
-	p := &programs{testDir: opts.testDir}
-	var err error
-	if p.packages, err = c.packages(ctx, opts.packages); err != nil {
+	p, err := c.buildPrograms(ctx, opts)
+	if err != nil {
 		return nil, err
 	}
+	fetch := len(opts.packages) > 0
+	if !fetch {
+		if fetch, err = hidesPrograms(p, opts.adds); err != nil {
+			return nil, err
+		}
+	}
+	if fetch {
+		p.packages, err = c.packages(ctx, opts.packages)
+	}
+	return p, err
+}
+
+// buildPrograms builds init, the commands and, for a test run, the tests. Go's
+// own cache knows what is up to date; what was built lies in a directory that
+// belongs to this source tree, and is read from there under the lock.
+func (c *cache) buildPrograms(ctx context.Context, opts *options) (*programs, error) {
+	p := &programs{testDir: opts.testDir}
 	name := "bin-" + digest(opts.top)
 	unlock, err := c.lock(ctx, name)
 	if err != nil {

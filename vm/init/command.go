@@ -67,7 +67,7 @@ func newCommand(cfg *proto.Config) (*command, error) {
 
 // run starts the command and waits for its end, obeying the host meanwhile.
 func (c *command) run(ctl *proto.Writer, orders <-chan proto.Message) proto.Message {
-	for _, e := range append([]string{"PATH=/bin:/root", "HOME=/root", "USER=root", "TMPDIR=/tmp", "BULKDUMP_GUEST=1"}, c.cfg.Env...) {
+	for _, e := range append([]string{"PATH=" + proto.Path, "HOME=/root", "USER=root", "TMPDIR=/tmp", "BULKDUMP_GUEST=1"}, c.cfg.Env...) {
 		k, v, _ := strings.Cut(e, "=")
 		os.Setenv(k, v)
 	}

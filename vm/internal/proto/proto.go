@@ -19,6 +19,10 @@ import (
 // ConfigPath is where init finds its Config. It removes the file once read.
 const ConfigPath = "/vm.json"
 
+// Path is where programs are looked for: what was added to the guest comes
+// before what every guest has.
+const Path = "/root:/bin"
+
 // DebugExitPort is the I/O port of QEMU's isa-debug-exit device. A byte b
 // written to it ends QEMU with status b<<1|1, which no other end has.
 const (
