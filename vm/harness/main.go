@@ -44,7 +44,9 @@ func main() {
 		case <-signals:
 		case <-time.After(patience):
 		}
-		fmt.Fprintln(os.Stderr, "vm: FAIL:", interrupted{s})
+		last := newOutlet("stderr", os.Stderr)
+		last.hurry()
+		fmt.Fprintln(last, "vm: FAIL:", interrupted{s})
 		os.Exit(128 + int(s))
 	}()
 	// The reader may go away (a pager that quits): that ends the relay, not us.
@@ -82,6 +84,9 @@ func ended(ctx context.Context, note notef) int {
 
 // run does the whole of it and prints the verdict last.
 func run(ctx context.Context, opts *options, stdout, stderr io.Writer) int {
+	out := newOutlet("stderr", stderr)
+	defer context.AfterFunc(ctx, out.hurry)() // then nobody is waited for
+	stderr = out
 	note := func(format string, args ...any) { fmt.Fprintf(stderr, "vm: "+format+"\n", args...) }
 	o := &outcome{kernel: opts.kernel}
 	if err := conduct(ctx, opts, o, stdout, stderr, note); err != nil {

@@ -32,14 +32,17 @@ func relay(from io.Reader, to io.Writer, n *atomic.Int64, progress chan<- struct
 	}
 }
 
-// readConsole returns the console's lines, and tells at once of a panic.
-func readConsole(from io.Reader, to io.Writer, panicked chan<- struct{}) []string {
+// readConsole returns the console's lines, and tells at once of a panic. A
+// failure to write is told at the end.
+func readConsole(from io.Reader, to io.Writer, panicked chan<- struct{}) (lines []string, lost error) {
 	var text bytes.Buffer
 	buf := make([]byte, 16<<10)
 	for scanned := 0; ; {
 		n, err := from.Read(buf)
 		text.Write(buf[:n])
-		to.Write(buf[:n])
+		if _, err := to.Write(buf[:n]); err != nil && lost == nil {
+			lost = fmt.Errorf("keep the console: %w", err)
+		}
 		if panicked != nil && bytes.Contains(text.Bytes()[scanned:], []byte("Kernel panic - not syncing")) {
 			close(panicked)
 			panicked = nil
@@ -48,7 +51,7 @@ func readConsole(from io.Reader, to io.Writer, panicked chan<- struct{}) []strin
 			scanned += i + 1
 		}
 		if err != nil {
-			return consoleLines(text.String())
+			return consoleLines(text.String()), lost
 		}
 	}
 }

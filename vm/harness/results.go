@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -10,7 +11,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // resultFiles are all the files that --out may leave.
@@ -32,19 +36,22 @@ func clearResults(dir string) error {
 type sinks struct {
 	stdout, stderr, console io.Writer
 	left                    <-chan string // the names of those that nobody reads any more
+	outlets                 [2]*outlet
 	files                   []*os.File
 	suite                   *suite
 }
 
 func openSinks(opts *options, o *outcome, stdout, stderr io.Writer) (*sinks, error) {
 	left := make(chan string, 2) // for each the one word that it has to say
+	out, errs := newOutlet("stdout", stdout), newOutlet("stderr", stderr)
 	s := &sinks{
-		stdout: &leaving{Writer: stdout, name: "stdout", left: left},
-		stderr: &leaving{Writer: stderr, name: "stderr", left: left},
-		left:   left, console: io.Discard, suite: o.suite,
+		stdout:  &leaving{Writer: out, name: out.name, left: left},
+		stderr:  &leaving{Writer: errs, name: errs.name, left: left},
+		outlets: [2]*outlet{out, errs},
+		left:    left, console: io.Discard, suite: o.suite,
 	}
 	if s.suite != nil {
-		s.stdout = s.suite
+		s.stdout, s.suite.out = s.suite, out
 	}
 	if opts.outDir == "" {
 		return s, nil
@@ -61,6 +68,96 @@ func openSinks(opts *options, o *outcome, stdout, stderr io.Writer) (*sinks, err
 		*f.to = both{file, *f.to}
 	}
 	return s, nil
+}
+
+// unread says which of the outlets have waited for their reader, and how long;
+// nothing if none has.
+func (s *sinks) unread() string {
+	var names []string
+	var longest time.Duration
+	for _, o := range s.outlets {
+		if d := o.waits(); d >= unreadAfter {
+			names = append(names, o.name)
+			longest = max(longest, d)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("nobody read %s for %v", strings.Join(names, " and "), longest.Round(time.Second))
+}
+
+// hurry has all outlets drop what nobody reads.
+func (s *sinks) hurry() {
+	for _, o := range s.outlets {
+		o.hurry()
+	}
+}
+
+const (
+	// unreadAfter is how long a write lasts whose reader does not just take turns.
+	unreadAfter = time.Second
+	// readerPatience is how long a write may last once there is no time to lose.
+	readerPatience = 10 * time.Second
+)
+
+// outlet is a writer that waits for its reader, like any other, but not for
+// ever: after hurry was called it drops what nobody reads.
+type outlet struct {
+	to      io.Writer
+	name    string
+	began   atomic.Int64 // when the write that lasts began, in Unix nanoseconds; 0 if none does
+	hurried chan struct{}
+	once    sync.Once
+
+	mu      sync.Mutex // a write is whole
+	dropped bool
+}
+
+func newOutlet(name string, to io.Writer) *outlet {
+	return &outlet{to: to, name: name, hurried: make(chan struct{})}
+}
+
+func (o *outlet) hurry() { o.once.Do(func() { close(o.hurried) }) }
+
+// waits is how long the write has lasted that lasts now.
+func (o *outlet) waits() time.Duration {
+	if began := o.began.Load(); began != 0 {
+		return time.Since(time.Unix(0, began))
+	}
+	return 0
+}
+
+func (o *outlet) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.dropped {
+		return len(p), nil
+	}
+	o.began.Store(time.Now().UnixNano())
+	defer o.began.Store(0)
+	type result struct {
+		n   int
+		err error
+	}
+	done := make(chan result, 1)
+	mine := bytes.Clone(p) // the write may last longer than the call
+	go func() {
+		n, err := o.to.Write(mine)
+		done <- result{n, err}
+	}()
+	select {
+	case r := <-done:
+		return r.n, r.err
+	case <-o.hurried:
+	}
+	select {
+	case r := <-done:
+		return r.n, r.err
+	case <-time.After(readerPatience - o.waits()):
+		o.dropped = true
+		return len(p), nil
+	}
 }
 
 // both writes to two writers, each whatever becomes of the other.

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"runtime"
@@ -35,8 +36,8 @@ type session struct {
 	detach func() // gives our terminal back
 
 	outBytes, errBytes atomic.Int64
-	progress           chan struct{}  // output arrived
-	left               <-chan string  // an output that nobody reads any more
+	progress           chan struct{} // output arrived
+	sinks              *sinks
 	output             *proto.Message // what should arrive
 }
 
@@ -46,7 +47,13 @@ func boot(ctx context.Context, opts *options, k *kernel, qemu string, modules []
 	if err != nil {
 		return err
 	}
+	// After a signal nobody is waited for.
+	defer context.AfterFunc(ctx, sinks.hurry)()
 	defer func() { err = errors.Join(err, sinks.close()) }()
+	// A note that nobody reads must not keep the limits from being seen.
+	notes := newOutlet("notes", stderr)
+	notes.hurry()
+	note = func(format string, args ...any) { fmt.Fprintf(notes, "vm: "+format+"\n", args...) }
 
 	note("booting %s with %s, cpus: %d, %d MiB", k.release, strings.Join(accelArgs(opts, o.accel), " "), opts.cpus, opts.mem)
 	if n := runtime.NumCPU(); opts.cpus > n {
@@ -68,18 +75,18 @@ func boot(ctx context.Context, opts *options, k *kernel, qemu string, modules []
 		opts: opts, o: o, m: m, cfg: cfg, note: note, k: k, modules: modules, debugger: d,
 		ctl: proto.NewWriter(m.ports[portControl]), started: time.Now(),
 		progress: make(chan struct{}, 1),
-		left:     sinks.left,
+		sinks:    sinks,
 		detach:   func() {},
 		timer:    time.NewTimer(time.Hour),
 	}
 	s.enter(phaseBoot)
 
 	var readers sync.WaitGroup
-	var errOut, errErr error
+	var errOut, errErr, errConsole error
 	readers.Go(func() { errOut = relay(m.ports[portStdout], sinks.stdout, &s.outBytes, s.progress) })
 	readers.Go(func() { errErr = relay(m.ports[portStderr], sinks.stderr, &s.errBytes, s.progress) })
 	panicked := make(chan struct{})
-	readers.Go(func() { o.console = readConsole(m.ports[portConsole], sinks.console, panicked) })
+	readers.Go(func() { o.console, errConsole = readConsole(m.ports[portConsole], sinks.console, panicked) })
 	messages := make(chan proto.Message)
 	go s.readControl(messages)
 	ended := make(chan struct{})
@@ -87,9 +94,12 @@ func boot(ctx context.Context, opts *options, k *kernel, qemu string, modules []
 	defer func() { s.detach() }()
 
 	s.serve(ctx, messages, ended, panicked)
+	if !o.whole {
+		sinks.hurry()
+	}
 	readers.Wait()
 	o.qemuCode, o.qemuLog = m.cmd.ProcessState.ExitCode(), m.complaint()
-	return errors.Join(errOut, errErr)
+	return errors.Join(errOut, errErr, errConsole)
 }
 
 // serve follows the run until QEMU has ended and all it sent is read.
@@ -105,7 +115,7 @@ func (s *session) serve(ctx context.Context, messages <-chan proto.Message, ende
 			}
 		case <-s.progress:
 			s.checkOutput()
-		case name := <-s.left:
+		case name := <-s.sinks.left:
 			s.ctl.Send(proto.Message{Kind: proto.KindHangup, Text: name})
 		case <-ended:
 			ended = nil
@@ -129,18 +139,25 @@ func (s *session) enter(phase string) {
 }
 
 // expire ends what took too long: the command first, so that the kernel's log
-// says what it hung on, then the guest.
+// says what it hung on, then the guest. What nobody reads is dropped from now
+// on, so that it does not keep the guest from its own end.
 func (s *session) expire() {
-	if s.o.timedOut == "" {
+	first := s.o.timedOut == ""
+	if first {
 		s.o.timedOut = s.phase
 		s.o.limit = phaseLimit(s.phase, s.o.accel, s.opts)
+		s.o.unread = s.sinks.unread()
 	}
-	if s.phase == phaseCommand {
+	s.sinks.hurry()
+	switch {
+	case s.phase == phaseCommand:
 		s.enter(phaseStop)
 		s.ctl.Send(proto.Message{Kind: proto.KindStop})
-		return
+	case s.phase == phaseOutput && first && s.o.unread != "":
+		s.enter(phaseOutput)
+	default:
+		s.m.kill()
 	}
-	s.m.kill()
 }
 
 func (s *session) handle(m proto.Message) {

@@ -49,6 +49,7 @@ type outcome struct {
 	garbled  error    // what came on the control port was no message
 	timedOut string   // the phase whose limit passed
 	limit    time.Duration
+	unread   string // which output nobody read then
 	qemuCode int
 	qemuLog  string
 	console  []string // lines
@@ -183,20 +184,21 @@ func (o *outcome) dirt(findings []finding) []string {
 	return dirt
 }
 
-// hang says what does not go on, where a limit passed that the guest did not
-// obey.
+// hang says what does not go on, where a limit passed.
 func (o *outcome) hang() string {
 	switch {
 	case o.timedOut == phaseBoot && !o.hello:
 		return ", and the guest never spoke"
+	case o.timedOut == phaseCommand && o.exit == nil && o.stopping:
+		return ", and it cannot be killed"
+	case o.timedOut == phaseCommand && o.exit == nil:
+		return ", and the guest does not answer"
+	case o.unread != "":
+		return ", and " + o.unread
 	case o.timedOut == phaseOutput && !o.whole:
 		return ": output was lost"
-	case o.timedOut != phaseCommand || o.exit != nil:
-		return ""
-	case o.stopping:
-		return ", and it cannot be killed"
 	}
-	return ", and the guest does not answer"
+	return ""
 }
 
 func (o *outcome) gone() string {

@@ -82,6 +82,12 @@ func TestVerdictNeedsEveryGuarantee(t *testing.T) {
 			"timeout: the command took longer than 5s, and the guest does not answer ("},
 		{"output that does not come", func(o *outcome) { o.timedOut, o.limit, o.whole = phaseOutput, 5*time.Second, false }, 123,
 			"timeout: taking the rest of the output took longer than 5s: output was lost ("},
+		{"command whose output nobody reads", func(o *outcome) {
+			o.timedOut, o.limit, o.unread = phaseCommand, 5*time.Second, "nobody read stdout for 4s"
+		}, 123, "timeout: the command took longer than 5s, and nobody read stdout for 4s ("},
+		{"output that nobody reads", func(o *outcome) {
+			o.timedOut, o.limit, o.unread = phaseOutput, 5*time.Second, "nobody read stdout for 4s"
+		}, 123, "timeout: taking the rest of the output took longer than 5s, and nobody read stdout for 4s ("},
 		{"unload timeout", func(o *outcome) { o.timedOut, o.limit, o.done = phaseUnload, time.Minute, false }, 123,
 			"timeout: the unload took longer than 1m0s"},
 		{"garbled", func(o *outcome) { o.garbled, o.done = errors.New("not a control message"), false }, 124,
@@ -219,14 +225,18 @@ func TestReadConsoleTellsOfAPanicAtOnce(t *testing.T) {
 	panicked := make(chan struct{})
 	var to bytes.Buffer
 	// One byte a time: the words do not come in one piece.
-	lines := readConsole(&trickle{text}, &to, panicked)
+	lines, err := readConsole(&trickle{text}, &to, panicked)
 	select {
 	case <-panicked:
 	default:
 		t.Error("no word of the panic")
 	}
 	want := []string{"[    1.000000] one", "[    2.000000] Kernel panic - not syncing: x", "last"}
-	if !slices.Equal(lines, want) || to.String() != text {
-		t.Errorf("got %q and %q", lines, to.String())
+	if !slices.Equal(lines, want) || to.String() != text || err != nil {
+		t.Errorf("got %q and %q, %v", lines, to.String(), err)
+	}
+	lines, err = readConsole(&trickle{text}, &failing{err: syscall.ENOSPC}, nil)
+	if !slices.Equal(lines, want) || !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("on a full disk: got %q, %v", lines, err)
 	}
 }

@@ -47,6 +47,8 @@ func startCopy(to, from *os.File) *copier {
 		defer close(c.done)
 		// The interface hides *os.File: its ReadFrom would splice.
 		c.n, c.err = io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{from}, make([]byte, 64<<10))
+		// If the port failed, nobody reads any more: whoever writes learns of it.
+		from.Close()
 		// EIO is how a terminal says that nobody has it open.
 		if errors.Is(c.err, unix.EIO) && from.Name() == ptmx || errors.Is(c.err, os.ErrClosed) {
 			c.err = nil

@@ -3,10 +3,12 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"os"
 	"reflect"
 	"slices"
+	"syscall"
 	"testing"
 
 	"bulkdump/vm/internal/proto"
@@ -91,6 +93,9 @@ func TestCopier(t *testing.T) {
 	<-c.done
 	if c.err == nil {
 		t.Error("the port failed, and that is no error")
+	}
+	if _, err := w.Write([]byte("1")); !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("the port failed, and who writes waits for ever: %v", err)
 	}
 }
 

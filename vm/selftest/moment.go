@@ -225,6 +225,7 @@ func readUntil(r io.Reader, text string, seen chan<- struct{}) []string {
 			close(seen)
 		}
 	}
+	io.Copy(io.Discard, r) // after a line that is too long, so that nobody waits
 	return lines
 }
 
