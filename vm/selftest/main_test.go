@@ -4,6 +4,11 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -79,13 +84,11 @@ func TestPlan(t *testing.T) {
 		}
 	}
 	anywhere, here := 0, 0 // rows for any kernel, and for the base kernel alone
-	for _, c := range table {
-		if c.kernel == "" {
+	for _, c := range slices.Concat(table, momentRows()) {
+		switch c.kernel {
+		case "":
 			anywhere++
-		}
-	}
-	for _, c := range momentRows() {
-		if c.kernel == baseKernel {
+		case baseKernel:
 			here++
 		}
 	}
@@ -135,6 +138,73 @@ func TestTable(t *testing.T) {
 		if !seen[fault] {
 			t.Errorf("no row %q", fault)
 		}
+	}
+}
+
+// What is said after a line that is too long must not wait for a reader.
+func TestReadUntil(t *testing.T) {
+	r, w := io.Pipe()
+	go func() {
+		for _, line := range []string{"one", strings.Repeat("x", 1<<20), "two"} {
+			fmt.Fprintln(w, line)
+		}
+		w.Close()
+	}()
+	seen := make(chan struct{})
+	lines := readUntil(r, "on", seen)
+	<-seen
+	if len(lines) != 1 || lines[0] != "one" {
+		t.Errorf("got %d lines", len(lines))
+	}
+}
+
+func TestWatched(t *testing.T) {
+	var w watched
+	seen := w.await("all is full")
+	fmt.Fprint(&w, "all is ")
+	select {
+	case <-seen:
+		t.Error("seen too soon")
+	default:
+	}
+	fmt.Fprint(&w, "full\n")
+	<-seen
+	if got := w.String(); got != "all is full\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A reader that comes late compares every byte, once all is full.
+func TestLateReader(t *testing.T) {
+	var block strings.Builder
+	for i := range blockLines {
+		fmt.Fprintln(&block, i+1)
+	}
+	file := filepath.Join(t.TempDir(), "all")
+	if err := os.WriteFile(file, []byte(strings.Repeat(block.String(), manyTimes)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	const fill, full = `head -c 65536 "$1"; `, "echo " + consoleFull + " >&2; "
+	for _, tt := range []struct{ name, script, want string }{
+		{"all is well", fill + full + `tail -c +65537 "$1"`, ""},
+		{"a byte is lost", fill + full + `tail -c +65538 "$1"`, " bytes came, 65536 the same, of "},
+		{"the end is lost", fill + full, "65536 bytes came, 65536 the same, of "},
+		{"it is not full", full + "echo few", "the pipe was not full: "},
+		{"it is never full", "exit 0", "it ended before all was full"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cmd := exec.CommandContext(t.Context(), "sh", "-c", tt.script, "sh", file)
+			cmd.Stderr = &watched{}
+			after, err := prepareLateReader(cmd, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd.Run()
+			err = after()
+			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v", err)
+			}
+		})
 	}
 }
 

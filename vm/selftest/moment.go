@@ -187,6 +187,13 @@ func (m moment) environment(dir, tmp, cache string) ([]string, error) {
 	if m.has == nil {
 		return env, nil
 	}
+	more, err := partOfCache(cache, m.has)
+	return append(env, more...), err
+}
+
+// partOfCache makes a cache that has only some of what there is, but all of
+// what is compiled, and returns the environment for it.
+func partOfCache(cache string, has []string) (env []string, err error) {
 	base, err := os.UserCacheDir()
 	if err != nil {
 		return nil, err
@@ -195,12 +202,11 @@ func (m moment) environment(dir, tmp, cache string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	env = append(env, "XDG_CACHE_HOME="+cache, "GOCACHE="+strings.TrimSpace(string(gocache)))
 	here := filepath.Join(cache, "bulkdump")
 	if err := os.Mkdir(here, 0o755); err != nil {
 		return nil, err
 	}
-	for _, pattern := range m.has {
+	for _, pattern := range has {
 		entries, _ := filepath.Glob(filepath.Join(base, "bulkdump", pattern))
 		for _, e := range entries {
 			if err := os.Symlink(e, filepath.Join(here, filepath.Base(e))); err != nil {
@@ -208,7 +214,7 @@ func (m moment) environment(dir, tmp, cache string) ([]string, error) {
 			}
 		}
 	}
-	return env, nil
+	return []string{"XDG_CACHE_HOME=" + cache, "GOCACHE=" + strings.TrimSpace(string(gocache))}, nil
 }
 
 // readUntil reads lines to the end, and closes seen at the first with text.

@@ -3,10 +3,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -43,7 +43,11 @@ func (c check) line() string {
 		}
 		words = append(words, a)
 	}
-	return strings.Join(words, " ")
+	line := strings.Join(words, " ")
+	if c.host != nil {
+		line += " # " + c.host.how
+	}
+	return line
 }
 
 // run runs the row. A signal, or patience that is over, ends it.
@@ -54,20 +58,37 @@ func run(ctx context.Context, c check) result {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, c.args()...)
+	var stderr watched
+	cmd.Stderr = &stderr
+	r := result{check: c}
+	after := func() error { return nil }
+	if c.host != nil {
+		dir, err := os.MkdirTemp("", "bulkdump-selftest.")
+		if err == nil {
+			defer os.RemoveAll(dir)
+			after, err = c.host.prepare(cmd, dir)
+		}
+		if err != nil {
+			r.code, r.reason, r.wrong = -1, err.Error(), "it could not be run "+c.host.how
+			return r
+		}
+	}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 20 * time.Second
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
 	started := time.Now()
 	err := cmd.Run()
-	r := result{check: c, took: time.Since(started), log: strings.Split(strings.TrimRight(stderr.String(), "\n"), "\n")}
+	errAfter := after()
+	r.took, r.log = time.Since(started), strings.Split(strings.TrimRight(stderr.String(), "\n"), "\n")
 	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && (!ok || !exit.Exited()) {
 		r.code, r.reason, r.wrong = -1, err.Error(), program+" did not end by itself"
 		return r
 	}
 	r.code = cmd.ProcessState.ExitCode()
 	r.judge()
+	if r.wrong == "" && errAfter != nil {
+		r.wrong = errAfter.Error()
+	}
 	return r
 }
 

@@ -18,6 +18,7 @@ type check struct {
 	code    int
 	reason  string // regular expression, for the start of the verdict's reason; empty for PASS
 
+	host   *host   // what else is not as usual, if anything
 	moment *moment // or when it is ended, and by what
 	signal syscall.Signal
 }
@@ -44,6 +45,20 @@ var table = []check{
 
 	// No fault, unless the emulator lags behind code that is patched as it runs.
 	{fault: "none as an event is switched on", flags: bare, command: []string{"grep", "-q", "^norecord-cmd$", "/sys/kernel/tracing/trace_options"}},
+
+	// No fault, unless busybox runs its own programs in place of others.
+	{fault: "none as a package is used", flags: with(bare, "--packages", "iproute2"), command: []string{"ip", "-V"}},
+	{fault: "none as a shell uses a package", flags: with(bare, "--packages", "iproute2"), command: []string{
+		`set -e; i=iproute2; ip -V | grep $i; env ip -V | grep $i; setsid ip -V | grep $i; echo -V | xargs ip | grep $i; ` +
+			`printf '#!/bin/sh\nip -V\n' >s; chmod +x s; ./s | grep $i`}},
+	{fault: "none as a shell uses what is added", flags: with(bare, "--add", "vm/selftest/testdata/path/ip", "--add", "vm/selftest/testdata/path/starts-ip"),
+		command: []string{`[ "$(ip) $(env ip) $(starts-ip)" = "mine mine mine" ]`}},
+
+	// The disks of the host.
+	{fault: "full disk of the cache", kernel: baseKernel, flags: bare, command: []string{"true"}, host: fullCache,
+		code: 121, reason: `kernel 6\.1: the disk that holds \S*/full/bulkdump is full, and nothing half made was kept: fetch .*: tar: no space left on device$`},
+	{fault: "full disk of temporary files", kernel: baseKernel, flags: bare, command: []string{"true"}, host: fullTemp,
+		code: 121, reason: `kernel 6\.1: the disk that holds \S*/full is full, and nothing half made was kept: mmdebstrap: no space left on device$`},
 
 	// The boot.
 	{fault: "silent guest", flags: with(bare, "--boot-timeout", "20", "--append", "rdinit=/bin/cat"), command: []string{"true"},
@@ -84,8 +99,13 @@ var table = []check{
 		code: 1, reason: `1 of 2 tests failed: TestFails$`},
 
 	// What the two sides tell each other.
-	{fault: "lost output", flags: bare, command: []string{"for d in /sys/bus/virtio/drivers/virtio_console/virtio*; do basename $d > $d/driver/unbind; done; echo lost"},
+	{fault: "lost output", flags: bare, command: []string{"for d in /sys/bus/virtio/drivers/virtio_console/virtio*; do basename $d > $d/driver/unbind; done; yes lost"},
 		code: 122, reason: `guest: relay output: `},
+	{fault: "none as a full console is read late", flags: bare, command: []string{fillingCommand()}, host: lateReader},
+	{fault: "full console that nobody reads", flags: with(bare, "--timeout", "5"), command: []string{"yes"}, host: nobody,
+		code: 123, reason: `timeout: the command took longer than 5s, and nobody read stdout for \d+s$`},
+	{fault: "end of the output that nobody reads", flags: bare, command: []string{"seq 100000"}, host: nobody,
+		code: 123, reason: `timeout: taking the rest of the output took longer than \w+, and nobody read stdout for \w+$`},
 	{fault: "garbled control port", flags: bare, command: []string{"echo nonsense > /dev/ttyS1"},
 		code: 124, reason: `the guest's word is garbled: not a control message: "nonsense\\n"`},
 	{fault: "forged last word", flags: bare, command: []string{`echo '{"kind":"done","text":"token"}' > /dev/ttyS1`},
