@@ -122,13 +122,18 @@ func TestOutlet(t *testing.T) {
 			o := newOutlet("stdout", w)
 			time.AfterFunc(time.Hour, o.hurry)
 			start := time.Now()
+			buf := []byte("text")
 			for range 3 {
-				if n, err := o.Write([]byte("text")); n != 4 || err != nil {
+				if n, err := o.Write(buf); n != 4 || err != nil {
 					t.Errorf("got %d, %v", n, err)
 				}
 			}
 			if d := time.Since(start); d != time.Hour {
 				t.Errorf("it took %v", d)
+			}
+			copy(buf, "else") // the write that was left goes on
+			if _, err := io.ReadFull(r, buf); string(buf) != "text" || err != nil {
+				t.Errorf("read %q, %v", buf, err)
 			}
 		})
 	})

@@ -144,15 +144,22 @@ func TestTable(t *testing.T) {
 // What is said after a line that is too long must not wait for a reader.
 func TestReadUntil(t *testing.T) {
 	r, w := io.Pipe()
+	written := make(chan struct{})
 	go func() {
 		for _, line := range []string{"one", strings.Repeat("x", 1<<20), "two"} {
 			fmt.Fprintln(w, line)
 		}
+		close(written)
 		w.Close()
 	}()
 	seen := make(chan struct{})
 	lines := readUntil(r, "on", seen)
 	<-seen
+	select {
+	case <-written:
+	case <-time.After(10 * time.Second):
+		t.Error("it is not read to the end")
+	}
 	if len(lines) != 1 || lines[0] != "one" {
 		t.Errorf("got %d lines", len(lines))
 	}
