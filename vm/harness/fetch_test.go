@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -80,5 +81,23 @@ func TestFetchEnds(t *testing.T) {
 				t.Errorf("left %s", files[0].Name())
 			}
 		})
+	}
+}
+
+// vm/deps, too, tries again only where it may help.
+func TestDepsTries(t *testing.T) {
+	for _, tt := range []struct {
+		says  string
+		tries int
+	}{
+		{"E: Failed to fetch it", 3},
+		{"E: Write error - write (28: No space left on device)", 1},
+		{"E: You don't have enough free space in /var/cache/apt/archives/.", 1},
+	} {
+		fakeTools(t, map[string]string{"dpkg-query": "exit 1", "sudo": `exec "$@"`, "apt-get": "[ $1 = update ] || { echo \"" + tt.says + "\" >&2; exit 100; }"})
+		out, err := exec.Command("../deps", "run").CombinedOutput()
+		if tries := strings.Count(string(out), "failed\n"); err == nil || tries != tt.tries || !strings.Contains(string(out), tt.says) {
+			t.Errorf("%s: it was tried %d times, %v, and said\n%s", tt.says, tries, err, out)
+		}
 	}
 }

@@ -58,7 +58,8 @@ With what:
   --add FILE[:PATH]     put FILE (or a directory) into the guest, by default
                         into the command's directory, /root (repeatable)
   --packages NAME,…     put Debian's packages, with what they need, into the
-                        guest: unpacked, their programs on PATH (repeatable)
+                        guest: unpacked; their programs come before busybox's
+                        (repeatable)
   --modprobe NAME       load the kernel's own module NAME, and what it needs,
                         before the project's (repeatable)
   --env K=V             set in the command's environment (repeatable)

@@ -184,5 +184,5 @@ func conduct(ctx context.Context, opts *options, o *outcome, stdout, stderr io.W
 		}
 		note("kept what is booted; this boots it again: %s", line)
 	}
-	return boot(ctx, opts, kernel, qemu, modules, cfg, image, o, stdout, stderr, note)
+	return boot(ctx, opts, kernel, qemu, modules, cfg, image, o, stdout, stderr)
 }

@@ -42,7 +42,7 @@ type session struct {
 }
 
 // boot starts the guest, serves it until it ends, and records what it saw.
-func boot(ctx context.Context, opts *options, k *kernel, qemu string, modules []string, cfg *proto.Config, image *os.File, o *outcome, stdout, stderr io.Writer, note notef) (err error) {
+func boot(ctx context.Context, opts *options, k *kernel, qemu string, modules []string, cfg *proto.Config, image *os.File, o *outcome, stdout, stderr io.Writer) (err error) {
 	sinks, err := openSinks(opts, o, stdout, stderr)
 	if err != nil {
 		return err
@@ -53,7 +53,7 @@ func boot(ctx context.Context, opts *options, k *kernel, qemu string, modules []
 	// A note that nobody reads must not keep the limits from being seen.
 	notes := newOutlet("notes", stderr)
 	notes.hurry()
-	note = func(format string, args ...any) { fmt.Fprintf(notes, "vm: "+format+"\n", args...) }
+	note := func(format string, args ...any) { fmt.Fprintf(notes, "vm: "+format+"\n", args...) }
 
 	note("booting %s with %s, cpus: %d, %d MiB", k.release, strings.Join(accelArgs(opts, o.accel), " "), opts.cpus, opts.mem)
 	if n := runtime.NumCPU(); opts.cpus > n {

@@ -32,6 +32,7 @@ type moment struct {
 	stuck  bool          // nothing is compiled yet, and the compiler does not end
 	flags  []string
 	says   string // the command's words, before it sleeps
+	unread bool   // nobody reads what comes after what it sees
 }
 
 var (
@@ -51,6 +52,7 @@ var moments = []moment{
 	{name: "the guest boots", sees: "vm: booting", after: 2 * time.Second},
 	{name: "gdb is awaited", sees: "    gdb ", flags: []string{"--gdb"}},
 	{name: "the command runs", sees: "here it is", says: "here it is"},
+	{name: "nobody reads", sees: "here it is", says: "here it is; yes", after: 3 * time.Second, unread: true},
 }
 
 // momentRows are a row for each moment and each signal that a user ends it by.
@@ -120,8 +122,12 @@ func (r *result) endAt(ctx context.Context, dir string) error {
 	in.Close()
 	said := make(chan []string, 1)
 	seen := make(chan struct{})
-	go func() { said <- readUntil(out, m.sees, seen) }()
 	ended := make(chan struct{})
+	from := io.Reader(out)
+	if m.unread {
+		from = pausing{out, seen, ended}
+	}
+	go func() { said <- readUntil(from, m.sees, seen) }()
 	go func() { cmd.Wait(); close(ended) }()
 
 	early := ""
@@ -233,6 +239,21 @@ func readUntil(r io.Reader, text string, seen chan<- struct{}) []string {
 	}
 	io.Copy(io.Discard, r) // after a line that is too long, so that nobody waits
 	return lines
+}
+
+// pausing is a reader that does not read between two events.
+type pausing struct {
+	io.Reader
+	from, until <-chan struct{}
+}
+
+func (r pausing) Read(p []byte) (int, error) {
+	select {
+	case <-r.from:
+		<-r.until
+	default:
+	}
+	return r.Reader.Read(p)
 }
 
 // leftFiles lists temporary files, and what is half made in the cache.
