@@ -24,69 +24,99 @@ import (
 // what busybox has of that name, whatever is on PATH. So it is for guests in
 // which no other program has such a name. The other one, which needs libraries,
 // goes by PATH.
-const busyboxPackage = "busybox"
+const (
+	busyboxPackage = "busybox"
+	busyboxFile    = "/usr/bin/busybox" // in it
+)
 
-// addBusybox puts a busybox and its names into /bin: that of the packages that
-// lie in root, or the host's if there are none. What comes later wins.
-func addBusybox(a *archive, root string) error {
+// addBusybox puts the names of the guest's busybox into /bin, and the host's
+// static one if it is that. What comes later wins.
+func (p *programs) addBusybox(a *archive) error {
 	var line []string
-	if root == "" {
-		file, err := exec.LookPath("busybox")
-		if err != nil {
-			return errors.New("busybox is not installed: run vm/deps")
-		}
-		text, err := os.ReadFile(file)
+	if p.byPath {
+		// With the libraries that it came with: those of the host may be older.
+		lib := filepath.Join(p.packages, "usr/lib/x86_64-linux-gnu")
+		line = []string{filepath.Join(lib, "ld-linux-x86-64.so.2"), "--inhibit-cache", "--library-path", lib, filepath.Join(p.packages, busyboxFile)}
+	} else {
+		file, text, err := staticBusybox()
 		if err != nil {
 			return err
 		}
-		if err := isStatic(text); err != nil {
-			return fmt.Errorf("%s: %w", file, err)
-		}
 		a.file("/bin/busybox", 0o755, text)
 		line = []string{file}
-	} else {
-		// With the libraries that it came with: those of the host may be older.
-		lib := filepath.Join(root, "usr/lib/x86_64-linux-gnu")
-		line = []string{filepath.Join(lib, "ld-linux-x86-64.so.2"), "--inhibit-cache", "--library-path", lib, filepath.Join(root, "usr/bin/busybox")}
 	}
-	names, err := exec.Command(line[0], append(line[1:], "--list")...).Output()
+	names, err := applets(line...)
+	for _, name := range names {
+		a.link("/bin/"+name, "busybox")
+	}
+	return err
+}
+
+func staticBusybox() (file string, text []byte, err error) {
+	if file, err = exec.LookPath("busybox"); err != nil {
+		return "", nil, errors.New("busybox is not installed: run vm/deps")
+	}
+	if text, err = os.ReadFile(file); err != nil {
+		return "", nil, err
+	}
+	if err := isStatic(text); err != nil {
+		return "", nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return file, text, nil
+}
+
+// applets are what the busybox that the line starts has, but for itself.
+func applets(line ...string) ([]string, error) {
+	text, err := exec.Command(line[0], append(line[1:], "--list")...).Output()
 	if err != nil {
-		return fmt.Errorf("busybox --list: %w", err)
+		return nil, fmt.Errorf("busybox --list: %w", err)
 	}
-	for name := range strings.FieldsSeq(string(names)) {
-		if name != "busybox" {
-			a.link("/bin/"+name, "busybox")
-		}
-	}
-	return nil
+	return slices.DeleteFunc(strings.Fields(string(text)), func(name string) bool { return name == "busybox" }), nil
 }
 
 // hidesPrograms reports whether the static busybox would run something of its
-// own in place of a program of that name on PATH.
+// own in place of a program of that name on PATH: one that was built, or one
+// that is added.
 func hidesPrograms(p *programs, adds []addition) (bool, error) {
-	a := newArchive()
-	a.dir("/root", 0o755)
-	if err := addBusybox(a, ""); err != nil {
+	file, _, err := staticBusybox()
+	if err != nil {
 		return false, err
 	}
-	var names []string
-	for name, e := range a.entries {
-		if string(e.text) == "busybox" {
-			names = append(names, path.Base(name))
-		}
+	names, err := applets(file)
+	if err != nil {
+		return false, err
 	}
+	a := newArchive()
+	a.dir("/bin", 0o755)
+	a.dir("/root", 0o755)
 	if err := a.programs(p, adds); err != nil {
 		return false, err
 	}
-	for _, name := range names {
-		for dir := range strings.SplitSeq(proto.Path, ":") {
+	return slices.ContainsFunc(names, func(name string) bool {
+		return slices.ContainsFunc(strings.Split(proto.Path, ":"), func(dir string) bool {
 			e, ok := a.entries[path.Join(dir, name)]
-			if ok && e.isProgram() && string(e.text) != "busybox" {
-				return true, nil
-			}
-		}
+			return ok && e.isProgram()
+		})
+	}), nil
+}
+
+// hidesPackages asks the same of the programs of packages, which lie in root.
+// A user who names busybox among them means that one.
+func hidesPackages(root string, asked []string) (bool, error) {
+	if slices.Contains(asked, busyboxPackage) {
+		return true, nil
 	}
-	return false, nil
+	file, _, err := staticBusybox()
+	if err != nil {
+		return false, err
+	}
+	names, err := applets(file)
+	return slices.ContainsFunc(names, func(name string) bool {
+		return slices.ContainsFunc([]string{"bin", "sbin", "usr/bin", "usr/sbin"}, func(dir string) bool {
+			_, err := os.Lstat(filepath.Join(root, dir, name))
+			return err == nil
+		})
+	}), err
 }
 
 // isProgram reports whether a search of PATH may end at the entry.

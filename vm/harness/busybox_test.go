@@ -57,14 +57,36 @@ func TestBusyboxOfPackages(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := newArchive()
-	if err := addBusybox(a, root); err != nil {
+	if err := (&programs{packages: root, byPath: true}).addBusybox(a); err != nil {
 		t.Fatal(err)
 	}
 	if len(a.entries) != 1 || string(a.entries["/bin/ip"].text) != "busybox" {
 		t.Errorf("got %v", a.entries)
 	}
-	if err := addBusybox(newArchive(), t.TempDir()); err == nil {
+	if err := (&programs{packages: t.TempDir(), byPath: true}).addBusybox(newArchive()); err == nil {
 		t.Error("packages without a busybox were taken")
+	}
+	if err := (&programs{packages: root}).addBusybox(a); err != nil || a.entries["/bin/busybox"].text == nil || a.entries["/bin/sh"].text == nil {
+		t.Errorf("the host's: %v", err)
+	}
+}
+
+func TestHidesPackages(t *testing.T) {
+	for _, tt := range []struct {
+		file  string
+		asked []string
+		want  bool
+	}{
+		{"usr/lib/x86_64-linux-gnu/libmnl.so.0", []string{"libmnl0"}, false},
+		{"usr/bin/busybox", []string{"strace"}, false},
+		{"usr/bin/busybox", []string{"strace", "busybox"}, true},
+		{"usr/sbin/ip", []string{"iproute2"}, true},
+		{"bin/ls", []string{"coreutils"}, true},
+	} {
+		got, err := hidesPackages(makeTree(t, tt.file), tt.asked)
+		if err != nil || got != tt.want {
+			t.Errorf("%q with %s: got %t, %v", tt.asked, tt.file, got, err)
+		}
 	}
 }
 

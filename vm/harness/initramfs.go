@@ -149,11 +149,11 @@ func guestFiles(cfg *proto.Config, k *kernel, modules []string, p *programs, opt
 	for _, l := range []string{"/sbin", "/usr/bin", "/usr/sbin"} {
 		a.link(l, "/bin")
 	}
-	if err := addBusybox(a, p.packages); err != nil {
+	if err := p.addBusybox(a); err != nil {
 		return nil, err
 	}
 	if p.packages != "" {
-		if err := a.packages(p.packages); err != nil {
+		if err := a.packages(p.packages, p.byPath); err != nil {
 			return nil, err
 		}
 	}

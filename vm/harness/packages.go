@@ -42,7 +42,8 @@ func (o *options) addPackages(v string) error {
 }
 
 // packages returns the directory in which the packages lie, with all that they
-// need: unpacked, not configured. With them comes the busybox that goes by PATH.
+// need: unpacked, not configured. With them comes the busybox that goes by PATH,
+// which is used only if one of its names is another program's.
 func (c *cache) packages(ctx context.Context, names []string) (string, error) {
 	what := "--packages " + strings.Join(names, ",")
 	if len(names) == 0 {
@@ -73,8 +74,8 @@ func merged(name string) string {
 	return name
 }
 
-// packages adds unpacked packages.
-func (a *archive) packages(root string) error {
+// packages adds unpacked packages, with their busybox or without.
+func (a *archive) packages(root string, busybox bool) error {
 	a.link("/usr/lib", "/lib")
 	a.link("/usr/lib64", "/lib64")
 	return filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
@@ -88,6 +89,9 @@ func (a *archive) packages(root string) error {
 		name := "/" + filepath.ToSlash(rel)
 		if top, _, _ := strings.Cut(name[1:], "/"); slices.Contains(hidden, top) {
 			return filepath.SkipDir
+		}
+		if name == busyboxFile && !busybox {
+			return nil
 		}
 		info, err := d.Info()
 		if err != nil {

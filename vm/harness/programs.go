@@ -23,6 +23,7 @@ type programs struct {
 	testPkg   string   // its import path
 	testFiles []string // its test files, as this build has them
 	packages  string   // the directory of Debian's packages, or empty
+	byPath    bool     // the busybox of the packages is used
 
 	text map[string][]byte // what the files above held when they were built
 	work string            // go's temporary files, while they are built
@@ -40,14 +41,16 @@ func (c *cache) programs(ctx context.Context, opts *options) (*programs, error) 
 	if err != nil {
 		return nil, err
 	}
-	fetch := len(opts.packages) > 0
-	if !fetch {
-		if fetch, err = hidesPrograms(p, opts.adds); err != nil {
+	if p.byPath, err = hidesPrograms(p, opts.adds); err != nil {
+		return nil, err
+	}
+	if p.byPath || len(opts.packages) > 0 {
+		if p.packages, err = c.packages(ctx, opts.packages); err != nil {
 			return nil, err
 		}
 	}
-	if fetch {
-		p.packages, err = c.packages(ctx, opts.packages)
+	if !p.byPath && p.packages != "" {
+		p.byPath, err = hidesPackages(p.packages, opts.packages)
 	}
 	return p, err
 }
