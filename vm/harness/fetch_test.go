@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,6 +77,33 @@ func TestFetchEnds(t *testing.T) {
 			}
 			if tries != tt.tries {
 				t.Errorf("it was tried %d times, want %d", tries, tt.tries)
+			}
+			if files, _ := os.ReadDir(os.TempDir()); len(files) > 0 {
+				t.Errorf("left %s", files[0].Name())
+			}
+		})
+	}
+}
+
+// vm/run ends with a verdict before there is a harness, too.
+func TestRunFails(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		tools map[string]string
+		want  string
+	}{
+		{"no packages", map[string]string{"dpkg-query": "exit 1", "sudo": `exec "$@"`, "apt-get": "exit 1"}, "the host lacks packages"},
+		{"no temporary files", map[string]string{"mktemp": "exit 1"}, "there is no room for temporary files"},
+		{"no harness", map[string]string{"go": "echo oh no >&2; exit 1"}, "the harness cannot be built"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Setenv("TMPDIR", t.TempDir())
+			fakeTools(t, map[string]string{"dpkg-query": "echo installed"})
+			fakeTools(t, tt.tools)
+			out, err := exec.Command("../run", "true").CombinedOutput()
+			exit, ok := errors.AsType[*exec.ExitError](err)
+			if want := "vm: FAIL: " + tt.want + "\n"; !ok || exit.ExitCode() != exitHarness || !strings.HasSuffix(string(out), want) {
+				t.Errorf("%v: %s", err, out)
 			}
 			if files, _ := os.ReadDir(os.TempDir()); len(files) > 0 {
 				t.Errorf("left %s", files[0].Name())

@@ -174,7 +174,7 @@ func (c *command) drain() (proto.Message, error) {
 	for i, cp := range c.copies {
 		select {
 		case <-cp.done:
-		case <-time.After(10 * time.Minute): // a slow reader on the host; its own limit comes first
+		case <-time.After(time.Hour): // a slow reader on the host; its own limit comes first
 			return m, errors.New("output of the command does not end")
 		}
 		if cp.err != nil {
