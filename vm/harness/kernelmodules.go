@@ -21,6 +21,8 @@ type ownModule struct {
 	text []byte
 }
 
+var errNoModule = errors.New("no such module")
+
 // modprobe finds those of the kernel's own modules that are asked for, and what
 // they need. What is built in is there already.
 func (k *kernel) modprobe(ctx context.Context, names []string) error {
@@ -44,9 +46,14 @@ func (k *kernel) addModule(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	needs, err := moduleNeeds(text)
+	needs, soft, err := moduleNeeds(text)
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
+	}
+	for _, name := range soft {
+		if err := k.addSoft(ctx, name); err != nil {
+			return err
+		}
 	}
 	for _, need := range needs {
 		if err := k.addModule(ctx, need); err != nil {
@@ -55,6 +62,20 @@ func (k *kernel) addModule(ctx context.Context, name string) error {
 	}
 	k.asked = append(k.asked, ownModule{strings.TrimSuffix(strings.TrimSuffix(filepath.Base(file), ".xz"), ".ko"), text})
 	return nil
+}
+
+// addSoft adds a module that another one uses if it is there. An algorithm goes
+// by its name, and its module is that of the implementation that runs anywhere:
+// crc32c is in crc32c_generic.
+func (k *kernel) addSoft(ctx context.Context, name string) error {
+	err := k.addModule(ctx, name)
+	if errors.Is(err, errNoModule) {
+		err = k.addModule(ctx, name+"_generic")
+	}
+	if errors.Is(err, errNoModule) {
+		return nil
+	}
+	return err
 }
 
 // findModule returns a module's file; none if it is built in.
@@ -83,7 +104,7 @@ func (k *kernel) findModule(name string) (string, error) {
 	if !found {
 		return "", nil // all that this kernel has is built in
 	}
-	return "", fmt.Errorf("%s has no such module", k.release)
+	return "", fmt.Errorf("%s: %w", k.release, errNoModule)
 }
 
 // moduleDirs are where a kernel's lists of its modules lie.
@@ -112,26 +133,31 @@ func readModule(ctx context.Context, file string) ([]byte, error) {
 	return []byte(text), err
 }
 
-// moduleNeeds reads which modules one needs.
-func moduleNeeds(text []byte) ([]string, error) {
+// moduleNeeds reads which modules one needs, and which it wants before itself
+// if they are there (MODULE_SOFTDEP).
+func moduleNeeds(text []byte) (needs, soft []string, err error) {
 	f, err := elf.NewFile(bytes.NewReader(text))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	info := f.Section(".modinfo")
 	if info == nil {
-		return nil, errors.New("no .modinfo")
+		return nil, nil, errors.New("no .modinfo")
 	}
 	data, err := info.Data()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for line := range strings.SplitSeq(string(data), "\x00") {
-		if needs, ok := strings.CutPrefix(line, "depends="); ok && needs != "" {
-			return strings.Split(needs, ","), nil
+		if list, ok := strings.CutPrefix(line, "depends="); ok && list != "" {
+			needs = strings.Split(list, ",")
+		}
+		if list, ok := strings.CutPrefix(line, "softdep=pre:"); ok {
+			list, _, _ = strings.Cut(list, "post:")
+			soft = append(soft, strings.Fields(list)...)
 		}
 	}
-	return nil, nil
+	return needs, soft, nil
 }
 
 // sameModule takes - for _, as modprobe does.

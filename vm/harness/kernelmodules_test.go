@@ -11,14 +11,19 @@ import (
 	"testing"
 )
 
-// fakeModule makes an object file that needs other modules.
-func fakeModule(t *testing.T, file, needs string) {
+// fakeModule makes an object file that needs other modules; more are further
+// lines of its .modinfo.
+func fakeModule(t *testing.T, file, needs string, more ...string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	cc := exec.Command("gcc", "-xassembler", "-c", "-o", file, "-")
-	cc.Stdin = strings.NewReader(".section .modinfo,\"a\"\n.asciz \"license=GPL\"\n.asciz \"depends=" + needs + "\"\n")
+	info := ".section .modinfo,\"a\"\n"
+	for _, line := range append([]string{"license=GPL", "depends=" + needs}, more...) {
+		info += ".asciz \"" + line + "\"\n"
+	}
+	cc.Stdin = strings.NewReader(info)
 	if out, err := cc.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -30,12 +35,16 @@ func TestModprobe(t *testing.T) {
 	fakeModule(t, filepath.Join(dir, "kernel/net/top-one.ko"), "middle,other")
 	fakeModule(t, filepath.Join(dir, "kernel/net/middle.ko"), "low")
 	fakeModule(t, filepath.Join(dir, "kernel/net/other.ko"), "low")
-	fakeModule(t, filepath.Join(dir, "kernel/net/low.ko"), "")
+	fakeModule(t, filepath.Join(dir, "kernel/net/low.ko"), "", "softdep=pre: early digest nosuch post: late", "softdep=post: later")
+	fakeModule(t, filepath.Join(dir, "kernel/net/early.ko"), "")
+	fakeModule(t, filepath.Join(dir, "kernel/crypto/digest_generic.ko"), "")
+	fakeModule(t, filepath.Join(dir, "kernel/net/late.ko"), "")
 	if out, err := exec.Command("xz", "--check=crc32", filepath.Join(dir, "kernel/net/middle.ko")).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	for name, text := range map[string]string{
-		"modules.order":   "kernel/net/top-one.ko\nkernel/net/middle.ko\nkernel/net/other.ko\nkernel/net/low.ko\nkernel/gone.ko\n",
+		"modules.order": "kernel/net/top-one.ko\nkernel/net/middle.ko\nkernel/net/other.ko\nkernel/net/low.ko\nkernel/gone.ko\n" +
+			"kernel/net/early.ko\nkernel/crypto/digest_generic.ko\nkernel/net/late.ko\n",
 		"modules.builtin": "kernel/net/always.ko\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
@@ -53,7 +62,7 @@ func TestModprobe(t *testing.T) {
 			t.Errorf("%s is still packed", m.name)
 		}
 	}
-	if want := []string{"low", "middle", "other", "top-one"}; !slices.Equal(names, want) {
+	if want := []string{"early", "digest_generic", "low", "middle", "other", "top-one"}; !slices.Equal(names, want) {
 		t.Errorf("loaded in the order %q, want %q", names, want)
 	}
 	for _, bad := range []string{"nosuch", "gone"} {
