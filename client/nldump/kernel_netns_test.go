@@ -153,15 +153,16 @@ func TestKernelRecordsWithoutMulti(t *testing.T) {
 	for _, tt := range []struct {
 		family string
 		cmd    byte
+		attrs  []byte
 		index  func(nldump.Message) uint32
 	}{
-		{"netdev", 1, func(m nldump.Message) uint32 { // NETDEV_CMD_DEV_GET
+		{"netdev", 1, nil, func(m nldump.Message) uint32 { // NETDEV_CMD_DEV_GET
 			const ifindex = 1 // NETDEV_A_DEV_IFINDEX
 			a := m.Attrs(unix.GENL_HDRLEN)
 			a.Find(ifindex)
 			return a.Uint32()
 		}},
-		{"ethtool", 25, func(m nldump.Message) uint32 { // ETHTOOL_MSG_TSINFO_GET
+		{"ethtool", 25, script.Attr(unix.NLA_F_NESTED | 1), func(m nldump.Message) uint32 { // ETHTOOL_MSG_TSINFO_GET
 			const header, ifindex = 1, 1 // ETHTOOL_A_TSINFO_HEADER, ETHTOOL_A_HEADER_DEV_INDEX
 			a := m.Attrs(unix.GENL_HDRLEN)
 			a.Find(header)
@@ -176,7 +177,7 @@ func TestKernelRecordsWithoutMulti(t *testing.T) {
 			s := dialKernel(t, unix.NETLINK_GENERIC, nldump.Config{})
 			seen := map[uint32]int{}
 			multi := 0
-			for m, err := range s.Records(within(t), genl(t, s, tt.family, tt.cmd)) {
+			for m, err := range s.Records(within(t), genl(t, s, tt.family, tt.cmd, tt.attrs)) {
 				if err != nil {
 					t.Fatal(err)
 				}
