@@ -244,6 +244,31 @@ func TestLostEnd(t *testing.T) {
 	}
 }
 
+// TestLostEndThatComesLater: of an answer that is not made as it is read, an empty
+// queue says nothing.
+func TestLostEndThatComesLater(t *testing.T) {
+	s, _ := script.Stream(nldump.Config{BufferSize: nldump.MinBufferSize},
+		script.Step{Page: append(rec(0, 1), make([]byte, 5000)...)}, script.Step{Wait: true})
+	if _, err := readDump(t.Context(), s, nldump.Dump{Do: true, NoAck: true}); !errors.Is(err, nldump.ErrTruncated) {
+		t.Errorf("got %v", err)
+	}
+	if err := s.Drain(t.Context()); !errors.Is(err, nldump.ErrTruncated) || s.Idle() {
+		t.Errorf("Drain: %v, idle %v", err, s.Idle())
+	}
+}
+
+// TestRepeatsAreOfOneDump: that the second dump is like the first is progress.
+func TestRepeatsAreOfOneDump(t *testing.T) {
+	same := script.Page(rec(0, 1))
+	dump := steps(same, same, same, same, script.Page(done()))
+	s, _ := script.Stream(nldump.Config{RepeatLimit: 3}, append(dump, dump...)...)
+	for range 2 {
+		if got, err := read(t.Context(), s); err != nil || len(got) != 4 {
+			t.Errorf("got %v, %v", got, err)
+		}
+	}
+}
+
 // TestDrainOfAStuckDump: a dump whose cursor stands still has no end to reach.
 func TestDrainOfAStuckDump(t *testing.T) {
 	s, _ := script.Stream(nldump.Config{RepeatLimit: 5}, script.Step{Page: rec(0, 1), Again: true})
