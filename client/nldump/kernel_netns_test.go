@@ -591,3 +591,27 @@ func TestKernelTeamOptions(t *testing.T) {
 		t.Errorf("a dump after it: %v", err)
 	}
 }
+
+// TestKernelAnswerThatWaits has an answer in the receive queue that nobody asked
+// the stream for: it is not taken for one of the dump's, nor dropped.
+func TestKernelAnswerThatWaits(t *testing.T) {
+	c, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
+	if err != nil {
+		t.Skipf("no netlink socket here: %v", err)
+	}
+	sock, err := nldump.Open(c, nldump.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := nldump.New(sock, nldump.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := sock.Send(nldump.Message{Type: unix.NLMSG_NOOP, Flags: unix.NLM_F_REQUEST | unix.NLM_F_ACK}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readDump(within(t), s, nldump.Dump{Request: getLinks}); !errors.Is(err, nldump.ErrProtocol) || !s.Idle() {
+		t.Errorf("got %v, idle %v", err, s.Idle())
+	}
+}

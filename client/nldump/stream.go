@@ -200,7 +200,7 @@ func (s *Stream) start(ctx context.Context, req Message, buffer func() ([]byte, 
 	}
 	s.open, s.lost = true, nil
 	s.seq, s.port = sent.Seq, sent.PortID
-	s.lastPage, s.lastWhole, s.repeated = 0, 0, 0
+	s.lastPage = 0
 	return nil
 }
 
