@@ -58,11 +58,19 @@
 // # Errors
 //
 // An errno of the kernel is found with errors.Is: os.ErrNotExist (no such
-// entry), os.ErrExist (the id is taken), os.ErrPermission (changes need
-// CAP_NET_ADMIN in the user namespace that owns the network namespace), or any
+// entry), os.ErrExist (the id is taken), os.ErrPermission (see below), or any
 // unix.E…. The kernel's explanation (extack) and the offending attribute's name
-// are part of the message, and fields of [Error]. The other errors of a dump are nldump's; [ErrInterrupted] and [ErrTruncated] are
-// repeated here because every reader must decide what they mean to it.
+// are part of the message, and fields of [Error]. The other errors of a dump are
+// nldump's; [ErrInterrupted] and [ErrTruncated] are repeated here because every
+// reader must decide what they mean to it.
+//
+// # Rights
+//
+// Everybody may read: Get, Table, events, and dumps with the key cursor. To
+// change the table, or to dump it with another cursor, takes CAP_NET_ADMIN in the
+// initial user namespace. Where the module is loaded with userns_admin=1,
+// CAP_NET_ADMIN in the user namespace that owns the network namespace is enough.
+// Both who opened the socket and who sends the request need it.
 //
 // # Sockets
 //

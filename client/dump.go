@@ -35,6 +35,7 @@ type DumpOptions struct {
 
 	// Cursor says how the kernel remembers the dump's place. Each has its own
 	// order of entries; only that of CursorKey is by ID.
+	// All but CursorKey need the right to change the table.
 	Cursor Cursor
 
 	// Encoding says how the kernel writes records; the loop sees no difference.

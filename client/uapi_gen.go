@@ -17,7 +17,9 @@ const NameLenMax = 63
 // length of a netlink attribute is 16 bits wide.
 const PayloadLenMax = 60000
 
-// Cursor: What a dump remembers from one page to the next.
+// Cursor: What a dump remembers from one page to the next. All but key are there
+// for comparison, and need CAP_NET_ADMIN: they may cost others more than
+// the reader.
 type Cursor uint32
 
 // The values of Cursor.

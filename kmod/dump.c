@@ -63,7 +63,7 @@ static int dump_prepare(struct bulkdump_table *table,
 	const struct genl_info *info = genl_info_dump(cb);
 	int err;
 
-	err = bulkdump_dump_parse(dump, info);
+	err = bulkdump_dump_parse(dump, cb->skb, info);
 	if (err)
 		return err;
 	dump_size_pages(cb, table, dump);

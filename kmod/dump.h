@@ -161,6 +161,7 @@ void *bulkdump_page_put_header(struct bulkdump_page *page);
 
 /* Set what the request asks for, with extack when it is refused. */
 int bulkdump_dump_parse(struct bulkdump_dump *dump,
+			const struct sk_buff *request,
 			const struct genl_info *info);
 /* A dump with since: of changes, not of the table. */
 static inline bool bulkdump_dump_is_delta(const struct bulkdump_dump *dump)

@@ -238,7 +238,8 @@ int bulkdump_nl_entry_new_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct change change;
 
-	return change_parse(&change, info) ?:
+	return bulkdump_check_change(skb, info->extack) ?:
+	       change_parse(&change, info) ?:
 	       change_make(&change, info, change_new);
 }
 
@@ -246,7 +247,8 @@ int bulkdump_nl_entry_set_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct change change;
 
-	return change_parse(&change, info) ?:
+	return bulkdump_check_change(skb, info->extack) ?:
+	       change_parse(&change, info) ?:
 	       change_make(&change, info, change_set_or_new);
 }
 
@@ -254,6 +256,7 @@ int bulkdump_nl_entry_del_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct change change;
 
-	return change_begin(&change, info) ?:
+	return bulkdump_check_change(skb, info->extack) ?:
+	       change_begin(&change, info) ?:
 	       change_make(&change, info, change_del);
 }

@@ -17,6 +17,16 @@ struct sk_buff *bulkdump_reply_new(struct genl_info *info, u32 size,
 int bulkdump_reply_send(struct sk_buff *skb, void *hdr, struct genl_info *info);
 int bulkdump_reply_too_small(struct sk_buff *skb);
 
+/* What a refusal names, when bulkdump_may_administer() says no. */
+#define BULKDUMP_RIGHT							\
+	"CAP_NET_ADMIN in the initial user namespace, or, with the module parameter userns_admin, in the one that owns the network namespace"
+
+/* Who sent the request, and who opened its socket, have the right. */
+bool bulkdump_may_administer(const struct sk_buff *request);
+/* -EPERM, with extack, for a request to change the table without it. */
+int bulkdump_check_change(const struct sk_buff *request,
+			  struct netlink_ext_ack *extack);
+
 /*
  * Tell who listens, after the change can be seen and under table->lock, so
  * that events come in order of generation. If there is no memory for the

@@ -101,21 +101,21 @@ static const struct genl_split_ops bulkdump_nl_ops[] = {
 		.doit		= bulkdump_nl_entry_new_doit,
 		.policy		= bulkdump_entry_new_nl_policy,
 		.maxattr	= BULKDUMP_A_ENTRY_PAYLOAD,
-		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+		.flags		= GENL_CMD_CAP_DO,
 	},
 	{
 		.cmd		= BULKDUMP_CMD_ENTRY_SET,
 		.doit		= bulkdump_nl_entry_set_doit,
 		.policy		= bulkdump_entry_set_nl_policy,
 		.maxattr	= BULKDUMP_A_ENTRY_CREATE,
-		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+		.flags		= GENL_CMD_CAP_DO,
 	},
 	{
 		.cmd		= BULKDUMP_CMD_ENTRY_DEL,
 		.doit		= bulkdump_nl_entry_del_doit,
 		.policy		= bulkdump_entry_del_nl_policy,
 		.maxattr	= BULKDUMP_A_ENTRY_ID,
-		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+		.flags		= GENL_CMD_CAP_DO,
 	},
 	{
 		.cmd	= BULKDUMP_CMD_TABLE_GET,
@@ -127,12 +127,12 @@ static const struct genl_split_ops bulkdump_nl_ops[] = {
 		.doit		= bulkdump_nl_table_fill_doit,
 		.policy		= bulkdump_table_fill_nl_policy,
 		.maxattr	= BULKDUMP_A_FILL_PAYLOAD_MAX,
-		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+		.flags		= GENL_CMD_CAP_DO,
 	},
 	{
 		.cmd	= BULKDUMP_CMD_TABLE_FLUSH,
 		.doit	= bulkdump_nl_table_flush_doit,
-		.flags	= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+		.flags	= GENL_CMD_CAP_DO,
 	},
 };
 

@@ -147,7 +147,8 @@ int bulkdump_nl_table_fill_doit(struct sk_buff *skb, struct genl_info *info)
 	void *hdr;
 	int err;
 
-	err = parse_fill(&fill, info);
+	err = bulkdump_check_change(skb, info->extack) ?:
+	      parse_fill(&fill, info);
 	if (err)
 		return err;
 	reply = bulkdump_reply_new(info, 3 * bulkdump_uint_size(), &hdr);
@@ -188,7 +189,7 @@ int bulkdump_nl_table_flush_doit(struct sk_buff *skb, struct genl_info *info)
 	void *hdr;
 	int err;
 
-	err = refuse_attrs(info);
+	err = bulkdump_check_change(skb, info->extack) ?: refuse_attrs(info);
 	if (err)
 		return err;
 	reply = bulkdump_reply_new(info, 2 * bulkdump_uint_size(), &hdr);

@@ -6,6 +6,7 @@
 
 #include "dump.h"
 #include "log.h"
+#include "netlink.h"
 #include "netlink_gen.h"
 
 static const struct bulkdump_cursor_ops *const cursors[] = {
@@ -21,16 +22,26 @@ static const struct bulkdump_encoding_ops *const encodings[] = {
 	[BULKDUMP_ENCODING_COLUMNS]	= &bulkdump_encoding_columns,
 };
 
-static int refuse(const struct genl_info *info, const struct nlattr *attr,
-		  const char *why)
+static int parse_filter_flags(struct bulkdump_dump *dump, struct nlattr **tb,
+			      struct netlink_ext_ack *extack)
 {
-	struct netlink_ext_ack *extack = info->extack;
+	const struct nlattr *flags = tb[BULKDUMP_A_FILTER_FLAGS];
+	const struct nlattr *mask = tb[BULKDUMP_A_FILTER_FLAGS_MASK];
 
-	if (extack) {
-		extack->_msg = why;
-		extack->bad_attr = attr;
+	if (mask && !flags) {
+		NL_SET_ERR_MSG_ATTR(extack, mask, "flags-mask goes with flags");
+		return -EINVAL;
 	}
-	return -EINVAL;
+	if (!flags)
+		return 0;
+	dump->flags = nla_get_u32(flags);
+	dump->flags_mask = mask ? nla_get_u32(mask) : U32_MAX;
+	if (dump->flags & ~dump->flags_mask) {
+		NL_SET_ERR_MSG_ATTR(extack, flags,
+				    "flags has bits that flags-mask has not");
+		return -EINVAL;
+	}
+	return 0;
 }
 
 static int parse_filter(struct bulkdump_dump *dump, const struct nlattr *filter,
@@ -48,32 +59,24 @@ static int parse_filter(struct bulkdump_dump *dump, const struct nlattr *filter,
 		dump->id_from = nla_get_u32(tb[BULKDUMP_A_FILTER_ID_FROM]);
 	if (tb[BULKDUMP_A_FILTER_ID_TO])
 		dump->id_to = nla_get_u32(tb[BULKDUMP_A_FILTER_ID_TO]);
-	if (dump->id_from > dump->id_to)
-		return refuse(info, tb[BULKDUMP_A_FILTER_ID_FROM],
-			      "id-from is above id-to");
+	if (dump->id_from > dump->id_to) {
+		NL_SET_ERR_MSG_ATTR(info->extack, tb[BULKDUMP_A_FILTER_ID_FROM],
+				    "id-from is above id-to");
+		return -EINVAL;
+	}
 
 	prefix = tb[BULKDUMP_A_FILTER_NAME_PREFIX];
 	if (prefix) {
 		strscpy(dump->prefix, nla_data(prefix), sizeof(dump->prefix));
 		dump->prefix_len = strlen(dump->prefix);
-		if (!dump->prefix_len)
-			return refuse(info, prefix, "the name-prefix is empty");
+		if (!dump->prefix_len) {
+			NL_SET_ERR_MSG_ATTR(info->extack, prefix,
+					    "the name-prefix is empty");
+			return -EINVAL;
+		}
 	}
 
-	if (tb[BULKDUMP_A_FILTER_FLAGS]) {
-		dump->flags = nla_get_u32(tb[BULKDUMP_A_FILTER_FLAGS]);
-		dump->flags_mask = U32_MAX;
-	}
-	if (tb[BULKDUMP_A_FILTER_FLAGS_MASK]) {
-		if (!tb[BULKDUMP_A_FILTER_FLAGS])
-			return refuse(info, tb[BULKDUMP_A_FILTER_FLAGS_MASK],
-				      "flags-mask goes with flags");
-		dump->flags_mask = nla_get_u32(tb[BULKDUMP_A_FILTER_FLAGS_MASK]);
-		if (dump->flags & ~dump->flags_mask)
-			return refuse(info, tb[BULKDUMP_A_FILTER_FLAGS],
-				      "flags has bits that flags-mask has not");
-	}
-	return 0;
+	return parse_filter_flags(dump, tb, info->extack);
 }
 
 /*
@@ -85,11 +88,17 @@ static int parse_since(struct bulkdump_dump *dump, const struct nlattr *since,
 {
 	const struct nlattr *cursor = info->attrs[BULKDUMP_A_ENTRY_CURSOR];
 
-	if (cursor)
-		return refuse(info, cursor, "since goes without a cursor");
-	if (dump->prefix_len || dump->flags_mask)
-		return refuse(info, info->attrs[BULKDUMP_A_ENTRY_FILTER],
-			      "since goes with a filter on ids only");
+	if (cursor) {
+		NL_SET_ERR_MSG_ATTR(info->extack, cursor,
+				    "since goes without a cursor");
+		return -EINVAL;
+	}
+	if (dump->prefix_len || dump->flags_mask) {
+		NL_SET_ERR_MSG_ATTR(info->extack,
+				    info->attrs[BULKDUMP_A_ENTRY_FILTER],
+				    "since goes with a filter on ids only");
+		return -EINVAL;
+	}
 	dump->since = nla_get_uint(since);
 	dump->cursor = &bulkdump_cursor_since;
 	return 0;
@@ -101,7 +110,29 @@ static u32 choice(const struct nlattr *attr, u32 size)
 	return array_index_nospec(nla_get_u32(attr), size);
 }
 
+/*
+ * All but key count or lock what a reader makes long: a bucket has as many
+ * entries as somebody gave one name, index goes through the whole table for a
+ * page and under one rcu_read_lock(), and walkers keep writers spinning.
+ */
+static int parse_cursor(struct bulkdump_dump *dump,
+			const struct sk_buff *request,
+			const struct nlattr *cursor,
+			struct netlink_ext_ack *extack)
+{
+	u32 nr = choice(cursor, ARRAY_SIZE(cursors));
+
+	if (nr != BULKDUMP_CURSOR_KEY && !bulkdump_may_administer(request)) {
+		NL_SET_ERR_MSG_ATTR(extack, cursor,
+				    "a cursor other than key needs " BULKDUMP_RIGHT);
+		return -EPERM;
+	}
+	dump->cursor = cursors[nr];
+	return 0;
+}
+
 int bulkdump_dump_parse(struct bulkdump_dump *dump,
+			const struct sk_buff *request,
 			const struct genl_info *info)
 {
 	struct nlattr **attrs = info->attrs;
@@ -124,9 +155,12 @@ int bulkdump_dump_parse(struct bulkdump_dump *dump,
 	}
 	if (attrs[BULKDUMP_A_ENTRY_FIELDS])
 		dump->fields = nla_get_u32(attrs[BULKDUMP_A_ENTRY_FIELDS]);
-	if (attrs[BULKDUMP_A_ENTRY_CURSOR])
-		dump->cursor = cursors[choice(attrs[BULKDUMP_A_ENTRY_CURSOR],
-					      ARRAY_SIZE(cursors))];
+	if (attrs[BULKDUMP_A_ENTRY_CURSOR]) {
+		err = parse_cursor(dump, request, attrs[BULKDUMP_A_ENTRY_CURSOR],
+				   info->extack);
+		if (err)
+			return err;
+	}
 	if (attrs[BULKDUMP_A_ENTRY_ENCODING])
 		dump->encoding = encodings[choice(attrs[BULKDUMP_A_ENTRY_ENCODING],
 						  ARRAY_SIZE(encodings))];

@@ -208,6 +208,7 @@ const roleEnv = "BULKDUMP_TEST_ROLE"
 
 const (
 	roleNobody = "nobody" // changes must be refused, a dump must not
+	roleGuest  = "guest"  // the same in a user namespace of its own, as root there
 	roleOwner  = "owner"  // in a user namespace of its own: everything is allowed
 	roleFill   = "fill"   // fills until it is killed
 	roleCharge = "charge" // fills, and ends

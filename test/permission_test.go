@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -21,37 +22,51 @@ const nobody = 65534
 
 const nobodyCount = 1000 // entries that nobody finds
 
-func TestUnprivileged(t *testing.T) {
-	c := setup(t)
-	fill(t, c, client.FillOptions{Count: nobodyCount})
+// wantUntouched calls fn, which is to leave the table as it is.
+func wantUntouched(t *testing.T, c *client.Client, fn func()) {
+	t.Helper()
 	before := state(t, c)
-	runRole(t, roleNobody, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}})
-	after := state(t, c)
-	if after.Generation != before.Generation || after.Count != before.Count {
+	fn()
+	if after := state(t, c); after.Generation != before.Generation || after.Count != before.Count {
 		t.Errorf("the table changed: %d entries of generation %d, before %d of %d", after.Count, after.Generation, before.Count, before.Generation)
 	}
 }
 
-// The right that counts is that in the user namespace which owns the network
-// namespace: nobody may change a table of his own, and no other, though he has
-// a socket of its namespace which root opened.
-func TestOwnerOfNamespaceMayChange(t *testing.T) {
-	c := setup(t)
-	fill(t, c, client.FillOptions{Count: nobodyCount})
-	before := state(t, c)
-	s := openRaw(t, client.FamilyName, 4<<10)
-	other := os.NewFile(uintptr(s.fd), "socket")
-	s.fd = -1 // the file's now
-	defer other.Close()
-	runRole(t, roleOwner, &syscall.SysProcAttr{
-		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: nobody, Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: nobody, Size: 1}},
-		// Without it exec would run as no user of the namespace, with no rights.
-		Credential: &syscall.Credential{Uid: 0, Gid: 0, NoSetGroups: true},
-	}, other)
-	if after := state(t, c); after.Generation != before.Generation || after.Count != before.Count {
-		t.Errorf("the table changed: %d entries of generation %d, before %d of %d", after.Count, after.Generation, before.Count, before.Generation)
+// Without a right one may read, whatever the module was loaded with.
+func TestUnprivileged(t *testing.T) {
+	for _, params := range []string{"", "userns_admin=1"} {
+		t.Run(params, func(t *testing.T) {
+			c := reload(t, params)
+			fill(t, c, client.FillOptions{Count: nobodyCount})
+			wantUntouched(t, c, func() {
+				runRole(t, roleNobody, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}})
+			})
+		})
+	}
+}
+
+// The root of a user namespace may change the table of his own network namespace
+// only if the module was loaded so; and no other table in any case, though he
+// has a socket of its namespace which root opened.
+func TestOwnerOfNamespace(t *testing.T) {
+	for _, tt := range []struct{ params, role string }{{"", roleGuest}, {"userns_admin=1", roleOwner}} {
+		t.Run(tt.role, func(t *testing.T) {
+			c := reload(t, tt.params)
+			fill(t, c, client.FillOptions{Count: nobodyCount})
+			s := openRaw(t, client.FamilyName, 4<<10)
+			other := os.NewFile(uintptr(s.fd), "socket")
+			s.fd = -1 // the file's now
+			defer other.Close()
+			wantUntouched(t, c, func() {
+				runRole(t, tt.role, &syscall.SysProcAttr{
+					Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET,
+					UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: nobody, Size: 1}},
+					GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: nobody, Size: 1}},
+					// Without it exec would run as no user of the namespace, with no rights.
+					Credential: &syscall.Credential{Uid: 0, Gid: 0, NoSetGroups: true},
+				}, other)
+			})
+		})
 	}
 }
 
@@ -64,6 +79,8 @@ func playRole(role string) error {
 	switch role {
 	case roleNobody:
 		return playNobody(context.Background(), c)
+	case roleGuest:
+		return playGuest(context.Background(), c)
 	case roleOwner:
 		return playOwner(context.Background(), c)
 	case roleFill:
@@ -82,10 +99,8 @@ func playNobody(ctx context.Context, c *client.Client) error {
 	if uid := os.Getuid(); uid != nobody {
 		return fmt.Errorf("uid %d, want %d", uid, nobody)
 	}
-	for name, change := range changes(ctx, c) {
-		if err := change(); !errors.Is(err, unix.EPERM) {
-			return fmt.Errorf("%s: error %v, want EPERM", name, err)
-		}
+	if err := wantRefused(ctx, c); err != nil {
+		return err
 	}
 	if _, err := c.Get(ctx, 1); err != nil {
 		return err
@@ -93,15 +108,29 @@ func playNobody(ctx context.Context, c *client.Client) error {
 	if _, err := c.Table(ctx); err != nil {
 		return err
 	}
-	return countRecords(ctx, c, nobodyCount)
+	return countRecords(ctx, c, client.DumpOptions{}, nobodyCount)
 }
 
-func playOwner(ctx context.Context, c *client.Client) error {
-	if err := countRecords(ctx, c, 0); err != nil {
+// playGuest is root in a user namespace, and has no right in its table.
+func playGuest(ctx context.Context, c *client.Client) error {
+	if err := wantRefused(ctx, c); err != nil {
 		return err
 	}
+	if err := countRecords(ctx, c, client.DumpOptions{}, 0); err != nil {
+		return err
+	}
+	return changeOther()
+}
+
+// playOwner is root in a user namespace, and may do anything with its table.
+func playOwner(ctx context.Context, c *client.Client) error {
 	if _, err := c.Fill(ctx, client.FillOptions{Count: 10}); err != nil {
 		return err
+	}
+	for _, cursor := range cursors {
+		if err := countRecords(ctx, c, client.DumpOptions{Cursor: cursor}, 10); err != nil {
+			return fmt.Errorf("cursor %v: %w", cursor, err)
+		}
 	}
 	for name, change := range changes(ctx, c) {
 		if name == "flush" {
@@ -112,6 +141,28 @@ func playOwner(ctx context.Context, c *client.Client) error {
 		}
 	}
 	return changeOther()
+}
+
+// wantRefused asks for all that needs a right, and for an answer that names it.
+func wantRefused(ctx context.Context, c *client.Client) error {
+	refused := changes(ctx, c)
+	for _, cursor := range cursors {
+		if cursor != client.CursorKey {
+			refused[cursor.String()] = func() error { return countRecords(ctx, c, client.DumpOptions{Cursor: cursor}, 0) }
+		}
+	}
+	for name, call := range refused {
+		err := call()
+		if !errors.Is(err, unix.EPERM) {
+			return fmt.Errorf("%s: error %v, want EPERM", name, err)
+		}
+		for _, part := range []string{"CAP_NET_ADMIN in the initial user namespace", "userns_admin"} {
+			if !strings.Contains(err.Error(), part) {
+				return fmt.Errorf("%s: error %v, want %q in it", name, err, part)
+			}
+		}
+	}
+	return nil
 }
 
 // changeOther tries to change the table whose socket is the first file after
@@ -162,9 +213,9 @@ func changes(ctx context.Context, c *client.Client) map[string]func() error {
 	}
 }
 
-func countRecords(ctx context.Context, c *client.Client, want int) error {
+func countRecords(ctx context.Context, c *client.Client, o client.DumpOptions, want int) error {
 	n := 0
-	for _, err := range c.Records(ctx, client.DumpOptions{}) {
+	for _, err := range c.Records(ctx, o) {
 		if err != nil {
 			return err
 		}

@@ -84,8 +84,10 @@ func (a *app) rootCommand() *cobra.Command {
 		Use:   "bulkdump",
 		Short: "Fill, read and change the table of the bulkdump family",
 		Long: `bulkdump fills, reads and changes the bulkdump table of the network namespace
-it runs in. The table lives in the kernel module bulkdump; changes need
-CAP_NET_ADMIN.
+it runs in. The table lives in the kernel module bulkdump. Everybody may read
+it; changes, and dumps with another cursor than key, need CAP_NET_ADMIN in the
+initial user namespace (in the network namespace's own, where the module is
+loaded with userns_admin=1).
 
 Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed,
 2 wrong usage. Numbers may be decimal or, with 0x, hexadecimal. What is printed

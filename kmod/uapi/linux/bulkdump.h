@@ -14,7 +14,9 @@
 #define BULKDUMP_PAYLOAD_LEN_MAX	60000
 
 /**
- * enum bulkdump_cursor - What a dump remembers from one page to the next.
+ * enum bulkdump_cursor - What a dump remembers from one page to the next. All
+ *   but key are there for comparison, and need CAP_NET_ADMIN: they may cost
+ *   others more than the reader.
  * @BULKDUMP_CURSOR_KEY: The id of the next record. Nothing that stays in the
  *   table is missed or repeated, whatever else changes. Records come in order
  *   of id.
