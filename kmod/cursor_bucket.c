@@ -7,8 +7,9 @@
  * Going on is cheap while buckets are short. But the count is wrong as soon as
  * the bucket changes: an entry that goes from before the place makes it skip
  * one that was not sent, and one that comes, at the head, makes it send one
- * twice. And who has all entries in one bucket counts to the place from its
- * head on every page.
+ * twice. And where many have one name each page counts to the place from the
+ * head of their bucket, and cannot let others run meanwhile: it takes a right to
+ * choose it (request.c).
  */
 
 #include "dump.h"

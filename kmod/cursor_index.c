@@ -4,9 +4,10 @@
  * The classic mistake; here to be measured, not to be copied.
  *
  * Each page counts from the first entry to its place, so a dump costs the
- * square of the table's size, and while it counts it cannot let others run. An
- * entry that goes from before the place shifts all others: one is missed. One
- * that comes there makes one come twice.
+ * square of the table's size, and while it counts it cannot let others run: it
+ * takes a right to choose it (request.c). An entry that goes from before the
+ * place shifts all others: one is missed. One that comes there makes one come
+ * twice.
  */
 
 #include "dump.h"

@@ -8,8 +8,8 @@
  * costs nothing. The price: the dump is an object in the list, so there is a
  * lock that every change of the list takes and that a page is filled under,
  * each walk of the list must know a walker when it meets one, and done() must
- * take it out. New entries come at the end, so a dump ends only if it is
- * faster than whoever makes them.
+ * take it out. So it takes a right to choose it (request.c). New entries come at
+ * the end, so a dump ends only if it is faster than whoever makes them.
  */
 
 #include "dump.h"
