@@ -86,9 +86,6 @@ static inline struct bulkdump_ctx *bulkdump_ctx(struct netlink_callback *cb)
 	return (struct bulkdump_ctx *)cb->ctx;
 }
 
-/* How often an entry is looked at before others may run. */
-#define BULKDUMP_PATIENCE 4096
-
 /**
  * struct bulkdump_page - a page in the making
  * @table: what is dumped

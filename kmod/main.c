@@ -17,7 +17,7 @@ static int __init bulkdump_init(void)
 	err = bulkdump_guard_check();
 	if (err)
 		return err;
-	err = bulkdump_names_check();
+	err = bulkdump_names_init();
 	if (err)
 		return err;
 	err = bulkdump_table_register();

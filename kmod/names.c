@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The hash on names: buckets of a fixed number, made with the first entry. */
 
+#include <linux/err.h>
 #include <linux/moduleparam.h>
+#include <linux/random.h>
+#include <linux/siphash.h>
 #include <linux/slab.h>
-#include <linux/stringhash.h>
 
 #include "table.h"
 
@@ -11,12 +13,24 @@ static unsigned int hash_bits = 16;
 module_param(hash_bits, uint, 0444);
 MODULE_PARM_DESC(hash_bits, "log2 of the buckets of the hash on the name, 4 to 24");
 
-int __init bulkdump_names_check(void)
+static unsigned long hash_salt;
+module_param(hash_salt, ulong, 0444);
+MODULE_PARM_DESC(hash_salt, "salt of that hash, for figures that can be repeated; 0, the default, is another one at each load");
+
+/* Without it, names could be chosen so that one bucket has them all. */
+static siphash_key_t salt __ro_after_init;
+
+int __init bulkdump_names_init(void)
 {
-	if (hash_bits >= 4 && hash_bits <= 24)
-		return 0;
-	pr_err("bulkdump: hash_bits=%u is not in 4..24\n", hash_bits);
-	return -EINVAL;
+	if (hash_bits < 4 || hash_bits > 24) {
+		pr_err("bulkdump: hash_bits=%u is not in 4..24\n", hash_bits);
+		return -EINVAL;
+	}
+	if (hash_salt)
+		salt.key[0] = hash_salt;
+	else
+		get_random_bytes(&salt, sizeof(salt));
+	return 0;
 }
 
 struct hlist_head *bulkdump_table_names(struct bulkdump_table *table)
@@ -30,29 +44,65 @@ u32 bulkdump_buckets(void)
 	return 1U << hash_bits;
 }
 
-/*
- * Not salted: who wants all entries in one bucket gives them one name. So the
- * same names are in the same buckets each time, and figures can be repeated.
- */
 static struct hlist_head *name_bucket(struct hlist_head *names,
 				      const char *name)
 {
-	return &names[full_name_hash(NULL, name, strlen(name)) &
+	return &names[siphash(name, strlen(name), &salt) &
 		      (bulkdump_buckets() - 1)];
 }
 
-struct bulkdump_entry *bulkdump_table_find_name(struct bulkdump_table *table,
-						const char *name)
+static struct bulkdump_entry *find_in_bucket(struct bulkdump_table *table,
+					     struct bulkdump_search *search)
 {
 	struct hlist_head *names = bulkdump_table_names(table);
 	struct bulkdump_entry *e, *found = NULL;
+	u32 patience = BULKDUMP_PATIENCE;
 
 	if (!names)
 		return NULL;
-	hlist_for_each_entry_rcu(e, name_bucket(names, name), by_name)
-		if (!strcmp(e->data, name) && (!found || e->id < found->id))
+	hlist_for_each_entry_rcu(e, name_bucket(names, search->name), by_name) {
+		if (!patience--) {
+			search->by_id = true;
+			return ERR_PTR(-EAGAIN);
+		}
+		if (!strcmp(e->data, search->name) &&
+		    (!found || e->id < found->id))
 			found = e;
+	}
 	return found;
+}
+
+static struct bulkdump_entry *find_by_id(struct bulkdump_table *table,
+					 struct bulkdump_search *search)
+{
+	XA_STATE(xas, &table->entries, search->next_id);
+	u32 patience = BULKDUMP_PATIENCE;
+	struct bulkdump_entry *e;
+
+	xas_for_each(&xas, e, U32_MAX) {
+		if (xas_retry(&xas, e))
+			continue;
+		if (!patience--) {
+			search->next_id = e->id;
+			return ERR_PTR(-EAGAIN);
+		}
+		if (!strcmp(e->data, search->name))
+			return e;
+	}
+	return NULL;
+}
+
+/*
+ * No place in a bucket stays right while others run. So where a bucket is too
+ * long for one call, because many entries have one name or because there are
+ * few buckets, the search does what a dump does: it remembers an id. In that
+ * order the first entry that it finds has the smallest.
+ */
+struct bulkdump_entry *bulkdump_table_find_name(struct bulkdump_table *table,
+						struct bulkdump_search *search)
+{
+	return search->by_id ? find_by_id(table, search) :
+			       find_in_bucket(table, search);
 }
 
 int bulkdump_names_alloc(struct bulkdump_table *table)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The do callbacks of entries: get, new, set, del. */
 
+#include <linux/sched/signal.h>
 #include <net/genetlink.h>
 
 #include "dump.h"
@@ -26,27 +27,49 @@ static int check_name(struct genl_info *info)
 	return -EINVAL;
 }
 
-/* Look the entry up and put it into the reply. */
+/* Look the entry up and put it into the reply, under one rcu_read_lock(). */
+static int entry_lookup(struct bulkdump_table *table, const struct nlattr *id,
+			struct bulkdump_search *search, struct sk_buff *reply)
+{
+	struct bulkdump_entry *e;
+	int err;
+
+	rcu_read_lock();
+	e = id ? bulkdump_table_find(table, nla_get_u32(id)) :
+		 bulkdump_table_find_name(table, search);
+	if (IS_ERR_OR_NULL(e)) {
+		err = e ? PTR_ERR(e) : -ENOENT;
+	} else {
+		err = bulkdump_entry_fill(reply, e, BULKDUMP_FIELDS_ALL);
+		if (!err) {
+			atomic64_inc(&e->hits);
+			atomic64_add(e->payload_len, &e->bytes);
+		}
+	}
+	rcu_read_unlock();
+	return err;
+}
+
 static int entry_get(struct bulkdump_table *table, struct genl_info *info,
 		     struct sk_buff *reply)
 {
 	const struct nlattr *name = info->attrs[BULKDUMP_A_ENTRY_NAME];
 	const struct nlattr *id = info->attrs[BULKDUMP_A_ENTRY_ID];
-	struct bulkdump_entry *e;
+	struct bulkdump_search search = {
+		.name = name ? nla_data(name) : NULL,
+	};
 	int err;
 
 	err = bulkdump_read_begin(&table->guard);
 	if (err)
 		return err;
-	rcu_read_lock();
-	e = name ? bulkdump_table_find_name(table, nla_data(name)) :
-		   bulkdump_table_find(table, nla_get_u32(id));
-	err = e ? bulkdump_entry_fill(reply, e, BULKDUMP_FIELDS_ALL) : -ENOENT;
-	if (!err) {
-		atomic64_inc(&e->hits);
-		atomic64_add(e->payload_len, &e->bytes);
+	while ((err = entry_lookup(table, id, &search, reply)) == -EAGAIN) {
+		cond_resched();
+		if (fatal_signal_pending(current)) {
+			err = -EINTR;
+			break;
+		}
 	}
-	rcu_read_unlock();
 	bulkdump_read_end(&table->guard);
 	if (err == -ENOENT)
 		NL_SET_ERR_MSG(info->extack, "there is no such entry");

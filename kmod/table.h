@@ -174,6 +174,23 @@ struct bulkdump_table {
 	atomic64_t scanned;
 };
 
+/* How many entries are looked at before others may run. */
+#define BULKDUMP_PATIENCE 4096
+
+/**
+ * struct bulkdump_search - a search for a name, which may take several calls
+ * @name: what is searched for
+ * @by_id: the bucket was too long: go through the ids
+ * @next_id: the smallest one not looked at yet
+ *
+ * All but @name is zero before the first call.
+ */
+struct bulkdump_search {
+	const char *name;
+	bool by_id;
+	u32 next_id;
+};
+
 extern unsigned int bulkdump_max_entries;
 
 /* Each namespace's own (netns.c). */
@@ -185,8 +202,8 @@ void bulkdump_table_unregister(void);
 struct hlist_head *bulkdump_table_names(struct bulkdump_table *table);
 /* How many buckets it has. */
 u32 bulkdump_buckets(void);
-/* The module parameter's range. */
-int bulkdump_names_check(void);
+/* The module parameters: their range, and what follows from them. */
+int bulkdump_names_init(void);
 /* Under table->lock; the second and third only after the first. */
 int bulkdump_names_alloc(struct bulkdump_table *table);
 void bulkdump_names_add(struct bulkdump_table *table, struct bulkdump_entry *e);
@@ -197,9 +214,12 @@ void bulkdump_names_replace(struct bulkdump_table *table,
 /* Under rcu_read_lock(); the entry is valid until the unlock. */
 struct bulkdump_entry *bulkdump_table_find(struct bulkdump_table *table,
 					   u32 id);
-/* Of several entries with the name, the one with the smallest id. */
+/*
+ * Of several entries with the name, the one with the smallest id. -EAGAIN, as an
+ * ERR_PTR(), if others must run before it goes on with the same search.
+ */
 struct bulkdump_entry *bulkdump_table_find_name(struct bulkdump_table *table,
-						const char *name);
+						struct bulkdump_search *search);
 
 /* Under table->lock. */
 bool bulkdump_table_has(struct bulkdump_table *table, u32 id);

@@ -57,7 +57,7 @@ func TestModinfo(t *testing.T) {
 		alias   []string // by which a look-up of the family loads it (net/netlink/genetlink.c:ctrl_getfamily)
 		params  []string
 	}{
-		"bulkdump":         {[]string{"1"}, []string{"net-pf-16-proto-16-family-bulkdump"}, []string{"guard", "hash_bits", "max_entries", "max_tombstones", "userns_admin"}},
+		"bulkdump":         {[]string{"1"}, []string{"net-pf-16-proto-16-family-bulkdump"}, []string{"guard", "hash_bits", "hash_salt", "max_entries", "max_tombstones", "userns_admin"}},
 		"bulkdump_minimal": {nil, nil, []string{"entries"}},
 	} {
 		info := modinfo(t, name)

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
+)
+
+// fewBuckets makes buckets so long that no search of one comes to its end in one
+// go: with 16 of them, from 65,536 entries on.
+const fewBuckets = "hash_bits=4"
+
+func wantByName(t testing.TB, c *client.Client, name string, id uint32) {
+	t.Helper()
+	if e, err := c.GetByName(t.Context(), name); err != nil || e.ID != id || e.Name != name {
+		t.Errorf("by name %q: id %d, name %q, error %v; want id %d", name, e.ID, e.Name, err, id)
+	}
+}
+
+func wantNoName(t testing.TB, c *client.Client, name string) {
+	t.Helper()
+	if e, err := c.GetByName(t.Context(), name); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("by name %q: id %d, error %v; want %v", name, e.ID, err, os.ErrNotExist)
+	}
+}
+
+// oneEntry reads an entry without a lookup that counts.
+func oneEntry(t testing.TB, c *client.Client, id uint32) client.Entry {
+	t.Helper()
+	all := collect(t, c, client.DumpOptions{IDFrom: &id, IDTo: &id})
+	if len(all) != 1 {
+		t.Fatalf("%d entries with id %d", len(all), id)
+	}
+	return all[0]
+}
+
+// The name of many entries, and names in buckets that are as long as the table.
+func TestGetByNameOfMany(t *testing.T) {
+	const (
+		first = 1000
+		count = 100_000
+	)
+	c := reload(t, fewBuckets)
+	fill(t, c, client.FillOptions{Count: count, IDStart: first})
+	for _, id := range []uint32{0, first, first + 4095, first + 4096, first + 4097, first + count - 1} {
+		if id != 0 {
+			wantByName(t, c, oneEntry(t, c, id).Name, id)
+		}
+	}
+	twins := []uint32{0, 5, 1 << 20, 0xffffffff}
+	for _, id := range slices.Backward(twins) {
+		makeEntry(t, c, client.Entry{ID: id, Name: "twin"})
+	}
+	for _, id := range twins { // the smallest one that there is
+		wantByName(t, c, "twin", id)
+		if _, err := c.Delete(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantNoName(t, c, "twin")
+
+	flush(t, c)
+	var ids []uint32
+	for id := range uint32(10_000) {
+		ids = append(ids, 2*id+1)
+	}
+	for part := range slices.Chunk(ids, 1000) {
+		makeEntries(t, c, "same", nil, part...)
+	}
+	wantByName(t, c, "same", 1)
+	makeEntry(t, c, client.Entry{ID: 0, Name: "same"})
+	wantByName(t, c, "same", 0)
+	wantNoName(t, c, "sam")
+}
+
+// Whatever comes, goes and moves around it, an entry that stays is found, and of
+// two the one with the smaller id.
+func TestGetByNameUnderChange(t *testing.T) {
+	const (
+		churned = 50_000
+		above   = 1 << 26 // ids that nothing changes
+	)
+	c := reload(t, fewBuckets)
+	fillForChurn(t, c, churned)
+	makeEntries(t, c, "stays", nil, above+1, above)
+	untouched := idKinds*(churned-1) + uint32(idUntouched)
+	name := oneEntry(t, c, untouched).Name
+	stop := churn(t, 1, churned)
+	for range 10 {
+		wantByName(t, c, "stays", above)
+		wantByName(t, c, name, untouched)
+		wantNoName(t, c, "absent")
+	}
+	if stop() == 0 {
+		t.Error("nothing changed")
+	}
+}
+
+// A long search shares its processor, on which this test runs, and lets itself be
+// killed: the entry that it would have found is not found.
+// Rule 16.
+func TestGetByNameCanBeKilled(t *testing.T) {
+	c := reload(t, fewBuckets+" guard=grab") // which traces when a search begins
+	count := aMillion(t) / 4
+	fill(t, c, client.FillOptions{Count: count})
+	name := oneEntry(t, c, count-1).Name
+	hits := func() uint64 { return oneEntry(t, c, count-1).Stats.Hits }
+	runtime.LockOSThread() // and ends with its thread
+	setAffinity(t, pin(t))
+	tr := trace(t, "guard_read_*")
+	for range 10 { // a search may be over before the signal comes
+		hitsBefore, eventsBefore := hits(), len(tr.events())
+		search := exec.Command("bulkdump", "get", "--name", name)
+		if err := search.Start(); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, "a search that has begun", func() bool { return len(tr.events()) > eventsBefore })
+		if err := search.Process.Signal(unix.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		_ = search.Wait()
+		events := tr.events()[eventsBefore:]
+		if len(events) != 2 || events[0].name != "guard_read_enter" || events[1].name != "guard_read_exit" {
+			t.Fatalf("%v", events)
+		}
+		if hits() == hitsBefore {
+			wantByName(t, c, name, count-1)
+			return
+		}
+	}
+	t.Error("each search came to its end")
+}
+
+// In which bucket a name is, nobody knows before the module is loaded; unless
+// he chose so.
+func TestHashIsSalted(t *testing.T) {
+	guestOnly(t)
+	order := func(params string) (ids []uint32) {
+		t.Run(params, func(t *testing.T) {
+			c := reload(t, params)
+			fill(t, c, client.FillOptions{Count: 1000})
+			ids, _ = unordered(t, c, client.DumpOptions{Cursor: client.CursorBucket})
+		})
+		return ids
+	}
+	if slices.Equal(order(""), order("")) {
+		t.Error("two loads of the module have the same order of buckets")
+	}
+	one := order("hash_salt=1")
+	if !slices.Equal(one, order("hash_salt=1")) {
+		t.Error("two loads of the module with one salt have different orders of buckets")
+	}
+	if slices.Equal(one, order("hash_salt=2")) {
+		t.Error("two salts have the same order of buckets")
+	}
+}
