@@ -102,8 +102,9 @@ type Table struct {
 	IDMin      *uint32 `json:"id_min,omitempty"` // nil if the table is empty
 	IDMax      *uint32 `json:"id_max,omitempty"` // nil if the table is empty
 	Bytes      uint64  `json:"bytes"`            // memory that the entries occupy
-	// RecordMax is the largest record that a dump may have to send, in bytes
-	// of a netlink message: a receive buffer of this size never truncates.
+	// RecordMax is a size that no record of a dump exceeds, in bytes of a
+	// netlink message; the largest one is at most a KiB smaller. A receive
+	// buffer of this size never truncates a page of plain or direct records.
 	RecordMax  uint32 `json:"record_max"`
 	EntriesMax uint64 `json:"entries_max"` // the limit of Count
 

@@ -39,15 +39,18 @@ static u64 dump_generation_end(struct bulkdump_table *table)
 	return atomic64_read(&table->begun);
 }
 
-/* The core makes a page at least so large: any record of now fits in one. */
+/*
+ * The core makes the next page at least so large: any record of now fits in it.
+ * And no larger than that, or than the reader's buffer, for that page waits in
+ * its socket.
+ */
 static void dump_size_pages(struct netlink_callback *cb,
 			    const struct bulkdump_table *table,
 			    const struct bulkdump_dump *dump)
 {
-	u32 size = READ_ONCE(table->record_max) + dump->encoding->overhead;
-
 	if (dump->fields & BULKDUMP_FIELD_PAYLOAD)
-		cb->min_dump_alloc = max_t(u32, cb->min_dump_alloc, size);
+		cb->min_dump_alloc = bulkdump_record_max(table) +
+				     dump->encoding->overhead;
 }
 
 static void dump_free(struct bulkdump_dump *dump)

@@ -100,14 +100,14 @@ int bulkdump_nl_entry_get_doit(struct sk_buff *skb, struct genl_info *info)
 		return err;
 	/* Nothing sleeps under RCU: the room is found before, tried again after. */
 	do {
-		reply = bulkdump_reply_new(info, READ_ONCE(table->record_max), &hdr);
+		reply = bulkdump_reply_new(info, bulkdump_record_max(table), &hdr);
 		if (!reply)
 			return -ENOMEM;
 		err = entry_get(table, info, reply);
 		if (!err)
 			return bulkdump_reply_send(reply, hdr, info);
 		nlmsg_free(reply);
-	} while (err == -EMSGSIZE);
+	} while (err == -EMSGSIZE && !fatal_signal_pending(current));
 	return err;
 }
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The table: lookup, changes, accounting. */
 
+#include <linux/bitops.h>
 #include <linux/moduleparam.h>
 #include <linux/sched.h>
+#include <linux/sizes.h>
+#include <linux/skbuff.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
 
@@ -80,21 +83,62 @@ struct bulkdump_entry *bulkdump_entry_alloc(u8 name_len, u16 payload_len)
 	return e;
 }
 
+/*
+ * By the KiB of memory that a page takes with the record and nothing else. So
+ * records that fit a page of 4 KiB, or 8, and so on, are not counted together
+ * with some that do not.
+ */
+static struct bulkdump_size *size_of(struct bulkdump_table *table, u32 record)
+{
+	const u32 overhead = SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
+
+	/* The name, what is around it, and the payload. */
+	BUILD_BUG_ON(SZ_1K + BULKDUMP_PAYLOAD_LEN_MAX + overhead >
+		     BULKDUMP_SIZES * SZ_1K);
+	return &table->sizes[(record + overhead - 1) / SZ_1K];
+}
+
+static void record_max_update(struct bulkdump_table *table)
+{
+	u32 max = 0;
+
+	if (table->sizes_used)
+		max = table->sizes[fls64(table->sizes_used) - 1].max;
+	/*
+	 * Readers size their pages by it, without the lock. Pairs with the
+	 * acquire in bulkdump_record_max(): a reader that finds it fallen does
+	 * not find the record that it fell for.
+	 */
+	smp_store_release(&table->record_max, max);
+}
+
+/* Before a reader can find the entry: its page must have room. */
 static void account(struct bulkdump_table *table,
 		    const struct bulkdump_entry *e)
 {
 	u32 record = bulkdump_record_size(e->name_len, e->payload_len);
+	struct bulkdump_size *size = size_of(table, record);
 
 	table->bytes += entry_size(e->name_len, e->payload_len);
-	/* Readers size their pages by it, without the lock. */
-	if (record > table->record_max)
-		WRITE_ONCE(table->record_max, record);
+	size->max = max(size->max, record);
+	if (!size->count++)
+		table->sizes_used |= BIT_ULL(size - table->sizes);
+	record_max_update(table);
 }
 
+/* When readers cannot find the entry any more. */
 static void unaccount(struct bulkdump_table *table,
 		      const struct bulkdump_entry *e)
 {
+	u32 record = bulkdump_record_size(e->name_len, e->payload_len);
+	struct bulkdump_size *size = size_of(table, record);
+
 	table->bytes -= entry_size(e->name_len, e->payload_len);
+	if (!--size->count) {
+		size->max = 0;
+		table->sizes_used &= ~BIT_ULL(size - table->sizes);
+	}
+	record_max_update(table);
 }
 
 int bulkdump_table_reserve(struct bulkdump_table *table, u32 id, u64 generation,
@@ -140,7 +184,6 @@ void bulkdump_table_unreserve(struct bulkdump_table *table, u32 id,
 void bulkdump_entry_insert(struct bulkdump_table *table,
 			   struct bulkdump_entry *e)
 {
-	/* Before a reader can find the entry: its page must have room. */
 	account(table, e);
 	xa_store(&table->entries, e->id, e, 0);
 	bulkdump_names_add(table, e);
@@ -161,8 +204,6 @@ void bulkdump_entry_remove(struct bulkdump_table *table,
 	spin_unlock(&table->order_lock);
 	unaccount(table, e);
 	table->count--;
-	if (!table->count)
-		WRITE_ONCE(table->record_max, 0);
 	kvfree_rcu(e, rcu);
 }
 

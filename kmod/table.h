@@ -117,6 +117,18 @@ struct bulkdump_fill {
 	u64 checksum;
 };
 
+#define BULKDUMP_SIZES 64
+
+/**
+ * struct bulkdump_size - the records of about one size, within a KiB
+ * @count: how many there are
+ * @max: the largest one since there was none
+ */
+struct bulkdump_size {
+	u32 count;
+	u32 max;
+};
+
 /**
  * struct bulkdump_table - the entries of one network namespace
  * @lock: held by writers; protects everything down to @record_max against
@@ -129,7 +141,9 @@ struct bulkdump_fill {
  * @tombstones: deleted entries in the log
  * @count: number of entries
  * @bytes: memory that they occupy
- * @record_max: largest record of a dump since the table was last empty
+ * @sizes: their records, counted by size
+ * @sizes_used: which of @sizes has any
+ * @record_max: no record of a dump is larger; not far below is one
  * @order: all entries in order of creation, and the places of walkers
  * @order_lock: protects @order; taken under @lock by writers
  * @guard: who may read and write, and when
@@ -154,6 +168,8 @@ struct bulkdump_table {
 	u32 tombstones;
 	u32 count;
 	u64 bytes;
+	struct bulkdump_size sizes[BULKDUMP_SIZES];
+	u64 sizes_used;
 	u32 record_max;
 
 	struct list_head order;
@@ -272,6 +288,16 @@ void bulkdump_change_end(struct bulkdump_table *table);
 
 /* The ids in use; false when the table is empty. */
 bool bulkdump_table_bounds(struct bulkdump_table *table, u32 *min, u32 *max);
+
+/*
+ * A size that every record fits in which is found from here on, but for those
+ * that are made meanwhile.
+ */
+static inline u32 bulkdump_record_max(const struct bulkdump_table *table)
+{
+	/* Pairs with the release in record_max_update(). */
+	return smp_load_acquire(&table->record_max);
+}
 
 /* The size of an entry's record in a dump: a netlink message, in bytes. */
 u32 bulkdump_record_size(u8 name_len, u16 payload_len);

@@ -28,8 +28,13 @@ func TestParkedDumpHoldsLittle(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 20_000})
 	checkParked(t, c, pageMemory)
-	makeEntry(t, c, client.Entry{ID: 1 << 30, Payload: make([]byte, payloadMax)})
+	const large = 1 << 30
+	makeEntry(t, c, client.Entry{ID: large, Payload: make([]byte, payloadMax)})
 	checkParked(t, c, largePageMemory)
+	if _, err := c.Delete(t.Context(), large); err != nil {
+		t.Fatal(err)
+	}
+	checkParked(t, c, pageMemory)
 }
 
 // checkParked parks dumps with each cursor and each encoding. Each holds one
