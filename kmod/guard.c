@@ -30,43 +30,54 @@ void bulkdump_guard_init(struct bulkdump_guard *guard)
 	init_waitqueue_head(&guard->wait);
 }
 
-/* Under guard->lock. */
-static bool enter_reader(struct bulkdump_guard *guard)
+/* Under guard->lock, as is all that traces the guard. @first: not woken yet. */
+static bool enter_reader(struct bulkdump_guard *guard, bool first)
 {
-	if (guard->writing)
-		return false;
-	guard->readers++;
-	trace_guard_read_enter(guard);
-	return true;
+	if (!guard->writing) {
+		guard->readers++;
+		trace_guard_read_enter(guard);
+		return true;
+	}
+	if (first)
+		trace_guard_read_wait(guard);
+	return false;
 }
 
-static bool enter_writer(struct bulkdump_guard *guard)
+static bool enter_writer(struct bulkdump_guard *guard, bool first)
 {
-	if (guard->writing || guard->readers)
-		return false;
-	guard->writing = true;
-	trace_guard_write_enter(guard);
-	return true;
+	if (!guard->writing && !guard->readers) {
+		guard->writing = true;
+		trace_guard_write_enter(guard);
+		return true;
+	}
+	if (first)
+		trace_guard_write_wait(guard);
+	return false;
 }
 
-static bool try_enter(struct bulkdump_guard *guard,
-		      bool (*enter)(struct bulkdump_guard *guard))
+static bool try_enter(struct bulkdump_guard *guard, bool first,
+		      bool (*enter)(struct bulkdump_guard *guard, bool first))
 {
 	bool entered;
 
 	spin_lock(&guard->lock);
-	entered = enter(guard);
+	entered = enter(guard, first);
 	spin_unlock(&guard->lock);
 	return entered;
 }
 
+static int enter_killable(struct bulkdump_guard *guard,
+			  bool (*enter)(struct bulkdump_guard *guard, bool first))
+{
+	if (try_enter(guard, true, enter))
+		return 0;
+	return wait_event_killable(guard->wait,
+				   try_enter(guard, false, enter)) ? -EINTR : 0;
+}
+
 int bulkdump_read_begin(struct bulkdump_guard *guard)
 {
-	if (!grab || try_enter(guard, enter_reader))
-		return 0;
-	trace_guard_read_wait(guard);
-	return wait_event_killable(guard->wait,
-				   try_enter(guard, enter_reader)) ? -EINTR : 0;
+	return grab ? enter_killable(guard, enter_reader) : 0;
 }
 
 void bulkdump_read_end(struct bulkdump_guard *guard)
@@ -85,11 +96,7 @@ void bulkdump_read_end(struct bulkdump_guard *guard)
 
 int bulkdump_write_begin(struct bulkdump_guard *guard)
 {
-	if (!grab || try_enter(guard, enter_writer))
-		return 0;
-	trace_guard_write_wait(guard);
-	return wait_event_killable(guard->wait,
-				   try_enter(guard, enter_writer)) ? -EINTR : 0;
+	return grab ? enter_killable(guard, enter_writer) : 0;
 }
 
 void bulkdump_write_end(struct bulkdump_guard *guard)

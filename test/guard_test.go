@@ -172,6 +172,49 @@ func TestGrabOrder(t *testing.T) {
 	}
 }
 
+// Each event tells how the guard is at that very moment: those before it say the
+// same, and who waits has a reason to.
+func TestGrabTraceIsExact(t *testing.T) {
+	const changes = 3000
+	c := reload(t, "guard=grab")
+	fillForChurn(t, c, 500)
+	tr := trace(t, "guard_*")
+	before := state(t, c).Generation
+	stop := churn(t, 1, 500)
+	for state(t, c).Generation < before+changes && !t.Failed() {
+		if _, err := dump(t, c, client.DumpOptions{}); err != nil && !errors.Is(err, client.ErrInterrupted) {
+			t.Fatal(err)
+		}
+	}
+	stop()
+	var readers, writing int64
+	waits := make(map[string]int)
+	for i, e := range tr.events() {
+		switch e.name {
+		case "guard_read_enter":
+			readers++
+		case "guard_read_exit":
+			readers--
+		case "guard_write_enter":
+			writing++
+		case "guard_write_exit":
+			writing--
+		}
+		if e.number("readers") != readers || e.number("writing") != writing {
+			t.Fatalf("event %d: %v, want %d readers and %d writers", i, e, readers, writing)
+		}
+		if strings.HasSuffix(e.name, "_wait") {
+			waits[e.name]++
+			if writing == 0 && (e.name == "guard_read_wait" || readers == 0) {
+				t.Errorf("event %d: %v waits for nobody", i, e)
+			}
+		}
+	}
+	if len(waits) != 2 {
+		t.Errorf("waits: %v, want some of readers and of a writer", waits)
+	}
+}
+
 // Where it has nothing to show, it says what to do, and leaves all as it was.
 func TestGuardRefuses(t *testing.T) {
 	setup(t)
