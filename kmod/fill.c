@@ -172,6 +172,8 @@ int bulkdump_table_fill(struct bulkdump_table *table,
 	err = fill_all(table, fill, first, extack);
 	bulkdump_change_end(table);
 	bulkdump_write_end(&table->guard);
-	trace_table_change(table, BULKDUMP_CMD_TABLE_FILL, fill->id_start, fill->generation);
+	if (!err)
+		trace_table_change(table, BULKDUMP_CMD_TABLE_FILL,
+				   fill->id_start, fill->generation);
 	return err;
 }

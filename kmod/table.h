@@ -246,8 +246,10 @@ void bulkdump_table_unlock(struct bulkdump_table *table);
 
 /*
  * Changes, under table->lock. Each is in the table when it returns 0, and
- * leaves the table as it was when it fails, with extack set. The entry that
- * new and set give back is valid until the unlock.
+ * leaves the entries as they were when it fails, with extack set unless the task
+ * was killed. But a fill that fails late has been seen: its generations have
+ * passed, and what it made and took back is in the log, as tombstones. The entry
+ * that new and set give back is valid until the unlock.
  */
 int bulkdump_table_new(struct bulkdump_table *table,
 		       const struct bulkdump_values *values,

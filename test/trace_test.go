@@ -188,12 +188,16 @@ func TestTraceOfChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	fill(t, c, client.FillOptions{Count: 10, IDStart: 7})
+	// No change, though generations pass.
+	if _, err := c.Fill(t.Context(), client.FillOptions{Count: 5, IDStart: 5}); err == nil {
+		t.Fatal("a fill over a taken id succeeded")
+	}
 	flush(t, c)
 	generation := int64(state(t, c).Generation)
 	want := []struct {
 		change         string
 		id, generation int64
-	}{{"new", 5, generation - 13}, {"set", 5, generation - 12}, {"del", 5, generation - 11}, {"fill", 7, generation - 1}, {"flush", 0, generation}}
+	}{{"new", 5, generation - 18}, {"set", 5, generation - 17}, {"del", 5, generation - 16}, {"fill", 7, generation - 6}, {"flush", 0, generation}}
 	events := tr.events()
 	if len(events) != len(want) {
 		t.Fatalf("%v, want %v", events, want)
