@@ -4,9 +4,12 @@ package test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
 )
@@ -87,6 +90,26 @@ func TestMemoryComesBack(t *testing.T) {
 				t.Fatal("it was not refused")
 			}
 			flush(t, c)
+		}},
+		{"parameter of minimal, written until it is gone", func(t *testing.T, _ *client.Client) {
+			load(t, "bulkdump_minimal", "")
+			parameter, err := os.OpenFile("/sys/module/bulkdump_minimal/parameters/entries", os.O_WRONLY, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer parameter.Close()
+			gone := make(chan error)
+			go func() {
+				var err error
+				for err == nil {
+					_, err = parameter.WriteAt([]byte("200000"), 0) // 3 MB
+				}
+				gone <- err
+			}()
+			mustUnload(t, "bulkdump_minimal")
+			if err := <-gone; !errors.Is(err, unix.ENODEV) {
+				t.Errorf("write: %v, want ENODEV", err)
+			}
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -147,11 +147,15 @@ static int table_resize(unsigned int size)
 	return err;
 }
 
+static bool table_closed;		/* under kernel_param_lock() */
+
 static int entries_set(const char *text, const struct kernel_param *kp)
 {
 	unsigned int size;
 	int err = kstrtouint(text, 0, &size);
 
+	if (!err && table_closed)
+		err = -ENODEV;
 	return err ? err : table_resize(size);
 }
 
@@ -163,20 +167,32 @@ static const struct kernel_param_ops entries_ops = {
 module_param_cb(entries, &entries_ops, &table_size, 0644);
 MODULE_PARM_DESC(entries, "how many entries the table has");
 
+/*
+ * The parameter can be written before init and until after exit: what would be
+ * made from here on, nobody would free.
+ */
+static void table_close(void)
+{
+	kernel_param_lock(THIS_MODULE);
+	table_closed = true;
+	table_resize(0);
+	kernel_param_unlock(THIS_MODULE);
+	xa_destroy(&table);
+}
+
 static int __init minimal_init(void)
 {
 	int err = genl_register_family(&minimal_family);
 
 	if (err)
-		table_resize(0);	/* the parameter may have made some */
+		table_close();
 	return err;
 }
 
 static void __exit minimal_exit(void)
 {
 	genl_unregister_family(&minimal_family);
-	table_resize(0);
-	xa_destroy(&table);
+	table_close();
 }
 
 module_init(minimal_init);
