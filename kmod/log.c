@@ -12,7 +12,7 @@ MODULE_PARM_DESC(max_tombstones, "most deleted entries that one table's log of c
 
 void bulkdump_log_init(struct bulkdump_table *table)
 {
-	/* A generation has 64 bits, and is an index here. */
+	/* A generation has 64 bits, and is an index here: see Kbuild. */
 	BUILD_BUG_ON(sizeof(unsigned long) < sizeof(u64));
 	xa_init_flags(&table->log, XA_FLAGS_ACCOUNT);
 }
