@@ -84,6 +84,7 @@ static int compat_refused_dump(struct sk_buff *skb,
 {
 	struct compat_refusal *refusal = (void *)cb->ctx;
 
+	/* By hand, here alone: NL_SET_ERR_MSG() takes nothing but a literal. */
 	if (cb->extack)
 		cb->extack->_msg = refusal->msg;
 	return refusal->err;

@@ -21,7 +21,7 @@ int bulkdump_reply_too_small(struct sk_buff *skb);
 #define BULKDUMP_RIGHT							\
 	"CAP_NET_ADMIN in the initial user namespace, or, with the module parameter userns_admin, in the one that owns the network namespace"
 
-/* Who sent the request, and who opened its socket, have the right. */
+/* Have both the sender of the request and the opener of its socket the right? */
 bool bulkdump_may_administer(const struct sk_buff *request);
 /* -EPERM, with extack, for a request to change the table without it. */
 int bulkdump_check_change(const struct sk_buff *request,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who may change the table, and who may choose a cursor that is here for
- * comparison: it may cost others more than its reader.
+ * The right to change the table, which takes memory, and to choose a cursor that
+ * is here for comparison, which may cost others more than its reader.
  */
 
 #include <linux/capability.h>
