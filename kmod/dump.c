@@ -152,8 +152,8 @@ static int page_walk(struct bulkdump_page *page)
 }
 
 /*
- * An empty page cannot be sent, so who filters a lot out has to stay here; but
- * lets others run, and can be killed.
+ * An empty page cannot be sent, so a reader that filters a lot out has to stay
+ * here; but it lets others run, and can be killed.
  */
 static int page_fill(struct bulkdump_page *page)
 {

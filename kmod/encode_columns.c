@@ -29,7 +29,7 @@ struct tombstone {
 
 /**
  * struct bulkdump_batch - the page that is being made
- * @row_size: bytes of a record beside its name and its payload
+ * @row_size: bytes of a record without its name and its payload
  * @max: how many records there is room for here
  * @room: how long the page may become
  * @used: how long it is so far
@@ -54,7 +54,7 @@ struct bulkdump_batch {
 /* Zeroes, so that no column but the two that know more has to ask. */
 static const struct bulkdump_entry nothing;
 
-/* Each column may need so much beside its values. */
+/* Each column may need so much besides its values. */
 #define COLUMN_OVERHEAD		(NLA_HDRLEN + NLA_ALIGNTO - 1)
 #define PAGE_OVERHEAD		(NLMSG_HDRLEN + GENL_HDRLEN + NLA_HDRLEN + \
 				 BULKDUMP_A_COLUMNS_MAX * COLUMN_OVERHEAD)
@@ -161,7 +161,7 @@ static int columns_put_deleted(struct bulkdump_page *page, u32 id,
 	return 0;
 }
 
-/* The room was reckoned by note(), so these do not check for it. */
+/* The room was calculated by note(), so these do not check for it. */
 static void *column(struct bulkdump_page *page, int type, u32 len)
 {
 	return nla_data(__nla_reserve(page->skb, type, len));

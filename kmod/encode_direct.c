@@ -22,7 +22,7 @@ static u32 uint_size(u64 value)
 
 /**
  * struct counters - an entry's, read once
- * @hits: may rise between the reckoning and the writing
+ * @hits: may rise between the calculation of the size and the writing
  * @bytes: likewise
  * @size: of the nest's content
  */

@@ -66,8 +66,8 @@ static void forget_oldest(struct bulkdump_table *table)
 		return;
 	WRITE_ONCE(table->log_floor, generation);
 	/*
-	 * Pairs with smp_rmb() in check_floor(): who does not find the
-	 * tombstone finds the floor risen.
+	 * Pairs with smp_rmb() in check_floor(): a reader that does not
+	 * find the tombstone finds the floor risen.
 	 */
 	smp_wmb();
 	xa_erase(&table->log, generation);

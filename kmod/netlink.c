@@ -141,7 +141,7 @@ static int change_begin(struct change *change, struct genl_info *info)
 	return change->reply ? 0 : -ENOMEM;
 }
 
-/* For new and set: the attributes beside the id. */
+/* For new and set: the attributes besides the id. */
 static int change_parse(struct change *change, struct genl_info *info)
 {
 	struct bulkdump_values *values = &change->values;

@@ -14,7 +14,7 @@ static struct sk_buff *event_new(struct genl_info *info, u8 cmd, u32 size,
 	struct net *net = genl_info_net(info);
 	struct sk_buff *skb;
 
-	/* Who asks with NLM_F_ECHO gets the event without listening. */
+	/* A request with NLM_F_ECHO gets the event without listening. */
 	if (!genl_has_listeners(&bulkdump_nl_family, net,
 				BULKDUMP_NLGRP_ENTRIES) &&
 	    !nlmsg_report(info->nlhdr))
@@ -30,7 +30,7 @@ static struct sk_buff *event_new(struct genl_info *info, u8 cmd, u32 size,
 	return skb;
 }
 
-/* @err is of the attributes: their room is reckoned, so there is none. */
+/* @err is of the attributes: their room is calculated, so there is none. */
 static void event_send(struct sk_buff *skb, void *hdr, struct genl_info *info,
 		       int err)
 {

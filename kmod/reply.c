@@ -27,7 +27,7 @@ int bulkdump_reply_send(struct sk_buff *skb, void *hdr, struct genl_info *info)
 }
 
 /*
- * The room of a reply is reckoned before, so this cannot happen; but were it
+ * The room of a reply is calculated before, so this cannot happen; but were it
  * wrong one day, the request fails aloud.
  */
 int bulkdump_reply_too_small(struct sk_buff *skb)

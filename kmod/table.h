@@ -240,7 +240,7 @@ struct bulkdump_entry *bulkdump_table_find_name(struct bulkdump_table *table,
 /* Under table->lock. */
 bool bulkdump_table_has(struct bulkdump_table *table, u32 id);
 
-/* For writers; a fill may hold it for long, so who waits can be killed. */
+/* For writers; a fill may hold it for long, so a task that waits can be killed. */
 int bulkdump_table_lock(struct bulkdump_table *table);
 void bulkdump_table_unlock(struct bulkdump_table *table);
 
