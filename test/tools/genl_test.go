@@ -5,7 +5,6 @@ package tools
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,7 +19,6 @@ const (
 	capDo     = 0x02
 	capDump   = 0x04
 	capPolicy = 0x08
-	capAdmin  = 0x10 // in the owning user namespace
 )
 
 // capabilities are those that the spec gives each operation. All have a policy:
@@ -37,9 +35,6 @@ func (s *spec) capabilities() map[uint32]uint64 {
 		}
 		if caps == 0 {
 			continue
-		}
-		if slices.Contains(o.Flags, "uns-admin-perm") {
-			caps |= capAdmin
 		}
 		all[o.number] = caps | capPolicy
 	}

@@ -42,7 +42,6 @@ type specAttr struct {
 type specOp struct {
 	Name     string
 	Set      string `yaml:"attribute-set"`
-	Flags    []string
 	Do, Dump *struct{ Request struct{ Attributes []string } }
 	number   uint32
 }
