@@ -125,6 +125,20 @@ func TestGeneration(t *testing.T) {
 	}
 }
 
+// TestNothingIsAskedAfterAnError: what follows a message that is wrong is not the
+// reader's.
+func TestNothingIsAskedAfterAnError(t *testing.T) {
+	s, _ := script.Stream(nldump.Config{}, script.Page(rec(0, 1), script.Poke(rec(0, 2), 8, 66), rec(0, 3), done()))
+	var asked []byte
+	_, err := readDump(t.Context(), s, nldump.Dump{Generation: func(m nldump.Message) (uint64, error) {
+		asked = append(asked, m.Data[0])
+		return uint64(m.Data[0]), nil
+	}})
+	if !errors.Is(err, nldump.ErrProtocol) || !slices.Equal(asked, []byte{1}) || s.Stats().Interrupted {
+		t.Errorf("%v, asked about %v, %+v", err, asked, s.Stats())
+	}
+}
+
 // TestGenerationRetries: a dump whose generation changed is repeated.
 func TestGenerationRetries(t *testing.T) {
 	s, _ := script.Stream(nldump.Config{},

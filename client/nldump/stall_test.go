@@ -152,6 +152,7 @@ func TestPagesThatLookAlike(t *testing.T) {
 		{"same, one too many", 8 * 61, append(same, script.Page(done())), 9, nldump.ErrNoProgress},
 		{"same, no limit", -1, append(same, script.Page(done())), 10, nil},
 		{"same after those that differ", 3 * 61, append(append(slices.Clone(differ), same...), script.Page(done())), 10 + 1 + 2, nldump.ErrNoProgress},
+		{"each thrice", 3 * 61, steps(alike(1), alike(1), alike(1), alike(2), alike(2), alike(2), alike(3), alike(3), alike(3), script.Page(done())), 9, nil},
 		{"each twice", 0, steps(alike(1), alike(1), alike(2), alike(2), alike(3), alike(3), alike(4), alike(4), script.Page(done())), 8, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
