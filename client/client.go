@@ -41,6 +41,8 @@ type Client struct {
 	turn chan struct{}
 	req  *genetlink.Conn // nil if the last request left it in doubt; guarded by turn
 
+	ended chan struct{} // closed with the client
+
 	mu     sync.Mutex // guards what follows; never held while waiting
 	closed bool
 	idle   []*nldump.Stream
@@ -77,6 +79,7 @@ func dial(requests func() (*genetlink.Conn, error), dump func(nldump.Config) (*n
 		dialRequests: requests,
 		dialDump:     dump,
 		turn:         make(chan struct{}, 1),
+		ended:        make(chan struct{}),
 		active:       make(map[*nldump.Stream]struct{}),
 		watchers:     make(map[*Watcher]struct{}),
 	}
@@ -87,8 +90,10 @@ func dial(requests func() (*genetlink.Conn, error), dump func(nldump.Config) (*n
 	return c, nil
 }
 
-// Close closes all sockets. Dumps that run, Watchers and Mirrors end with
-// ErrClosed. Closing again does nothing.
+// Close closes all sockets. Requests and dumps that run, Watchers and Mirrors
+// end with ErrClosed. It does not wait for a request that the kernel is at: a
+// fill goes on, and makes its entries, unless the process dies. It does wait for
+// a page that the kernel is building. Closing again does nothing.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	if c.closed {
@@ -107,14 +112,14 @@ func (c *Client) Close() error {
 	}
 	c.idle, c.closed = nil, true
 	clear(c.watchers)
+	close(c.ended)
 	c.mu.Unlock()
 
 	var errs []error
 	for _, s := range open {
 		errs = append(errs, s.Close())
 	}
-	// A request that runs ends soon: the kernel answers within the system call.
-	c.turn <- struct{}{}
+	c.turn <- struct{}{} // whoever has it leaves
 	defer func() { <-c.turn }()
 	if c.req != nil {
 		errs = append(errs, c.req.Close())
@@ -138,10 +143,9 @@ func (c *Client) resolve(ctx context.Context) error {
 	return err
 }
 
-func (c *Client) getFamily(ctx context.Context) (f genetlink.Family, err error) {
-	err = c.withConn(ctx, func(conn *genetlink.Conn) (err error) {
-		f, err = conn.GetFamily(FamilyName)
-		return err
+func (c *Client) getFamily(ctx context.Context) (genetlink.Family, error) {
+	f, err := ask(ctx, c, func(conn *genetlink.Conn) (genetlink.Family, error) {
+		return conn.GetFamily(FamilyName)
 	})
 	if errors.Is(err, os.ErrNotExist) {
 		return f, ErrNoFamily

@@ -56,7 +56,9 @@ type DumpOptions struct {
 // yielded once and ends the loop; ErrInterrupted comes after all entries.
 //
 // When ctx is done, the loop ends with its error: at once while it waits for the
-// kernel, else behind the last entry of the page that it has.
+// kernel, else behind the last entry of the page that it has. A page that the
+// kernel is building is waited for, however long it looks for what a filter lets
+// through: only the death of the process ends that.
 func (c *Client) Dump(ctx context.Context, o DumpOptions) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		for r, err := range c.Records(ctx, o) {

@@ -98,10 +98,13 @@ func (c *Client) change(ctx context.Context, o op, put func(*netlink.AttributeEn
 
 // Fill makes many synthetic entries, all or none. os.ErrExist if an id is
 // taken, ENOSPC if the table's limit would be passed, ERANGE if an id would pass
-// the largest. The context does not end it once it runs in the kernel; the death
-// of the process does, and leaves none of the entries. A program that is to die
-// of a signal meanwhile keeps its first thread out of here (runtime.LockOSThread
-// in an init function, and Fill in another goroutine): the kernel wakes that one.
+// the largest.
+//
+// When ctx is done, Fill returns, but what the kernel has begun it goes on with.
+// The death of the process ends that, and leaves none of the entries. A program
+// that is to take a signal meanwhile keeps its first thread free for it
+// (runtime.LockOSThread in an init function, and main only waits): the kernel
+// wakes that one, not one that is in a long system call.
 func (c *Client) Fill(ctx context.Context, o FillOptions) (Filled, error) {
 	b, err := c.do(ctx, opTableFill, func(e *netlink.AttributeEncoder) {
 		e.Uint32(attrFillCount, o.Count)

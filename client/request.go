@@ -44,11 +44,12 @@ func (c *Client) do(ctx context.Context, o op, put func(*netlink.AttributeEncode
 		return nil, fmt.Errorf("%s: %w", o.name, err)
 	}
 	var replies []genetlink.Message
-	err = c.retry(ctx, func() error {
-		return o.fail(c.withConn(ctx, func(conn *genetlink.Conn) (err error) {
-			replies, err = conn.Execute(m, uint16(c.family.Load()), netlink.Request)
-			return err
-		}), raw)
+	err = c.retry(ctx, func() (err error) {
+		family := uint16(c.family.Load())
+		replies, err = ask(ctx, c, func(conn *genetlink.Conn) ([]genetlink.Message, error) {
+			return conn.Execute(m, family, netlink.Request)
+		})
+		return o.fail(err, raw)
 	})
 	if err != nil {
 		return nil, err
@@ -59,55 +60,63 @@ func (c *Client) do(ctx context.Context, o op, put func(*netlink.AttributeEncode
 	return replies[0].Data, nil
 }
 
-// withConn runs fn with the socket for requests, alone. The context bounds the
-// wait for the socket and for the reply; what the kernel does for a request it
-// does within the system call that sends it, which a context cannot end. If fn
-// fails with anything but an errno of the kernel's, a reply may be on its way
-// still, so the socket is closed, and the next request opens another.
-func (c *Client) withConn(ctx context.Context, fn func(*genetlink.Conn) error) error {
+// ask runs fn with the socket for requests, alone, and returns its result. It
+// returns at once when the context is done or the client is closed. The kernel
+// does what a request asks for within the system call that sends it, which
+// nothing ends but the death of the process: then the call is left to itself,
+// and the next request opens another socket. It also does if fn failed with
+// anything but an errno of the kernel's: a reply may be on its way still.
+func ask[T any](ctx context.Context, c *Client, fn func(*genetlink.Conn) (T, error)) (none T, err error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return none, err
 	}
 	select {
 	case c.turn <- struct{}{}:
 		defer func() { <-c.turn }()
 	case <-ctx.Done():
-		return ctx.Err()
+		return none, ctx.Err()
+	case <-c.ended:
+		return none, ErrClosed
 	}
 	if c.isClosed() {
-		return ErrClosed
+		return none, ErrClosed
 	}
-	if c.req == nil {
-		conn, err := c.dialRequests()
-		if err != nil {
-			return err
-		}
-		c.req = conn
-	}
-	err := c.runUntil(ctx, fn)
-	if err != nil && !isKernels(err) {
-		_ = c.req.Close()
-		c.req = nil
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
-	}
-	return err
-}
-
-// runUntil runs fn on the socket; its wait for a reply ends with the context.
-func (c *Client) runUntil(ctx context.Context, fn func(*genetlink.Conn) error) error {
-	ran := make(chan struct{})
 	conn := c.req
-	cancel := context.AfterFunc(ctx, func() {
-		defer close(ran)
-		_ = conn.SetReadDeadline(time.Unix(1, 0))
-	})
-	defer func() {
-		if !cancel() {
-			<-ran
-			_ = conn.SetReadDeadline(time.Time{})
+	c.req = nil // unless it turns out to be good
+	if conn == nil {
+		if conn, err = c.dialRequests(); err != nil {
+			return none, err
 		}
+	}
+	type answer struct {
+		value T
+		err   error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		value, err := fn(conn)
+		answered <- answer{value, err}
 	}()
-	return fn(conn)
+	var a answer
+	select {
+	case a = <-answered:
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-c.ended:
+		err = ErrClosed
+	}
+	if err != nil {
+		_ = conn.SetReadDeadline(time.Unix(1, 0)) // a wait for the reply ends
+		go func() {
+			<-answered
+			_ = conn.Close()
+		}()
+		return none, err
+	}
+	if a.err == nil || isKernels(a.err) {
+		c.req = conn
+	} else {
+		_ = conn.Close()
+	}
+	return a.value, a.err
 }

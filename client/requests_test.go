@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/mdlayher/genetlink"
 	"github.com/mdlayher/genetlink/genltest"
@@ -155,4 +156,52 @@ func TestConcurrent(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// What the kernel is at for an hour holds up nobody: not Close, not a request
+// whose context is done, not the next request. It gets a socket of its own.
+func TestRequestInTheKernelHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const long = time.Hour
+		k := &fakeKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
+			if m.Header.Command == cmdTableFill {
+				time.Sleep(long)
+			}
+			return reply(m.Header.Command), nil
+		}}
+		c := dialFake(t, k)
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := c.Fill(ctx, FillOptions{Count: 1}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a fill within a second: %v, want DeadlineExceeded", err)
+		}
+		if _, err := c.Table(t.Context()); err != nil || k.requests != 2 {
+			t.Errorf("the next request: %v, %d sockets", err, k.requests)
+		}
+		ended := make(chan error)
+		go func() {
+			_, err := c.Fill(context.Background(), FillOptions{Count: 1})
+			ended <- err
+		}()
+		waits := make(chan error)
+		synctest.Wait()
+		go func() {
+			_, err := c.Table(context.Background())
+			waits <- err
+		}()
+		synctest.Wait()
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		for what, err := range map[string]error{"the fill": <-ended, "what waits behind it": <-waits} {
+			if !errors.Is(err, ErrClosed) {
+				t.Errorf("%s: %v, want ErrClosed", what, err)
+			}
+		}
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("it took %v", took)
+		}
+		time.Sleep(long) // the kernel is done
+	})
 }
