@@ -145,8 +145,8 @@ func ExampleClient_Mirror() {
 	fmt.Println(m.Err(), m.Stats().Overruns)
 }
 
-// Do something about each change of a mirror.
-func ExampleMirror_Changes() {
+// Do something about each entry of a mirror, and then about each change.
+func ExampleMirror_Follow() {
 	ctx := context.Background()
 	c, err := client.Dial(client.Config{})
 	if err != nil {
@@ -158,17 +158,10 @@ func ExampleMirror_Changes() {
 		log.Fatal(err)
 	}
 	defer m.Close()
-	changes := m.Changes(ctx) // from now on
-	start := func() {
-		for e := range m.All() {
-			fmt.Println("there is", e.ID)
-		}
-	}
-	start()
-	for e, err := range changes {
+	for e, err := range m.Follow(ctx) {
 		switch {
 		case errors.Is(err, client.ErrLagged):
-			start()
+			fmt.Println("not every change is told, but what came of them")
 		case errors.Is(err, client.ErrReloaded), errors.Is(err, client.ErrNoFamily):
 			return // that table is no more
 		case err != nil:

@@ -6,10 +6,11 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 )
 
 // ErrLagged says that changes of a mirror were dropped, because their reader was
-// too slow. All tells what there is now.
+// too slow. All tells what there is now; Follow goes on with what is different.
 var ErrLagged = errors.New("changes were lost, because they were read too slowly: read all entries again")
 
 // A feed is what waits for one reader of changes.
@@ -93,4 +94,111 @@ func (m *Mirror) collect(ctx context.Context, f *feed, batch *[]Event) (lagged b
 	*batch, f.queue = f.queue, (*batch)[:0]
 	lagged, f.lagged = f.lagged, false
 	return lagged, err
+}
+
+// Follow yields what keeps a copy of the mirror somewhere else: each entry as
+// EventNew, once, in rising order of ids, as soon as the mirror has read the
+// table; then each change, as Changes has them. When the loop's body is too slow,
+// it yields ErrLagged, and then, as EventNew, EventSet and EventDel, what is
+// different from what it yielded before: the loop just goes on, and ends up with
+// the same entries. Any other error ends it: the context's, or that which ended
+// the mirror.
+//
+// It remembers which entries it yielded, each with its generation.
+func (m *Mirror) Follow(ctx context.Context) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		m.mu.Lock()
+		err := m.until(ctx, func() bool { return !m.full })
+		m.mu.Unlock()
+		if err != nil {
+			yield(Event{}, err)
+			return
+		}
+		changes := m.Changes(ctx) // before the entries are looked at
+		t := told{}
+		if !m.differences(ctx, t, yield) {
+			return
+		}
+		for e, err := range changes {
+			switch {
+			case errors.Is(err, ErrLagged):
+				if !yield(Event{}, err) || !m.differences(ctx, t, yield) {
+					return
+				}
+			case err != nil:
+				yield(Event{}, err)
+				return
+			case t.note(&e) && !yield(e, nil):
+				return
+			}
+		}
+	}
+}
+
+// told has the generation of each entry that was yielded.
+type told map[uint32]uint64
+
+// note notes an event, and makes it one for whoever knows what was yielded. It
+// returns false if it tells nothing new.
+func (t told) note(e *Event) bool {
+	id := e.Entry.ID
+	generation, known := t[id]
+	switch {
+	case e.Kind == EventFlush:
+		e.Count = 0
+		for id, generation := range t {
+			if generation <= e.Generation {
+				delete(t, id)
+				e.Count++
+			}
+		}
+		return e.Count > 0
+	case e.Kind == EventDel && known && generation <= e.Generation:
+		delete(t, id)
+		return true
+	case e.Kind == EventDel, generation >= e.Generation:
+		return false
+	}
+	e.Kind = EventNew
+	if known {
+		e.Kind = EventSet
+	}
+	t[id] = e.Generation
+	return true
+}
+
+// differences yields what has become of the entries since they were yielded, and
+// what is new. It returns false if the loop is over.
+func (m *Mirror) differences(ctx context.Context, t told, yield func(Event, error) bool) bool {
+	m.mu.Lock()
+	now, generation := m.table.held.Copy(), m.held
+	m.mu.Unlock()
+	var gone []uint32
+	for id := range t {
+		if _, ok := now.Get(id); !ok {
+			gone = append(gone, id)
+		}
+	}
+	slices.Sort(gone)
+	more := true
+	next := func(e Event) bool {
+		switch err := ctx.Err(); {
+		case err != nil:
+			yield(Event{}, err)
+			more = false
+		case t.note(&e):
+			more = yield(e, nil)
+		}
+		return more
+	}
+	for _, id := range gone {
+		g := max(generation, t[id])
+		if !next(Event{Kind: EventDel, Generation: g, Entry: Entry{ID: id, Generation: g, Deleted: true}}) {
+			return false
+		}
+	}
+	now.Scan(func(_ uint32, h *held) bool {
+		return next(Event{Generation: h.entry.Generation, Entry: h.entry})
+	})
+	return more
 }

@@ -5,6 +5,7 @@ package client
 import (
 	"context"
 	"errors"
+	"maps"
 	"reflect"
 	"testing"
 	"testing/synctest"
@@ -113,6 +114,143 @@ func TestMirrorChangesEndWithTheContext(t *testing.T) {
 		synctest.Wait()
 		if len(r.m.feeds) != 0 {
 			r.Errorf("%d are left", len(r.m.feeds))
+		}
+	})
+}
+
+// A copy made of what Follow yields.
+type copied struct {
+	entries map[uint32]Entry
+	told    int // entries that were new, set or deleted
+	lags    int
+}
+
+// follow applies what Follow yields until the copy has the entry with the id.
+func (c *copied) follow(r *mirrored, id uint32, each func()) {
+	for e, err := range r.m.Follow(r.Context()) {
+		each()
+		switch {
+		case errors.Is(err, ErrLagged):
+			c.lags++
+			continue
+		case err != nil:
+			r.Fatal(err)
+		case e.Kind == EventFlush:
+			maps.DeleteFunc(c.entries, func(_ uint32, h Entry) bool { return h.Generation <= e.Generation })
+			continue
+		}
+		c.told++
+		if _, known := c.entries[e.Entry.ID]; known != (e.Kind != EventNew) {
+			r.Errorf("%+v, known before: %v", e, known)
+		}
+		if c.entries[e.Entry.ID] = e.Entry; e.Kind == EventDel {
+			delete(c.entries, e.Entry.ID)
+		}
+		if e.Entry.ID == id {
+			return
+		}
+	}
+}
+
+// Each entry comes once, however small the limit is, and then each change.
+func TestMirrorFollow(t *testing.T) {
+	mirror(t, 300, MirrorOptions{ChangesLimit: 10}, func(r *mirrored) {
+		c := copied{entries: make(map[uint32]Entry)}
+		n := 0
+		c.follow(r, 5000, func() {
+			if n++; n == 100 { // of some that are told already, and some that are not
+				r.change(func(k *tableKernel) {
+					k.put(Entry{ID: 5, Name: "set"})
+					k.del(6)
+					k.put(Entry{ID: 200, Name: "set"})
+					k.del(201)
+					k.put(Entry{ID: 4000, Name: "new"})
+					k.put(Entry{ID: 4000, Name: "newer"})
+					k.put(Entry{ID: 5000, Name: "last"})
+				})
+				r.same()
+			}
+		})
+		if !reflect.DeepEqual(c.entries, r.k.entries) || c.told != 300+7 || c.lags != 0 {
+			r.Errorf("%d entries of %d, %d told, %d lags", len(c.entries), len(r.k.entries), c.told, c.lags)
+		}
+	})
+}
+
+// What is lost because of a slow reader comes as a difference.
+func TestMirrorFollowLags(t *testing.T) {
+	mirror(t, 50, MirrorOptions{ChangesLimit: 10}, func(r *mirrored) {
+		c := copied{entries: make(map[uint32]Entry)}
+		step := 0
+		c.follow(r, 9999, func() {
+			if step++; step%8 != 0 || r.k.entries[9999].Name != "" {
+				return
+			}
+			r.change(func(k *tableKernel) {
+				if step == 120 {
+					k.change(EventFlush, Entry{})
+				}
+				for id := range uint32(25) {
+					k.put(Entry{ID: uint32(step)%7 + 3*id, Name: "set"})
+					k.del(uint32(step)%5 + 4*id)
+				}
+				if step > 800 {
+					k.put(Entry{ID: 9999, Name: "last"})
+				}
+			})
+			r.same()
+		})
+		if !reflect.DeepEqual(c.entries, r.k.entries) || c.lags < 5 {
+			r.Errorf("%d entries of %d, %d lags", len(c.entries), len(r.k.entries), c.lags)
+		}
+	})
+}
+
+// It waits for the first dump, and ends with its context or its mirror.
+func TestMirrorFollowEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newTableKernel()
+		c := k.dial(t)
+		defer c.Close()
+		k.answered = func() { time.Sleep(time.Minute) } // the generation, before the dump
+		m, err := c.Mirror(t.Context(), MirrorOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		k.mu.Lock()
+		k.put(Entry{ID: 1, Name: "x"})
+		k.put(Entry{ID: 2, Name: "x"})
+		k.mu.Unlock()
+		soon, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		for e, err := range m.Follow(soon) {
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%+v, %v before the first dump", e, err)
+			}
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		n := 0
+		for _, err := range m.Follow(ctx) {
+			if n++; n == 1 {
+				stop() // in the midst of the entries
+			} else if !errors.Is(err, context.Canceled) {
+				t.Errorf("%v, want Canceled", err)
+			}
+		}
+		for range m.Follow(t.Context()) {
+			n++
+			break
+		}
+		if n != 3 {
+			t.Errorf("%d iterations, want 3", n)
+		}
+		time.AfterFunc(time.Second, func() { _ = m.Close() })
+		for e, err := range m.Follow(t.Context()) {
+			if err != nil && !errors.Is(err, ErrClosed) {
+				t.Errorf("%+v, %v, want ErrClosed", e, err)
+			}
 		}
 	})
 }
