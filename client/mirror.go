@@ -33,7 +33,8 @@ type MirrorOptions struct {
 	// of the next, 0 means DefaultResyncInterval. It is never less than a
 	// quarter of what the dump took, and up to half of it is added at random:
 	// of many mirrors that lose events in the same moment, not all dump in the
-	// same moment.
+	// same moment. It doubles with each dump that fails for a reason that may
+	// pass, up to 10 s, until one succeeds.
 	ResyncInterval time.Duration
 
 	// ChangesLimit is how many changes wait for a reader of Changes until

@@ -127,3 +127,99 @@ func TestMirrorWaitForTheFuture(t *testing.T) {
 		}
 	})
 }
+
+// Events have their time from when they were first waited for: whoever asks
+// again and again does not put off the dump that tells that there are none.
+func TestMirrorWaitInPolls(t *testing.T) {
+	for _, patience := range []time.Duration{time.Millisecond, 90 * time.Millisecond} {
+		mirror(t, 2, MirrorOptions{}, func(r *mirrored) {
+			// The fill was undone: it has generations, and no event.
+			r.change(func(k *tableKernel) { k.fillBegin(100, 5); k.fillEnd(true) })
+			generation := r.k.generation
+			start := time.Now()
+			for {
+				ctx, cancel := context.WithTimeout(r.Context(), patience)
+				err := r.m.Wait(ctx, generation)
+				cancel()
+				if err == nil {
+					break
+				}
+				if time.Since(start) > time.Minute {
+					r.Fatalf("it waits for ever: %+v, table at %d", r.m.Stats(), generation)
+				}
+				time.Sleep(100*time.Millisecond - patience)
+			}
+			if took := time.Since(start); took > 2*settle*DefaultResyncInterval {
+				r.Errorf("it took %v", took)
+			}
+		})
+	}
+}
+
+// Nor does a wait that goes on put it off when others come and are over: as long
+// as events come, nobody asks the kernel.
+func TestMirrorWaitsWhileEventsCome(t *testing.T) {
+	mirror(t, 2, MirrorOptions{}, func(r *mirrored) {
+		asked := 0
+		r.change(func(k *tableKernel) { k.answered = func() { asked++ } })
+		for range 1000 { // there always is somebody who waits for the next one
+			generation := r.m.Generation() + 1
+			time.AfterFunc(10*time.Millisecond, func() {
+				r.change(func(k *tableKernel) { k.put(Entry{ID: 1, Name: "x"}) })
+			})
+			if err := r.m.Wait(r.Context(), generation); err != nil {
+				r.Fatal(err)
+			}
+		}
+		if asked > 0 {
+			r.Errorf("the kernel was asked %d times", asked)
+		}
+	})
+}
+
+// A dump that fails again and again is not repeated ten times a second; once one
+// succeeds, the next failure is as the first.
+func TestMirrorBacksOff(t *testing.T) {
+	mirror(t, 2, MirrorOptions{}, func(r *mirrored) {
+		fail := func() []syscall.Errno {
+			var all []syscall.Errno
+			for range 1000 {
+				all = append(all, unix.ENOMEM)
+			}
+			return all
+		}
+		for range 2 {
+			before := r.m.Stats().Retries
+			r.change(func(k *tableKernel) { k.dumpErrors = fail() })
+			r.overflow()
+			time.Sleep(time.Second)
+			early := r.m.Stats().Retries - before
+			time.Sleep(10*time.Minute - time.Second)
+			late := r.m.Stats().Retries - before
+			// 0.1, 0.2, 0.4 … s, then about 12.5 s, of which a quarter is at random.
+			if early < 3 || early > 5 || late < 40 || late > 66 {
+				r.Errorf("%d retries in a second, %d in ten minutes", early, late)
+			}
+			r.change(func(k *tableKernel) { k.dumpErrors = nil })
+			r.same()
+		}
+	})
+}
+
+// The end of a mirror does not wait for what the kernel is at.
+func TestMirrorCloseDoesNotWait(t *testing.T) {
+	mirror(t, 2, MirrorOptions{}, func(r *mirrored) {
+		const long = time.Hour
+		r.change(func(k *tableKernel) { k.answered = func() { time.Sleep(long) } }) // behind somebody's fill
+		r.overflow()
+		time.Sleep(time.Second)
+		start := time.Now()
+		if err := errors.Join(r.m.Close(), r.c.Close()); err != nil {
+			r.Error(err)
+		}
+		if took := time.Since(start); took > 0 {
+			r.Errorf("it took %v", took)
+		}
+		time.Sleep(long)
+	})
+}

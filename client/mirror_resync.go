@@ -16,24 +16,32 @@ import (
 // fill. That is rare, and so is a Wait for a generation that is in the future.
 const settle = 10
 
-// resync dumps when something is missing, not too often.
+// retryMax is the longest time between two dumps that fail, unless the interval
+// is longer.
+const retryMax = 10 * time.Second
+
+// resync dumps when something is missing, not too often. While dumps fail, the
+// time between two doubles.
 func (m *Mirror) resync(ctx context.Context) {
-	jitter := func() time.Duration { return rand.N(m.interval/2 + 1) }
+	distance := m.interval
 	for first := true; m.due(ctx); first = false {
-		if !first && !sleep(ctx, jitter()) {
+		if !first && !sleep(ctx, rand.N(distance/2+1)) {
 			break
 		}
 		start := time.Now()
 		switch err := m.pass(ctx); {
 		case err == nil:
+			distance = m.interval
 		case errors.Is(err, ErrStale):
+			distance = m.interval
 			m.stale()
 		case passes(err):
+			distance = min(2*distance, max(m.interval, retryMax))
 			m.retry()
 		default:
 			m.end(err)
 		}
-		if !sleep(ctx, max(m.interval, time.Since(start)/4)) {
+		if !sleep(ctx, max(distance, time.Since(start)/4)) {
 			break
 		}
 	}
@@ -42,18 +50,25 @@ func (m *Mirror) resync(ctx context.Context) {
 
 // due waits until there is a reason for a dump. It returns false when ctx is
 // done.
+//
+// Events that somebody waits for have their time from when they were first
+// waited for: whoever waits for more, or gives up and asks again, moves nothing.
 func (m *Mirror) due(ctx context.Context) bool {
+	var goal uint64 // the generation that is to be reached by then
+	var settled <-chan time.Time
 	for late := false; ; {
 		m.mu.Lock()
 		missing := m.full || m.losses != m.repaired
-		behind := m.held < max(m.target, m.wanted())
+		held, wanted := m.held, max(m.target, m.wanted())
 		m.mu.Unlock()
-		if missing || late && behind {
+		if missing || late && held < goal {
 			return ctx.Err() == nil
 		}
-		var settled <-chan time.Time
-		if behind {
-			settled = time.After(settle * m.interval)
+		if held >= goal {
+			goal, settled = wanted, nil
+			if held < goal {
+				settled = time.After(settle * m.interval)
+			}
 		}
 		late = false
 		select {
