@@ -126,9 +126,9 @@ type copied struct {
 }
 
 // follow applies what Follow yields until the copy has the entry with the id.
-func (c *copied) follow(r *mirrored, id uint32, each func()) {
+func (c *copied) follow(r *mirrored, id uint32, each func(lagged bool)) {
 	for e, err := range r.m.Follow(r.Context()) {
-		each()
+		each(errors.Is(err, ErrLagged))
 		switch {
 		case errors.Is(err, ErrLagged):
 			c.lags++
@@ -140,8 +140,9 @@ func (c *copied) follow(r *mirrored, id uint32, each func()) {
 			continue
 		}
 		c.told++
-		if _, known := c.entries[e.Entry.ID]; known != (e.Kind != EventNew) {
-			r.Errorf("%+v, known before: %v", e, known)
+		h, known := c.entries[e.Entry.ID]
+		if known != (e.Kind != EventNew) || h.Generation > e.Generation || h.Generation == e.Generation && e.Kind != EventDel {
+			r.Errorf("%+v, known before: %v, %+v", e, known, h)
 		}
 		if c.entries[e.Entry.ID] = e.Entry; e.Kind == EventDel {
 			delete(c.entries, e.Entry.ID)
@@ -157,7 +158,7 @@ func TestMirrorFollow(t *testing.T) {
 	mirror(t, 300, MirrorOptions{ChangesLimit: 10}, func(r *mirrored) {
 		c := copied{entries: make(map[uint32]Entry)}
 		n := 0
-		c.follow(r, 5000, func() {
+		c.follow(r, 5000, func(bool) {
 			if n++; n == 100 { // of some that are told already, and some that are not
 				r.change(func(k *tableKernel) {
 					k.put(Entry{ID: 5, Name: "set"})
@@ -182,7 +183,7 @@ func TestMirrorFollowLags(t *testing.T) {
 	mirror(t, 50, MirrorOptions{ChangesLimit: 10}, func(r *mirrored) {
 		c := copied{entries: make(map[uint32]Entry)}
 		step := 0
-		c.follow(r, 9999, func() {
+		c.follow(r, 9999, func(bool) {
 			if step++; step%8 != 0 || r.k.entries[9999].Name != "" {
 				return
 			}
@@ -202,6 +203,39 @@ func TestMirrorFollowLags(t *testing.T) {
 		})
 		if !reflect.DeepEqual(c.entries, r.k.entries) || c.lags < 5 {
 			r.Errorf("%d entries of %d, %d lags", len(c.entries), len(r.k.entries), c.lags)
+		}
+	})
+}
+
+// What changes between the lag and the look at the entries is told once.
+func TestMirrorFollowTellsOnce(t *testing.T) {
+	mirror(t, 20, MirrorOptions{ChangesLimit: 10}, func(r *mirrored) {
+		c := copied{entries: make(map[uint32]Entry)}
+		n := 0
+		c.follow(r, 5000, func(lagged bool) {
+			if n++; n == 20 {
+				r.change(func(k *tableKernel) {
+					for id := range uint32(12) {
+						k.put(Entry{ID: id, Name: "lost"})
+					}
+				})
+				r.same()
+			}
+			if lagged {
+				r.change(func(k *tableKernel) {
+					k.put(Entry{ID: 1, Name: "set"})
+					k.del(2)
+					k.put(Entry{ID: 2, Name: "again"})
+					k.del(3)
+				})
+				r.same()
+				time.AfterFunc(time.Second, func() {
+					r.change(func(k *tableKernel) { k.put(Entry{ID: 5000, Name: "last"}) })
+				})
+			}
+		})
+		if !reflect.DeepEqual(c.entries, r.k.entries) || c.told != 20+12+1 || c.lags != 1 {
+			r.Errorf("%d entries of %d, %d told, %d lags", len(c.entries), len(r.k.entries), c.told, c.lags)
 		}
 	})
 }
