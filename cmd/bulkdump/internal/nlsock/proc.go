@@ -25,7 +25,7 @@ func parseProc(text string) ([]Socket, error) {
 		number := func(i, base, size int) uint32 {
 			v, err := strconv.ParseUint(f[i], base, size)
 			if err != nil && failed == nil {
-				failed = fmt.Errorf("/proc/net/netlink: field %d: %w", i+1, err)
+				failed = fmt.Errorf("/proc/net/netlink: field %d: %q is no number of %d bits", i+1, f[i], size)
 			}
 			return uint32(v)
 		}

@@ -47,8 +47,8 @@ func Parse(text []byte) ([]Event, error) {
 		}
 		tid, err1 := strconv.ParseInt(m[1], 10, 32)
 		at, err2 := strconv.ParseUint(m[2]+m[3], 10, 64)
-		if err := errors.Join(err1, err2); err != nil {
-			return nil, fmt.Errorf("a line of the trace that is none: %w", err)
+		if err1 != nil || err2 != nil {
+			return nil, fmt.Errorf("a line of the trace that is none: %q", line)
 		}
 		events = append(events, Event{TID: int(tid), Micros: at, Name: m[4], fields: m[5]})
 	}
@@ -78,8 +78,11 @@ func (r *Reader) Text(name string) string {
 
 // Uint returns a field that is an unsigned number.
 func (r *Reader) Uint(name string, bits int) uint64 {
-	v, err := strconv.ParseUint(r.Text(name), 10, bits)
-	r.fail(name, err)
+	text := r.Text(name)
+	v, err := strconv.ParseUint(text, 10, bits)
+	if err != nil {
+		r.fail(name, fmt.Errorf("%q is no number of %d bits", text, bits))
+	}
 	return v
 }
 
@@ -88,8 +91,11 @@ func (r *Reader) Uint32(name string) uint32 { return uint32(r.Uint(name, 32)) }
 
 // Int returns a field that is a number with a sign.
 func (r *Reader) Int(name string) int {
-	v, err := strconv.ParseInt(r.Text(name), 10, 32)
-	r.fail(name, err)
+	text := r.Text(name)
+	v, err := strconv.ParseInt(text, 10, 32)
+	if err != nil {
+		r.fail(name, fmt.Errorf("%q is no number of 32 bits with a sign", text))
+	}
 	return int(v)
 }
 
@@ -97,7 +103,7 @@ func (r *Reader) Int(name string) int {
 func (r *Reader) Bool(name string) bool { return r.Uint(name, 1) == 1 }
 
 func (r *Reader) fail(name string, err error) {
-	if err != nil && r.err == nil {
+	if r.err == nil {
 		r.err = fmt.Errorf("trace event %s: field %s: %w", r.event.Name, name, err)
 	}
 }

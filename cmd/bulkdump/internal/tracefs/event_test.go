@@ -50,10 +50,10 @@ func TestParseRefuses(t *testing.T) {
 func TestReaderRefuses(t *testing.T) {
 	e := Event{Name: "dump_page", fields: "ret=-5 records=x rmem=4294967296"}
 	for want, read := range map[string]func(*Reader){
-		"dump_page: field room: not there":                       func(r *Reader) { r.Text("room") },
-		`field records: strconv.ParseUint: parsing "x": invalid`: func(r *Reader) { r.Uint32("records") },
-		"field rmem: strconv.ParseUint":                          func(r *Reader) { r.Uint32("rmem") },
-		"field ret: strconv.ParseUint":                           func(r *Reader) { r.Bool("ret") },
+		"dump_page: field room: not there":                 func(r *Reader) { r.Text("room") },
+		`field records: "x" is no number of 32 bits`:       func(r *Reader) { r.Uint32("records") },
+		`field rmem: "4294967296" is no number of 32 bits`: func(r *Reader) { r.Uint32("rmem") },
+		`field ret: "-5" is no number of 1 bits`:           func(r *Reader) { r.Bool("ret") },
 	} {
 		r := e.Read()
 		if read(r); r.Err() == nil || !strings.Contains(r.Err().Error(), want) {

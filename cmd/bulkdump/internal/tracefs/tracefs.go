@@ -35,7 +35,7 @@ func New(root, name string) (*Instance, error) {
 	}
 	dir, err := os.MkdirTemp(filepath.Join(root, "instances"), name+".")
 	if errors.Is(err, fs.ErrPermission) {
-		return nil, fmt.Errorf("tracing is for root: %w", err)
+		return nil, fmt.Errorf("tracing writes to tracefs, which is for root (CAP_DAC_OVERRIDE in the initial user namespace): %w", err)
 	}
 	if err != nil {
 		return nil, err
