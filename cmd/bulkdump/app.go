@@ -5,12 +5,16 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
+	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"bulkdump/client"
 	"bulkdump/cmd/bulkdump/internal/nlsock"
@@ -37,7 +41,7 @@ type table interface {
 // mirror is what the command mirror needs of a client.Mirror.
 type mirror interface {
 	Synced(context.Context) error
-	Changes(context.Context) iter.Seq2[client.Event, error]
+	Follow(context.Context) iter.Seq2[client.Event, error]
 	All() iter.Seq[client.Entry]
 	Stats() client.MirrorStats
 	Done() <-chan struct{}
@@ -54,18 +58,21 @@ func (t kernelTable) openMirror(ctx context.Context, o client.MirrorOptions) (mi
 
 // app is the program, with what it touches replaceable.
 type app struct {
-	stdin          io.Reader
-	stdout, stderr io.Writer
-	progress       bool // stderr is a terminal
-	terminal       bool // stdout is a terminal
-	dial           func() (table, error)
-	guard          guardKernel
-	loop           loopKernel
-	sockets        func(context.Context, nlsock.Source) (*nlsock.List, error)
+	stdin    io.Reader
+	stdout   io.Writer
+	stderr   *console
+	terminal bool           // stdout is a terminal
+	quit     func(code int) // ends the program, whatever it is at
+	dial     func() (table, error)
+	guard    guardKernel
+	loop     loopKernel
+	sockets  func(context.Context, nlsock.Source) (*nlsock.List, error)
 
-	format  string // -o
-	color   color  // --color
-	running bool   // the command line was understood
+	out     *output       // what stdout is while a command runs
+	format  string        // -o
+	color   color         // --color
+	timeout time.Duration // --timeout
+	running bool          // the command line was understood
 }
 
 // Output formats; count is for dump only.
@@ -80,6 +87,7 @@ const (
 var formats = []string{formatTable, formatJSON, formatJSONL, formatCSV}
 
 func (a *app) rootCommand() *cobra.Command {
+	var version bool
 	root := &cobra.Command{
 		Use:   "bulkdump",
 		Short: "Fill, read and change the table of the bulkdump family",
@@ -90,29 +98,58 @@ initial user namespace (in the network namespace's own, where the module is
 loaded with userns_admin=1).
 
 Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed,
-2 wrong usage. Numbers may be decimal or, with 0x, hexadecimal. What is printed
-as JSON has a schema: see 'bulkdump schema --help'.`,
+2 wrong usage, 130 ended by SIGINT, 143 by SIGTERM. A stdout whose reader has
+closed it is no failure. Numbers may be decimal or, with 0x, hexadecimal. What
+is printed as JSON has a schema: see 'bulkdump schema --help'.
+
+Names and other texts from outside that are not plain are quoted; what is not
+printable in them is escaped. CSV has all bytes as they are, unless it goes to a
+terminal.`,
 		Example: `  bulkdump fill 1000000 --payload-max 64
   bulkdump dump --from 10 --to 20
-  bulkdump dump -o jsonl | head`,
+  bulkdump dump -o jsonl | head
+  bulkdump --version`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(*cobra.Command, []string) error {
+			if version {
+				a.running = true
+				return printFields(a.stdout, versionFields(debug.ReadBuildInfo()))
+			}
 			return usagef("a command is needed")
 		},
+		DisableSuggestions: true, // they come as several lines
 	}
+	root.Flags().BoolVar(&version, "version", false, "print what this program was built from")
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(helpCommand())
 	root.SetFlagErrorFunc(explainFlagError)
 	root.PersistentFlags().Var(&a.color, "color", "color what is worth a look: `WHEN` is auto, always or never")
 	root.PersistentFlags().StringVarP(&a.format, "output", "o", formatTable,
 		"`FORMAT` of the output: "+strings.Join(formats, "|")+", count for dump, svg for trace")
-	root.AddCommand(a.socketsCommand(), a.traceCommand(), a.schemaCommand(), a.completionCommand(), a.manCommand())
 	root.AddCommand(a.fillCommand(), a.dumpCommand(), a.getCommand(), a.newCommand(), a.setCommand(),
-		a.delCommand(), a.flushCommand(), a.tableCommand(), a.watchCommand(), a.mirrorCommand(),
-		a.cursorsCommand(), a.guardCommand())
+		a.delCommand(), a.flushCommand(), a.tableCommand(), a.cursorsCommand(), a.guardCommand(),
+		a.socketsCommand(), a.traceCommand())
+	for _, cmd := range root.Commands() {
+		timeFlag(cmd, &a.timeout, "timeout", "fail if it takes longer than this `TIME`, such as 90s or 2h; 0: do not")
+	}
+	root.AddCommand(a.watchCommand(), a.mirrorCommand(), a.schemaCommand(), a.completionCommand(), a.manCommand())
 	completeValues(root)
 	return root
+}
+
+// suggestion is what may have been meant by a command that there is not.
+func suggestion(root *cobra.Command, err error, args []string) string {
+	if !strings.HasPrefix(err.Error(), "unknown command") {
+		return ""
+	}
+	root.SuggestionsMinimumDistance = 2
+	for _, arg := range args {
+		if names := root.SuggestionsFor(arg); arg != "" && arg[0] != '-' && len(names) > 0 {
+			return ": did you mean " + strings.Join(names, " or ") + "?"
+		}
+	}
+	return ""
 }
 
 // helpCommand is that of cobra, but fails if it is asked for what there is not.
@@ -133,8 +170,12 @@ func helpCommand() *cobra.Command {
 	}
 }
 
-// explainFlagError knows that "-5" is no unknown flag but a number.
+// explainFlagError knows that "-5" is no unknown flag but a number, and what a
+// value may be where the library's error is one of strconv's.
 func explainFlagError(_ *cobra.Command, err error) error {
+	if invalid := (*pflag.InvalidValueError)(nil); errors.As(err, &invalid) && invalid.GetFlag().Value.Type() == "bool" {
+		return usagef("invalid argument %q for \"--%s\" flag: must be true or false", invalid.GetValue(), invalid.GetFlag().Name)
+	}
 	var unknown interface{ GetSpecifiedShortnames() string }
 	if errors.As(err, &unknown) {
 		if name := unknown.GetSpecifiedShortnames(); name != "" && name[0] >= '0' && name[0] <= '9' {
@@ -157,7 +198,8 @@ func (a *app) runs(fn func(*cobra.Command, table, []string) error, more ...strin
 	}, more...)
 }
 
-// runsAlone is runs for a command that does not need the table.
+// runsAlone is runs for a command that does not need the table. It ends with
+// --timeout.
 func (a *app) runsAlone(fn func(*cobra.Command, []string) error, more ...string) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		known := append(slices.Clone(formats), more...)
@@ -165,8 +207,51 @@ func (a *app) runsAlone(fn func(*cobra.Command, []string) error, more ...string)
 			return usagef("%s has no output format %q, only %s", cmd.Name(), a.format, strings.Join(known, ", "))
 		}
 		a.running = true
-		return fn(cmd, args)
+		ctx, cancel := within(cmd.Context(), a.timeout)
+		defer cancel()
+		defer a.watchEnd(ctx, cmd.Name())()
+		cmd.SetContext(ctx)
+		err := fn(cmd, args)
+		if a.timeout > 0 && errors.Is(err, context.DeadlineExceeded) {
+			return a.late()
+		}
+		return err
 	}
+}
+
+func (a *app) late() error {
+	return fmt.Errorf("not done within %v: give a longer --timeout", a.timeout)
+}
+
+// watchEnd ends the program where the end of the context alone does not: nobody
+// takes what it writes, or the kernel is long at one page or request. It goes on
+// watching until stop is called.
+func (a *app) watchEnd(ctx context.Context, command string) (stop func()) {
+	stopped := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		select {
+		case <-stopped:
+			return
+		case <-time.After(patience):
+		}
+		sig := signalOf(ctx)
+		switch {
+		case a.out.busy.Load() && sig != 0:
+			a.note("bulkdump: nobody takes the output: send the signal again to end at once")
+		case a.out.busy.Load() && a.timeout > 0:
+			a.note("bulkdump: %v: nobody takes the output", a.late())
+			a.quit(exitFailed)
+		case slices.Contains([]string{"cursors", "guard", "mirror", "trace", "watch"}, command):
+			// They empty the table, or print what they have.
+		case sig != 0:
+			a.explain(ctx, context.Canceled)
+			a.quit(exitSignal + int(sig))
+		default:
+			a.complain(a.late())
+			a.quit(exitFailed)
+		}
+	})
+	return func() { close(stopped) }
 }
 
 // report is what a command measured, in each format.

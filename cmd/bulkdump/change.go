@@ -158,7 +158,7 @@ not keep the others; the exit code is then 1.`,
 
 func (a *app) deleteAll(ctx context.Context, t table, ids []uint32) error {
 	var missing error
-	p := newList(a.stdout, a.format, changedLayouts)
+	p := newList(a, changedLayouts)
 	for _, id := range ids {
 		generation, err := t.Delete(ctx, id)
 		switch {
@@ -166,7 +166,7 @@ func (a *app) deleteAll(ctx context.Context, t table, ids []uint32) error {
 			// What cannot be written keeps no entry alive; end will tell.
 			_ = p.add(changed{id, generation})
 		case errors.Is(err, os.ErrNotExist) && !errors.Is(err, client.ErrNoFamily):
-			fmt.Fprintf(a.stderr, "bulkdump: id %d: %v\n", id, err)
+			a.note("bulkdump: id %d: %v", id, err)
 			missing = errReported
 		default:
 			return errors.Join(fmt.Errorf("id %d: %w", id, err), unlessPipe(p.stop()))

@@ -86,7 +86,7 @@ do: in 'vm/run --icount' a nanosecond is an instruction.`,
 			if err != nil {
 				return err
 			}
-			a.tell("")
+			a.stderr.clear()
 			return a.printReport(report)
 		}),
 	}
@@ -148,11 +148,7 @@ func (a *app) measureCursors(ctx context.Context, t table, f *cursorsFlags) (*cu
 }
 
 // tell says on a terminal what is done now.
-func (a *app) tell(format string, args ...any) {
-	if a.progress {
-		fmt.Fprintf(a.stderr, "\r\x1b[K"+format, args...)
-	}
-}
+func (a *app) tell(format string, args ...any) { a.stderr.show(fmt.Sprintf(format, args...)) }
 
 func refill(ctx context.Context, t table, o client.FillOptions) error {
 	if _, err := t.Flush(ctx); err != nil {

@@ -70,7 +70,7 @@ read, each some of the ids.`,
   bulkdump dump --name-prefix eth --flags 0x1/0x3
   bulkdump dump --since 1000 -o jsonl
   bulkdump dump -o count --stats --encoding columns
-  bulkdump dump --sync -o json
+  bulkdump dump --sync --timeout 1m -o json
   bulkdump dump -o count --parallel 4 --unordered
   bulkdump dump -o count --verify 0x59e2f1a07cb3d468`,
 		Args: noArguments,
@@ -173,7 +173,7 @@ func (a *app) dump(ctx context.Context, t table, f *dumpFlags) error {
 		a.printStats(stats)
 	}
 	if interrupted {
-		fmt.Fprintln(a.stderr, "bulkdump: warning: the table changed during the dump: what was printed may be no state that it ever had")
+		a.note("bulkdump: warning: the table changed during the dump: what was printed may be no state that it ever had")
 	}
 	truncated := (*nldump.TruncatedError)(nil)
 	switch {
@@ -190,14 +190,14 @@ func (a *app) dump(ctx context.Context, t table, f *dumpFlags) error {
 	case sum != client.Checksum(f.checksum):
 		return fmt.Errorf("checksum %v, want %v", sum, client.Checksum(f.checksum))
 	}
-	fmt.Fprintf(a.stderr, "checksum %v: as it should be\n", sum)
+	a.note("checksum %v: as it should be", sum)
 	return nil
 }
 
 // printDump prints the records. It returns their checksum if it is wanted, and
 // whether the table changed meanwhile.
 func (a *app) printDump(ctx context.Context, t table, f *dumpFlags, stats *nldump.Stats) (sum client.Checksum, interrupted bool, err error) {
-	p := newList(a.stdout, a.format, recordLayouts)
+	p := newList(a, recordLayouts)
 	bar := a.startProgress(ctx, t, f)
 	defer bar.end()
 	for r, err := range a.records(ctx, t, f, stats, bar) {

@@ -56,7 +56,7 @@ func (a *app) printEntry(e *client.Entry) error {
 	if a.format == formatTable || a.format == formatJSON {
 		return printRow(a.stdout, a.format, []field{
 			{"id", e.ID},
-			{"name", string(appendName(nil, []byte(e.Name)))},
+			{"name", quoted(e.Name)},
 			{"flags", fmt.Sprintf("0x%08x", e.Flags)},
 			{"value", e.Value},
 			{"payload", describePayload(e.Payload)},
@@ -67,7 +67,7 @@ func (a *app) printEntry(e *client.Entry) error {
 			{"generation", e.Generation},
 		}, e)
 	}
-	p := newList(a.stdout, a.format, recordLayouts)
+	p := newList(a, recordLayouts)
 	err := p.add(recordOf(e))
 	return errors.Join(err, p.end())
 }
@@ -107,7 +107,7 @@ func (a *app) readPayload(text string) ([]byte, error) {
 		return nil, usagef("--payload: the name of a file is missing after @")
 	case strings.HasPrefix(text, "hex:"):
 		if b, err = hex.DecodeString(text[len("hex:"):]); err != nil {
-			return nil, usagef("--payload: %v", err)
+			return nil, usagef("--payload: hex: has two hexadecimal digits for each byte, and nothing else")
 		}
 	case strings.HasPrefix(text, "@"):
 		if b, err = a.readFile(text[1:]); err != nil {

@@ -42,7 +42,7 @@ func appendEventTable(b []byte, e *client.Event) []byte {
 	b = appendFlags(append(b, "  "...), e.Entry.Flags)
 	b = padUint(append(b, "  "...), e.Entry.Value, 20)
 	b = append(padUint(append(b, "  "...), uint64(len(e.Entry.Payload)), 7), "  "...)
-	return appendName(b, []byte(e.Entry.Name))
+	return appendQuoted(b, []byte(e.Entry.Name))
 }
 
 func appendEventJSON(b []byte, e *client.Event) []byte {
@@ -50,7 +50,7 @@ func appendEventJSON(b []byte, e *client.Event) []byte {
 	if err != nil {
 		panic(err) // numbers, texts and times: none fails
 	}
-	return append(b, line...)
+	return appendVisibleJSON(b, line)
 }
 
 // appendEventCSV has the columns of an entry, then those of many.
@@ -100,7 +100,7 @@ func (a *app) printEvents(ctx context.Context, count uint64, events func(context
 		}
 	}()
 
-	p := newList(a.stdout, a.format, eventLayouts)
+	p := newList(a, eventLayouts)
 	for {
 		if len(waiting) == 0 {
 			if err := p.w.Flush(); err != nil {

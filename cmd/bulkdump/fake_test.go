@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"bulkdump/client"
 	"bulkdump/client/nldump"
 	"bulkdump/cmd/bulkdump/internal/nlsock"
@@ -39,8 +41,9 @@ type fakeTable struct {
 	change    client.Change      // the last one
 	made      client.Entry       // the last one
 
-	events   []client.Event     // of watch, and of mirror's changes
+	events   []client.Event     // of watch, and of what mirror follows
 	lost     error              // comes after each event, if not nil
+	pace     time.Duration      // before each event
 	eventErr error              // the end of the events; nil: they wait for the context
 	endless  bool               // they do wait
 	mirrored *fakeMirror        // the last one
@@ -148,6 +151,7 @@ func (f *fakeTable) Watch(ctx context.Context, o client.WatchOptions) iter.Seq2[
 func (f *fakeTable) eachEvent(ctx context.Context) iter.Seq2[client.Event, error] {
 	return func(yield func(client.Event, error) bool) {
 		for _, e := range f.events {
+			time.Sleep(f.pace)
 			if !yield(e, nil) || f.lost != nil && !yield(client.Event{}, f.lost) {
 				return
 			}
@@ -188,7 +192,7 @@ func (m *fakeMirror) Synced(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (m *fakeMirror) Changes(ctx context.Context) iter.Seq2[client.Event, error] {
+func (m *fakeMirror) Follow(ctx context.Context) iter.Seq2[client.Event, error] {
 	return m.eachEvent(ctx)
 }
 func (m *fakeMirror) All() iter.Seq[client.Entry] { return slices.Values(m.records) }
@@ -229,6 +233,16 @@ func (f *fakeTable) Close() error {
 	return nil
 }
 
+// interruptible returns a context and what a signal does to it.
+func interruptible(t testing.TB) (ctx context.Context, signal func(unix.Signal)) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	t.Cleanup(func() { cancel(nil) })
+	return ctx, func(s unix.Signal) { cancel(signaled{s}) }
+}
+
+// asTerminal makes stderr a terminal.
+func (a *app) asTerminal(width int) { a.stderr.width = func() int { return width } }
+
 // A ran is what a command line left.
 type ran struct {
 	stdout, stderr string
@@ -241,7 +255,7 @@ func newApp(f *fakeTable) (a *app, stdout, stderr *bytes.Buffer) {
 	return &app{
 		stdin:  strings.NewReader("from stdin"),
 		stdout: stdout,
-		stderr: stderr,
+		stderr: &console{w: stderr},
 		dial: func() (table, error) {
 			switch {
 			case f.live != nil:

@@ -147,7 +147,7 @@ func (a *app) showGuard(ctx context.Context, t table, entries uint32) (*guardRep
 // whether reader B's lookups found an entry.
 func (a *app) playGuard(ctx context.Context, t, b table, trace guardTrace, entries uint32) ([]guardEvent, []bool, error) {
 	a.tell("fill")
-	defer a.tell("")
+	defer a.stderr.clear()
 	if _, err := t.Fill(ctx, client.FillOptions{Count: entries}); err != nil {
 		return nil, nil, err
 	}

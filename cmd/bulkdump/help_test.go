@@ -94,7 +94,7 @@ func TestExamples(t *testing.T) {
 				if got := run(t, f, args...); got.code != exitOK {
 					t.Errorf("%q: exit code %d, stderr %q", args, got.code, got.stderr)
 				}
-				if asked := len(f.asked) > 0; asked == slices.Contains([]string{"completion", "help", "man", "schema", "sockets"}, args[0]) {
+				if asked := len(f.asked) > 0; asked == slices.Contains([]string{"--version", "completion", "help", "man", "schema", "sockets"}, args[0]) {
 					t.Errorf("%q: asked %q", args, f.asked)
 				}
 			})

@@ -4,7 +4,6 @@ package main
 
 import (
 	"bufio"
-	"io"
 	"strconv"
 )
 
@@ -22,14 +21,16 @@ type list[T any] struct {
 	line   []byte                 // reused
 	n      uint64                 // items so far
 	array  bool                   // in brackets, with commas between the items
+	plain  bool                   // items are made visible: CSV has all bytes, but a terminal must not
 	append func([]byte, T) []byte // nil if only the number counts
 }
 
-// newList begins a list. What fails then is told by the calls that follow.
-func newList[T any](w io.Writer, format string, l layouts[T]) *list[T] {
-	p := &list[T]{w: bufio.NewWriterSize(w, 64<<10)}
+// newList begins a list on stdout. What fails then is told by the calls that
+// follow.
+func newList[T any](a *app, l layouts[T]) *list[T] {
+	p := &list[T]{w: bufio.NewWriterSize(a.stdout, 64<<10)}
 	head := ""
-	switch format {
+	switch a.format {
 	case formatTable:
 		head, p.append = l.tableHead, l.table
 	case formatJSON:
@@ -37,7 +38,7 @@ func newList[T any](w io.Writer, format string, l layouts[T]) *list[T] {
 	case formatJSONL:
 		p.append = l.json
 	case formatCSV:
-		head, p.append = l.csvHead, l.csv
+		head, p.append, p.plain = l.csvHead, l.csv, a.terminal
 	case formatCount:
 	}
 	_, _ = p.w.WriteString(head)
@@ -50,7 +51,9 @@ func (p *list[T]) add(item T) error {
 		return nil
 	}
 	p.line = p.line[:0]
-	if p.array {
+	if p.plain {
+		p.line = append(append(p.line, visible(string(p.append(nil, item)))...), '\n')
+	} else if p.array {
 		if p.n > 1 {
 			p.line = append(p.line, ',')
 		}

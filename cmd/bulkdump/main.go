@@ -4,6 +4,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,9 +24,10 @@ const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2
+	exitSignal = 128 // and the signal's number
 )
 
-// patience is how long an end by a signal may take without a word.
+// patience is how long the end may take without a word.
 const patience = time.Second
 
 // init keeps the process's first thread for main, which only waits there. The
@@ -35,28 +37,55 @@ func init() { runtime.LockOSThread() }
 
 func main() {
 	code := make(chan int)
-	go func() { code <- start() }()
-	os.Exit(<-code)
+	go func() { code <- start(func(c int) { code <- c }) }()
+	end(<-code)
 }
 
-func start() int {
+// end ends the process. After a signal it dies as the signal would have had it: a
+// shell that runs it in a loop ends the loop then. What the kernel is at for it,
+// a fill, ends with it.
+func end(code int) {
+	if sig := unix.Signal(code - exitSignal); sig > 0 {
+		signal.Reset(sig)
+		if !signal.Ignored(sig) {
+			_ = unix.Kill(unix.Getpid(), sig)
+			time.Sleep(patience)
+		}
+	}
+	os.Exit(code)
+}
+
+// A signaled is why a context is done: a signal came.
+type signaled struct{ unix.Signal }
+
+func (s signaled) Error() string { return "ended by " + unix.SignalName(s.Signal) }
+
+// signalOf returns the signal that ended the context, 0 if none did.
+func signalOf(ctx context.Context) unix.Signal {
+	var s signaled
+	errors.As(context.Cause(ctx), &s)
+	return s.Signal
+}
+
+func start(quit func(code int)) int {
 	// A reader that has seen enough closes the pipe: then writes fail with
 	// EPIPE, which run() takes for success, instead of a death by signal.
 	signal.Ignore(unix.SIGPIPE)
-	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
-	defer stop()
-	// A second signal kills: a write to a pipe that nobody reads ends by no context.
-	context.AfterFunc(ctx, func() {
-		stop()
-		time.Sleep(patience)
-		fmt.Fprintln(os.Stderr, "bulkdump: nobody takes the output: send the signal again to end at once")
-	})
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM)
+	go func() {
+		s := <-signals
+		// A second signal kills: a write to a pipe that nobody reads ends by no context.
+		signal.Reset(unix.SIGINT, unix.SIGTERM)
+		cancel(signaled{s.(unix.Signal)})
+	}()
 	a := &app{
 		stdin:    os.Stdin,
-		stdout:   os.Stdout,
-		stderr:   os.Stderr,
-		progress: isTerminal(os.Stderr),
+		stdout:   stdout(),
+		stderr:   &console{w: os.Stderr, width: terminalWidth(os.Stderr)},
 		terminal: isTerminal(os.Stdout),
+		quit:     quit,
 		dial: func() (table, error) {
 			c, err := client.Dial(client.Config{})
 			return kernelTable{c}, err
@@ -70,30 +99,59 @@ func start() int {
 
 // run executes a command line and returns its exit code.
 func (a *app) run(ctx context.Context, args []string) int {
+	a.out = &output{w: a.stdout}
+	if a.terminal {
+		a.out.console = a.stderr
+	}
+	a.stdout = a.out
+	var help bytes.Buffer // the library prints it, and drops the error
 	root := a.rootCommand()
 	root.SetArgs(args)
 	root.SetIn(a.stdin)
-	root.SetOut(a.stdout)
+	root.SetOut(&help)
 	root.SetErr(a.stderr)
 	cmd, err := root.ExecuteContextC(ctx)
-	usage := (*usageError)(nil)
+	if err == nil && help.Len() > 0 {
+		a.running = true
+		_, err = a.stdout.Write(help.Bytes())
+	}
+	if usage := (*usageError)(nil); errors.As(err, &usage) || err != nil && !a.running {
+		// What fails before a command runs is the command line.
+		a.note("bulkdump: %v%s", err, suggestion(root, err, args))
+		a.note("See '%s --help'.", cmd.CommandPath())
+		return exitUsage
+	}
+	code := a.explain(ctx, err)
+	if s := signalOf(ctx); s != 0 {
+		code = exitSignal + int(s)
+	}
+	return code
+}
+
+// explain says on stderr what an error means, and returns the exit code.
+func (a *app) explain(ctx context.Context, err error) int {
+	refused := (*client.Error)(nil)
 	switch {
 	case unlessPipe(err) == nil:
 		return exitOK
-	case errors.As(err, &usage), !a.running:
-		// What fails before a command runs is the command line.
-		fmt.Fprintf(a.stderr, "bulkdump: %v\nSee '%s --help'.\n", err, cmd.CommandPath())
-		return exitUsage
 	case errors.Is(err, client.ErrNoFamily):
-		fmt.Fprintln(a.stderr, `bulkdump: module not loaded: run make load (the kernel has no generic netlink family "bulkdump")`)
-	case ctx.Err() != nil && errors.Is(err, context.Canceled):
-		fmt.Fprintln(a.stderr, "bulkdump: ended by a signal: the output is not complete")
+		a.note(`bulkdump: module not loaded: run make load (the kernel has no generic netlink family "bulkdump")`)
+	case signalOf(ctx) != 0 && errors.Is(err, context.Canceled):
+		a.note("bulkdump: %v before it was done", context.Cause(ctx))
 	case errors.Is(err, errReported):
+	case errors.As(err, &refused) && refused.Errno == unix.EPERM:
+		a.complain(err)
+		a.note("bulkdump: %s", neededRight)
 	default:
-		fmt.Fprintf(a.stderr, "bulkdump: %v\n", err)
+		a.complain(err)
 	}
 	return exitFailed
 }
+
+// neededRight is what the kernel asks of whoever changes the table, or has it do
+// what costs much.
+const neededRight = "this needs CAP_NET_ADMIN in the initial user namespace, unless the module is loaded so that it " +
+	"is enough in the user namespace that owns the network namespace"
 
 // errReported says that the failure was told on stderr already.
 var errReported = errors.New("failed")
@@ -113,9 +171,4 @@ func unlessPipe(err error) error {
 		return nil
 	}
 	return err
-}
-
-func isTerminal(f *os.File) bool {
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
 )
@@ -30,10 +31,14 @@ func (a *app) mirrorCommand() *cobra.Command {
 kernel's log of changes does not reach back so far. The copy is in memory: that
 is as large as the table.
 
-With -o jsonl or csv it prints each change that it applies to its copy, those
-that a dump brought too. With --once it prints the entries as soon as the copy
-is exact, and ends; with --dump-at-end when it ends. On a terminal a line on
-stderr tells how it is doing. Its figures come last, on stderr.`,
+With -o jsonl or csv it prints each entry once, as an event "new", and then each
+change that it applies to its copy, those that a dump brought too. If they come
+faster than they are read, it prints what came of them, and stderr says so. With
+--once it prints the entries as soon as the copy is exact, and ends; with
+--dump-at-end when it ends.
+
+On a terminal a line on stderr tells how it is doing. Its figures come last, on
+stderr. The exit code is 0 after --timeout, 130 or 143 after a signal.`,
 		Example: `  bulkdump mirror
   bulkdump mirror --once -o json
   bulkdump mirror -o jsonl --rcvbuf 8388608
@@ -46,7 +51,7 @@ stderr tells how it is doing. Its figures come last, on stderr.`,
 	}
 	cmd.Flags().BoolVar(&f.once, "once", false, "print the entries once the copy is exact, and end")
 	cmd.Flags().BoolVar(&f.dumpAtEnd, "dump-at-end", false, "print the entries when a signal or --timeout ends it")
-	cmd.Flags().DurationVar(&f.timeout, "timeout", 0, "stop after this `TIME`, such as 90s or 2h; 0: do not")
+	timeFlag(cmd, &f.timeout, "timeout", "stop after this `TIME`, such as 90s or 2h; 0: do not")
 	receiveBufferFlag(cmd, &f.rcvbuf)
 	return cmd
 }
@@ -55,10 +60,10 @@ func (f *mirrorFlags) check(a *app) error {
 	if f.once && f.dumpAtEnd {
 		return usagef("--once and --dump-at-end are two ways to end: give one of them")
 	}
-	if f.entries() && f.timeout >= 0 {
+	if f.entries() {
 		return nil
 	}
-	return a.checkStream("mirror", f.timeout)
+	return a.checkStream("mirror")
 }
 
 // entries tells whether it prints entries, not changes.
@@ -67,6 +72,11 @@ func (f *mirrorFlags) entries() bool { return f.once || f.dumpAtEnd }
 func (a *app) mirror(ctx context.Context, t table, f *mirrorFlags) error {
 	ctx, cancel := within(ctx, f.timeout)
 	defer cancel()
+	if f.entries() || a.format != formatTable {
+		var stop func()
+		ctx, stop = a.whileRead(ctx)
+		defer stop()
+	}
 	// Not with the context: at its end there is the copy to print.
 	m, err := t.openMirror(context.WithoutCancel(ctx), client.MirrorOptions{ReceiveBuffer: int(f.rcvbuf)})
 	if err != nil {
@@ -76,6 +86,9 @@ func (a *app) mirror(ctx context.Context, t table, f *mirrorFlags) error {
 	status := a.startStatus(m)
 	err = a.follow(ctx, m, f)
 	status.end()
+	if errors.Is(context.Cause(ctx), unix.EPIPE) {
+		return unix.EPIPE
+	}
 	if err == nil && f.entries() {
 		err = a.printEntries(m)
 	}
@@ -99,9 +112,9 @@ func (a *app) follow(ctx context.Context, m mirror, f *mirrorFlags) error {
 		}
 	case a.format != formatTable:
 		lagged := a.newLosses(client.ErrLagged, func() string {
-			return "changes were left out: nobody reads them fast enough"
+			return "not every change is printed, but what came of them: nobody reads them fast enough"
 		})
-		_, err := a.printEvents(ctx, 0, m.Changes, lagged.note)
+		_, err := a.printEvents(ctx, 0, m.Follow, lagged.note)
 		return unlessDone(err)
 	}
 	select {
@@ -113,7 +126,7 @@ func (a *app) follow(ctx context.Context, m mirror, f *mirrorFlags) error {
 }
 
 func (a *app) printEntries(m mirror) error {
-	p := newList(a.stdout, a.format, recordLayouts)
+	p := newList(a, recordLayouts)
 	for e := range m.All() {
 		if err := p.add(recordOf(&e)); err != nil {
 			return err
@@ -145,7 +158,7 @@ const statusEvery = time.Second
 // startStatus returns nil if nobody would see it, or if it would mix with the
 // data.
 func (a *app) startStatus(m mirror) *status {
-	if !a.progress || a.terminal && a.format != formatTable {
+	if !a.stderr.isTerminal() || a.terminal && a.format != formatTable {
 		return nil
 	}
 	s := &status{stop: make(chan struct{}), ended: make(chan struct{})}
@@ -155,12 +168,12 @@ func (a *app) startStatus(m mirror) *status {
 		defer tick.Stop()
 		for last := m.Stats(); ; {
 			now := m.Stats()
-			fmt.Fprintf(a.stderr, "\r\x1b[K%s", statusLine(last, now))
+			a.stderr.show(statusParts(last, now)...)
 			last = now
 			select {
 			case <-tick.C:
 			case <-s.stop:
-				fmt.Fprint(a.stderr, "\r\x1b[K")
+				a.stderr.clear()
 				return
 			}
 		}
@@ -168,14 +181,17 @@ func (a *app) startStatus(m mirror) *status {
 	return s
 }
 
-// statusLine is for two looks that are a second apart.
-func statusLine(last, now client.MirrorStats) string {
+// statusParts is for two looks that are a second apart: what matters most first.
+func statusParts(last, now client.MirrorStats) []string {
 	state := "catching up"
 	if now.Synced {
 		state = "exact"
 	}
-	return fmt.Sprintf("%d entries, generation %d, %s, %d events/s, %d overruns, %d deltas, %d full passes",
-		now.Entries, now.Generation, state, now.Events-last.Events, now.Overruns, now.Deltas, now.FullPasses)
+	return []string{
+		fmt.Sprintf("%d entries", now.Entries), state, fmt.Sprintf("generation %d", now.Generation),
+		fmt.Sprintf("%d events/s", now.Events-last.Events), fmt.Sprintf("%d overruns", now.Overruns),
+		fmt.Sprintf("%d deltas", now.Deltas), fmt.Sprintf("%d full passes", now.FullPasses),
+	}
 }
 
 // end removes the line.

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"time"
@@ -14,11 +13,10 @@ import (
 
 // progress tells on a terminal how far a dump is. A nil one tells nothing.
 type progress struct {
-	w     io.Writer
-	total uint64 // 0 if unknown
-	done  uint64
-	next  time.Time
-	shown bool
+	console *console
+	total   uint64 // 0 if unknown
+	done    uint64
+	next    time.Time
 }
 
 const (
@@ -29,10 +27,10 @@ const (
 // startProgress returns nil if nobody would see it, or if it would mix with
 // the data.
 func (a *app) startProgress(ctx context.Context, t table, f *dumpFlags) *progress {
-	if !a.progress || a.terminal && a.format != formatCount {
+	if !a.stderr.isTerminal() || a.terminal && a.format != formatCount {
 		return nil
 	}
-	p := &progress{w: a.stderr, next: time.Now().Add(progressEvery)}
+	p := &progress{console: a.stderr, next: time.Now().Add(progressEvery)}
 	if f.whole() {
 		if state, err := t.Table(ctx); err == nil {
 			p.total = state.Count
@@ -56,23 +54,20 @@ func (p *progress) add() {
 		return
 	}
 	p.next = now.Add(progressEvery)
-	p.shown = true
 	if p.total == 0 {
-		fmt.Fprintf(p.w, "\r%d records", p.done)
+		p.console.show(fmt.Sprintf("%d records", p.done))
 		return
 	}
 	// The table may have grown meanwhile.
 	percent := min(p.done*100/p.total, 100)
-	fmt.Fprintf(p.w, "\r%d of %d records, %d%%", p.done, p.total, percent)
+	p.console.show(fmt.Sprintf("%d of %d records", p.done, p.total), fmt.Sprintf("%d%%", percent))
 }
 
 // end removes the line.
 func (p *progress) end() {
-	if p == nil || !p.shown {
-		return
+	if p != nil {
+		p.console.clear()
 	}
-	p.shown = false
-	fmt.Fprint(p.w, "\r\x1b[K")
 }
 
 // peakMemory returns the largest resident set of this process in KiB. From

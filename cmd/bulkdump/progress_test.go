@@ -25,7 +25,9 @@ func runOnTerminals(t *testing.T, stdout, stderr bool, f *fakeTable, args ...str
 	}
 	synctest.Test(t, func(t *testing.T) {
 		a, out, errs := newApp(f)
-		a.terminal, a.progress = stdout, stderr
+		if a.terminal = stdout; stderr {
+			a.asTerminal(80)
+		}
 		got = runApp(t.Context(), t, a, out, errs, args...)
 	})
 	return got
@@ -45,22 +47,22 @@ func TestProgress(t *testing.T) {
 		{"no terminal", false, false, client.Table{Count: total}, nil, ""},
 		{"only stdout is a terminal", true, false, client.Table{Count: total}, nil, ""},
 		{"only stderr is a terminal", false, true, client.Table{Count: total}, nil,
-			"\r4096 of 8202 records, 49%\r8192 of 8202 records, 99%" + cleared},
+			"\r\x1b[K4096 of 8202 records, 49%\r\x1b[K8192 of 8202 records, 99%" + cleared},
 		{"data on the terminal", true, true, client.Table{Count: total}, nil, ""},
 		{"a count on the terminal", true, true, client.Table{Count: total}, []string{"-o", "count"},
-			"\r4096 of 8202 records, 49%\r8192 of 8202 records, 99%" + cleared},
+			"\r\x1b[K4096 of 8202 records, 49%\r\x1b[K8192 of 8202 records, 99%" + cleared},
 		{"the table grows", false, true, client.Table{Count: 4096}, nil,
-			"\r4096 of 4096 records, 100%\r8192 of 4096 records, 100%" + cleared},
-		{"a range", false, true, client.Table{Count: total}, []string{"--from", "0"}, "\r4096 records\r8192 records" + cleared},
+			"\r\x1b[K4096 of 4096 records, 100%\r\x1b[K8192 of 4096 records, 100%" + cleared},
+		{"a range", false, true, client.Table{Count: total}, []string{"--from", "0"}, "\r\x1b[K4096 records\r\x1b[K8192 records" + cleared},
 		{"a range with a limit", false, true, client.Table{Count: 5000}, []string{"--to", "0", "--limit", "8192"},
-			"\r4096 of 8192 records, 50%\r8192 of 8192 records, 100%" + cleared},
-		{"a limit", false, true, client.Table{Count: total}, []string{"--limit", "5000"}, "\r4096 of 5000 records, 81%" + cleared},
+			"\r\x1b[K4096 of 8192 records, 50%\r\x1b[K8192 of 8192 records, 100%" + cleared},
+		{"a limit", false, true, client.Table{Count: total}, []string{"--limit", "5000"}, "\r\x1b[K4096 of 5000 records, 81%" + cleared},
 		{"a limit beyond the table", false, true, client.Table{Count: total}, []string{"--limit", "9000"},
-			"\r4096 of 8202 records, 49%\r8192 of 8202 records, 99%" + cleared},
+			"\r\x1b[K4096 of 8202 records, 49%\r\x1b[K8192 of 8202 records, 99%" + cleared},
 		{"several sockets", false, true, client.Table{Count: total}, []string{"--parallel", "2"},
-			"\r4096 of 8202 records, 49%\r8192 of 8202 records, 99%" + cleared},
+			"\r\x1b[K4096 of 8202 records, 49%\r\x1b[K8192 of 8202 records, 99%" + cleared},
 		{"a sync", false, true, client.Table{Count: 5000}, []string{"--sync", "--limit", "1"},
-			"\r4096 of 5000 records, 81%\r8192 of 5000 records, 100%" + cleared + "the table of generation 0, after 0 passes (0 full)\n"},
+			"\r\x1b[K4096 of 5000 records, 81%\r\x1b[K8192 of 5000 records, 100%" + cleared + "the table of generation 0, after 0 passes (0 full)\n"},
 		{"nothing to tell", false, true, client.Table{Count: total}, []string{"--limit", "4000"}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -78,7 +80,7 @@ func TestProgress(t *testing.T) {
 // A dump that takes no time shows nothing, however long it is.
 func TestProgressIsNotHasty(t *testing.T) {
 	var shown strings.Builder
-	p := &progress{w: &shown, next: time.Now().Add(time.Hour)}
+	p := &progress{console: &console{w: &shown, width: func() int { return 80 }}, next: time.Now().Add(time.Hour)}
 	for range 10 * progressInterval {
 		p.add()
 	}
@@ -102,7 +104,7 @@ func TestProgressEndsBeforeMessages(t *testing.T) {
 	} {
 		// The table's state is not known, as the fake fails that too.
 		got := runOnTerminals(t, false, true, &fakeTable{err: tt.err}, append([]string{"dump", "--from", "0"}, tt.args...)...)
-		if want := "\r8192 records" + cleared + tt.want; !strings.Contains(got.stderr, want) {
+		if want := "\r\x1b[K8192 records" + cleared + tt.want; !strings.Contains(got.stderr, want) {
 			t.Errorf("stderr: got %q, want %q in it", got.stderr, want)
 		}
 	}
@@ -112,7 +114,7 @@ func TestProgressEndsBeforeMessages(t *testing.T) {
 func TestDumpGoesOnWithoutTheState(t *testing.T) {
 	f := &fakeTable{err: client.ErrInterrupted, state: client.Table{Count: 1}} // fails Table too
 	got := runOnTerminals(t, false, true, f, "dump", "--allow-interrupted")
-	if want := "\r4096 records\r8192 records" + cleared + changedWarning; got.code != 0 || got.stderr != want {
+	if want := "\r\x1b[K4096 records\r\x1b[K8192 records" + cleared + changedWarning; got.code != 0 || got.stderr != want {
 		t.Errorf("exit code %d, stderr:\ngot  %q\nwant %q", got.code, got.stderr, want)
 	}
 	if want := []string{"table", "dump", "close"}; !slices.Equal(f.asked, want) {
@@ -136,7 +138,8 @@ func TestProgressOfSyncEnds(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		a, _, stderr := newApp(f)
-		a.stdout, a.progress = slowWriter{}, true
+		a.stdout = slowWriter{}
+		a.asTerminal(80)
 		code := a.run(t.Context(), []string{"dump", "--sync"})
 		if want := "the table of generation 0, after 0 passes (0 full)\n"; code != 0 || stderr.String() != want {
 			t.Errorf("exit code %d, stderr %q, want %q", code, stderr, want)

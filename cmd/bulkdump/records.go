@@ -39,7 +39,7 @@ func appendTable(b []byte, r *client.Record) []byte {
 	b = append(padUint(b, uint64(len(r.Payload)), 7), "  "...)
 	b = append(padUint(b, r.Stats.Hits, 8), "  "...)
 	b = append(padUint(b, r.Generation, 20), "  "...)
-	return appendName(b, r.Name)
+	return appendQuoted(b, r.Name)
 }
 
 func appendFlags(b []byte, flags uint32) []byte {
@@ -48,14 +48,6 @@ func appendFlags(b []byte, flags uint32) []byte {
 		b = append(b, "0123456789abcdef"[flags>>shift&0xf])
 	}
 	return b
-}
-
-// appendName quotes whatever a terminal might take for more than text.
-func appendName(b, name []byte) []byte {
-	if isPlain(name) {
-		return append(b, name...)
-	}
-	return strconv.AppendQuote(b, string(name))
 }
 
 // padUint appends v, with blanks before it up to the width.
@@ -68,18 +60,8 @@ func padUint(b []byte, v uint64, width int) []byte {
 	return append(b, d...)
 }
 
-// isPlain tells whether the text is printable ASCII without anything that a
-// format would have to quote.
-func isPlain(text []byte) bool {
-	for _, c := range text {
-		if c <= ' ' || c > '~' || c == '"' || c == '\\' || c == ',' {
-			return false
-		}
-	}
-	return true
-}
-
-// appendJSON writes what encoding/json makes of client.Entry.
+// appendJSON writes what encoding/json makes of client.Entry, but that what is
+// not printable is escaped.
 func appendJSON(b []byte, r *client.Record) []byte {
 	b = strconv.AppendUint(append(b, `{"id":`...), uint64(r.ID), 10)
 	b = appendJSONString(append(b, `,"name":`...), r.Name)
@@ -118,7 +100,7 @@ func appendJSONString(b, text []byte) []byte {
 	if err := e.Encode(string(text)); err != nil {
 		panic(err) // a string and a buffer: neither fails
 	}
-	return append(b, bytes.TrimSuffix(quoted.Bytes(), []byte("\n"))...)
+	return appendVisibleJSON(b, bytes.TrimSuffix(quoted.Bytes(), []byte("\n")))
 }
 
 // appendCSV writes the payload in hex.

@@ -90,10 +90,12 @@ func TestJSONIsThatOfEntry(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// But for these, which a terminal might take for more than text.
+	text := strings.NewReplacer("\x7f", `\u007f`, "\u009b", `\u009b`, "\u202e", `\u202e`).Replace(want.String())
 	f := &fakeTable{records: all}
-	run(t, f, "dump", "-o", "jsonl").check(t, ran{stdout: want.String()})
+	run(t, f, "dump", "-o", "jsonl").check(t, ran{stdout: text})
 
-	lines := strings.TrimSuffix(want.String(), "\n")
+	lines := strings.TrimSuffix(text, "\n")
 	array := "[\n" + strings.ReplaceAll(lines, "\n", ",\n") + "\n]\n"
 	run(t, f, "dump", "-o", "json").check(t, ran{stdout: array})
 }
@@ -173,7 +175,7 @@ func TestRecordsAreWrittenWithoutAllocation(t *testing.T) {
 		Payload: bytes.Repeat([]byte("payload"), 100), Stats: seven.Stats, Generation: seven.Generation}
 	for _, format := range append(slices.Clone(formats), formatCount) {
 		var out countingWriter
-		p := newList(&out, format, recordLayouts)
+		p := newList(&app{stdout: &out, format: format}, recordLayouts)
 		write := func() {
 			if err := p.add(r); err != nil {
 				t.Fatal(err)

@@ -67,8 +67,13 @@ func printFields(w io.Writer, fields []field) error {
 }
 
 func printJSON(w io.Writer, value any, indent string) error {
-	e := json.NewEncoder(w)
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", indent)
-	return e.Encode(value)
+	if err := e.Encode(value); err != nil {
+		return err
+	}
+	_, err := w.Write(appendVisibleJSON(nil, text.Bytes()))
+	return err
 }

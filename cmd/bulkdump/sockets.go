@@ -57,10 +57,11 @@ above 32. It does not need the module bulkdump.`,
 				return err
 			}
 			if l.Fallback != nil {
-				fmt.Fprintf(a.stderr, "bulkdump: %v: this is from /proc/net/netlink\n", l.Fallback)
+				a.note("bulkdump: %v: this is from /proc/net/netlink", l.Fallback)
 			}
 			if l.NotEntered > 0 {
-				fmt.Fprintf(a.stderr, "bulkdump: %d network namespaces in sight could not be entered: that is for root\n", l.NotEntered)
+				a.note("bulkdump: %d network namespaces in sight could not be entered: this needs CAP_SYS_ADMIN "+
+					"in the user namespace that owns each, and in one's own", l.NotEntered)
 			}
 			return a.printSockets(l.Sockets)
 		}),
@@ -73,7 +74,7 @@ func (a *app) printSockets(sockets []nlsock.Socket) error {
 	if a.format == formatTable {
 		return a.printSocketsTable(sockets)
 	}
-	p := newList(a.stdout, a.format, socketLayouts)
+	p := newList(a, socketLayouts)
 	for _, s := range sockets {
 		if err := p.add(s); err != nil {
 			return err
@@ -95,10 +96,10 @@ func (a *app) printSocketsTable(sockets []nlsock.Socket) error {
 			rcvbuf = strconv.FormatUint(uint64(*s.RcvBuf), 10)
 		}
 		if len(s.Groups) > 0 {
-			groups = joined(s.Groups, ",")
+			groups = groupsText(s.Groups, ",")
 		}
 		fmt.Fprintf(w, "%v\t%v\t%d\t%s\t%d\t%s\t%d\t%s\t%s\n",
-			s.NetNS, s.Protocol, s.PortID, dump, s.Queued, rcvbuf, s.Drops, ownersText(s), groups)
+			quoted(s.NetNS.String()), s.Protocol, s.PortID, dump, s.Queued, rcvbuf, s.Drops, ownersText(s), groups)
 	}
 	_ = w.Flush()
 	_, err := io.WriteString(a.stdout, a.paint(b.String(), func(line int) string {
@@ -131,12 +132,13 @@ func ownersText(s nlsock.Socket) string {
 	}
 }
 
-func ownerText(o nlsock.Owner) string { return fmt.Sprintf("%s/%d", o.Command, o.PID) }
+// ownerText quotes the command also for CSV, where several are in one field.
+func ownerText(o nlsock.Owner) string { return fmt.Sprintf("%s/%d", quoted(o.Command), o.PID) }
 
-func joined[T any](all []T, separator string) string {
+func groupsText(groups []nlsock.Group, separator string) string {
 	var texts []string
-	for _, v := range all {
-		texts = append(texts, fmt.Sprint(v))
+	for _, g := range groups {
+		texts = append(texts, quoted(g.String()))
 	}
 	return strings.Join(texts, separator)
 }
@@ -148,7 +150,7 @@ var socketLayouts = layouts[nlsock.Socket]{
 		if err != nil {
 			panic(err) // there is nothing in it that could not be
 		}
-		return append(b, text...)
+		return appendVisibleJSON(b, text)
 	},
 	csv: func(b []byte, s nlsock.Socket) []byte {
 		rcvbuf := ""
@@ -162,7 +164,7 @@ var socketLayouts = layouts[nlsock.Socket]{
 		var line bytes.Buffer
 		w := csv.NewWriter(&line)
 		_ = w.Write([]string{
-			fmt.Sprint(s.NetNS.Inode), s.NetNS.Name, s.Protocol.String(), fmt.Sprint(s.PortID), joined(s.Groups, " "),
+			fmt.Sprint(s.NetNS.Inode), s.NetNS.Name, s.Protocol.String(), fmt.Sprint(s.PortID), groupsText(s.Groups, " "),
 			fmt.Sprint(s.Queued), rcvbuf, fmt.Sprint(s.Drops), fmt.Sprint(s.Dump), fmt.Sprint(s.Inode),
 			strings.Join(owners, " "), string(s.Source),
 		})

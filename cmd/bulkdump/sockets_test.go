@@ -88,7 +88,7 @@ func TestSocketsRemarks(t *testing.T) {
 	l.Fallback, l.NotEntered = nlsock.ErrNoDiag, 2
 	got, _ := runSockets(t, l, nil)
 	got.check(t, ran{socketsTable, "bulkdump: the kernel has no netlink_diag (CONFIG_NETLINK_DIAG): this is from /proc/net/netlink\n" +
-		"bulkdump: 2 network namespaces in sight could not be entered: that is for root\n", 0})
+		"bulkdump: 2 network namespaces in sight could not be entered: this needs CAP_SYS_ADMIN in the user namespace that owns each, and in one's own\n", 0})
 
 	got, _ = runSockets(t, nil, nlsock.ErrNoDiag, "--source", "diag")
 	got.check(t, ran{"", "bulkdump: the kernel has no netlink_diag (CONFIG_NETLINK_DIAG)\n", 1})

@@ -39,7 +39,7 @@ func (a *app) synced(ctx context.Context, t table, o client.SyncOptions, bar *pr
 			bar.add()
 		}
 		bar.end()
-		fmt.Fprintf(a.stderr, "the table of generation %d, after %d passes (%d full)\n",
+		a.note("the table of generation %d, after %d passes (%d full)",
 			result.Generation, result.Full+result.Deltas, result.Full)
 		for _, e := range held.Entries() {
 			if !yield(recordOf(&e), nil) {

@@ -4,10 +4,8 @@ package main
 
 import (
 	"math"
-	"os/signal"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
 )
@@ -19,7 +17,8 @@ func (a *app) fillCommand() *cobra.Command {
 		Short: "Make many synthetic entries",
 		Long: `fill makes COUNT entries, all or none. Their names, flags, values and payloads
 follow from the seed. It prints the checksum of the new entries, which
-'bulkdump dump --verify' compares with what it reads.`,
+'bulkdump dump --verify' compares with what it reads. If a signal or --timeout
+ends it before, nothing of it is left.`,
 		Example: `  bulkdump fill 1000000
   bulkdump fill 1000 --seed 42 --id-start 10 --id-stride 10
   bulkdump fill 100 --payload-min 1000 --payload-max 60000`,
@@ -37,8 +36,6 @@ follow from the seed. It prints the checksum of the new entries, which
 			return nil
 		},
 		RunE: a.runs(func(cmd *cobra.Command, t table, _ []string) error {
-			// Only the death of this process ends a fill; none of it is left then.
-			signal.Reset(unix.SIGINT, unix.SIGTERM)
 			filled, err := t.Fill(cmd.Context(), o)
 			if err != nil {
 				return err

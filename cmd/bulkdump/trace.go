@@ -67,7 +67,7 @@ a part with --from and --to.`,
 		},
 		RunE: a.runs(func(cmd *cobra.Command, t table, _ []string) error {
 			trace, err := a.traceDump(cmd.Context(), t, f)
-			a.tell("")
+			a.stderr.clear()
 			if err != nil {
 				return err
 			}
@@ -81,7 +81,7 @@ a part with --from and --to.`,
 	numberWithin(cmd, &f.readers, 1, 4, "readers", "how many dump at the same time")
 	number32(cmd, &f.from, "from", "smallest `ID` to dump")
 	number32(cmd, &f.to, "to", "largest `ID` to dump")
-	cmd.Flags().DurationVar(&f.reader.delay, "delay", 0, "what a reader does before each read takes this `TIME`")
+	timeFlag(cmd, &f.reader.delay, "delay", "what a reader does before each read takes this `TIME`")
 	cmd.Flags().BoolVar(&f.reader.peek, "peek", false, "look with MSG_PEEK before each read, as many libraries do")
 	numberWithin(cmd, &f.reader.rcvbuf, 1, 1<<30, "rcvbuf", "receive buffer of the socket in bytes, of which the kernel makes twice as much")
 	numberWithin(cmd, &buffer, nldump.MinBufferSize, maxBufferSize, "buffer", "receive buffer of the reader in bytes; the kernel makes its pages by it")
@@ -101,9 +101,6 @@ func (f *traceFlags) check(cmd *cobra.Command) error {
 				return usagef("--scenario says how to read: leave --%s out", name)
 			}
 		}
-	}
-	if f.reader.delay < 0 {
-		return usagef("--delay cannot be negative")
 	}
 	if given("from") && given("to") && f.from > f.to {
 		return usagef("--from %d is above --to %d", f.from, f.to)

@@ -152,7 +152,7 @@ func (w *watcher) call(what string, fn func() (int, error)) error {
 	n, err := fn()
 	c.To, c.Bytes = w.kernel.now(), n
 	if err != nil {
-		c.Error = err.Error()
+		c.Error = visible(err.Error())
 		if errno := unix.Errno(0); errors.As(err, &errno) {
 			c.Error = unix.ErrnoName(errno)
 		}

@@ -21,7 +21,7 @@ func TestUsageErrors(t *testing.T) {
 		help string // the command to look at
 	}{
 		{nil, "a command is needed", ""},
-		{[]string{"dumpp"}, "unknown command \"dumpp\" for \"bulkdump\"\n\nDid you mean this?\n\tdump\n", ""},
+		{[]string{"dumpp"}, `unknown command "dumpp" for "bulkdump": did you mean dump?`, ""},
 		{[]string{"completion"}, "give one of bash, zsh, fish", "completion"},
 		{[]string{"completion", "sh"}, "give one of bash, zsh, fish", "completion"},
 		{[]string{"schema", "dump", "get"}, "give one command, or none for all", "schema"},
@@ -148,7 +148,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"trace", "--scenario", "x"}, `there is no scenario "x", only mid-dump-change, slow-reader, small-buffer, two-readers`, "trace"},
 		{[]string{"trace", "--scenario", "slow-reader", "--peek"}, `--scenario says how to read: leave --peek out`, "trace"},
 		{[]string{"trace", "--readers", "0"}, `invalid argument "0" for "--readers" flag: must be a number from 1 to 4`, "trace"},
-		{[]string{"trace", "--delay", "-1s"}, `--delay cannot be negative`, "trace"},
+		{[]string{"trace", "--delay", "-1s"}, `invalid argument "-1s" for "--delay" flag: must be a time such as 90s or 2h, and not negative`, "trace"},
 		{[]string{"trace", "--delay", "5"}, `invalid argument "5" for "--delay" flag`, "trace"},
 		{[]string{"trace", "--from", "-1"}, `invalid argument "-1" for "--from" flag:` + noID, "trace"},
 		{[]string{"trace", "--from", "6", "--to", "5"}, "--from 6 is above --to 5", "trace"},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
 )
@@ -38,7 +39,8 @@ func (a *app) watchCommand() *cobra.Command {
 		Long: `watch prints each change of the table when it is made: new, set and del of an
 entry, fill and flush of many. It needs the same memory for ten events and for
 ten million, and goes on until a signal ends it, --timeout or --count. How many
-there were is said on stderr then, and the exit code is 0.
+there were is said on stderr then. The exit code is 0, or 130 or 143 after a
+signal.
 
 Events that come faster than they are printed wait in the socket, and when that
 is full, they are lost: stderr says so. A larger --rcvbuf holds more of them: an
@@ -48,24 +50,21 @@ for CAP_NET_ADMIN. What was lost, 'dump --since GENERATION' tells.`,
   bulkdump watch -o jsonl --rcvbuf 8388608 > events.jsonl
   bulkdump watch -o csv --count 10 --timeout 1m`,
 		Args:    noArguments,
-		PreRunE: func(*cobra.Command, []string) error { return a.checkStream("watch", f.timeout) },
+		PreRunE: func(*cobra.Command, []string) error { return a.checkStream("watch") },
 		RunE: a.runs(func(cmd *cobra.Command, t table, _ []string) error {
 			return a.watch(cmd.Context(), t, f)
 		}),
 	}
 	number64(cmd, &f.count, "count", "stop after so many events; 0: do not")
-	cmd.Flags().DurationVar(&f.timeout, "timeout", 0, "stop after this `TIME`, such as 90s or 2h; 0: do not")
+	timeFlag(cmd, &f.timeout, "timeout", "stop after this `TIME`, such as 90s or 2h; 0: do not")
 	receiveBufferFlag(cmd, &f.rcvbuf)
 	return cmd
 }
 
 // checkStream refuses what does not go with an output that may have no end.
-func (a *app) checkStream(name string, timeout time.Duration) error {
-	switch {
-	case a.format == formatJSON:
+func (a *app) checkStream(name string) error {
+	if a.format == formatJSON {
 		return usagef("%s may have no end, and JSON needs one: give -o jsonl", name)
-	case timeout < 0:
-		return usagef("--timeout %v: a time cannot be negative", timeout)
 	}
 	return nil
 }
@@ -90,6 +89,8 @@ func unlessDone(err error) error {
 func (a *app) watch(ctx context.Context, t table, f *watchFlags) error {
 	ctx, cancel := within(ctx, f.timeout)
 	defer cancel()
+	ctx, stop := a.whileRead(ctx)
+	defer stop()
 	o := client.WatchOptions{ReceiveBuffer: int(f.rcvbuf)}
 	events := func(ctx context.Context) iter.Seq2[client.Event, error] { return t.Watch(ctx, o) }
 	losses := a.newLosses(client.ErrOverrun, func() string {
@@ -97,10 +98,13 @@ func (a *app) watch(ctx context.Context, t table, f *watchFlags) error {
 	})
 	start := time.Now()
 	n, err := a.printEvents(ctx, f.count, events, losses.note)
+	if errors.Is(context.Cause(ctx), unix.EPIPE) {
+		return unix.EPIPE
+	}
 	if err = unlessDone(err); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stderr, "bulkdump: %d events in %v, %d overruns\n", n, time.Since(start).Round(time.Millisecond), losses.n)
+	a.note("bulkdump: %d events in %v, %d overruns", n, time.Since(start).Round(time.Millisecond), losses.n)
 	return nil
 }
 
@@ -135,7 +139,7 @@ func (l *losses) note(err error) bool {
 	l.n++
 	if now := time.Now(); now.After(l.next) {
 		l.next = now.Add(lossesEvery)
-		fmt.Fprintf(l.a.stderr, "bulkdump: warning: %s\n", l.text())
+		l.a.note("bulkdump: warning: %s", l.text())
 	}
 	return true
 }

@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"bulkdump/client"
 )
 
@@ -60,12 +62,12 @@ func TestWatchFormats(t *testing.T) {
 
 func TestWatchUsage(t *testing.T) {
 	for want, args := range map[string][]string{
-		"give -o jsonl":        {"watch", "-o", "json"},
-		"cannot be negative":   {"watch", "--timeout", "-1s"},
-		"flags only":           {"watch", "7"},
-		"two ways to end":      {"mirror", "--once", "--dump-at-end"},
-		"mirror may have no":   {"mirror", "-o", "json"},
-		"--timeout -1s: a tim": {"mirror", "--once", "--timeout", "-1s"},
+		"give -o jsonl":          {"watch", "-o", "json"},
+		"and not negative":       {"watch", "--timeout", "-1s"},
+		"flags only":             {"watch", "7"},
+		"two ways to end":        {"mirror", "--once", "--dump-at-end"},
+		"mirror may have no":     {"mirror", "-o", "json"},
+		"must be a time such as": {"mirror", "--once", "--timeout", "-1s"},
 	} {
 		run(t, &fakeTable{}, args...).check(t, ran{code: exitUsage, stderr: want})
 	}
@@ -87,17 +89,18 @@ func TestWatchEnds(t *testing.T) {
 		stdout: "          GENERATION  EVENT          ID       FLAGS                 VALUE  PAYLOAD  NAME\n"})
 }
 
-// A signal is how it is meant to end.
+// A signal is how it is meant to end: it prints what it is to print then.
 func TestWatchEndsOnSignal(t *testing.T) {
 	for _, args := range [][]string{{"watch"}, {"mirror"}, {"mirror", "-o", "jsonl"}, {"mirror", "--dump-at-end"}} {
-		ctx, cancel := context.WithCancel(t.Context())
+		ctx, signal := interruptible(t)
+		cancel := func() { signal(unix.SIGTERM) }
 		f := &fakeTable{events: oneOfEach, endless: true, after: cancel, records: []client.Entry{seven}, mstats: client.MirrorStats{Synced: true}}
 		if args[0] == "mirror" && len(args) != 3 { // nobody takes its events
 			cancel()
 			f.mstats.Synced = true
 		}
 		a, stdout, stderr := newApp(f)
-		if code := a.run(ctx, args); code != exitOK {
+		if code := a.run(ctx, args); code != 143 {
 			t.Errorf("%q: exit code %d, stderr %q", args, code, stderr)
 		}
 		if want := map[bool]string{true: "bulkdump: 5 events in", false: "full-passes"}[args[0] == "watch"]; !strings.Contains(stderr.String(), want) {
@@ -109,7 +112,6 @@ func TestWatchEndsOnSignal(t *testing.T) {
 		if lines := strings.Count(stdout.String(), "\n"); lines != map[string]int{"watch": 6, "mirror": 0, "mirror -o jsonl": 5, "mirror --dump-at-end": 2}[strings.Join(args, " ")] {
 			t.Errorf("%q printed %q", args, stdout)
 		}
-		cancel()
 	}
 }
 
@@ -126,7 +128,7 @@ func TestWatchSaysWhatWasLost(t *testing.T) {
 		}
 		f.lost = client.ErrLagged
 		got = run(t, f, "mirror", "-o", "csv")
-		if !strings.Contains(got.stderr, "changes were left out") || strings.Count(got.stdout, "\n") != 6 {
+		if !strings.Contains(got.stderr, "not every change is printed") || strings.Count(got.stdout, "\n") != 6 {
 			t.Errorf("%+v", got)
 		}
 	})
@@ -185,20 +187,21 @@ func TestMirrorStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeTable{endless: true, mstats: client.MirrorStats{Entries: 5, Generation: 6, Events: 7, Synced: true}}
 		a, _, stderr := newApp(f)
-		a.progress = true
+		a.asTerminal(100)
 		if code := a.run(t.Context(), []string{"mirror", "--timeout", "3500ms"}); code != exitOK {
 			t.Errorf("exit code %d", code)
 		}
-		const line = "\r\x1b[K5 entries, generation 6, exact, 0 events/s, 0 overruns, 0 deltas, 0 full passes"
+		const line = "\r\x1b[K5 entries, exact, generation 6, 0 events/s, 0 overruns, 0 deltas, 0 full passes"
 		if got := stderr.String(); strings.Count(got, line) != 4 || !strings.Contains(got, line+"\r\x1b[Kentries") {
 			t.Errorf("%q", got)
 		}
-		if got := statusLine(client.MirrorStats{Events: 3}, client.MirrorStats{Events: 10}); !strings.Contains(got, "catching up, 7 events/s") {
+		if got := strings.Join(statusParts(client.MirrorStats{Events: 3}, client.MirrorStats{Events: 10}), ", "); got != "0 entries, catching up, generation 0, 7 events/s, 0 overruns, 0 deltas, 0 full passes" {
 			t.Errorf("%q", got)
 		}
 		for _, args := range [][]string{{"mirror", "-o", "jsonl"}, {"mirror", "--once"}} {
 			a, _, stderr := newApp(f)
-			a.progress, a.terminal = true, len(args) == 3
+			a.asTerminal(100)
+			a.terminal = len(args) == 3
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			_ = a.run(ctx, args)
 			cancel()

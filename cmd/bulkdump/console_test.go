@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"bulkdump/client"
+)
+
+func TestConsole(t *testing.T) {
+	var shown strings.Builder
+	width := 20
+	c := &console{w: &shown, width: func() int { return width }}
+	want := ""
+	step := func(more string) {
+		t.Helper()
+		if want += more; shown.String() != want {
+			t.Fatalf("got %q, want %q", shown.String(), want)
+		}
+	}
+	c.clear()
+	step("")
+	c.show("12345", "7890", "34567") // 18 columns
+	step(clearLine + "12345, 7890, 34567")
+	width = 19 // the window was made smaller: one must stay free
+	c.show("12345", "7890", "34567")
+	step(clearLine + "12345, 7890, 34567")
+	width = 18
+	c.show("12345", "7890", "34567")
+	step(clearLine + "12345, 7890")
+	for width = range 7 {
+		c.show("12345", "")
+		step(clearLine + "12345"[:max(width-1, 0)])
+	}
+	fmt.Fprintln(c, "a warning")
+	step(clearLine + "a warning\n")
+	fmt.Fprintln(c, "another")
+	step("another\n")
+	c.show("x")
+	c.clear()
+	c.clear()
+	step(clearLine + "x" + clearLine)
+
+	c = &console{w: &shown} // no terminal
+	c.show("x")
+	c.clear()
+	step("")
+}
+
+// Data on the same terminal is not written onto the status.
+func TestDataAfterStatus(t *testing.T) {
+	var screen strings.Builder
+	a, _, _ := newApp(&fakeTable{})
+	a.stdout, a.stderr.w, a.terminal = &screen, &screen, true
+	a.asTerminal(80)
+	a.out = &output{w: a.stdout, console: a.stderr}
+	a.stderr.show("half of it")
+	fmt.Fprintln(a.out, "data")
+	if want := clearLine + "half of it" + clearLine + "data\n"; screen.String() != want {
+		t.Errorf("got %q, want %q", screen.String(), want)
+	}
+}
+
+// What a mirror says of itself fits the narrowest terminals and the largest
+// numbers, and is gone before a warning.
+func TestMirrorStatusFits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, width := range []int{20, 40, 80, 200} {
+			const most = 1<<64 - 1
+			f := &fakeTable{
+				endless: true, lost: client.ErrLagged, events: oneOfEach, pace: 1500 * time.Millisecond,
+				mstats: client.MirrorStats{Entries: 1 << 32, Generation: most, Events: most, Overruns: most, Deltas: most, FullPasses: most},
+			}
+			a, _, stderr := newApp(f)
+			a.asTerminal(width)
+			a.stdout = slowWriter{}
+			if code := a.run(t.Context(), []string{"mirror", "-o", "jsonl", "--timeout", "10s"}); code != exitOK {
+				t.Errorf("exit code %d, stderr %q", code, stderr)
+			}
+			for i, line := range strings.Split(stderr.String(), clearLine) {
+				if status, rest, _ := strings.Cut(line, "\n"); i > 0 && rest == "" && len(status) >= width && !strings.HasPrefix(status, "bulkdump: ") {
+					t.Errorf("%d columns of %d: %q", len(status), width, status)
+				}
+			}
+			if !strings.Contains(stderr.String(), "4294967296 entries"[:min(width-1, 18)]) || !strings.Contains(stderr.String(), clearLine+"bulkdump: warning: ") {
+				t.Errorf("%q", stderr)
+			}
+		}
+	})
+}
+
+// Who has closed the pipe ends a command that has nothing to write, too.
+func TestStreamEndsWithItsReader(t *testing.T) {
+	for _, args := range [][]string{{"watch", "-o", "jsonl"}, {"mirror", "-o", "jsonl"}, {"mirror", "--dump-at-end", "-o", "jsonl"}, {"mirror", "--once"}} {
+		r, w := pipe(t)
+		f := &fakeTable{events: oneOfEach[:1], endless: true, mstats: client.MirrorStats{Synced: args[1] != "--once"}}
+		a, _, stderr := newApp(f)
+		a.stdout = w
+		ended := make(chan int)
+		go func() { ended <- a.run(t.Context(), args) }()
+		if len(args) == 3 && args[0] != "mirror" || len(args) == 3 && args[1] == "-o" {
+			if _, err := io.ReadFull(r, make([]byte, 10)); err != nil {
+				t.Error(err)
+			}
+		}
+		_ = r.Close()
+		if code := <-ended; code != exitOK || stderr.Len() > 0 {
+			t.Errorf("%q: exit code %d, stderr %q", args, code, stderr)
+		}
+	}
+}
