@@ -76,10 +76,46 @@ func TestCLIEndsOnSignal(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(stderr.String(), "signal") {
-		t.Errorf("exit code %d, stderr %q", code, stderr.String())
+	diedOf(t, cmd, unix.SIGINT)
+	if want := "bulkdump: ended by SIGINT before it was done\n"; stderr.String() != want {
+		t.Errorf("stderr %q, want %q", stderr.String(), want)
 	}
 	wantAbandoned(t, c, before)
+}
+
+// A page that takes the kernel for ever ends no sooner than the program: the
+// slowest cursor looks for what is not there.
+func TestCLIEndsInTheKernel(t *testing.T) {
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: 200_000})
+	args := []string{"dump", "-o", "count", "--name-prefix", "nothing", "--cursor", "index"}
+	r := bulkdump(t, append(args, "--timeout", "1s")...)
+	if want := "bulkdump: not done within 1s: give a longer --timeout\n"; r.code != 1 || r.stdout != "" || r.stderr != want {
+		t.Errorf("%+v", r)
+	}
+	cmd := exec.CommandContext(t.Context(), "bulkdump", args...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "a dump", func() bool { return state(t, c).DumpsOpen == 1 })
+	if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	diedOf(t, cmd, unix.SIGTERM)
+	waitFor(t, "the end of the dump", func() bool { return state(t, c).DumpsOpen == 0 })
+}
+
+// A fill that takes too long leaves nothing.
+func TestCLIFillEndsInTime(t *testing.T) {
+	c := setup(t)
+	r := bulkdump(t, "fill", "4000000", "--timeout", "1s")
+	if want := "bulkdump: not done within 1s: give a longer --timeout\n"; r.code != 1 || r.stdout != "" || r.stderr != want {
+		t.Errorf("%+v", r)
+	}
+	if s := state(t, c); s.Count != 0 {
+		t.Errorf("%d entries are left", s.Count)
+	}
 }
 
 // Nobody reads, so the dump cannot end by itself: it says so, and a second
@@ -105,7 +141,7 @@ func TestCLISecondSignalKills(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	diedOfInterrupt(t, cmd)
+	diedOf(t, cmd, unix.SIGINT)
 }
 
 // One signal ends a fill, and nothing is left of it.
@@ -128,15 +164,15 @@ func TestCLIFillEndsOnSignal(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	diedOfInterrupt(t, cmd)
+	diedOf(t, cmd, unix.SIGINT)
 	if s := state(t, c); s.Count != 0 {
 		t.Errorf("%d entries are left", s.Count)
 	}
 }
 
-func diedOfInterrupt(t testing.TB, cmd *exec.Cmd) {
+func diedOf(t testing.TB, cmd *exec.Cmd, s unix.Signal) {
 	t.Helper()
-	if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); !ws.Signaled() || ws.Signal() != unix.SIGINT {
-		t.Errorf("%v, want death by SIGINT", cmd.ProcessState)
+	if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); !ws.Signaled() || ws.Signal() != s {
+		t.Errorf("%v, want death by %v", cmd.ProcessState, s)
 	}
 }

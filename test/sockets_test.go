@@ -3,14 +3,17 @@
 package test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"golang.org/x/sys/unix"
 
@@ -53,6 +56,47 @@ func sockets(t testing.TB, args ...string) (all []socketShown, remark string) {
 		}
 	}
 	return all, remark
+}
+
+// A process may name itself as it likes: it is one cell of one line.
+func TestSocketsOfHostileProcess(t *testing.T) {
+	comm := fmt.Sprintf("/proc/%d/comm", os.Getpid())
+	old, err := os.ReadFile(comm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(comm, []byte("\x1b[31m\n\t\xffx\u009b,\x7f"), 0); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := os.WriteFile(comm, bytes.TrimSuffix(old, []byte("\n")), 0); err != nil {
+			t.Error(err)
+		}
+	}()
+	bound(t, nil, unix.NETLINK_ROUTE, 0xbeef02)
+	const quoted = `"\x1b[31m\n\t\xffx\u009b,\x7f"`
+	for _, format := range []string{"table", "csv", "json"} {
+		r := bulkdump(t, "sockets", "-o", format)
+		found := 0
+		for line := range strings.Lines(r.stdout) {
+			if strings.Contains(line, "xbeef02") || strings.Contains(line, fmt.Sprint(0xbeef02)) {
+				found++
+			}
+			if strings.IndexFunc(strings.TrimSuffix(line, "\n"), func(c rune) bool { return !unicode.IsPrint(c) }) >= 0 {
+				t.Errorf("%s: %q", format, line)
+			}
+		}
+		want := fmt.Sprintf("%s/%d", quoted, os.Getpid())
+		switch format {
+		case "csv":
+			want = strings.ReplaceAll(want, `"`, `""`)
+		case "json":
+			want = `\u001b[31m\n\t\ufffdx\u009b,\u007f`
+		}
+		if found != 1 || !strings.Contains(r.stdout, want) {
+			t.Errorf("%s: the socket is on %d lines, %s is not among them: %q", format, found, want, r.stdout)
+		}
+	}
 }
 
 // needsDiag skips a test where sock_diag does not know netlink sockets: on

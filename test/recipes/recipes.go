@@ -125,7 +125,7 @@ func Replica(ctx context.Context, c *client.Client, use func(*client.Mirror)) er
 	if err := m.Synced(ctx); err != nil {
 		return err
 	}
-	use(m) // m.Get, m.All, m.Changes: for as long as one likes, while the table changes
+	use(m) // m.Get, m.All, m.Follow: for as long as one likes, while the table changes
 	return m.Err()
 }
 
