@@ -5,6 +5,7 @@ package client
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -117,12 +118,12 @@ func TestMirrorWaitForTheFuture(t *testing.T) {
 		if s := r.m.Stats(); s.Deltas != 0 || s.FullPasses != 1 || !s.Synced {
 			r.Errorf("%+v", s)
 		}
-		asked := false
-		r.step(func() { asked = true })
+		var asked atomic.Bool
+		r.step(func() { asked.Store(true) })
 		time.Sleep(2 * settle * DefaultResyncInterval) // what had been waited for before
-		asked = false
+		asked.Store(false)
 		time.Sleep(time.Hour)
-		if asked {
+		if asked.Load() {
 			r.Error("it asks the kernel, and nobody wants to know")
 		}
 	})
@@ -160,8 +161,8 @@ func TestMirrorWaitInPolls(t *testing.T) {
 // as events come, nobody asks the kernel.
 func TestMirrorWaitsWhileEventsCome(t *testing.T) {
 	mirror(t, 2, MirrorOptions{}, func(r *mirrored) {
-		asked := 0
-		r.change(func(k *tableKernel) { k.answered = func() { asked++ } })
+		var asked atomic.Int32
+		r.change(func(k *tableKernel) { k.answered = func() { asked.Add(1) } })
 		for range 1000 { // there always is somebody who waits for the next one
 			generation := r.m.Generation() + 1
 			time.AfterFunc(10*time.Millisecond, func() {
@@ -172,8 +173,8 @@ func TestMirrorWaitsWhileEventsCome(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Minute) // nor when the last one has come
-		if asked > 0 {
-			r.Errorf("the kernel was asked %d times", asked)
+		if n := asked.Load(); n > 0 {
+			r.Errorf("the kernel was asked %d times", n)
 		}
 		r.change(func(k *tableKernel) { k.fillBegin(100, 5); k.fillEnd(true) })
 		r.same()
