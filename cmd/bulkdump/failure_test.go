@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -34,10 +35,15 @@ func TestFailuresOfTheKernel(t *testing.T) {
 				prefix = "bulkdump: id 7: "
 			}
 			run(t, f, args...).check(t, ran{"", prefix + "entry-x: operation not permitted: admin only (attribute id)\n" +
-				"bulkdump: this needs CAP_NET_ADMIN in the initial user namespace, unless the module is loaded so that it " +
-				"is enough in the user namespace that owns the network namespace\n", 1})
+				"bulkdump: this needs CAP_NET_ADMIN in the initial user namespace; with the module's userns_admin=1, in that " +
+				"which owns the network namespace\n", 1})
 			if got := f.asked[len(f.asked)-1]; got != "close" {
 				t.Errorf("the last thing asked: got %q, want close", got)
+			}
+
+			f.err = kernelError(unix.EPERM, "a change needs CAP_NET_ADMIN")
+			if got := run(t, f, args...); got.code != 1 || strings.Count(got.stderr, "CAP_NET_ADMIN") != 1 {
+				t.Errorf("%+v", got)
 			}
 
 			f.err = client.ErrNoFamily

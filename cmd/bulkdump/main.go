@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -139,7 +140,7 @@ func (a *app) explain(ctx context.Context, err error) int {
 	case signalOf(ctx) != 0 && errors.Is(err, context.Canceled):
 		a.note("bulkdump: %v before it was done", context.Cause(ctx))
 	case errors.Is(err, errReported):
-	case errors.As(err, &refused) && refused.Errno == unix.EPERM:
+	case errors.As(err, &refused) && refused.Errno == unix.EPERM && !strings.Contains(refused.Message, "CAP_"):
 		a.complain(err)
 		a.note("bulkdump: %s", neededRight)
 	default:
@@ -149,9 +150,9 @@ func (a *app) explain(ctx context.Context, err error) int {
 }
 
 // neededRight is what the kernel asks of whoever changes the table, or has it do
-// what costs much.
-const neededRight = "this needs CAP_NET_ADMIN in the initial user namespace, unless the module is loaded so that it " +
-	"is enough in the user namespace that owns the network namespace"
+// what costs much. Modules of this version say so themselves.
+const neededRight = "this needs CAP_NET_ADMIN in the initial user namespace; with the module's userns_admin=1, in that " +
+	"which owns the network namespace"
 
 // errReported says that the failure was told on stderr already.
 var errReported = errors.New("failed")
