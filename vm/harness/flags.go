@@ -61,7 +61,8 @@ With what:
                         guest: unpacked; their programs come before busybox's
                         (repeatable)
   --modprobe NAME       load the kernel's own module NAME, and what it needs,
-                        before the project's (repeatable)
+                        before the project's; NAME? on a kernel that has it
+                        (repeatable)
   --env K=V             set in the command's environment (repeatable)
 How:
   --timeout S           seconds for COMMAND; default 900 with TCG, 300 with KVM,

@@ -24,9 +24,16 @@ type ownModule struct {
 var errNoModule = errors.New("no such module")
 
 // modprobe finds those of the kernel's own modules that are asked for, and what
-// they need. What is built in is there already.
+// they need. What is built in is there already. A name with a ? at its end is for
+// the kernels that have that module.
 func (k *kernel) modprobe(ctx context.Context, names []string) error {
 	for _, name := range names {
+		name, optional := strings.CutSuffix(name, "?")
+		if optional {
+			if _, err := k.findModule(name); errors.Is(err, errNoModule) {
+				continue
+			}
+		}
 		if err := k.addModule(ctx, name); err != nil {
 			return fmt.Errorf("--modprobe %s: %w", name, err)
 		}

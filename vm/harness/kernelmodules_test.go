@@ -39,12 +39,13 @@ func TestModprobe(t *testing.T) {
 	fakeModule(t, filepath.Join(dir, "kernel/net/early.ko"), "")
 	fakeModule(t, filepath.Join(dir, "kernel/crypto/digest_generic.ko"), "")
 	fakeModule(t, filepath.Join(dir, "kernel/net/late.ko"), "")
+	fakeModule(t, filepath.Join(dir, "kernel/net/lacks.ko"), "nosuch")
 	if out, err := exec.Command("xz", "--check=crc32", filepath.Join(dir, "kernel/net/middle.ko")).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	for name, text := range map[string]string{
 		"modules.order": "kernel/net/top-one.ko\nkernel/net/middle.ko\nkernel/net/other.ko\nkernel/net/low.ko\nkernel/gone.ko\n" +
-			"kernel/net/early.ko\nkernel/crypto/digest_generic.ko\nkernel/net/late.ko\n",
+			"kernel/net/early.ko\nkernel/crypto/digest_generic.ko\nkernel/net/late.ko\nkernel/net/lacks.ko\n",
 		"modules.builtin": "kernel/net/always.ko\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
@@ -52,7 +53,7 @@ func TestModprobe(t *testing.T) {
 		}
 	}
 	k := &kernel{root: root, release: "1.0"}
-	if err := k.modprobe(t.Context(), []string{"top_one", "always", "low"}); err != nil {
+	if err := k.modprobe(t.Context(), []string{"nosuch?", "top_one?", "always?", "low"}); err != nil {
 		t.Fatal(err)
 	}
 	var names []string
@@ -65,8 +66,8 @@ func TestModprobe(t *testing.T) {
 	if want := []string{"early", "digest_generic", "low", "middle", "other", "top-one"}; !slices.Equal(names, want) {
 		t.Errorf("loaded in the order %q, want %q", names, want)
 	}
-	for _, bad := range []string{"nosuch", "gone"} {
-		if err := k.modprobe(t.Context(), []string{bad}); err == nil || !strings.Contains(err.Error(), "--modprobe "+bad) {
+	for _, bad := range []string{"nosuch", "gone", "gone?", "lacks?"} {
+		if err := k.modprobe(t.Context(), []string{bad}); err == nil || !strings.Contains(err.Error(), "--modprobe "+strings.TrimSuffix(bad, "?")) {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}
