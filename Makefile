@@ -55,12 +55,24 @@ bench-keep: ## measure anew what is kept there, and the README's tables
 # What test/tools runs, and what it reads: the newest kernel's YNL tool, schema
 # and the family's spec among the kernel's own.
 TOOLS = --packages python3,python3-yaml,python3-jsonschema,iproute2,tshark \
-	--modprobe nlmon --modprobe veth --modprobe tcp_diag \
+	--packages nftables,ipset,conntrack,wireguard-tools,ethtool,iw \
+	$(patsubst %,--modprobe '%',nlmon veth $(TOLD)) \
 	--add $$source/tools/net/ynl:/ynl --add $$source/Documentation/netlink:/netlink \
-	--add kmod/bulkdump.yaml:/netlink/specs --test-dir test/tools
+	--add kmod/bulkdump.yaml:/netlink/specs --add client/nldump/doc.go:/nldump/doc.go --test-dir test/tools
+
+# The modules whose dumps TestWhichDumpsTell looks at. Not each kernel has those
+# with a ?.
+TOLD = dummy bridge mpls_router sch_htb cls_flower act_gact nf_tables nft_quota nf_flow_table_inet nfnetlink_hook? \
+	ip_set_hash_ip nf_conntrack_netlink xfrm_user tcp_diag udp_diag unix_diag netlink_diag \
+	wireguard macsec l2tp_netlink l2tp_eth tipc fou mac80211_hwsim?
 
 vm-tools: ## stock tools beside it, on each kernel: YNL, genl, tshark, ip, ss (KERNELS="6.1 7.3" for some)
 	source=$$(vm/source) && vm/run $(TOOLS) --matrix $(KERNELS)
+
+told-table: ## write anew which dumps tell of a change, in nldump's documentation
+	@out=$$(mktemp -d) && source=$$(vm/source) && \
+	{ vm/run $(TOOLS) --test '^TestWhichDumpsTell$$' --out $$out --matrix 6.1 6.12 7.3 || true; } && \
+	go test -count=1 ./test/tools -run '^TestToldTable' -told $$out && rm -r $$out
 
 vm-nldump: ## the reader's tests of the kernel's own dumps, on each kernel (KERNELS="7.3" for some)
 	for kernel in $(or $(KERNELS),6.1 6.12 7.3); do \
@@ -160,4 +172,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go -C client run ./internal/gen $(if $(filter gen-check,$@),-check) -spec ../kmod/bulkdump.yaml -o uapi_gen.go
 
-.PHONY: help demo vm-test vm-matrix stress vm-large vm-tools vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check new-family new-family-check test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check
+.PHONY: help demo vm-test vm-matrix stress vm-large vm-tools told-table vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check new-family new-family-check test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check

@@ -52,15 +52,133 @@
 //     of a correct dump, or the records not those of one in order.
 //   - the context's error, as soon as the context is done.
 //
-// The kernel tells of a change if the family's dump callback keeps cb->seq up
-// to date (include/net/netlink.h:nl_dump_check_consistent), and says of what.
-// Of rtnetlink, links do (net/core/rtnetlink.c:rtnl_dump_ifinfo), IPv4
-// addresses (net/ipv4/devinet.c:inet_dump_ifaddr) and nexthops; IPv4 routes and
-// neighbours do not, nor do sock_diag and the generic netlink controller. A dump
-// of theirs is never interrupted, whatever changed.
+// The kernel tells of a change if the family's dump callback takes a counter of
+// changes for cb->seq and compares it from page to page
+// (include/net/netlink.h:nl_dump_check_consistent). So it tells of what that
+// counter counts, and of nothing else, and most families have none: the table
+// below says which do.
 //
 // What makes a message a record is its type, its sequence number and its port id.
 // NLM_F_MULTI says nothing: some dumps of netdev and ethtool go without.
+//
+// # Which families tell of a change
+//
+// What a family tells of is what its counter counts:
+//
+//   - Links and their statistics count the links that come and go
+//     (net/core/dev.c:list_netdevice). A link that gets another name, MTU or state
+//     is not told of. netconf and ethtool counted links, too, in older kernels.
+//   - Addresses count those links, and addresses that come and go. A new lifetime
+//     counts for IPv6 (net/ipv6/addrconf.c:__ipv6_ifa_notify), not for IPv4
+//     (net/ipv4/fib_frontend.c:fib_inetaddr_event). A dump of one link's
+//     addresses (ifa_index) has no counter (net/ipv4/devinet.c:inet_dump_addr).
+//   - Nexthops and their buckets count every change (net/ipv4/nexthop.c).
+//   - nf_tables counts the commits, whatever is in them. For set elements it takes
+//     that counter and never compares it (nf_tables_api.c:nf_tables_dump_set),
+//     but its low 16 bits are in each record, for [Dump].Generation.
+//   - Netfilter's hooks compare the list of them, which is a new one after each
+//     change (nfnetlink_hook.c:nfnl_hook_dump). They need [Dump].Unaddressed.
+//   - WireGuard counts the requests that set something (drivers/net/wireguard:
+//     wg_set_device). What a peer does by itself, such as to roam, does not count.
+//   - MACsec counts its devices that come and go (drivers/net/macsec.c).
+//   - TIPC has no counter. A dump of its names is told to be interrupted if the
+//     one where it was to go on is gone (net/tipc/name_table.c).
+//   - bulkdump counts every change, also one before the first page.
+//
+// Of those not in the table, batman-adv and NFC have counters, by their source.
+// nl802154 compares one that it never sets.
+//
+// In the table, "told" means that ErrInterrupted came wherever the change was: in
+// what was sent already, in the next record or in the last one; "some", that it
+// came for some of these places; "no", for none; "-", that there is no such change.
+// A dump without a change was never interrupted. The column "generation" says
+// whether Dump.Generation tells of all of them. The kernels are Debian's.
+//
+//	family                       kernel    added  removed  changed  generation  changed in place, or why not tried
+//	links                        all       told   told     no       -           name, mtu, up, down, alias, address, master, group
+//	link statistics              all       told   told     -        -
+//	netconf, IPv4                6.1       told   told     no       -           forwarding
+//	netconf, IPv4                6.12 7.3  no     no       no       -           forwarding
+//	netconf, IPv6                6.1       told   told     no       -           forwarding
+//	netconf, IPv6                6.12 7.3  no     no       no       -           forwarding
+//	neighbour tables             all       no     no       no       -           base_reachable
+//	addresses, IPv4              all       told   told     no       -           lifetime
+//	addresses, IPv6              all       told   told     told     -           lifetime
+//	addresses of one link, IPv4  all       no     no       no       -           lifetime
+//	addresses of one link, IPv6  all       no     no       no       -           lifetime
+//	multicast addresses, IPv6    all       no     no       -        -
+//	address labels               all       no     no       -        -
+//	routes, IPv4                 all       no     no       no       -           mtu
+//	routes, IPv6                 all       no     no       no       -           mtu
+//	routes, MPLS                 all       no     no       no       -           device
+//	rules, IPv4                  all       no     no       -        -
+//	rules, IPv6                  all       no     no       -        -
+//	neighbours, IPv4             all       no     no       no       -           lladdr
+//	neighbours, IPv6             all       no     no       no       -           lladdr
+//	nexthops                     all       told   told     told     -           device
+//	nexthop buckets              all       told   told     told     -           nexthop of a bucket
+//	bridge ports                 all       no     no       no       -           cost
+//	bridge vlans                 all       no     no       no       -           one more, one less, untagged
+//	fdb                          all       no     no       no       -           port
+//	mdb                          6.1       no     no       -        -
+//	mdb                          6.12 7.3  no     no       no       -           state
+//	qdiscs                       all       no     no       no       -           limit
+//	classes                      all       no     no       no       -           rate
+//	filters                      all       no     no       no       -           class
+//	filter chains                all       no     no       -        -
+//	actions                      all       no     no       no       -           verdict
+//	nft tables                   all       told   told     told     told        flags
+//	nft chains                   all       told   told     told     told        policy
+//	nft rules                    all       told   told     told     told        verdict
+//	nft sets                     all       told   told     -        told
+//	nft set elements             6.1       no     no       -        told
+//	nft set elements             6.12 7.3  no     no       no       told        timeout
+//	nft objects                  all       told   told     told     told        quota
+//	nft flowtables               all       told   told     told     told        devices
+//	netfilter hooks              6.1       -      -        -        -           no module nfnetlink_hook
+//	netfilter hooks              6.12 7.3  told   told     -        -
+//	ipset sets                   all       no     no       no       -           name
+//	ipset entries                all       no     no       no       -           timeout
+//	conntrack                    all       no     no       no       -           mark
+//	conntrack expectations       all       -      -        -        -           not tried; no, by the source
+//	xfrm states                  all       no     no       no       -           coa
+//	xfrm policies                all       no     no       no       -           action
+//	sockets, TCP                 all       no     no       no       -           backlog
+//	sockets, UDP                 all       no     no       no       -           peer
+//	sockets, Unix                all       no     no       no       -           shutdown
+//	sockets, netlink             all       no     no       no       -           group
+//	nlctrl                       all       no     no       -        -
+//	ethtool linkstate            6.1       told   told     no       -           up
+//	ethtool linkstate            6.12 7.3  no     no       no       -           up
+//	ethtool features             6.1       told   told     no       -           gso
+//	ethtool features             6.12 7.3  no     no       no       -           gso
+//	ethtool channels             6.1       told   told     no       -           rx
+//	ethtool channels             6.12 7.3  no     no       no       -           rx
+//	netdev devices               6.1       -      -        -        -           new in 6.3
+//	netdev devices               6.12 7.3  no     no       -        -
+//	devlink                      all       -      -        -        -           no kernel here has netdevsim
+//	wireguard peers              all       told   told     told     -           endpoint
+//	macsec                       all       told   told     no       -           encrypt
+//	l2tp tunnels                 all       no     no       -        -
+//	l2tp sessions                all       no     no       -        -
+//	tipc names                   all       no     some     -        -
+//	tipc sockets                 all       no     no       -        -
+//	wiphys                       6.1       no     no       no       -           rts
+//	wiphys                       6.12 7.3  -      -        -        -           no module mac80211_hwsim
+//	wireless interfaces          6.1       no     no       no       -           type
+//	wireless interfaces          6.12 7.3  -      -        -        -           no module mac80211_hwsim
+//	hwsim radios                 6.1       -      -        -        -           no second page: message too long
+//	hwsim radios                 6.12 7.3  -      -        -        -           no module mac80211_hwsim
+//	wireless stations            all       -      -        -        -           not tried; no, by the source
+//	wireless scan results        all       -      -        -        -           not tried; told, by the source
+//	mptcp endpoints              6.1 6.12  -      -        -        -           8 at most: one page
+//	mptcp endpoints              7.3       no     no       no       -           backup
+//	seg6 hmac                    6.1       -      -        -        -           no second page: message too long
+//	seg6 hmac                    6.12 7.3  -      -        -        -           no second page: cannot allocate memory
+//	ioam6 namespaces             6.1       -      -        -        -           no second page: message too long
+//	ioam6 namespaces             6.12 7.3  no     no       -        -
+//	fou ports                    all       no     no       -        -
+//	bulkdump                     all       told   told     told     -           value
 //
 // # Pages and buffers
 //

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 // Package tools holds what stock tools make of the family: the kernel's YNL
-// command line with the family's spec, iproute2's genl, tshark behind nlmon; and
+// command line with the family's spec, iproute2's genl, tshark behind nlmon;
 // whether package nldump dumps of the kernel's own families what iproute2's ip, ss
-// and genl print. The tests run in a guest that has them (make vm-tools);
-// elsewhere they are skipped.
+// and genl print; and which of their dumps tell of a change. The tests run in a
+// guest that has the tools (make vm-tools); elsewhere they are skipped.
 package tools
 
 import (
@@ -82,12 +82,18 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 // olderThan tells whether the kernel is older than a version.
 func olderThan(t *testing.T, major, minor int) bool {
 	t.Helper()
+	m, n := kernelVersion(kernelRelease(t))
+	return m < major || m == major && n < minor
+}
+
+// kernelRelease is what uname -r prints.
+func kernelRelease(t *testing.T) string {
+	t.Helper()
 	var uts unix.Utsname
 	if err := unix.Uname(&uts); err != nil {
 		t.Fatal(err)
 	}
-	m, n := kernelVersion(unix.ByteSliceToString(uts.Release[:]))
-	return m < major || m == major && n < minor
+	return unix.ByteSliceToString(uts.Release[:])
 }
 
 func kernelVersion(release string) (major, minor int) {

@@ -1,0 +1,512 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package tools
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/mdlayher/genetlink"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client/nldump"
+)
+
+// Which dumps tell of a change that happens while they run. Each family gets
+// objects for several pages, and its dump is changed behind the first page: an
+// object is changed in place, removed or added, one that was sent already, the
+// next one, and the last one. What the loop ends with is what the family tells.
+
+// A tellFamily is a row of the table.
+type tellFamily struct {
+	name    string
+	modules []string // of the kernel's, which some kernels lack
+	since   string   // the kernel that has it first
+	older   string   // what keeps older ones from it, if they have it
+	never   string   // why there cannot be a change in mid-dump
+	netlink int      // the netlink family
+	request func(t *testing.T) nldump.Message
+	global  bool // it is of no network namespace
+	alone   bool // what it opens must not be inherited by another test's programs
+	prepare op   // once
+	base    op   // once for each object
+	count   int
+	mark    func(i int) []byte // what only the records of the i-th object have
+	add     op
+	remove  op
+	cleanup op // of what does not end with the network namespace
+	changes []tellChange
+
+	generation  func(m nldump.Message) (uint64, error) // in each record
+	unaddressed bool                                   // records have no port id
+}
+
+// A tellChange changes an object in place.
+type tellChange struct {
+	what  string
+	since string // the kernel that has it first
+	op
+	undo op
+}
+
+// An op is done to objects: lines of commands, in which expand puts the
+// object, or a function.
+type op struct {
+	lines []string
+	do    func(t *testing.T, i int)
+}
+
+func lines(l ...string) op                        { return op{lines: l} }
+func do(f func(t *testing.T, i int)) op           { return op{do: f} }
+func inPlace(what string, l ...string) tellChange { return tellChange{what: what, op: lines(l...)} }
+
+func (o op) run(t *testing.T, objects ...int) {
+	t.Helper()
+	var all []string
+	for _, l := range o.lines {
+		for _, i := range objects {
+			all = append(all, expand(l, i))
+		}
+	}
+	runLines(t, all)
+	if o.do != nil {
+		for _, i := range objects {
+			o.do(t, i)
+		}
+	}
+}
+
+func (o op) is() bool { return o.lines != nil || o.do != nil }
+
+// The i-th object has a name, a number and addresses of its own, so that its
+// mark is nowhere else in a dump.
+const firstID = 0x05eed001
+
+func objectID(i int) uint32    { return firstID + uint32(i) }
+func objectPort(i int) uint16  { return 0x5e00 + uint16(i) }
+func objectLabel(i int) uint32 { return 0x77001 + uint32(i) }
+func objectMAC(i int) []byte {
+	return append([]byte{2, 0x77, 0x5e, 0xed}, binary.BigEndian.AppendUint16(nil, uint16(i))...)
+}
+func objectIP6(i int) []byte {
+	return binary.BigEndian.AppendUint32([]byte{0xfd, 0x77, 11: 0}, objectID(i))
+}
+
+func markName(i int) []byte { return fmt.Appendf(nil, "t%03d", i) }
+func markID(i int) []byte   { return binary.NativeEndian.AppendUint32(nil, objectID(i)) }
+func markIP(i int) []byte   { return address("10.77.0.1", i) }
+func markKey(i int) []byte  { return slices.Repeat(objectMAC(i)[2:], 8) }
+
+// expand puts the i-th object into a line.
+func expand(line string, i int) string {
+	ip6 := objectIP6(i)
+	return strings.NewReplacer(
+		"{name}", string(markName(i)),
+		"{key}", base64.StdEncoding.EncodeToString(markKey(i)),
+		"{label}", strconv.Itoa(int(objectLabel(i))),
+		"{long}", strings.Repeat("x", 200),
+		"{i}", strconv.Itoa(i+1),
+		"{hex}", strconv.FormatInt(int64(i+1), 16),
+		"{id}", strconv.Itoa(int(objectID(i))),
+		"{ip}", address("10.77.0.1", i).String(),
+		"{group}", address("239.77.0.1", i).String(),
+		"{ip6}", fmt.Sprintf("fd77::%x:%x", ip6[12:14], ip6[14:]),
+		"{port}", strconv.Itoa(int(objectPort(i))),
+		"{mac}", net.HardwareAddr(objectMAC(i)).String(),
+	).Replace(line)
+}
+
+// batches are the flags with which a program reads its commands from a file.
+var batches = map[string]string{
+	"ip": "-batch", "bridge": "-batch", "tc": "-batch", "nft": "-f", "ipset": "restore -file", "conntrack": "-R",
+}
+
+// runLines runs commands, those of one program's that follow each other at once.
+func runLines(t *testing.T, all []string) {
+	t.Helper()
+	for len(all) > 0 {
+		name := program(all[0])
+		n := slices.IndexFunc(all, func(l string) bool { return program(l) != name })
+		if n < 0 {
+			n = len(all)
+		}
+		runBatch(t, strings.Fields(name), all[:n])
+		all = all[n:]
+	}
+}
+
+// program is what a line starts with: ip -6, say, is a program of its own.
+func program(line string) string {
+	f := strings.Fields(line)
+	if f[0] == "ip" && strings.HasPrefix(f[1], "-") {
+		return f[0] + " " + f[1]
+	}
+	return f[0]
+}
+
+func runBatch(t *testing.T, name, all []string) {
+	t.Helper()
+	flags, ok := batches[name[0]]
+	switch {
+	case name[0] == "wg": // takes many peers in one command
+		args := []string{"set", "wg0"}
+		for _, l := range all {
+			args = append(args, strings.Fields(l)[3:]...)
+		}
+		run(t, "wg", args...)
+	case ok && (len(all) > 1 || name[0] == "ipset"): // -exist crashes it elsewhere
+		var text strings.Builder
+		for _, l := range all {
+			text.WriteString(strings.TrimPrefix(l, strings.Join(name, " ")+" ") + "\n")
+		}
+		file := t.TempDir() + "/batch"
+		if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		run(t, name[0], slices.Concat(name[1:], strings.Fields(flags), []string{file})...)
+	default:
+		for _, l := range all {
+			run(t, name[0], strings.Fields(l)[1:]...)
+		}
+	}
+}
+
+// structure returns a request with a header, and attributes if there are any.
+func structure(typ uint16, header []byte, attrs ...netlink.Attribute) func(*testing.T) nldump.Message {
+	return func(t *testing.T) nldump.Message {
+		return nldump.Message{Type: typ, Data: append(slices.Clone(header), encode(t, attrs)...)}
+	}
+}
+
+// generic returns a request of a generic family.
+func generic(family string, command byte, attrs ...netlink.Attribute) func(*testing.T) nldump.Message {
+	return func(t *testing.T) nldump.Message {
+		t.Helper()
+		return nldump.Message{
+			Type: genericFamily(t, family).ID,
+			Data: append([]byte{command, 1, 0, 0}, encode(t, attrs)...),
+		}
+	}
+}
+
+func genericFamily(t *testing.T, name string) genetlink.Family {
+	t.Helper()
+	conn, err := genetlink.Dial(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	f, err := conn.GetFamily(name)
+	if err != nil {
+		t.Fatalf("family %s: %v", name, err)
+	}
+	return f
+}
+
+func encode(t *testing.T, attrs []netlink.Attribute) []byte {
+	t.Helper()
+	b, err := netlink.MarshalAttributes(attrs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func attr(typ uint16, data []byte) netlink.Attribute  { return netlink.Attribute{Type: typ, Data: data} }
+func attrText(typ uint16, s string) netlink.Attribute { return attr(typ, append([]byte(s), 0)) }
+func u32(n uint32) []byte                             { return binary.NativeEndian.AppendUint32(nil, n) }
+
+// What a cell says.
+const (
+	told   = "told"
+	some   = "some" // told at some places in the dump, not at others
+	silent = "no"   // never told
+	none   = "-"    // there is no such change
+)
+
+// A tellTest is a family under test.
+type tellTest struct {
+	*tellFamily
+	sock   *changeSocket
+	stream *nldump.Stream
+	req    nldump.Message
+}
+
+// A changeSocket calls a function before it reads the next datagram. The kernel
+// has built a dump's first page by then, and no other. It notes whether there
+// is NLM_F_DUMP_INTR, and takes it away, so that what else tells can be seen.
+type changeSocket struct {
+	nldump.PollSocket
+	change      func()
+	interrupted bool
+}
+
+func (s *changeSocket) Recv(buf []byte) (nldump.Datagram, error) {
+	if change := s.change; change != nil {
+		s.change = nil
+		change()
+	}
+	d, err := s.PollSocket.Recv(buf)
+	for b := buf[:min(d.Len, len(buf))]; len(b) >= unix.SizeofNlMsghdr; {
+		flags := binary.NativeEndian.Uint16(b[6:])
+		s.interrupted = s.interrupted || flags&unix.NLM_F_DUMP_INTR != 0
+		binary.NativeEndian.PutUint16(b[6:], flags&^unix.NLM_F_DUMP_INTR)
+		b = b[min(int(binary.NativeEndian.Uint32(b)+3)&^3, len(b)):]
+	}
+	return d, err
+}
+
+func (f *tellFamily) start(t *testing.T) *tellTest {
+	t.Helper()
+	conn, err := netlink.Dial(f.netlink, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := nldump.Config{BufferSize: nldump.MinBufferSize}
+	sock, err := nldump.Open(conn, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	test := &tellTest{f, &changeSocket{PollSocket: sock}, nil, f.request(t)}
+	if test.stream, err = nldump.New(test.sock, cfg); err != nil {
+		t.Fatal(err)
+	}
+	return test
+}
+
+// pages dumps, calls change behind the first page, and tells whether the kernel
+// says that the dump was interrupted, and whether the generation does.
+func (f *tellTest) pages(t *testing.T, change func()) (pages [][]byte, flag, generation bool, err error) {
+	t.Helper()
+	f.sock.change, f.sock.interrupted = change, false
+	d := nldump.Dump{Request: f.req, Unaddressed: f.unaddressed, Generation: f.generation}
+	for p, err := range f.stream.Pages(t.Context(), d) {
+		if errors.Is(err, nldump.ErrInterrupted) {
+			return pages, f.sock.interrupted, true, nil
+		}
+		if err != nil {
+			return pages, false, false, err
+		}
+		pages = append(pages, bytes.Clone(p.Messages()))
+		p.Release()
+	}
+	return pages, f.sock.interrupted, false, nil
+}
+
+// places are the objects of three places: sent in the first page, the next
+// after it, and the last, as far as objects of ours are there. It dumps without
+// a change, of which nothing may tell.
+func (f *tellTest) places(t *testing.T) (objects []int) {
+	t.Helper()
+	pages, flag, generation, err := f.pages(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if flag || generation {
+		t.Fatalf("told of a change, and there was none: by the flag %v, by the generation %v", flag, generation)
+	}
+	if len(pages) < 2 {
+		t.Fatal("one page: nothing changes in mid-dump")
+	}
+	first := map[int]int{} // object, by page
+	var last, lastAt int
+	for n, p := range pages {
+		firstAt := len(p)
+		for i := range f.count {
+			at := bytes.Index(p, f.mark(i))
+			if at < 0 {
+				continue
+			}
+			if at < firstAt {
+				first[n], firstAt = i, at
+			}
+			if whole := n<<16 + at + 1; whole > lastAt {
+				last, lastAt = i, whole
+			}
+		}
+	}
+	if lastAt == 0 {
+		t.Fatal("none of the objects is in the dump")
+	}
+	for _, n := range []int{0, 1} {
+		if i, ok := first[n]; ok {
+			objects = append(objects, i)
+		}
+	}
+	if !slices.Contains(objects, last) {
+		objects = append(objects, last)
+	}
+	return objects
+}
+
+// tell does something to an object at each place in mid-dump, and returns
+// whether it is told of, by the flag and by the generation.
+func (f *tellTest) tell(t *testing.T, what string, o, before, after op) (flag, generation string) {
+	t.Helper()
+	if !o.is() {
+		return none, none
+	}
+	var flags, generations, tries int
+	for place := range f.places(t) {
+		// They move with what is removed and added.
+		objects := f.places(t)
+		if place >= len(objects) {
+			break
+		}
+		i := objects[place]
+		before.run(t, i)
+		_, interrupted, moved, err := f.pages(t, func() { o.run(t, i) })
+		if err != nil {
+			t.Fatalf("%s, object %d: %v", what, i, err)
+		}
+		after.run(t, i)
+		tries++
+		if interrupted {
+			flags++
+		}
+		if moved {
+			generations++
+		}
+		t.Logf("%s, object %d at place %d: by the flag %v, by the generation %v", what, i, place, interrupted, moved)
+	}
+	cell := func(n int) string {
+		switch n {
+		case 0:
+			return silent
+		case tries:
+			return told
+		}
+		return some
+	}
+	return cell(flags), cell(generations)
+}
+
+// run makes the family's row.
+func (f *tellFamily) run(t *testing.T) tellRow {
+	r := tellRow{name: f.name, added: none, removed: none, changed: none, generation: none}
+	if r.note = f.lacking(t); r.note != "" {
+		return r
+	}
+	if !f.global {
+		ownNetNS(t)
+	}
+	defer f.cleanup.run(t, 0)
+	f.prepare.run(t, 0)
+	all := make([]int, f.count)
+	for i := range all {
+		all[i] = i
+	}
+	f.base.run(t, all...)
+	f.add.run(t, all...)
+	test := f.start(t)
+	defer test.stream.Close()
+	// A socket's first page may be smaller than all others.
+	for range 2 {
+		var refused *nldump.KernelError
+		if _, _, _, err := test.pages(t, nil); errors.As(err, &refused) {
+			r.note = "no second page: " + refused.Errno.Error()
+			return r
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	// A generation tells of all, or it is none.
+	cell := func(to *string, what string, o, before, after op) {
+		flag, generation := test.tell(t, what, o, before, after)
+		if flag == none {
+			return
+		}
+		same := func(to *string, got string) {
+			if *to != none && *to != got {
+				t.Errorf("%s: %s, and %s of another change", what, got, *to)
+			}
+			*to = got
+		}
+		same(to, flag)
+		if f.generation != nil {
+			same(&r.generation, generation)
+		}
+	}
+	var what []string
+	for _, c := range f.changes {
+		if c.since == "" || !tooOld(t, c.since) {
+			cell(&r.changed, c.what, c.op, op{}, c.undo)
+			what = append(what, c.what)
+		}
+	}
+	r.note = strings.Join(what, ", ")
+	if f.remove.is() {
+		cell(&r.removed, "removed", f.remove, op{}, f.add)
+		cell(&r.added, "added", f.add, f.remove, op{})
+	}
+	return r
+}
+
+// lacking tells why a family cannot be tried on this kernel.
+func (f *tellFamily) lacking(t *testing.T) string {
+	if f.never != "" {
+		return f.never
+	}
+	if f.since != "" && tooOld(t, f.since) {
+		return cmp.Or(f.older, "new in "+f.since)
+	}
+	for _, m := range f.modules {
+		if _, err := os.Stat("/sys/module/" + m); err != nil {
+			return noModule + m
+		}
+	}
+	return ""
+}
+
+// tooOld tells whether the kernel is older than a release such as "6.3".
+func tooOld(t *testing.T, release string) bool {
+	t.Helper()
+	major, minor := kernelVersion(release)
+	return olderThan(t, major, minor)
+}
+
+// All families, one after the other, and what is documented of them.
+func TestWhichDumpsTell(t *testing.T) {
+	if os.Getenv("BULKDUMP_GUEST") == "" {
+		t.Skip("this runs in a guest only: make vm-tools")
+	}
+	release := kernelRelease(t)
+	major, minor := kernelVersion(release)
+	kernel := fmt.Sprintf("%d.%d", major, minor)
+	families := tellFamilies()
+	rows := make([]tellRow, len(families))
+	t.Run("of", func(t *testing.T) {
+		for i, f := range families {
+			t.Run(f.name, func(t *testing.T) {
+				if !f.alone {
+					t.Parallel() // each in a network namespace of its own
+				}
+				rows[i] = tellRow{name: f.name, added: failed, removed: failed, changed: failed, generation: failed}
+				rows[i] = f.run(t)
+			})
+		}
+	})
+	rows = slices.DeleteFunc(rows, func(r tellRow) bool { return r.name == "" }) // not run
+	for i := range rows {
+		rows[i].kernels = []string{kernel}
+	}
+	t.Logf("what tells of a change on %s\n%s", release, formatTold(rows))
+	documented := slices.DeleteFunc(readTold(t, "/nldump/doc.go"), func(r tellRow) bool { return !slices.Contains(r.kernels, kernel) })
+	if len(documented) == 0 {
+		t.Logf("%s is not documented", kernel)
+		return
+	}
+	wantDocumented(t, rows, documented, strings.HasSuffix(release, "-amd64"), len(rows) == len(families))
+}
