@@ -122,7 +122,7 @@ func run(ctx context.Context, f *flags) error {
 		}
 	}
 	if f.readme != "" {
-		if err := report.PasteInto(f.readme); err != nil {
+		if err := figure.PasteInto(f.readme, report.Paste); err != nil {
 			return err
 		}
 	}

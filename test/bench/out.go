@@ -34,21 +34,8 @@ func writeOut(r *figure.Report, dir string) error {
 			"cursors":    func(w io.Writer) error { return r.WriteSizes(w, kernel, drawnCursors) },
 			"buffers":    func(w io.Writer) error { return r.WriteBuffers(w, kernel) },
 		} {
-			err = errors.Join(err, writeFile(filepath.Join(dir, filepath.Base(kernel)+"-"+name+".svg"), draw))
+			err = errors.Join(err, figure.WriteFile(filepath.Join(dir, filepath.Base(kernel)+"-"+name+".svg"), draw))
 		}
 	}
 	return err
-}
-
-// writeFile writes a plot; one of nothing is left out.
-func writeFile(file string, draw func(io.Writer) error) error {
-	f, err := os.Create(file)
-	if err != nil {
-		return err
-	}
-	err = draw(f)
-	if errors.Is(err, figure.ErrNothing) {
-		err = os.Remove(file)
-	}
-	return errors.Join(err, f.Close())
 }

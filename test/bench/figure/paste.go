@@ -4,39 +4,46 @@ package figure
 
 import (
 	"errors"
+	"io"
 	"os"
 	"strings"
 )
 
-// The lines between which a text has the tables.
-const (
-	tablesBegin = "<!-- What follows is of the command make bench-keep. -->\n```\n"
-	tablesEnd   = "```\n<!-- So far. -->\n"
-)
+// The lines between which a text has the tables that a command makes.
+const tablesEnd = "```\n<!-- So far. -->\n"
+
+func tablesBegin(command string) string {
+	return "<!-- What follows is of the command " + command + ". -->\n```\n"
+}
 
 var errNoTables = errors.New("no place for the tables in it")
 
 // Paste returns the text with these tables in place of those that it has.
 func (r *Report) Paste(text string) (string, error) {
-	before, rest, ok := strings.Cut(text, tablesBegin)
+	return paste(text, "make bench-keep", r.WriteTables)
+}
+
+func paste(text, command string, writeTables func(io.Writer) error) (string, error) {
+	begin := tablesBegin(command)
+	before, rest, ok := strings.Cut(text, begin)
 	_, after, end := strings.Cut(rest, tablesEnd)
 	if !ok || !end {
 		return "", errNoTables
 	}
 	var tables strings.Builder
-	if err := r.WriteTables(&tables); err != nil {
+	if err := writeTables(&tables); err != nil {
 		return "", err
 	}
-	return before + tablesBegin + strings.TrimRight(tables.String(), "\n") + "\n" + tablesEnd + after, nil
+	return before + begin + strings.TrimRight(tables.String(), "\n") + "\n" + tablesEnd + after, nil
 }
 
-// PasteInto does so in a file.
-func (r *Report) PasteInto(file string) error {
+// PasteInto does in a file what a Paste does to a text.
+func PasteInto(file string, paste func(text string) (string, error)) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	pasted, err := r.Paste(string(text))
+	pasted, err := paste(string(text))
 	if err != nil {
 		return err
 	}

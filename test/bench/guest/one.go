@@ -3,22 +3,19 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"runtime"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
+	"bulkdump/test/bench/peak"
 )
 
 // result is what a contender's process tells, in Go or in C.
@@ -80,35 +77,10 @@ func measureRead(ctx context.Context, read func(context.Context, *job, *sink) er
 		return result{}, err
 	}
 	mallocs := after.Mallocs - before.Mallocs
-	rss, err := peakRSS()
+	rss, err := peak.RSS("self")
 	return result{
 		Instructions: took.Nanoseconds() - j.less,
 		Records:      s.records, Sum: s.sum, Checksum: s.checksum,
 		Mallocs: &mallocs, PeakRSS: rss,
 	}, err
-}
-
-// peakRSS is the largest that this process was. Not getrusage's: that knows the
-// size of whoever started it, too. The kernel adds to VmHWM in steps of some
-// pages, so it may know less than there is now.
-func peakRSS() (uint64, error) {
-	peak, err := procSize("/proc/self/status", "VmHWM:")
-	now, err2 := procSize("/proc/self/smaps_rollup", "Rss:")
-	return max(peak, now), errors.Join(err, err2)
-}
-
-// procSize reads a size of /proc, in bytes.
-func procSize(file, name string) (uint64, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if size, ok := strings.CutPrefix(lines.Text(), name); ok {
-			kib, err := strconv.ParseUint(strings.TrimSpace(strings.TrimSuffix(size, "kB")), 10, 64)
-			return kib << 10, err
-		}
-	}
-	return 0, fmt.Errorf("no %s in %s", name, file)
 }

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package peak tells how large a process was.
+package peak
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// RSS is the largest that a process was, in bytes, "self" or a number. Not
+// getrusage's: that knows the size of whoever started it, too. The kernel adds
+// to VmHWM in steps of some pages, so it may know less than there is now.
+func RSS(process string) (uint64, error) {
+	peak, err := size("/proc/"+process+"/status", "VmHWM:")
+	now, err2 := size("/proc/"+process+"/smaps_rollup", "Rss:")
+	return max(peak, now), errors.Join(err, err2)
+}
+
+// size reads a size of /proc, in bytes.
+func size(file, name string) (uint64, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if size, ok := strings.CutPrefix(lines.Text(), name); ok {
+			kib, err := strconv.ParseUint(strings.TrimSpace(strings.TrimSuffix(size, "kB")), 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, fmt.Errorf("no %s in %s", name, file)
+}
