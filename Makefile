@@ -52,6 +52,14 @@ bench-profile: ## in which functions, to the instruction (CONTENDER='go columns'
 bench-keep: ## measure anew what is kept there, and the README's tables
 	go -C test/bench run . -kernels 6.1 -sizes $(BENCH_SIZES_quick) -parallel $(BENCH_PARALLEL) -keep figures.json -readme README.md
 
+COMPARE = vm/deps compare && go -C test/bench run ./compare
+compare: ## a million routes, neighbours, conntrack, xfrm policies: nldump, the Go libraries and ip, timed (as root; KERNEL=6.1 in a virtual machine, BENCH=quick, OUT=dir, RUN=regexp)
+	$(COMPARE) $(if $(KERNEL),-kernel $(KERNEL)) $(if $(filter quick,$(BENCH)),-entries 20000 -rounds 1) \
+		$(BENCH_OUT) $(if $(RUN),-run '$(value RUN)')
+
+compare-keep: ## measure that anew for the pictures and the README's tables
+	$(COMPARE) -out pictures -readme README.md
+
 # What test/tools runs, and what it reads: the newest kernel's YNL tool, schema
 # and the family's spec among the kernel's own.
 TOOLS = --packages python3,python3-yaml,python3-jsonschema,iproute2,tshark \
@@ -172,4 +180,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go -C client run ./internal/gen $(if $(filter gen-check,$@),-check) -spec ../kmod/bulkdump.yaml -o uapi_gen.go
 
-.PHONY: help demo vm-test vm-matrix stress vm-large vm-tools told-table vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check new-family new-family-check test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check
+.PHONY: help demo vm-test vm-matrix stress vm-large vm-tools compare compare-keep told-table vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check new-family new-family-check test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check

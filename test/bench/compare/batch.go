@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+
+	"github.com/mdlayher/netlink"
+)
+
+var errShort = errors.New("a message shorter than its header")
+
+// A batch sends many requests in one system call. Only the last is
+// acknowledged; the kernel tells of each that it refuses.
+type batch struct {
+	conn     *netlink.Conn
+	messages []netlink.Message
+	size     int
+}
+
+// maxBatch is less than what a socket's default buffer takes (208 KiB).
+const maxBatch = 128 << 10
+
+func newBatch(protocol int) (*batch, error) {
+	conn, err := netlink.Dial(protocol, nil)
+	return &batch{conn: conn}, err
+}
+
+func (b *batch) add(typ netlink.HeaderType, flags netlink.HeaderFlags, data []byte) error {
+	b.messages = append(b.messages, netlink.Message{Header: netlink.Header{Type: typ, Flags: netlink.Request | flags}, Data: data})
+	if b.size += 16 + len(data); b.size < maxBatch {
+		return nil
+	}
+	return b.flush()
+}
+
+func (b *batch) flush() error {
+	if len(b.messages) == 0 {
+		return nil
+	}
+	b.messages[len(b.messages)-1].Header.Flags |= netlink.Acknowledge
+	if _, err := b.conn.SendMessages(b.messages); err != nil {
+		return err
+	}
+	b.messages, b.size = b.messages[:0], 0
+	_, err := b.conn.Receive() // an error, or the acknowledgement
+	return err
+}
+
+func (b *batch) close() { b.conn.Close() }
+
+// attribute appends one to a message.
+func attribute(b []byte, typ uint16, value []byte) []byte {
+	b = binary.NativeEndian.AppendUint16(b, uint16(4+len(value)))
+	b = binary.NativeEndian.AppendUint16(b, typ)
+	b = append(b, value...)
+	return append(b, make([]byte, -len(value)&3)...)
+}
+
+// decoderUint32BE reads a number of 4 bytes in the order of the network.
+func decoderUint32BE(d *netlink.AttributeDecoder) (v uint32) {
+	d.Do(func(b []byte) error {
+		if len(b) != 4 {
+			return errShort
+		}
+		v = binary.BigEndian.Uint32(b)
+		return nil
+	})
+	return v
+}
+
+// uint32Of is an IPv4 address as a number; of none, or of IPv6, 0.
+func uint32Of(ip net.IP) uint32 {
+	if ip = ip.To4(); ip == nil {
+		return 0
+	}
+	return binary.BigEndian.Uint32(ip)
+}

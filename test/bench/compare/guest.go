@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"bulkdump/test/bench/figure"
+)
+
+// top is the project's directory, from the one that this program is started in
+// (go -C test/bench run ./compare).
+const top = "../.."
+
+// guestMemory is for a reader that keeps a million routes, the routes, and a
+// kernel that allows as many flows as there are (from 4 GiB on), in MiB.
+const guestMemory = 6144
+
+// compareInGuest builds this program and runs it in a virtual machine.
+func compareInGuest(ctx context.Context, f *flags) (*figure.Comparison, error) {
+	dir, err := os.MkdirTemp("", "bulkdump-compare.")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	program := filepath.Join(dir, "compare")
+	build := command(ctx, ".", "go", "build", "-trimpath", "-buildvcs=false", "-o", program, "./compare")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOFLAGS=")
+	if err := build.Run(); err != nil {
+		return nil, err
+	}
+	guest := command(ctx, top, "vm/run", "--kernel", f.kernel, "--no-module", "--timeout", "7200", "--mem", fmt.Sprint(guestMemory),
+		"--modprobe", "veth", "--modprobe", "nf_conntrack_netlink", "--modprobe", "xfrm_user", "--packages", "iproute2",
+		"--add", program+":/bin/compare",
+		"--", "compare", "-json", "-run", f.only.String(), "-entries", fmt.Sprint(f.size), "-rounds", fmt.Sprint(f.rounds))
+	var out bytes.Buffer
+	guest.Stdout = &out
+	if err := guest.Run(); err != nil {
+		return nil, err
+	}
+	c := new(figure.Comparison)
+	if err := json.Unmarshal(out.Bytes(), c); err != nil {
+		return nil, fmt.Errorf("the guest prints %q: %w", out.Bytes(), err)
+	}
+	return c, nil
+}
+
+// command is a program that ends when the context does.
+func command(ctx context.Context, dir, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	cmd.Stderr = os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = time.Minute
+	return cmd
+}

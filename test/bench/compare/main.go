@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Command compare times how the kernel's own tables are read, a million routes
+// among them: by nldump, by the usual Go libraries, by ip. Every reader is a
+// process of its own, and must make the same of all records. It works on this
+// machine's kernel, in network namespaces that end with it, or on another in a
+// virtual machine: make compare.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/test/bench/figure"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "compare:", err)
+		os.Exit(1)
+	}
+}
+
+// flags are the command line.
+type flags struct {
+	only   *regexp.Regexp
+	size   int
+	rounds int
+	json   bool
+	kernel string
+	out    string
+	readme string
+}
+
+func parseFlags(args []string) (*flags, error) {
+	f := new(flags)
+	set := flag.NewFlagSet("compare", flag.ContinueOnError)
+	only := set.String("run", "", "only tables that this `regexp` matches")
+	set.IntVar(&f.size, "entries", 0, "make every table of so many `entries`; 0 is as many as README.md has")
+	set.IntVar(&f.rounds, "rounds", 5, "how often each reader runs; the least of its `runs` counts")
+	set.BoolVar(&f.json, "json", false, "print JSON, not tables")
+	set.StringVar(&f.kernel, "kernel", "", "run in a virtual machine, on a kernel of this `name`, as vm/run knows it")
+	set.StringVar(&f.out, "out", "", "write compare.json and the pictures into this `directory`")
+	set.StringVar(&f.readme, "readme", "", "put the tables into this `file`, where it has them")
+	if err := set.Parse(args); err != nil {
+		return nil, err
+	}
+	var err error
+	if f.only, err = regexp.Compile(*only); err != nil {
+		return nil, fmt.Errorf("-run: %w", err)
+	}
+	switch {
+	case set.NArg() > 0:
+		return nil, fmt.Errorf("%q is no flag", set.Arg(0))
+	case f.size < 0 || f.size > 8_000_000:
+		return nil, fmt.Errorf("-entries %d: at most 8000000", f.size) // a /24 each
+	case f.rounds < 1:
+		return nil, fmt.Errorf("-rounds %d: at least one", f.rounds)
+	}
+	return f, nil
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == "one" {
+		return runOne(ctx, tables(), args[1:], os.Stdout)
+	}
+	f, err := parseFlags(args)
+	if err != nil {
+		return err
+	}
+	var c *figure.Comparison
+	if f.kernel != "" {
+		c, err = compareInGuest(ctx, f)
+	} else {
+		c, err = compareHere(ctx, f)
+	}
+	if err != nil {
+		return err
+	}
+	if f.json {
+		err = c.Write(os.Stdout)
+	} else {
+		err = c.WriteTables(os.Stdout)
+	}
+	if f.out != "" {
+		err = errors.Join(err, writeOut(c, f.out))
+	}
+	if f.readme != "" && err == nil {
+		err = figure.PasteInto(f.readme, c.Paste)
+	}
+	return err
+}
+
+// compareHere compares on the kernel that this program runs on.
+func compareHere(ctx context.Context, f *flags) (*figure.Comparison, error) {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return nil, err
+	}
+	version, _, _ := strings.Cut(unix.ByteSliceToString(u.Release[:]), "-") // without its builder's suffix
+	c := &figure.Comparison{Kernel: version, Go: runtime.Version(), Rounds: f.rounds}
+	for _, t := range tables() {
+		if !f.only.MatchString(t.name) {
+			continue
+		}
+		n := t.entries
+		if f.size > 0 {
+			n = f.size
+		}
+		compared, err := compareTable(ctx, t, n, f.rounds, os.Stderr)
+		if errors.Is(err, unix.EPERM) {
+			return nil, fmt.Errorf("%w: run it as root (it needs CAP_SYS_ADMIN and CAP_NET_ADMIN)", err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		c.Tables = append(c.Tables, compared)
+	}
+	if len(c.Tables) == 0 {
+		return nil, fmt.Errorf("-run %s: no such table", f.only)
+	}
+	return c, nil
+}
+
+// writeOut leaves the figures and their pictures in a directory.
+func writeOut(c *figure.Comparison, dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	err := figure.WriteFile(filepath.Join(dir, "compare.json"), c.Write)
+	for i := range c.Tables {
+		t := &c.Tables[i]
+		file := filepath.Join(dir, strings.ReplaceAll(t.Name, " ", "-")+".svg")
+		err = errors.Join(err, figure.WriteFile(file, func(w io.Writer) error { return t.WriteBars(w, c.Kernel) }))
+	}
+	return err
+}

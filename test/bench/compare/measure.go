@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/test/bench/figure"
+	"bulkdump/test/bench/peak"
+)
+
+// result is what the process of a reader in Go tells.
+type result struct {
+	tally
+	PeakRSS uint64 `json:"peak_rss"`
+}
+
+// runOne is the process of one reader: "one TABLE READER".
+func runOne(ctx context.Context, all []*table, args []string, out io.Writer) error {
+	if len(args) != 2 {
+		return fmt.Errorf("one: a table and a reader, not %q", args)
+	}
+	i := slices.IndexFunc(all, func(t *table) bool { return t.name == args[0] })
+	if i < 0 {
+		return fmt.Errorf("no table %q", args[0])
+	}
+	readers := all[i].readers()
+	j := slices.IndexFunc(readers, func(r reader) bool { return r.name == args[1] && r.read != nil })
+	if j < 0 {
+		return fmt.Errorf("no reader %q", args[1])
+	}
+	var r result
+	if err := readers[j].read(ctx, &r.tally); err != nil {
+		return err
+	}
+	var err error
+	if r.PeakRSS, err = peak.RSS("self"); err != nil {
+		return err
+	}
+	return json.NewEncoder(out).Encode(r)
+}
+
+// compareTable creates a table of n entries, has it read by each reader in turn,
+// so many rounds, and fails if one makes something else of it than was created.
+func compareTable(ctx context.Context, t *table, n, rounds int, progress io.Writer) (c figure.ComparedTable, err error) {
+	c = figure.ComparedTable{Name: t.name, Entries: n}
+	err = inNamespace(func() error {
+		if err := t.probe(ctx); err != nil {
+			if c.Skipped = t.missing(err); c.Skipped != "" {
+				return nil
+			}
+			return err
+		}
+		start := time.Now()
+		want, err := t.create(n)
+		if err != nil {
+			return err
+		}
+		if want.Records != uint64(n) {
+			return fmt.Errorf("%d entries created, not %d", want.Records, n)
+		}
+		fmt.Fprintf(progress, "%d %s created in %v\n", n, t.name, time.Since(start).Round(time.Millisecond))
+		for range rounds {
+			for i, r := range t.readers() {
+				if len(c.Readers) == i {
+					c.Readers = append(c.Readers, figure.Reading{Reader: r.name})
+				}
+				if err := t.readOnce(ctx, r, want, &c.Readers[i]); err != nil {
+					return fmt.Errorf("%s: %w", r.name, err)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", t.name, err)
+	}
+	return c, nil
+}
+
+// probe makes the devices and reads the empty table, which tells whether the
+// kernel has such a table.
+func (t *table) probe(ctx context.Context) error {
+	if err := createDevices(t.devicesUp); err != nil {
+		return err
+	}
+	var none tally
+	if err := t.readBulkdump(ctx, &none); err != nil {
+		return err
+	}
+	return tally{}.compare(none)
+}
+
+// missing is why a kernel has not what the table needs; "" if the error says
+// something else. nfnetlink answers EINVAL for a subsystem that it does not have.
+func (t *table) missing(err error) string {
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EPROTONOSUPPORT) ||
+		errors.Is(err, unix.EINVAL) && t.protocol == unix.NETLINK_NETFILTER {
+		return "not in this kernel: " + err.Error()
+	}
+	return ""
+}
+
+// readOnce runs a reader's process and keeps the least of what it takes.
+func (t *table) readOnce(ctx context.Context, r reader, want tally, least *figure.Reading) error {
+	if least.Skipped != "" {
+		return nil
+	}
+	first := least.Wall == 0
+	reading, err := figure.Reading{}, error(nil)
+	if r.read != nil {
+		reading, err = measureOne(ctx, t, r, want)
+	} else {
+		program, missing := findIP(ctx)
+		if missing != nil {
+			least.Skipped = missing.Error()
+			return nil
+		}
+		if first {
+			// Not measured: what it prints is what was created.
+			got, err := tallyText(ctx, r, program)
+			if err := errors.Join(err, want.compare(got)); err != nil {
+				return err
+			}
+		}
+		reading, err = measureProgram(r, program)
+	}
+	if err != nil {
+		return err
+	}
+	if first {
+		*least = reading
+	} else {
+		*least = least.Least(reading)
+	}
+	return nil
+}
+
+// measureOne runs a reader in Go, and compares what it made of the table.
+func measureOne(ctx context.Context, t *table, r reader, want tally) (reading figure.Reading, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return reading, err
+	}
+	cmd := exec.CommandContext(ctx, self, "one", t.name, r.name)
+	cmd.Stderr = os.Stderr
+	start := time.Now()
+	out, err := cmd.Output()
+	wall := time.Since(start)
+	if err != nil {
+		return reading, err
+	}
+	var got result
+	if err := json.Unmarshal(out, &got); err != nil {
+		return reading, fmt.Errorf("it prints %q: %w", out, err)
+	}
+	return figure.Reading{
+		Reader: r.name, Wall: wall,
+		User: cmd.ProcessState.UserTime(), System: cmd.ProcessState.SystemTime(),
+		PeakRSS: got.PeakRSS,
+	}, want.compare(got.tally)
+}
