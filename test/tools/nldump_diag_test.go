@@ -70,7 +70,7 @@ var tcpStates = map[byte]string{1: "ESTAB", 10: "LISTEN"}
 // TCP sockets, of several pages of sock_diag.
 func TestSocketsAreThoseThatSSPrints(t *testing.T) {
 	ownNetNS(t)
-	const connections = 60
+	const connections = 200
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
