@@ -93,7 +93,8 @@ func dial(requests func() (*genetlink.Conn, error), dump func(nldump.Config) (*n
 // Close closes all sockets. Requests and dumps that run, Watchers and Mirrors
 // end with ErrClosed. It does not wait for a request that the kernel is at: a
 // fill goes on, and makes its entries, unless the process dies. It does wait for
-// a page that the kernel is building. Closing again does nothing.
+// a request whose context cannot end, and for a page that the kernel is building.
+// Closing again does nothing.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	if c.closed {

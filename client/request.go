@@ -66,6 +66,9 @@ func (c *Client) do(ctx context.Context, o op, put func(*netlink.AttributeEncode
 // nothing ends but the death of the process: then the call is left to itself,
 // and the next request opens another socket. It also does if fn failed with
 // anything but an errno of the kernel's: a reply may be on its way still.
+//
+// With a context that cannot end, fn runs in the caller's goroutine, for callers
+// whose thread matters: its rights, or its number in a trace. Close waits for it.
 func ask[T any](ctx context.Context, c *Client, fn func(*genetlink.Conn) (T, error)) (none T, err error) {
 	if err := ctx.Err(); err != nil {
 		return none, err
@@ -92,18 +95,22 @@ func ask[T any](ctx context.Context, c *Client, fn func(*genetlink.Conn) (T, err
 		value T
 		err   error
 	}
-	answered := make(chan answer, 1)
-	go func() {
-		value, err := fn(conn)
-		answered <- answer{value, err}
-	}()
 	var a answer
-	select {
-	case a = <-answered:
-	case <-ctx.Done():
-		err = ctx.Err()
-	case <-c.ended:
-		err = ErrClosed
+	answered := make(chan answer, 1)
+	if ctx.Done() == nil {
+		a.value, a.err = fn(conn)
+	} else {
+		go func() {
+			value, err := fn(conn)
+			answered <- answer{value, err}
+		}()
+		select {
+		case a = <-answered:
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-c.ended:
+			err = ErrClosed
+		}
 	}
 	if err != nil {
 		_ = conn.SetReadDeadline(time.Unix(1, 0)) // a wait for the reply ends

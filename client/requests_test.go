@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -181,13 +182,13 @@ func TestRequestInTheKernelHoldsUpNobody(t *testing.T) {
 		}
 		ended := make(chan error)
 		go func() {
-			_, err := c.Fill(context.Background(), FillOptions{Count: 1})
+			_, err := c.Fill(t.Context(), FillOptions{Count: 1})
 			ended <- err
 		}()
 		waits := make(chan error)
 		synctest.Wait()
 		go func() {
-			_, err := c.Table(context.Background())
+			_, err := c.Table(t.Context())
 			waits <- err
 		}()
 		synctest.Wait()
@@ -203,5 +204,40 @@ func TestRequestInTheKernelHoldsUpNobody(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 		time.Sleep(long) // the kernel is done
+	})
+}
+
+// TestRequestOfACallerWhoseThreadMatters: with a context that cannot end, the
+// request is the caller's own system call, and Close waits for it.
+func TestRequestOfACallerWhoseThreadMatters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const long = time.Hour
+		var asked int
+		k := &fakeKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
+			time.Sleep(long)
+			asked++
+			return reply(m.Header.Command, script.U64(attrTableGeneration, 2)), nil
+		}}
+		c := dialFake(t, k)
+		start := time.Now()
+		before := runtime.NumGoroutine()
+		ended := make(chan error)
+		go func() {
+			_, err := c.Flush(context.Background())
+			ended <- err
+		}()
+		synctest.Wait()
+		if n := runtime.NumGoroutine() - before; n != 1 {
+			t.Errorf("%d goroutines for a request, want the caller's alone", n)
+		}
+		go func() { ended <- c.Close() }()
+		for range 2 {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+		if took := time.Since(start); took != long || asked != 1 {
+			t.Errorf("it took %v, %d requests", took, asked)
+		}
 	})
 }

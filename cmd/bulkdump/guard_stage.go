@@ -104,8 +104,10 @@ func (s *guardStage) play(ctx context.Context, k guardKernel, t, other table) (f
 	w, b := newActor(), newActor()
 	s.actors[w.tid], s.actors[b.tid] = writer, readerB
 
-	flush := func() error { _, err := t.Flush(ctx); return err }
-	lookup := func() error { _, err := other.Get(ctx, 0); return err }
+	// In the actor's own thread, by whose number its events are known.
+	own := context.WithoutCancel(ctx)
+	flush := func() error { _, err := t.Flush(own); return err }
+	lookup := func() error { _, err := other.Get(own, 0); return err }
 	killed := false
 	kill := func() error { killed = true; return stayer.kill() }
 	err = func() error {
