@@ -60,6 +60,7 @@ func sockets(t testing.TB, args ...string) (all []socketShown, remark string) {
 
 // A process may name itself as it likes: it is one cell of one line.
 func TestSocketsOfHostileProcess(t *testing.T) {
+	setup(t)
 	comm := fmt.Sprintf("/proc/%d/comm", os.Getpid())
 	old, err := os.ReadFile(comm)
 	if err != nil {
