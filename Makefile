@@ -84,7 +84,7 @@ told-table: ## write anew which dumps tell of a change, in nldump's documentatio
 
 vm-nldump: ## the reader's tests of the kernel's own dumps, on each kernel (KERNELS="7.3" for some)
 	for kernel in $(or $(KERNELS),6.1 6.12 7.3); do \
-		vm/run --kernel $$kernel --no-module --modprobe veth --modprobe team --modprobe nf_tables \
+		vm/run --kernel $$kernel --no-module --modprobe veth --modprobe bridge --modprobe team --modprobe nf_tables \
 			--test-dir client/nldump --test '^TestKernel' || exit; \
 	done
 

@@ -72,7 +72,7 @@ func (a *Attrs) stop(left int) bool {
 	if left > 0 {
 		a.fail("%d bytes after the last attribute", left)
 	}
-	a.at, a.end = 0, 0
+	a.at, a.end, a.typ = 0, 0, 0
 	return false
 }
 

@@ -25,12 +25,21 @@ import (
 //		}
 //	}
 //
-// An error in the nest, or of what is read of it, is a's from then on, and ends
-// the loop; so one look at a.Err after it, or after all of a, is enough.
+// What is in a member is read by its Nest again, or by its Nested and Find.
+//
+// An error in the nest, or of what is read of it, ends the loop and is a's then; so
+// one look at a.Err after it, or after all of a, is enough.
 func (a *Attrs) Nest() iter.Seq2[uint16, *Attrs] {
 	return func(yield func(uint16, *Attrs) bool) {
 		e := Parse(a.Bytes())
-		for e.Next() && yield(e.Type(), &e) {
+		var member Attrs // alone, so that Find stays with it
+		for e.Next() {
+			own := e.b[e.at-attrHeader : e.end : e.end]
+			member = Attrs{b: own, at: attrHeader, end: len(own), next: len(own), typ: e.typ}
+			more := yield(member.Type(), &member)
+			if e.take(member.err); !more {
+				break
+			}
 		}
 		a.take(e.err)
 	}

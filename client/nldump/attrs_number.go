@@ -4,8 +4,9 @@ package nldump
 
 import "encoding/binary"
 
-// Flag checks that the value is empty, as that of a flag is, and returns true.
-func (a *Attrs) Flag() bool { return a.width(0) }
+// Flag checks that the value is empty, as that of a flag is, and returns true. At
+// no attribute it is false.
+func (a *Attrs) Flag() bool { return a.at > 0 && a.width(0) }
 
 // Uint8 returns the value, which must be of 1 byte.
 func (a *Attrs) Uint8() uint8 {

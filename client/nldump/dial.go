@@ -47,7 +47,7 @@ func (c Config) netNSName() string {
 
 // setOptions sets what a dump is better with, as far as the kernel has it.
 func setOptions(c *netlink.Conn, cfg Config) error {
-	options := []netlink.ConnOption{netlink.ExtendedAcknowledge, netlink.CapAcknowledge}
+	options := []netlink.ConnOption{netlink.ExtendedAcknowledge, netlink.CapAcknowledge, netlink.PacketInfo}
 	if !cfg.NoStrictCheck {
 		options = append(options, netlink.GetStrictCheck)
 	}

@@ -156,9 +156,9 @@ func TestGenerationRetries(t *testing.T) {
 }
 
 func TestForeign(t *testing.T) {
-	event := script.Step{Page: rec(0, 7), Groups: 4}
+	event := script.Step{Page: rec(0, 7), Group: 4}
 	other := script.Step{Page: rec(0, 8), From: 99}
-	long := script.Step{Page: append(rec(0, 9), make([]byte, 5000)...), Groups: 4}
+	long := script.Step{Page: append(rec(0, 9), make([]byte, 5000)...), Group: 4}
 	s, _ := script.Stream(nldump.Config{BufferSize: nldump.MinBufferSize},
 		event, script.Page(rec(0, 1)), other, long, script.Page(rec(0, 2), done()))
 	type foreign struct {
@@ -175,9 +175,9 @@ func TestForeign(t *testing.T) {
 		got = append(got, foreign{d, m.Data[0], len(b)})
 	}})
 	want := []foreign{
-		{nldump.Datagram{Len: 20, Groups: 4}, 7, 20},
+		{nldump.Datagram{Len: 20, Group: 4}, 7, 20},
 		{nldump.Datagram{Len: 20, From: 99}, 8, 20},
-		{nldump.Datagram{Len: 5020, Groups: 4}, 9, nldump.MinBufferSize},
+		{nldump.Datagram{Len: 5020, Group: 4}, 9, nldump.MinBufferSize},
 	}
 	if err != nil || !slices.Equal(records, []byte{1, 2}) || !slices.Equal(got, want) || s.Stats().Foreign != 3 {
 		t.Errorf("records %v, %v; foreign %+v, want %+v; %+v", records, err, got, want, s.Stats())

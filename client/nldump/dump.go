@@ -19,9 +19,9 @@ type Dump struct {
 	// not wait for ever.
 	Request Message
 
-	// Do leaves NLM_F_DUMP out: the request is one for a do callback that
+	// Do adds no NLM_F_DUMP: the request is one for a do callback that
 	// answers with any number of messages, and the kernel's acknowledgement is
-	// the end. Some such callbacks send an NLMSG_DONE of their own before it
+	// the end. Flags of the request's own are sent as they are. Some such callbacks send an NLMSG_DONE of their own before it
 	// (drivers/net/team/team_core.c:team_nl_send_options_get).
 	Do bool
 
@@ -109,16 +109,15 @@ func (s *Stream) run(ctx context.Context, d Dump, buffer func() ([]byte, error),
 		return fmt.Errorf("%w: Drain or Close it, or choose with Config.Abandon", ErrBusy)
 	}
 	s.running, s.dump = true, d
+	defer func() { s.running = false }()
 	s.stats, s.keyed, s.dated = Stats{}, false, false
 	left := true // by a panic, if nothing else is said
 	defer func() {
 		s.abandon(ctx, left || err == errStopped)
-		s.running = false
 	}()
 	for req := d.Request; ; s.stats.Resumed++ {
 		err = s.part(ctx, req, buffer, deliver)
-		var cut *TruncatedError
-		if d.Resume == nil || !errors.As(err, &cut) || !cut.Grown {
+		if d.Resume == nil || !s.grown(err) {
 			break
 		}
 		if req, err = s.resume(ctx, d); err != nil {
@@ -137,6 +136,13 @@ func (s *Stream) run(ctx context.Context, d Dump, buffer func() ([]byte, error),
 		refused.Records = s.stats.Records
 	}
 	return err
+}
+
+// grown tells whether err is that of a page of this dump's that the next one has
+// room for.
+func (s *Stream) grown(err error) bool {
+	cut, ok := err.(*TruncatedError)
+	return ok && err == s.lost && cut.Grown
 }
 
 // part reads one dump of the kernel's.

@@ -117,7 +117,7 @@ func ExampleDump_generation() {
 // Events that share a dump's socket, and options for families with ways of
 // their own.
 func ExampleDump_foreign() {
-	event := script.Step{Page: script.Message(unix.RTM_NEWLINK, 0), Groups: unix.RTMGRP_LINK}
+	event := script.Step{Page: script.Message(unix.RTM_NEWLINK, 0), Group: unix.RTNLGRP_LINK}
 	unaddressed := script.Poke(script.Poke(script.Record(0, []byte{1, 0, 0, 0}), 8, 0), 12, 0)
 	s, _ := script.Stream(nldump.Config{}, event, script.Page(unaddressed, script.Done(0, 0)))
 	d := nldump.Dump{

@@ -28,6 +28,13 @@ func (s *Stream) Family(ctx context.Context, name string) (f Family, err error) 
 	if name == "" || len(name) >= unix.GENL_NAMSIZ || strings.Contains(name, "\x00") {
 		return f, fmt.Errorf("nldump: family %q: a name has 1 to %d bytes, none of them 0: %w", name, unix.GENL_NAMSIZ-1, os.ErrNotExist)
 	}
+	if err := s.connect(); err != nil {
+		return f, err
+	}
+	// The controller's number is RTM_NEWLINK elsewhere.
+	if c, ok := s.sock.(*conn); ok && c.protocol != unix.NETLINK_GENERIC {
+		return f, fmt.Errorf("nldump: family %q: a stream of netlink protocol %d, not of NETLINK_GENERIC", name, c.protocol)
+	}
 	req := Message{Type: unix.GENL_ID_CTRL, Data: familyRequest(name)}
 	for m, err := range s.Do(ctx, req) {
 		if err == nil && m.Type == unix.GENL_ID_CTRL {

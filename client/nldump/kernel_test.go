@@ -271,7 +271,7 @@ func TestKernelTruncated(t *testing.T) {
 	if _, err := sock.Send(req); err != nil {
 		t.Fatal(err)
 	}
-	if d, err := sock.Recv(make([]byte, 16)); err != nil || d.Len <= 16 || d.From != 0 || d.Groups != 0 {
+	if d, err := sock.Recv(make([]byte, 16)); err != nil || d.Len <= 16 || d.From != 0 || d.Group != 0 {
 		t.Errorf("got %+v, %v; want the full length, from the kernel", d, err)
 	}
 }

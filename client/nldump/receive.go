@@ -19,15 +19,14 @@ import (
 // empty page, as that of nl80211 does to get a larger one
 // (net/wireless/nl80211.c:nl80211_dump_wiphy).
 func (s *Stream) receive(ctx context.Context, buf []byte) (page, error) {
-	if s.cfg.StallTimeout > 0 {
-		// Where it overwrites the one that watch has set, ctx is done already.
-		if err := s.sock.SetReadDeadline(time.Now().Add(s.cfg.StallTimeout)); err != nil {
-			return nil, s.receiveError(ctx, err)
-		}
+	deadline := time.Now().Add(s.cfg.StallTimeout)
+	if err := s.waitUntil(ctx, deadline); err != nil {
+		return nil, err
 	}
 	recv := s.sock.Recv
-	if s.lost != nil {
-		recv = s.sock.(PollSocket).Poll // see drain
+	poller, polls := s.sock.(PollSocket)
+	if polls = polls && (s.lost != nil || s.done); polls {
+		recv = poller.Poll
 	}
 	for {
 		// Also with datagrams coming in all the time, when Recv never waits.
@@ -36,7 +35,7 @@ func (s *Stream) receive(ctx context.Context, buf []byte) (page, error) {
 		}
 		d, err := recv(buf)
 		if err != nil {
-			if s.lost != nil && errors.Is(err, unix.EAGAIN) {
+			if polls && errors.Is(err, unix.EAGAIN) {
 				return nil, s.nothingMore()
 			}
 			err = s.receiveError(ctx, err)
@@ -46,7 +45,13 @@ func (s *Stream) receive(ctx context.Context, buf []byte) (page, error) {
 			return nil, err
 		}
 		s.stats.Reads++
+		came := time.Now()
 		if s.isForeign(d, buf) {
+			// What Foreign took does not count as a stall.
+			deadline = deadline.Add(time.Since(came))
+			if err := s.waitUntil(ctx, deadline); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		if d.Len > len(buf) {
@@ -62,11 +67,27 @@ func (s *Stream) receive(ctx context.Context, buf []byte) (page, error) {
 	}
 }
 
+// waitUntil sets the time when a dump without a page has stalled.
+func (s *Stream) waitUntil(ctx context.Context, deadline time.Time) error {
+	if s.cfg.StallTimeout == 0 {
+		return nil
+	}
+	// Where it overwrites the one that watch has set, ctx is done already.
+	if err := s.sock.SetReadDeadline(deadline); err != nil {
+		return s.receiveError(ctx, err)
+	}
+	return nil
+}
+
 // nothingMore is what an empty receive queue means for a dump whose end may be
 // lost. The kernel builds the next page in the call that reads the one before
 // (af_netlink.c:netlink_recvmsg), so the dump is over; or it is parked, if there
 // was no memory or no room for that page.
 func (s *Stream) nothingMore() error {
+	if s.lost == nil { // of a Do that was answered by a dump, which is not acknowledged
+		s.open = false
+		return nil
+	}
 	if errors.Is(s.lost, ErrOverrun) {
 		return fmt.Errorf("nldump: nothing more comes of the dump: close the stream: %w", s.lost)
 	}
@@ -77,7 +98,7 @@ func (s *Stream) nothingMore() error {
 // isForeign tells whether a datagram is no answer of the kernel's, and hands it
 // over then.
 func (s *Stream) isForeign(d Datagram, buf []byte) bool {
-	if d.From == 0 && d.Groups == 0 {
+	if d.From == 0 && d.Group == 0 {
 		return false
 	}
 	s.stats.Foreign++
@@ -123,6 +144,13 @@ func (s *Stream) checkProgress(p page, records int) error {
 	if s.cfg.RepeatLimit < 0 {
 		return nil
 	}
+	if len(p) == 0 {
+		if s.empty++; s.empty >= s.cfg.RepeatLimit {
+			return fmt.Errorf("%w: %d empty pages (Config.RepeatLimit)", ErrNoProgress, s.empty)
+		}
+		return nil
+	}
+	s.empty = 0
 	const sample = 256
 	sum := maphash.Bytes(s.seed, p[:min(sample, len(p))]) +
 		3*maphash.Bytes(s.seed, p[max(0, len(p)-sample):]) + uint64(len(p))
@@ -175,6 +203,7 @@ func (s *Stream) check(p page, each bool) (good page, records int, err error) {
 			err = e
 		}
 	}
+	s.open = s.open && !s.single
 	if err == nil && len(rest) > 0 {
 		err = fmt.Errorf("%w: %d bytes after the end of the dump", ErrMalformed, len(rest))
 	}
@@ -236,16 +265,15 @@ func (s *Stream) accept(m Message) (record bool, err error) {
 	}
 	switch {
 	case m.Type == unix.NLMSG_DONE:
-		s.open = s.dump.Do && !s.dump.NoAck // the acknowledgement follows
+		s.done = s.dump.Do && !s.dump.NoAck // the acknowledgement follows
+		s.open = s.done
 		return false, doneError(m)
 	case m.Type == unix.NLMSG_ERROR:
 		return false, s.acknowledged(m)
 	case m.Type < unix.NLMSG_MIN_TYPE:
 		return false, fmt.Errorf("%w: message of reserved type %d", ErrProtocol, m.Type)
 	}
-	if s.dump.Do && s.dump.NoAck && m.Flags&unix.NLM_F_MULTI == 0 {
-		s.open = false
-	}
+	s.single = s.single || s.dump.Do && s.dump.NoAck && m.Flags&unix.NLM_F_MULTI == 0
 	return true, nil
 }
 
@@ -267,7 +295,7 @@ func (s *Stream) checkAddress(m Message) error {
 // which the kernel does for each request but a dump that it started.
 func (s *Stream) acknowledged(m Message) error {
 	err := ackError(m)
-	if errors.Is(err, unix.ENOBUFS) {
+	if !s.dump.Do && errors.Is(err, unix.ENOBUFS) {
 		// No memory for the first page. The dump was started before that,
 		// and stays (af_netlink.c:__netlink_dump_start).
 		s.lost = fmt.Errorf("%w: %w", ErrOverrun, err)

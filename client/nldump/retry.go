@@ -65,9 +65,8 @@ func (s *Stream) attempt(ctx context.Context, d Dump, record func(Message) error
 // repeatable tells whether a dump failed for a reason that another one may not
 // have.
 func (s *Stream) repeatable(err error) bool {
-	if errors.Is(err, ErrOverrun) {
+	if err == s.lost && errors.Is(err, ErrOverrun) {
 		return s.dial != nil // on this socket its end may never come
 	}
-	var cut *TruncatedError
-	return errors.Is(err, ErrInterrupted) || errors.As(err, &cut) && cut.Grown
+	return s.stats.Interrupted && err == ErrInterrupted || s.grown(err)
 }

@@ -3,6 +3,8 @@
 package nldump
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -45,9 +47,9 @@ type PollSocket interface {
 
 // A Datagram is what Recv learns of a datagram beside its bytes.
 type Datagram struct {
-	Len    int    // full length, even if more than the buffer holds
-	From   uint32 // port id of the sender; 0 is the kernel
-	Groups uint32 // multicast groups it was sent to; 0 means to this socket only
+	Len   int    // full length, even if more than the buffer holds
+	From  uint32 // port id of the sender; 0 is the kernel
+	Group uint32 // number of the multicast group it was sent to; 0 means to this socket only
 }
 
 // conn is a Socket on the file descriptor of a netlink.Conn.
@@ -55,7 +57,9 @@ type conn struct {
 	*netlink.Conn
 	raw    syscall.RawConn
 	closed atomic.Bool
-	primed bool // it was read with the page buffer; see Stream.prime
+
+	protocol int  // NETLINK_ROUTE …
+	primed   bool // it was read with the page buffer; see Stream.prime
 
 	// For recvmsg, kept here so that a read allocates nothing.
 	read  func(fd uintptr) bool
@@ -63,6 +67,7 @@ type conn struct {
 	msg   unix.Msghdr
 	iov   unix.Iovec
 	from  unix.RawSockaddrNetlink
+	ctrl  [unix.SizeofCmsghdr + 8]byte // struct nl_pktinfo, padded
 	n     int
 	errno syscall.Errno
 }
@@ -94,6 +99,13 @@ func Open(c *netlink.Conn, cfg Config) (PollSocket, error) {
 		}
 	}
 	s := &conn{Conn: c, raw: raw}
+	var optErr error
+	err = raw.Control(func(fd uintptr) {
+		s.protocol, optErr = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	})
+	if err := errors.Join(err, optErr); err != nil {
+		return nil, fmt.Errorf("nldump: protocol of the socket: %w", err)
+	}
 	s.read = s.recvmsg
 	s.poll = func(fd uintptr) bool {
 		if !s.recvmsg(fd) {
@@ -112,6 +124,8 @@ func (s *conn) recvmsg(fd uintptr) bool {
 		s.msg.Namelen = unix.SizeofSockaddrNetlink
 		s.msg.Iov = &s.iov
 		s.msg.SetIovlen(1)
+		s.msg.Control = &s.ctrl[0]
+		s.msg.SetControllen(len(s.ctrl))
 		// With MSG_TRUNC the result is the datagram's full length
 		// (af_netlink.c:netlink_recvmsg).
 		n, _, errno := unix.Syscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&s.msg)), unix.MSG_DONTWAIT|unix.MSG_TRUNC)
@@ -143,7 +157,17 @@ func (s *conn) receive(buf []byte, read func(fd uintptr) bool) (Datagram, error)
 	if s.errno != 0 {
 		return Datagram{}, os.NewSyscallError("recvmsg", s.errno)
 	}
-	return Datagram{Len: s.n, From: s.from.Pid, Groups: s.from.Groups}, nil
+	return Datagram{Len: s.n, From: s.from.Pid, Group: s.group()}, nil
+}
+
+// group is the number in NETLINK_PKTINFO. The address has a mask of groups, in
+// which those above 32 are none (af_netlink.c:netlink_group_mask).
+func (s *conn) group() uint32 {
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&s.ctrl))
+	if s.msg.Controllen < unix.SizeofCmsghdr+4 || h.Level != unix.SOL_NETLINK || h.Type != unix.NETLINK_PKTINFO {
+		return 0
+	}
+	return binary.NativeEndian.Uint32(s.ctrl[unix.SizeofCmsghdr:])
 }
 
 // Send implements Socket.

@@ -37,10 +37,13 @@ type Stream struct {
 	// lost is why the open dump's end may have gone by unseen: a page was cut,
 	// or could not be walked, or had no room. See receive.
 	lost error
+	// done: of a Do, NLMSG_DONE has come; single: a message without NLM_F_MULTI.
+	done, single bool
 
 	lastPage  uint64 // hash of the page before: its length and its ends
 	lastWhole uint64 // of all of it; 0 if it was not looked at
 	repeated  int    // records that came again since
+	empty     int    // pages in a row without a byte
 
 	key, newKey []byte // of the last record, and of the one at hand
 	keyed       bool   // key is that of a record
@@ -73,7 +76,8 @@ func dialStream(dial func() (Socket, error), cfg Config) (*Stream, error) {
 
 // New returns a Stream that reads from sock, which it owns from now on. Of
 // Config it uses what is about reading; what is about sockets is the caller's,
-// so AbandonClose is refused: there would be no way to open another.
+// so AbandonClose is refused: there would be no way to open another. After an
+// error, sock is still the caller's.
 func New(sock Socket, cfg Config) (*Stream, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -130,7 +134,8 @@ func (s *Stream) Records(ctx context.Context, req Message) iter.Seq2[Message, er
 
 // Do sends a request that is no dump and yields the messages that answer it,
 // however many there are, to the kernel's acknowledgement. A refusal is a
-// [KernelError]. It is Dump with a Dump.Do.
+// [KernelError]. It is Dump with a Dump.Do. A loop that is left before its end
+// leaves the rest of the answer, the acknowledgement at least: see Early end.
 func (s *Stream) Do(ctx context.Context, req Message) iter.Seq2[Message, error] {
 	return s.Dump(ctx, Dump{Request: req, Do: true})
 }
@@ -198,9 +203,9 @@ func (s *Stream) start(ctx context.Context, req Message, buffer func() ([]byte, 
 	if err != nil {
 		return fmt.Errorf("nldump: %w", err)
 	}
-	s.open, s.lost = true, nil
+	s.open, s.lost, s.done, s.single = true, nil, false, false
 	s.seq, s.port = sent.Seq, sent.PortID
-	s.lastPage = 0
+	s.lastPage, s.empty = 0, 0
 	return nil
 }
 
@@ -212,7 +217,7 @@ func (s *Stream) start(ctx context.Context, req Message, buffer func() ([]byte, 
 //
 // What is read is the acknowledgement of a request that does nothing. It is
 // there when Send returns, so nothing waits. A protocol that does not answer
-// has no dumps.
+// has no dumps. Answers to what others asked on the socket before are dropped.
 func (s *Stream) prime(ctx context.Context, buffer func() ([]byte, error)) error {
 	c, ok := s.sock.(*conn)
 	if !ok || c.primed {
@@ -227,6 +232,9 @@ func (s *Stream) prime(ctx context.Context, buffer func() ([]byte, error)) error
 		return fmt.Errorf("nldump: %w", err)
 	}
 	for !c.primed {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		d, err := c.Poll(buf)
 		switch {
 		case errors.Is(err, unix.EAGAIN):
@@ -236,22 +244,24 @@ func (s *Stream) prime(ctx context.Context, buffer func() ([]byte, error)) error
 		case s.isForeign(d, buf):
 		default:
 			m, _, err := NextMessage(buf[:min(d.Len, len(buf))])
-			if err != nil {
-				return err
-			}
-			if m.Seq != sent.Seq {
-				return fmt.Errorf("%w: message with sequence %d before anything was asked for", ErrProtocol, m.Seq)
-			}
-			c.primed = true
+			c.primed = err == nil && m.Seq == sent.Seq
 		}
 	}
-	return nil
+	return ctx.Err()
 }
+
+var errClosed = fmt.Errorf("nldump: %w", os.ErrClosed)
 
 // connect opens a socket if there is none.
 func (s *Stream) connect() error {
 	if s.sock != nil {
 		return nil
+	}
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		return errClosed
 	}
 	sock, err := s.dial()
 	if err != nil {
@@ -261,7 +271,7 @@ func (s *Stream) connect() error {
 	defer s.mu.Unlock()
 	if s.closed {
 		_ = sock.Close()
-		return fmt.Errorf("nldump: %w", os.ErrClosed)
+		return errClosed
 	}
 	s.sock = sock
 	return nil

@@ -75,7 +75,7 @@ func TestRecords(t *testing.T) {
 		{name: "DONE alone", steps: []script.Step{page(rec(0, 1)), page(done())}, want: []byte{1}},
 		{name: "DONE without errno", steps: []script.Step{page(script.Message(unix.NLMSG_DONE, unix.NLM_F_MULTI))}},
 		{name: "NOOP", steps: []script.Step{page(script.Message(unix.NLMSG_NOOP, 0), rec(0, 1), done())}, want: []byte{1}},
-		{name: "multicast between", steps: []script.Step{page(rec(0, 1)), {Page: rec(0, 9), Groups: 4}, page(done())}, want: []byte{1}},
+		{name: "multicast between", steps: []script.Step{page(rec(0, 1)), {Page: rec(0, 9), Group: 4}, page(done())}, want: []byte{1}},
 		{name: "foreign sender", steps: []script.Step{{Page: page(rec(0, 9), done()).Page, From: 99}, page(rec(0, 1), done())}, want: []byte{1}},
 		{name: "foreign and too large", steps: []script.Step{{Page: make([]byte, 5000), From: 99}, page(done())}},
 		{name: "same page again, not too often", steps: []script.Step{page(rec(0, 1)), page(rec(0, 1)), page(rec(0, 1)), page(done())}, want: []byte{1, 1, 1}},

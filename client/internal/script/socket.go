@@ -26,7 +26,7 @@ const (
 type Step struct {
 	Page   []byte
 	From   uint32 // port id of the sender
-	Groups uint32
+	Group  uint32 // of multicast that it was sent to
 	Err    error
 	After  time.Duration // wait that long first
 	Wait   bool          // wait for the deadline or for Close instead
@@ -137,5 +137,5 @@ func (s *Socket) recv(buf []byte, wait bool) (nldump.Datagram, error) {
 		s.steps = s.steps[1:]
 	}
 	copy(buf, step.Page)
-	return nldump.Datagram{Len: len(step.Page), From: step.From, Groups: step.Groups}, step.Err
+	return nldump.Datagram{Len: len(step.Page), From: step.From, Group: step.Group}, step.Err
 }

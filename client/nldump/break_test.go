@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package nldump_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client/internal/script"
+	"bulkdump/client/nldump"
+)
+
+// What a reader's own functions, and unlikely answers, must not break.
+
+// TestDoRefusedForMemory: only a dump stays when there is no memory for its page.
+func TestDoRefusedForMemory(t *testing.T) {
+	s, _ := script.Stream(nldump.Config{}, script.Page(script.Message(unix.NLMSG_ERROR, capped, script.Errno(unix.ENOBUFS), make([]byte, 16))))
+	var refused *nldump.KernelError
+	if _, err := readDump(t.Context(), s, nldump.Dump{Do: true}); !errors.As(err, &refused) || errors.Is(err, nldump.ErrOverrun) || !s.Idle() {
+		t.Errorf("got %v, idle %v", err, s.Idle())
+	}
+}
+
+// TestDoAnsweredByADump: a dump is not acknowledged.
+func TestDoAnsweredByADump(t *testing.T) {
+	s, _ := script.Stream(nldump.Config{}, script.Page(rec(0, 1), done()), script.Step{Wait: true})
+	if got, err := readDump(t.Context(), s, nldump.Dump{Do: true}); err != nil || !slices.Equal(got, []byte{1}) || !s.Idle() {
+		t.Errorf("got %v, %v, idle %v", got, err, s.Idle())
+	}
+}
+
+// TestDoOfOnePage: what is answered later and without NLM_F_MULTI may be several
+// messages of one datagram.
+func TestDoOfOnePage(t *testing.T) {
+	for _, generation := range []func(nldump.Message) (uint64, error){nil, func(nldump.Message) (uint64, error) { return 0, nil }} {
+		s, _ := script.Stream(nldump.Config{}, script.Page(plain(1), plain(2), plain(3)))
+		got, err := readDump(t.Context(), s, nldump.Dump{Do: true, NoAck: true, Generation: generation})
+		if err != nil || !slices.Equal(got, []byte{1, 2, 3}) || !s.Idle() {
+			t.Errorf("got %v, %v, idle %v", got, err, s.Idle())
+		}
+	}
+}
+
+// TestForeignPanics twice: in the loop, and as the rest is drained.
+func TestForeignPanics(t *testing.T) {
+	event := script.Step{Page: rec(0, 7), Group: 4}
+	s, _ := script.Stream(nldump.Config{Abandon: nldump.AbandonDrain}, event, event, script.Page(done()), script.Page(done()))
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = readDump(t.Context(), s, nldump.Dump{Foreign: func(nldump.Datagram, []byte) { panic("in Foreign") }})
+	}()
+	if err := s.Drain(t.Context()); err != nil || !s.Idle() {
+		t.Errorf("Drain: %v, idle %v", err, s.Idle())
+	}
+}
+
+// TestForeignIsNoStall: what Foreign takes is the reader's time.
+func TestForeignIsNoStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		event := script.Step{Page: rec(0, 7), Group: 4}
+		s, _ := script.Stream(nldump.Config{StallTimeout: stall}, event, event, event, script.Page(rec(0, 1), done()))
+		defer s.Close()
+		d := nldump.Dump{Foreign: func(nldump.Datagram, []byte) { time.Sleep(stall) }}
+		if got, err := readDump(t.Context(), s, d); err != nil || len(got) != 1 {
+			t.Errorf("got %v, %v", got, err)
+		}
+	})
+}
+
+// TestEmptyPagesBetween: pages that repeat do so whatever is between them.
+func TestEmptyPagesBetween(t *testing.T) {
+	n := 0
+	s, sock := script.Stream(nldump.Config{RepeatLimit: 10})
+	sock.Next = func() script.Step {
+		if n++; n%2 == 0 {
+			return script.Page()
+		}
+		return script.Page(rec(0, 1))
+	}
+	if got, err := read(t.Context(), s); !errors.Is(err, nldump.ErrNoProgress) || len(got) > 12 {
+		t.Errorf("%d records, %v", len(got), err)
+	}
+	if err := s.Drain(t.Context()); !errors.Is(err, nldump.ErrNoProgress) {
+		t.Errorf("Drain: %v", err)
+	}
+}
+
+// TestErrorsOfTheReader are its own, whatever they are.
+func TestErrorsOfTheReader(t *testing.T) {
+	cut := &nldump.TruncatedError{Size: 5000, Buffer: 4096, Grown: true}
+	for _, failed := range []error{cut, fmt.Errorf("no key: %w", cut), nldump.ErrInterrupted, nldump.ErrOverrun} {
+		key := func(dst []byte, _ nldump.Message) ([]byte, error) { return dst, failed }
+		s, sock := script.Stream(nldump.Config{}, script.Page(rec(0, 1), done()))
+		if _, err := readDump(t.Context(), s, nldump.Dump{Key: key, Resume: after}); !errors.Is(err, failed) || len(sock.Sent()) != 1 {
+			t.Errorf("%v: got %v after %d requests", failed, err, len(sock.Sent()))
+		}
+		s, k := dialScripts(t, nldump.Config{}, steps(script.Page(rec(0, 1), done())))
+		err := s.Retry(t.Context(), nldump.Dump{Key: key}, 3, func(int) {}, func(nldump.Message) error { return nil })
+		if !errors.Is(err, failed) || len(k.dialed) != 1 || len(k.dialed[0].Sent()) != 1 {
+			t.Errorf("%v: Retry: %v, %d sockets", failed, err, len(k.dialed))
+		}
+	}
+}
+
+// TestClosedStreamDoesNotDial: whatever opening a socket would say.
+func TestClosedStreamDoesNotDial(t *testing.T) {
+	s, k := dialScripts(t, closing, steps(script.Page(rec(0, 1))))
+	for range s.Records(t.Context(), request()) {
+		break
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := read(context.Background(), s); !errors.Is(err, os.ErrClosed) || len(k.dialed) != 1 {
+		t.Errorf("got %v, %d sockets", err, len(k.dialed))
+	}
+}
+
+// TestFindInANest stays with the member, and at no attribute there is nothing.
+func TestFindInANest(t *testing.T) {
+	a := at(slices.Concat(script.U32(1, 5), script.U32(2, 6), script.Attr(3, script.U32(1, 77)))...)
+	rounds := 0
+	for typ, n := range a.Nest() {
+		if rounds++; typ == 3 && n.Find(1) {
+			t.Errorf("found %d", n.Uint32())
+		}
+		if n.Next() {
+			t.Error("the member has another behind it")
+		}
+		if inner := n.Nested(); typ == 3 && inner.Find(1) {
+			t.Error("Find moved the cursor away, and left a value")
+		}
+	}
+	if rounds != 3 || a.Err() != nil {
+		t.Errorf("%d members, %v", rounds, a.Err())
+	}
+	b := nldump.Parse(script.U32(1, 5))
+	if b.Flag() || b.Find(9) || b.Flag() || b.Type() != 0 || b.Err() != nil {
+		t.Errorf("a flag at no attribute: type %d, %v", b.Type(), b.Err())
+	}
+}
