@@ -91,6 +91,13 @@ func TestEmptyPagesBetween(t *testing.T) {
 	if err := s.Drain(t.Context()); !errors.Is(err, nldump.ErrNoProgress) {
 		t.Errorf("Drain: %v", err)
 	}
+	// Few in a row are none too many, however often.
+	none := script.Page()
+	s, _ = script.Stream(nldump.Config{RepeatLimit: 3},
+		none, none, script.Page(rec(0, 1)), none, none, script.Page(rec(0, 2)), none, none, script.Page(done()))
+	if got, err := read(t.Context(), s); err != nil || !slices.Equal(got, []byte{1, 2}) {
+		t.Errorf("got %v, %v", got, err)
+	}
 }
 
 // TestErrorsOfTheReader are its own, whatever they are.

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -663,6 +664,7 @@ func TestKernelEventsOfHighGroups(t *testing.T) {
 	var groups []uint32
 	d := nldump.Dump{Request: getLinks, Unaddressed: true, Foreign: func(d nldump.Datagram, _ []byte) { groups = append(groups, d.Group) }}
 	for round := range byte(3) { // the first with an event before the socket's first dump
+		groups = nil
 		happen(10 + round)
 		links := 0
 		for m, err := range s.Dump(within(t), d) {
@@ -673,7 +675,8 @@ func TestKernelEventsOfHighGroups(t *testing.T) {
 				t.Errorf("a record of type %d", m.Type)
 			}
 		}
-		if links != 2 || len(groups) != int(round)+1 || groups[round] != group {
+		// The kernel may tell of more than was asked for.
+		if links != 2 || !slices.Contains(groups, group) || slices.ContainsFunc(groups, func(g uint32) bool { return g != group }) {
 			t.Errorf("%d links, want lo and the bridge; events of the groups %v", links, groups)
 		}
 	}
