@@ -631,15 +631,16 @@ func TestKernelEventsOfHighGroups(t *testing.T) {
 		t.Fatal(err)
 	}
 	// An event of a vlan of the bridge, or, where the kernel is new enough to tell
-	// of them, of an IPv6 multicast address: that of the neighbours of an address.
-	const multicast6 = 38 // RTNLGRP_IPV6_MCADDR
-	group := uint32(multicast6)
+	// of them, of a multicast address, which is joined with an address.
+	group := uint32(unix.RTNLGRP_IPV4_MCADDR)
 	happen := func(n byte) {
-		header := []byte{unix.AF_INET6, 64, 0, 0, 0, 0, 0, 0}
+		const autojoin = 0x400 // IFA_F_MCAUTOJOIN
+		header := []byte{unix.AF_INET, 32, 0, 0, 0, 0, 0, 0}
 		binary.NativeEndian.PutUint32(header[4:], link)
-		change(t, unix.NETLINK_ROUTE, create(unix.RTM_NEWADDR, header, script.Attr(unix.IFA_ADDRESS, []byte{0xfd, 15: n})))
+		change(t, unix.NETLINK_ROUTE, create(unix.RTM_NEWADDR, header,
+			script.Attr(unix.IFA_LOCAL, []byte{224, 0, 0, n}), script.U32(unix.IFA_FLAGS, autojoin)))
 	}
-	if c.JoinGroup(multicast6) != nil {
+	if c.JoinGroup(group) != nil {
 		group = unix.RTNLGRP_BRVLAN
 		happen = func(n byte) {
 			const newVlan, entry, info, ofBridge = 112, 1, 1, 1 << 5 // RTM_NEWVLAN, BRIDGE_VLANDB_ENTRY …, BRIDGE_VLAN_INFO_BRENTRY
