@@ -24,13 +24,13 @@ const (
 
 // A Step is what one Recv gives.
 type Step struct {
-	Page   []byte
-	From   uint32 // port id of the sender
-	Group  uint32 // of multicast that it was sent to
-	Err    error
-	After  time.Duration // wait that long first
-	Wait   bool          // wait for the deadline or for Close instead
-	Again  bool          // stay at this step for ever
+	Page  []byte
+	From  uint32 // port id of the sender
+	Group uint32 // of multicast that it was sent to
+	Err   error
+	After time.Duration // wait that long first
+	Wait  bool          // wait for the deadline or for Close instead
+	Again bool          // stay at this step for ever
 }
 
 // Page is the Step of a page from the kernel that holds the messages.
