@@ -134,7 +134,7 @@ const unused = 30 * 24 * time.Hour
 // what was made of the old ones is never asked for again. What somebody makes
 // just now, or what cannot be removed, is left.
 func (c *cache) prune() {
-	for _, kind := range []string{"bin-", "kernel-", "kvm-", "modules-", "packages-", "qemu-", "root-", "source-", "unpacked-"} {
+	for _, kind := range []string{"bin-", "kernel-", "kvm-", "modules-", "packages-", "qemu-", "root-", "source-", "unpacked-", "users-"} {
 		paths, _ := filepath.Glob(filepath.Join(c.dir, kind+"*"))
 		for _, path := range paths {
 			st, err := os.Lstat(path)

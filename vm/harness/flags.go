@@ -63,6 +63,9 @@ With what:
   --modprobe NAME       load the kernel's own module NAME, and what it needs,
                         before the project's; NAME? on a kernel that has it
                         (repeatable)
+  --modprobe-users FUNC
+                        load so each of the kernel's own modules that calls
+                        FUNC, genl_register_family say (repeatable)
   --env K=V             set in the command's environment (repeatable)
 How:
   --timeout S           seconds for COMMAND; default 900 with TCG, 300 with KVM,
@@ -110,6 +113,7 @@ type options struct {
 	adds      []addition
 	packages  []string // Debian's, for the guest
 	modprobe  []string // the kernel's own modules
+	users     []string // functions whose callers among them are loaded, too
 	outDir    string
 	noModule  bool
 	moduleDir string
@@ -157,6 +161,7 @@ func parseArgs(args []string) (*options, error) {
 	f.Func("add", "", o.add)
 	f.Func("packages", "", o.addPackages)
 	f.StringArrayVar(&o.modprobe, "modprobe", nil, "")
+	f.StringArrayVar(&o.users, "modprobe-users", nil, "")
 	f.Func("env", "", o.addEnv)
 	timeout := f.Int("timeout", 0, "")
 	bootLimit := f.Int("boot-timeout", 0, "")

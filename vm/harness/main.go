@@ -145,6 +145,9 @@ func conduct(ctx context.Context, opts *options, o *outcome, stdout, stderr io.W
 		if kernel, errKernel = c.kernel(ctx, opts.kernel); errKernel == nil {
 			errKernel = kernel.modprobe(ctx, opts.modprobe)
 		}
+		if errKernel == nil && len(opts.users) > 0 {
+			errKernel = c.modprobeUsers(ctx, kernel, opts.users)
+		}
 		if errKernel == nil && !opts.noModule {
 			modules, errKernel = c.modules(ctx, kernel, opts.moduleDir, opts.buildChecks())
 		}

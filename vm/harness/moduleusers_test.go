@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestModprobeUsers(t *testing.T) {
+	root := t.TempDir()
+	dir := filepath.Join(root, "lib/modules/1.0")
+	if err := os.MkdirAll(filepath.Join(dir, "kernel"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, code := range map[string]string{
+		"a": "call offer", "b": "call offer_more", "c": "call offer_more\ncall offer",
+		"d": ".globl offer\noffer: ret", // has it, and does not call it
+	} {
+		cc := exec.Command("gcc", "-xassembler", "-c", "-o", filepath.Join(dir, "kernel", name+".ko"), "-")
+		cc.Stdin = strings.NewReader(".section .modinfo,\"a\"\n.asciz \"license=GPL\"\n.text\n" + code + "\n")
+		if out, err := cc.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	if out, err := exec.Command("xz", "--check=crc32", filepath.Join(dir, "kernel/a.ko")).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	order := "kernel/d.ko\nkernel/c.ko\nkernel/b.ko\nkernel/a.ko\nkernel/elsewhere.ko\n"
+	if err := os.WriteFile(filepath.Join(dir, "modules.order"), []byte(order), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c := &cache{dir: t.TempDir(), note: t.Logf}
+	if err := os.Mkdir(filepath.Join(c.dir, "locks"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ functions, want []string }{
+		{[]string{"offer"}, []string{"c", "a"}},
+		{[]string{"offer", "offer_more"}, []string{"c", "b", "a"}},
+		{[]string{"nobody_calls_it"}, nil},
+	} {
+		k := &kernel{root: root, release: "1.0"}
+		if err := c.modprobeUsers(t.Context(), k, tt.functions); err != nil {
+			t.Errorf("%q: %v", tt.functions, err)
+		}
+		var names []string
+		for _, m := range k.asked {
+			names = append(names, m.name)
+		}
+		if !slices.Equal(names, tt.want) {
+			t.Errorf("%q load %q, want %q", tt.functions, names, tt.want)
+		}
+	}
+}
