@@ -88,6 +88,22 @@ vm-nldump: ## the reader's tests of the kernel's own dumps, on each kernel (KERN
 			--test-dir client/nldump --test '^TestKernel' || exit; \
 	done
 
+# What test/every runs, and what it has dumped: each of the kernel's modules that
+# registers something with netlink, each kind of link, and what the objects need.
+EVERY = --packages iproute2,nftables,ipset,conntrack,wireguard-tools,iw,ipvsadm,netlabel-tools \
+	$(addprefix --modprobe-users ,genl_register_family nfnetlink_subsys_register sock_diag_register inet_diag_register \
+		rtnl_register_module __rtnl_register_many __netlink_kernel_create rdma_nl_register rtnl_link_register __rtnl_link_register) \
+	$(patsubst %,--modprobe '%?',8021q vcan sch_htb sch_ingress cls_u32 cls_flower act_gact act_sample \
+		nft_ct nft_limit nft_quota nf_flow_table nf_flow_table_inet ip_set_hash_ip ah4 ip_vs_rr l2tp_eth vsock_loopback) \
+	--test-dir test/every
+EVERY_KERNELS = $(or $(KERNELS),6.1 6.12 7.3)
+
+every-dump: ## every dump that a kernel has, by package nldump and by a reader in C: the same? (KERNELS="7.3" for some)
+	@vm/deps run bench && dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
+	gcc -O2 -Wall -Wextra -Werror -static -o "$$dir/every-reader" test/every/c/reader.c && status=0 && \
+	vm/run $(EVERY) --add "$$dir/every-reader:/bin/every-reader" --out "$$dir" --matrix $(EVERY_KERNELS) || status=$$?; \
+	for k in $(EVERY_KERNELS); do echo; echo "$$k:"; sed -n '/^FAMILY/,/^$$/p' "$$dir/$$k/stdout"; done; exit $$status
+
 vm-selftest: ## every fault that the harness must find, injected (ARGS='--kernel debug' for some)
 	go run ./vm/selftest $(ARGS)
 
@@ -180,4 +196,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go -C client run ./internal/gen $(if $(filter gen-check,$@),-check) -spec ../kmod/bulkdump.yaml -o uapi_gen.go
 
-.PHONY: help demo vm-test vm-matrix stress vm-large vm-tools compare compare-keep told-table vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check new-family new-family-check test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check
+.PHONY: help demo vm-test vm-matrix stress vm-large vm-tools compare compare-keep told-table vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check every-dump new-family new-family-check test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check

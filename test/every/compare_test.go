@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package every
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"bulkdump/client/nldump"
+)
+
+// A result is what came of a row.
+type result struct {
+	outcome
+	pagesSmall int // by the smallest buffer; 0 if a record or a page is larger
+	remark     []string
+}
+
+// restless bounds how long a dump may move by itself until two of the same are
+// read.
+const restless = 15 * time.Second
+
+// compare reads a row's dump by each way, and by the reader in C before and
+// after that. Only if those two got the same, the table did not move between
+// them, and the other ways must have got that as well.
+func compare(d dump) (r result, err error) {
+	hidden := masksOf(d)
+	for _, m := range hidden {
+		r.remark = append(r.remark, "but for "+m.what)
+	}
+	same := func(record []byte) []byte { return hide(record, hidden) }
+	for begin, moved := time.Now(), 0; ; moved++ {
+		before, err := readC(d.request, large)
+		if err != nil {
+			return r, err
+		}
+		r.outcome, r.pagesSmall = before, 0
+		unaddressed := !before.ownSeq || !before.ownPort
+		if unaddressed {
+			if _, err := (way{buffer: large}).read(d.request, false); !errors.Is(err, nldump.ErrProtocol) {
+				return r, fmt.Errorf("without Dump.Unaddressed: %v, want ErrProtocol", err)
+			}
+		}
+		if why := d.reason(unread); why != "" && unaddressed && len(before.records) > 1 {
+			r.remark = append(r.remark, why)
+			if _, err := (way{buffer: large}).read(d.request, true); !errors.Is(err, nldump.ErrProtocol) {
+				return r, fmt.Errorf("%v, want ErrProtocol", err)
+			}
+			return r, nil
+		}
+		diff := ""
+		for _, w := range ways {
+			o, err := w.read(d.request, unaddressed)
+			if err != nil {
+				return r, fmt.Errorf("%s stream: %w", w.name, err)
+			}
+			r.text = o.text
+			if why := before.differ(o, same); why != "" && diff == "" {
+				diff = w.name + " stream: " + why
+			}
+		}
+		split, why, err := r.compareSmall(d, unaddressed, same)
+		if err != nil {
+			return r, err
+		}
+		if diff == "" {
+			diff = why
+		}
+		after, err := readC(d.request, large)
+		if err != nil {
+			return r, err
+		}
+		moves := before.differ(after, same)
+		switch {
+		case moves == "" && diff == "":
+			return r, r.judge(d, unaddressed, split)
+		case moves == "":
+			return r, errors.New(diff)
+		case time.Since(begin) > restless:
+			return r, fmt.Errorf("it does not come to rest in %d reads: %s", moved+1, moves)
+		}
+	}
+}
+
+// compareSmall reads a dump to the smallest buffer, by both readers. If no record
+// is too large for that, split tells what it has to do with the size of pages
+// what is dumped, and diff what is wrong with package nldump.
+func (r *result) compareSmall(d dump, unaddressed bool, same func([]byte) []byte) (split, diff string, err error) {
+	if r.largest() > goodsize {
+		return "", "", nil
+	}
+	want, errC := readC(d.request, small)
+	got, errGo := way{buffer: small}.read(d.request, unaddressed)
+	switch {
+	case errors.Is(errC, errCut) && errors.Is(errGo, errCut):
+		return "", "", nil
+	case errC != nil || errGo != nil:
+		return "", "", fmt.Errorf("with a buffer of %d bytes: in C %v, in Go %v", small, errC, errGo)
+	}
+	r.pagesSmall = got.pages
+	if diff = want.differ(got, same); diff != "" {
+		diff = fmt.Sprintf("with a buffer of %d bytes: %s", small, diff)
+	}
+	return r.differ(want, same), diff, nil
+}
+
+// goodsize is the page that the kernel makes at least, with pages of 4 KiB of
+// memory (NLMSG_GOODSIZE).
+const goodsize = 3776
+
+// judge sees that there is a reason for whatever is not as usual.
+func (r *result) judge(d dump, unaddressed bool, split string) error {
+	switch {
+	case unaddressed && !r.ownSeq:
+		r.remark = append(r.remark, "Dump.Unaddressed: sequence and port are 0")
+	case unaddressed:
+		r.remark = append(r.remark, "Dump.Unaddressed: the port is 0")
+	}
+	if r.empty > 0 {
+		r.remark = append(r.remark, fmt.Sprintf("%d empty pages", r.empty))
+	}
+	if split != "" {
+		why := d.reason(splits)
+		if why == "" {
+			return fmt.Errorf("it depends on the size of the pages: %s", split)
+		}
+		r.remark = append(r.remark, why)
+	}
+	if r.errno != 0 {
+		r.remark = append(r.remark, r.text)
+	}
+	if len(r.records) == 0 {
+		why := d.reason(reasons)
+		if why == "" {
+			return fmt.Errorf("no record, and no reason for that is known; %s", r.text)
+		}
+		r.remark = append(r.remark, why)
+	}
+	return nil
+}
+
+// reason is that of a row, or of its family.
+func (d dump) reason(of map[string]string) string {
+	for _, key := range []string{d.String(), d.family + " " + d.command, d.family} {
+		if of[key] != "" {
+			return of[key]
+		}
+	}
+	return ""
+}
+
+// unread are the dumps that package nldump refuses, and why.
+var unread = map[string]string{
+	"NLBL_MGMT listall":        "REFUSED: the kernel gives each record a sequence number of its own (netlbl_mgmt_listall_cb)",
+	"NLBL_UNLBL staticlist":    "REFUSED: the kernel gives each record a sequence number of its own (netlbl_unlabel_staticlist_gen)",
+	"NLBL_UNLBL staticlistdef": "REFUSED: the kernel gives each record a sequence number of its own (netlbl_unlabel_staticlist_gen)",
+}
+
+// splits are the dumps that are not the same with pages of another size, and
+// why.
+var splits = map[string]string{
+	"IOAM6 dump-namespaces":               "the kernel loses a record at each page's end (ioam6_genl_dumpns)",
+	"sock_diag tipc":                      "the kernel sends an empty record for the one that does not fit at a page's end (__tipc_add_sock_diag)",
+	"sock_diag netlink":                   "the kernel loses a record at each page's end (netlink/diag.c:__netlink_diag_dump)",
+	"fou get":                             "the kernel loses a record at each page's end (fou_nl_get_dumpit)",
+	"nlctrl getpolicy":                    "the kernel sends an empty record at a page's end (ctrl_dumppolicy)",
+	"rtnetlink getneightbl":               "the kernel repeats a table's record in each page (neightbl_dump_info)",
+	"rtnetlink inet getneightbl":          "the kernel repeats a table's record in each page (neightbl_dump_info)",
+	"rtnetlink inet6 getneightbl":         "the kernel repeats a table's record in each page (neightbl_dump_info)",
+	"rtnetlink getstats":                  "the kernel splits a record at a page's end",
+	"rtnetlink bridge getmdb":             "a record is as large as its page",
+	"rtnetlink bridge getvlan":            "a record is as large as its page",
+	"nfnetlink ipset list":                "a record is as large as its page",
+	"nfnetlink ipset save":                "a record is as large as its page",
+	"nfnetlink nftables getsetelem":       "a record is as large as its page",
+	"nfnetlink nftables getsetelem-reset": "a record is as large as its page",
+	"wireguard get-device":                "a record is as large as its page",
+}
+
+// reasons are why a dump has no record, or is refused.
+var reasons = map[string]string{
+	"802.15.4 MAC":                        "no key of 802.15.4 is set",
+	"IPVS get-daemon":                     "no daemon runs",
+	"NLBL_CALIPSO listall":                "no DOI is set up",
+	"NLBL_UNLBL staticlist":               "no label is set, which takes a security module's",
+	"NLBL_UNLBL staticlistdef":            "no label is set, which takes a security module's",
+	"SMC_GEN_NETLINK":                     "no device can do SMC",
+	"SMC_PNETID get":                      "no device can do SMC",
+	"TIPCv2":                              "the node is alone",
+	"batadv":                              "the mesh has one node",
+	"dev-energymodel":                     "the processors have no model of their energy",
+	"devlink":                             "no device of a guest's has a devlink",
+	"drbd":                                "no device is replicated",
+	"ethtool":                             "virtual devices have none",
+	"gtp getpdp":                          "no tunnel is there",
+	"net-shaper":                          "no device can shape",
+	"netdev":                              "no driver here tells of it",
+	"nfc":                                 "no device is there",
+	"nfsd":                                "no server runs",
+	"sunrpc":                              "no server runs",
+	"nl80211":                             "the device is alone",
+	"nl802154":                            "no key is set",
+	"ovpn peer-get":                       "no peer is there",
+	"tcp_metrics get":                     "no connection has left the machine",
+	"vdpa":                                "no device is there",
+	"audit list-rules":                    "no rule is set",
+	"rdma":                                "no device is there",
+	"sock_diag get-dccp":                  "the kernel has no DCCP",
+	"sock_diag xdp get":                   "no socket is bound",
+	"nfnetlink hook":                      "the kernel has no such subsystem",
+	"nfnetlink nftables getrule-reset":    "the kernel has no such message",
+	"nfnetlink nftables getsetelem-reset": "the kernel has no such message",
+	"sock_diag inet dccp":                 "no socket is open",
+	"sock_diag inet6 dccp":                "no socket is open",
+	"nfnetlink ctnetlink-exp get":         "no connection is expected",
+	"nfnetlink ctnetlink get-dying":       "no connection is about to go",
+	"nfnetlink ctnetlink get-unconfirmed": "no packet is on its way",
+}
+
+// line is the row of the table.
+func (r result) line(d dump) tableRow {
+	multi, intr := "-", "no"
+	switch {
+	case len(r.records) == 0:
+	case r.multi == 0:
+		multi = "none"
+	case r.multi == len(r.records):
+		multi = "all"
+	default:
+		multi = "some"
+	}
+	if r.interrupted {
+		intr = "yes"
+	}
+	pages := fmt.Sprint(r.pages)
+	if r.pagesSmall > 0 {
+		pages += fmt.Sprintf("/%d", r.pagesSmall)
+	}
+	return tableRow{d.family, d.title(), len(r.records), pages, multi, intr, strings.Join(r.remark, "; ")}
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package every
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"testing"
+	"text/tabwriter"
+	"time"
+)
+
+// TestEveryDump reads every dump of the kernel's by package nldump and by the
+// reader in C, and prints the table.
+func TestEveryDump(t *testing.T) {
+	version := inGuest(t)
+	here := protocolsHere(t)
+	home := families(t)
+	ownNetNS(t)
+	begin := time.Now()
+	lap := func(what string) {
+		t.Logf("%s in %.1f s", what, time.Since(begin).Seconds())
+		begin = time.Now()
+	}
+	w := makeWorld(t)
+	lap("objects made")
+	rows := generics(w.families, home, w)
+	rows = append(rows, routes(t, w)...)
+	rows = append(rows, netfilters(t, w)...)
+	rows = append(rows, diags(t)...)
+	rows = append(rows, others(t, here)...)
+	lap(fmt.Sprint(len(rows), " dumps found"))
+	table := []tableRow{}
+	for _, row := range rows {
+		var r result
+		var err error
+		read := func() { r, err = compare(row) }
+		if row.home {
+			elsewhere(read)
+		} else {
+			read()
+		}
+		if err != nil {
+			t.Errorf("%v: %v", row, err)
+			r.remark = append(r.remark, "FAILED")
+		}
+		table = append(table, r.line(row))
+	}
+	lap("read")
+	table = append(table, dumpless(home, table)...)
+	printTable(table)
+	checkTable(t, version, table)
+}
+
+// elsewhere runs a function on a thread of the first namespace.
+func elsewhere(f func()) {
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		f()
+	}()
+	<-done
+}
+
+// printTable prints it, and an empty line behind it.
+func printTable(table []tableRow) {
+	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "FAMILY\tCOMMAND\tRECORDS\tPAGES\tMULTI\tINTR\tREMARK")
+	for _, r := range table {
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\n", r.family, r.command, r.records, r.pages, r.multi, r.intr, r.remark)
+	}
+	w.Flush()
+	fmt.Println()
+}

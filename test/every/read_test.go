@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package every
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client/nldump"
+)
+
+// request is what asks for a dump.
+type request struct {
+	protocol int
+	typ      uint16
+	data     []byte
+}
+
+// acknowledged tells whether a dump is also acknowledged, if that is asked for:
+// audit does so first, and answers later; sock_diag of TIPC does so as well
+// (net/tipc/diag.c:tipc_sock_diag_handler_dump).
+func (r request) acknowledged() bool {
+	return r.protocol == unix.NETLINK_AUDIT || r.protocol == unix.NETLINK_SOCK_DIAG && r.typ == getByFamily && r.data[0] == unix.AF_TIPC
+}
+
+// outcome is what a reader got of a dump: each record as type, flags and
+// payload, in order, and how it ended.
+type outcome struct {
+	records     [][]byte
+	errno       syscall.Errno
+	interrupted bool
+	pages       int
+	text        string // of the error, if there was one
+
+	// What only the reader in C tells.
+	multi   int  // records with NLM_F_MULTI
+	empty   int  // datagrams without a byte
+	ownSeq  bool // the last message had the request's sequence number
+	ownPort bool // and its socket's port id
+}
+
+// patience bounds one dump. The kernel builds each page within a system call.
+const patience = 60 * time.Second
+
+// readerInC is the program that the guest was given (c/reader.c).
+const readerInC = "every-reader"
+
+// errCut says that a page is larger than the buffer.
+var errCut = errors.New("page larger than the buffer")
+
+// readC has the reader in C read a dump to a buffer of that many bytes.
+func readC(r request, buffer int) (o outcome, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	defer cancel()
+	var out, errs bytes.Buffer
+	cmd := exec.CommandContext(ctx, readerInC, strconv.Itoa(r.protocol), strconv.Itoa(int(r.typ)),
+		strconv.Itoa(buffer), fmt.Sprintf("%x", r.data))
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == 3 {
+		return o, errCut
+	} else if err != nil {
+		return o, fmt.Errorf("%s: %w: %s", readerInC, err, &errs)
+	}
+	var records, interrupted, errno, seq, port int
+	if _, err := fmt.Sscan(errs.String(), &records, &o.pages, &o.multi, &interrupted, &o.empty, &errno, &seq, &port); err != nil {
+		return o, fmt.Errorf("%s said %q: %w", readerInC, &errs, err)
+	}
+	o.errno, o.interrupted, o.ownSeq, o.ownPort = syscall.Errno(errno), interrupted != 0, seq != 0, port != 0
+	for b := out.Bytes(); len(b) > 0; {
+		n := int(binary.NativeEndian.Uint32(b))
+		record := slices.Concat(b[4:8], b[unix.SizeofNlMsghdr:n])
+		o.records = append(o.records, record)
+		b = b[(n+3)&^3:]
+	}
+	if len(o.records) != records {
+		return o, fmt.Errorf("%s counts %d records, and printed %d", readerInC, records, len(o.records))
+	}
+	return o, nil
+}
+
+// readGo has a stream read a dump.
+func readGo(s *nldump.Stream, r request, unaddressed bool) (o outcome, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	d := nldump.Dump{
+		Request:     nldump.Message{Type: r.typ, Data: r.data},
+		Unaddressed: unaddressed,
+		NoAck:       r.acknowledged(),
+	}
+	for m, err := range s.Dump(ctx, d) {
+		var refused *nldump.KernelError
+		switch {
+		case errors.Is(err, nldump.ErrInterrupted):
+			o.interrupted = true
+		case errors.As(err, &refused):
+			o.errno, o.text = refused.Errno, refused.Error()
+		case errors.Is(err, nldump.ErrTruncated):
+			return o, errCut
+		case err != nil:
+			return o, err
+		default:
+			record := binary.NativeEndian.AppendUint16(nil, m.Type)
+			record = binary.NativeEndian.AppendUint16(record, m.Flags)
+			o.records = append(o.records, append(record, m.Data...))
+		}
+	}
+	o.pages = int(s.Stats().Pages)
+	return o, nil
+}
+
+// The buffers that are read to: one that holds any page, and the smallest.
+const (
+	large = 1 << 20
+	small = nldump.MinBufferSize
+)
+
+// A way is one of those to read by package nldump that must get what the reader
+// in C gets with the same buffer.
+type way struct {
+	name   string
+	buffer int
+	used   bool // the stream has read a dump before
+}
+
+var ways = []way{{name: "fresh", buffer: large}, {name: "used", buffer: large, used: true}}
+
+func (w way) read(r request, unaddressed bool) (o outcome, err error) {
+	s, err := nldump.Dial(r.protocol, nldump.Config{BufferSize: w.buffer})
+	if err != nil {
+		return o, err
+	}
+	defer s.Close()
+	if w.used {
+		if _, err := readGo(s, r, unaddressed); err != nil {
+			return o, fmt.Errorf("first dump: %w", err)
+		}
+	}
+	return readGo(s, r, unaddressed)
+}
+
+// differ says what two outcomes do not have in common, or "". Records are
+// compared as a set in which each counts as often as it is there.
+func (o outcome) differ(other outcome, same func([]byte) []byte) string {
+	if o.errno != other.errno {
+		return fmt.Sprintf("errno %d, want %d", other.errno, o.errno)
+	}
+	if o.interrupted != other.interrupted {
+		return fmt.Sprintf("interrupted: %t, want %t", other.interrupted, o.interrupted)
+	}
+	counts := map[string]int{}
+	for _, r := range o.records {
+		counts[string(same(r))]++
+	}
+	for _, r := range other.records {
+		counts[string(same(r))]--
+	}
+	delete(counts, "") // what is not compared
+	var diff []string
+	for r, n := range counts {
+		if n > 0 {
+			diff = append(diff, fmt.Sprintf("%d missing: %x", n, r))
+		} else if n < 0 {
+			diff = append(diff, fmt.Sprintf("%d too many: %x", -n, r))
+		}
+	}
+	if len(diff) == 0 {
+		return ""
+	}
+	slices.SortFunc(diff, func(a, b string) int { // those that belong together, one below the other
+		return strings.Compare(a[strings.Index(a, ":"):], b[strings.Index(b, ":"):])
+	})
+	return fmt.Sprintf("%d records, want %d; %d differ:\n\t%s", len(other.records), len(o.records), len(diff), strings.Join(diff[:min(len(diff), 4)], "\n\t"))
+}
+
+// largest is the size of the largest record, with its netlink header.
+func (o outcome) largest() (n int) {
+	for _, r := range o.records {
+		n = max(n, unix.SizeofNlMsghdr+len(r)-4)
+	}
+	return n
+}
