@@ -131,6 +131,45 @@ func TestClosedStreamDoesNotDial(t *testing.T) {
 	}
 }
 
+// numbered is a Socket whose requests have numbers of their own.
+type numbered struct {
+	*script.Socket
+	n uint32
+}
+
+func (s *numbered) Send(m nldump.Message) (nldump.Message, error) {
+	m, err := s.Socket.Send(m)
+	s.n++
+	m.Seq = s.n
+	return m, err
+}
+
+// TestDumpThatIsAcknowledged, as well: in its middle, or behind its end, where the
+// next dump finds the acknowledgement.
+func TestDumpThatIsAcknowledged(t *testing.T) {
+	of := func(seq byte, m []byte) []byte { return script.Poke(m, 8, seq) }
+	ack := script.Message(unix.NLMSG_ERROR, capped, script.Errno(0), make([]byte, 16))
+	refused := script.Message(unix.NLMSG_ERROR, capped, script.Errno(unix.EPERM), make([]byte, 16))
+	s, err := nldump.New(&numbered{Socket: script.New(
+		script.Page(of(1, rec(0, 1))), script.Page(of(1, ack)), script.Page(of(1, rec(0, 2)), of(1, done())),
+		script.Page(of(2, rec(0, 3)), of(2, done())),
+		script.Page(of(2, ack)), script.Page(of(3, rec(0, 4)), of(3, done())),
+		script.Page(of(3, refused)),
+	)}, nldump.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range [][]byte{{1, 2}, {3}, {4}} {
+		if got, err := read(t.Context(), s); err != nil || !slices.Equal(got, want) {
+			t.Errorf("dump %d: %v, %v; want %v", i+1, got, err, want)
+		}
+	}
+	// Anything else of an earlier request is not passed over.
+	if _, err := read(t.Context(), s); !errors.Is(err, nldump.ErrProtocol) {
+		t.Errorf("an error of the request before: %v", err)
+	}
+}
+
 // TestFindInANest stays with the member, and at no attribute there is nothing.
 func TestFindInANest(t *testing.T) {
 	a := at(slices.Concat(script.U32(1, 5), script.U32(2, 6), script.Attr(3, script.U32(1, 77)))...)

@@ -14,7 +14,7 @@ import (
 type Dump struct {
 	// Request is sent as a dump request: NLM_F_REQUEST, NLM_F_DUMP and NLM_F_ACK
 	// are added, sequence number and port id filled in. The kernel acknowledges
-	// no dump that it started; but a request that it ignores, because the body
+	// no dump that it started, as a rule; but a request that it ignores, because the body
 	// is too short or the type is reserved, is an ErrProtocol at once, and does
 	// not wait for ever.
 	Request Message

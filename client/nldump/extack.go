@@ -5,6 +5,7 @@ package nldump
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -55,13 +56,15 @@ func ackError(m Message) error {
 	return e
 }
 
-// kernelError reads the errno; nil if it is 0.
+// kernelError reads the errno; nil if it is 0. Families have errors of their own
+// above the kernel's largest (include/uapi/linux/netfilter/ipset/ip_set.h,
+// IPSET_ERR_PRIVATE).
 func kernelError(b []byte) (*KernelError, error) {
 	if len(b) < errnoLen {
 		return nil, fmt.Errorf("%w: errno of %d bytes", ErrMalformed, len(b))
 	}
 	n := int32(binary.NativeEndian.Uint32(b))
-	if n > 0 || n < -maxErrno {
+	if n > 0 || n == math.MinInt32 {
 		return nil, fmt.Errorf("%w: errno %d", ErrMalformed, n)
 	}
 	if n == 0 {
@@ -69,9 +72,6 @@ func kernelError(b []byte) (*KernelError, error) {
 	}
 	return &KernelError{Errno: syscall.Errno(-n)}, nil
 }
-
-// maxErrno is MAX_ERRNO of include/linux/err.h.
-const maxErrno = 4095
 
 // explain reads the attributes of an extended acknowledgement. They only
 // explain: if they are malformed, the errno still counts.

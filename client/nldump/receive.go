@@ -254,6 +254,9 @@ func (s *Stream) accept(m Message) (record bool, err error) {
 		s.lost = fmt.Errorf("%w (NLMSG_OVERRUN)", ErrOverrun)
 		return false, s.lost
 	}
+	if m.Type == unix.NLMSG_ERROR && m.Seq == s.before && m.Seq != s.seq && ackError(m) == nil {
+		return false, nil // see acknowledged
+	}
 	if err := s.checkAddress(m); err != nil {
 		return false, err
 	}
@@ -273,6 +276,7 @@ func (s *Stream) accept(m Message) (record bool, err error) {
 	case m.Type < unix.NLMSG_MIN_TYPE:
 		return false, fmt.Errorf("%w: message of reserved type %d", ErrProtocol, m.Type)
 	}
+	s.begun = true
 	s.single = s.single || s.dump.Do && s.dump.NoAck && m.Flags&unix.NLM_F_MULTI == 0
 	return true, nil
 }
@@ -292,7 +296,9 @@ func (s *Stream) checkAddress(m Message) error {
 }
 
 // acknowledged is what an NLMSG_ERROR says. One with an errno of 0 acknowledges,
-// which the kernel does for each request but a dump that it started.
+// which the kernel does for each request but a dump that it started. Of TIPC's
+// sockets it does so after the dump's first page, which may be the last one
+// (net/tipc/diag.c:tipc_sock_diag_handler_dump drops what says that it started).
 func (s *Stream) acknowledged(m Message) error {
 	err := ackError(m)
 	if !s.dump.Do && errors.Is(err, unix.ENOBUFS) {
@@ -300,6 +306,9 @@ func (s *Stream) acknowledged(m Message) error {
 		// and stays (af_netlink.c:__netlink_dump_start).
 		s.lost = fmt.Errorf("%w: %w", ErrOverrun, err)
 		return s.lost
+	}
+	if err == nil && !s.dump.Do && s.begun {
+		return nil
 	}
 	s.open = false
 	if err == nil && !s.dump.Do {

@@ -32,6 +32,8 @@ type Stream struct {
 	open      bool // the kernel has, or may have, a dump of ours that is not read to its end
 	dump      Dump // the one that runs, or ran last
 	seq, port uint32
+	before    uint32 // the sequence number of the request before
+	begun     bool   // a record of the open dump has come
 	stats     Stats
 
 	// lost is why the open dump's end may have gone by unseen: a page was cut,
@@ -204,7 +206,7 @@ func (s *Stream) start(ctx context.Context, req Message, buffer func() ([]byte, 
 		return fmt.Errorf("nldump: %w", err)
 	}
 	s.open, s.lost, s.done, s.single = true, nil, false, false
-	s.seq, s.port = sent.Seq, sent.PortID
+	s.before, s.seq, s.port, s.begun = s.seq, sent.Seq, sent.PortID, false
 	s.lastPage, s.empty = 0, 0
 	return nil
 }

@@ -93,6 +93,8 @@ func TestRecords(t *testing.T) {
 		{name: "refused with extack, capped", steps: []script.Step{page(script.Message(unix.NLMSG_ERROR, tlvs|capped, script.Errno(unix.EEXIST), echo[:16], oneAttr))}, err: os.ErrExist, text: "bad id"},
 		{name: "attribute missing", steps: []script.Step{page(script.Message(unix.NLMSG_ERROR, tlvs|capped, script.Errno(unix.EINVAL), echo[:16], script.U32(5, 3), script.U32(6, 24)))}, err: unix.EINVAL, text: "attribute 3 is missing"},
 		{name: "acknowledged", steps: []script.Step{page(script.Message(unix.NLMSG_ERROR, 0, script.Errno(0), echo))}, err: nldump.ErrProtocol, text: "a body that is too short"},
+		{name: "errno of ipset's own", steps: []script.Step{page(script.Message(unix.NLMSG_ERROR, 0, script.Errno(4097), echo))}, err: unix.Errno(4097)},
+		{name: "errno that has no opposite", steps: []script.Step{page(script.Message(unix.NLMSG_ERROR, 0, []byte{0, 0, 0, 0x80}))}, err: nldump.ErrMalformed},
 		{name: "errno above 0", steps: []script.Step{page(script.Message(unix.NLMSG_DONE, unix.NLM_F_MULTI, []byte{0, 0, 0, 1}))}, err: nldump.ErrMalformed},
 		{name: "errno of 2 bytes", steps: []script.Step{page(script.Poke(script.Message(unix.NLMSG_ERROR, 0, []byte{0, 0, 0, 0}), 0, 18))}, err: nldump.ErrMalformed},
 
