@@ -657,7 +657,7 @@ func TestKernelEventsOfHighGroups(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := nldump.New(sock, nldump.Config{})
+	s, err := nldump.New(sock, nldump.Config{StallTimeout: time.Minute}) // which an event must not end
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,8 +19,7 @@ import (
 // empty page, as that of nl80211 does to get a larger one
 // (net/wireless/nl80211.c:nl80211_dump_wiphy).
 func (s *Stream) receive(ctx context.Context, buf []byte) (page, error) {
-	deadline := time.Now().Add(s.cfg.StallTimeout)
-	if err := s.waitUntil(ctx, deadline); err != nil {
+	if err := s.stallIn(ctx, s.cfg.StallTimeout); err != nil {
 		return nil, err
 	}
 	recv := s.sock.Recv
@@ -45,11 +44,8 @@ func (s *Stream) receive(ctx context.Context, buf []byte) (page, error) {
 			return nil, err
 		}
 		s.stats.Reads++
-		came := time.Now()
-		if s.isForeign(d, buf) {
-			// What Foreign took does not count as a stall.
-			deadline = deadline.Add(time.Since(came))
-			if err := s.waitUntil(ctx, deadline); err != nil {
+		if d.From != 0 || d.Group != 0 {
+			if err := s.takeForeign(ctx, d, buf); err != nil {
 				return nil, err
 			}
 			continue
@@ -67,13 +63,14 @@ func (s *Stream) receive(ctx context.Context, buf []byte) (page, error) {
 	}
 }
 
-// waitUntil sets the time when a dump without a page has stalled.
-func (s *Stream) waitUntil(ctx context.Context, deadline time.Time) error {
+// stallIn sets the time when a dump without a page has stalled.
+func (s *Stream) stallIn(ctx context.Context, d time.Duration) error {
 	if s.cfg.StallTimeout == 0 {
 		return nil
 	}
+	s.stalled = time.Now().Add(d)
 	// Where it overwrites the one that watch has set, ctx is done already.
-	if err := s.sock.SetReadDeadline(deadline); err != nil {
+	if err := s.sock.SetReadDeadline(s.stalled); err != nil {
 		return s.receiveError(ctx, err)
 	}
 	return nil
@@ -95,17 +92,16 @@ func (s *Stream) nothingMore() error {
 	return s.lost
 }
 
-// isForeign tells whether a datagram is no answer of the kernel's, and hands it
-// over then.
-func (s *Stream) isForeign(d Datagram, buf []byte) bool {
-	if d.From == 0 && d.Group == 0 {
-		return false
-	}
+// takeForeign hands over a datagram that is no answer of the kernel's. What that
+// takes does not count as a stall.
+func (s *Stream) takeForeign(ctx context.Context, d Datagram, buf []byte) error {
 	s.stats.Foreign++
-	if s.dump.Foreign != nil {
-		s.dump.Foreign(d, buf[:min(d.Len, len(buf))])
+	if s.dump.Foreign == nil {
+		return nil
 	}
-	return true
+	left := time.Until(s.stalled)
+	s.dump.Foreign(d, buf[:min(d.Len, len(buf))])
+	return s.stallIn(ctx, left)
 }
 
 func (s *Stream) receiveError(ctx context.Context, err error) error {

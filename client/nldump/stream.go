@@ -42,10 +42,11 @@ type Stream struct {
 	// done: of a Do, NLMSG_DONE has come; single: a message without NLM_F_MULTI.
 	done, single bool
 
-	lastPage  uint64 // hash of the page before: its length and its ends
-	lastWhole uint64 // of all of it; 0 if it was not looked at
-	repeated  int    // records that came again since
-	empty     int    // pages in a row without a byte
+	lastPage  uint64    // hash of the page before: its length and its ends
+	lastWhole uint64    // of all of it; 0 if it was not looked at
+	repeated  int       // records that came again since
+	stalled   time.Time // when the wait for a page ends; of no use without a timeout
+	empty     int       // pages in a row without a byte
 
 	key, newKey []byte // of the last record, and of the one at hand
 	keyed       bool   // key is that of a record
@@ -233,6 +234,9 @@ func (s *Stream) prime(ctx context.Context, buffer func() ([]byte, error)) error
 	if err != nil {
 		return fmt.Errorf("nldump: %w", err)
 	}
+	if err := s.stallIn(ctx, s.cfg.StallTimeout); err != nil {
+		return err
+	}
 	for !c.primed {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -243,7 +247,10 @@ func (s *Stream) prime(ctx context.Context, buffer func() ([]byte, error)) error
 			c.primed = true
 		case err != nil:
 			return s.receiveError(ctx, err)
-		case s.isForeign(d, buf):
+		case d.From != 0 || d.Group != 0:
+			if err := s.takeForeign(ctx, d, buf); err != nil {
+				return err
+			}
 		default:
 			m, _, err := NextMessage(buf[:min(d.Len, len(buf))])
 			c.primed = err == nil && m.Seq == sent.Seq
