@@ -17,7 +17,7 @@ const eventGroup = "entries"
 
 // subscribe returns a socket that gets the family's events, and the family's
 // number. It joins the controller's group too, which tells when the family goes:
-// the kernel takes the members of a group away with it, without a word.
+// the kernel takes the members of a group away with it, and tells nobody.
 func (c *Client) subscribe(ctx context.Context, size int) (nldump.PollSocket, uint16, error) {
 	for {
 		f, err := c.getFamily(ctx)

@@ -3,7 +3,7 @@
  * The columns encoding: a message for each page, in it an array for each
  * field. No header, no padding and no type for each record's each value, so it
  * costs little more than a copy; but a new field is a new attribute that old
- * readers skip, as ever.
+ * readers skip, as always.
  *
  * A page is made in two steps under one rcu_read_lock(): put() notes the
  * entries as long as they fit, finish() writes column after column.

@@ -61,7 +61,7 @@ func setOptions(c *netlink.Conn, cfg Config) error {
 
 // setReceiveBuffer makes the receive queue of at least n bytes, or fails. The
 // kernel doubles what it is given, for what it needs beside the messages
-// (net/core/sock.c:__sock_set_rcvbuf), and cuts it without a word to
+// (net/core/sock.c:__sock_set_rcvbuf), and cuts it silently to
 // net.core.rmem_max unless it is forced.
 func setReceiveBuffer(raw syscall.RawConn, n int) error {
 	var got int

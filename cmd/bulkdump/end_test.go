@@ -177,7 +177,7 @@ func TestEndWhileNobodyReads(t *testing.T) {
 	}
 }
 
-// Nothing is lost without a word: not by a command that cannot write, nor by a
+// Nothing is lost silently: not by a command that cannot write, nor by a
 // help.
 func TestFullDiskOfAll(t *testing.T) {
 	for _, args := range [][]string{

@@ -28,7 +28,7 @@ const (
 	exitSignal = 128 // and the signal's number
 )
 
-// patience is how long the end may take without a word.
+// patience is how long the end may take before it says why.
 const patience = time.Second
 
 // init keeps the process's first thread for main, which only waits there. The
