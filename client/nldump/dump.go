@@ -19,9 +19,10 @@ type Dump struct {
 	// not wait for ever.
 	Request Message
 
-	// Do adds no NLM_F_DUMP: the request is one for a do callback that
-	// answers with any number of messages, and the kernel's acknowledgement is
-	// the end. Flags of the request's own are sent as they are. Some such callbacks send an NLMSG_DONE of their own before it
+	// Do adds no NLM_F_DUMP: the request is one for a do callback that answers
+	// with any number of messages, and the kernel's acknowledgement is the end.
+	// Flags of the request's own are sent as they are. Some such callbacks send
+	// an NLMSG_DONE of their own before it
 	// (drivers/net/team/team_core.c:team_nl_send_options_get).
 	Do bool
 

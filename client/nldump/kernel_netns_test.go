@@ -42,6 +42,25 @@ func within(t *testing.T) context.Context {
 	return ctx
 }
 
+// dialOpen returns a stream of rtnetlink with what it is made of.
+func dialOpen(t *testing.T, cfg nldump.Config) (*netlink.Conn, nldump.PollSocket, *nldump.Stream) {
+	t.Helper()
+	c, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
+	if err != nil {
+		t.Skipf("no netlink socket here: %v", err)
+	}
+	sock, err := nldump.Open(c, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := nldump.New(sock, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return c, sock, s
+}
+
 // change sends requests that make or change objects, many in one datagram; the
 // kernel acknowledges the last one, and says at once what it refuses.
 func change(t *testing.T, family int, messages ...netlink.Message) {
@@ -337,25 +356,13 @@ func TestKernelLostEnd(t *testing.T) {
 	}
 	small := nldump.Config{BufferSize: nldump.MinBufferSize, MaxBufferSize: nldump.DefaultBufferSize}
 	primed := func(cfg nldump.Config) *nldump.Stream {
-		c, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sock, err := nldump.Open(c, cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, sock, s := dialOpen(t, cfg)
 		if _, err := sock.Send(nldump.Message{Type: unix.NLMSG_NOOP, Flags: unix.NLM_F_REQUEST | unix.NLM_F_ACK}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := sock.Recv(make([]byte, nldump.DefaultBufferSize)); err != nil {
 			t.Fatal(err)
 		}
-		s, err := nldump.New(sock, cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = s.Close() })
 		return s
 	}
 	s := primed(small)
@@ -395,22 +402,10 @@ func TestKernelLostEnd(t *testing.T) {
 func TestKernelEventsBesideADump(t *testing.T) {
 	ownNetNS(t)
 	addRules(t, 3000)
-	c, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, _, s := dialOpen(t, nldump.Config{})
 	if err := c.JoinGroup(unix.RTNLGRP_LINK); err != nil {
 		t.Fatal(err)
 	}
-	sock, err := nldump.Open(c, nldump.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := nldump.New(sock, nldump.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
 	addVeth(t, "early") // its events wait when the dump begins
 	names := map[string]bool{}
 	req := nldump.Message{Type: unix.RTM_GETRULE, Data: make([]byte, unix.SizeofRtMsg)}
@@ -597,19 +592,7 @@ func TestKernelTeamOptions(t *testing.T) {
 // TestKernelAnswerThatWaits has an answer in the receive queue that nobody asked
 // the stream for: it is not taken for one of the dump's.
 func TestKernelAnswerThatWaits(t *testing.T) {
-	c, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
-	if err != nil {
-		t.Skipf("no netlink socket here: %v", err)
-	}
-	sock, err := nldump.Open(c, nldump.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := nldump.New(sock, nldump.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	_, sock, s := dialOpen(t, nldump.Config{})
 	if _, err := sock.Send(nldump.Message{Type: unix.NLMSG_NOOP, Flags: unix.NLM_F_REQUEST | unix.NLM_F_ACK}); err != nil {
 		t.Fatal(err)
 	}
@@ -626,10 +609,7 @@ func TestKernelEventsOfHighGroups(t *testing.T) {
 	ownNetNS(t)
 	link := addLink(t, "br", "bridge")
 	setLink(t, link, unix.IFF_UP)
-	c, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, _, s := dialOpen(t, nldump.Config{StallTimeout: time.Minute}) // which an event must not end
 	// An event of a vlan of the bridge, or, where the kernel is new enough to tell
 	// of them, of a multicast address, which is joined with an address.
 	group := uint32(unix.RTNLGRP_IPV4_MCADDR)
@@ -653,15 +633,6 @@ func TestKernelEventsOfHighGroups(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	sock, err := nldump.Open(c, nldump.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := nldump.New(sock, nldump.Config{StallTimeout: time.Minute}) // which an event must not end
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
 	var groups []uint32
 	d := nldump.Dump{Request: getLinks, Unaddressed: true, Foreign: func(d nldump.Datagram, _ []byte) { groups = append(groups, d.Group) }}
 	for round := range byte(3) { // the first with an event before the socket's first dump

@@ -44,7 +44,7 @@ func (s *Stream) receive(ctx context.Context, buf []byte) (page, error) {
 			return nil, err
 		}
 		s.stats.Reads++
-		if d.From != 0 || d.Group != 0 {
+		if d.foreign() {
 			if err := s.takeForeign(ctx, d, buf); err != nil {
 				return nil, err
 			}

@@ -52,6 +52,9 @@ type Datagram struct {
 	Group uint32 // number of the multicast group it was sent to; 0 means to this socket only
 }
 
+// foreign tells whether it is no answer of the kernel's to this socket.
+func (d Datagram) foreign() bool { return d.From != 0 || d.Group != 0 }
+
 // conn is a Socket on the file descriptor of a netlink.Conn.
 type conn struct {
 	*netlink.Conn

@@ -247,7 +247,7 @@ func (s *Stream) prime(ctx context.Context, buffer func() ([]byte, error)) error
 			c.primed = true
 		case err != nil:
 			return s.receiveError(ctx, err)
-		case d.From != 0 || d.Group != 0:
+		case d.foreign():
 			if err := s.takeForeign(ctx, d, buf); err != nil {
 				return err
 			}

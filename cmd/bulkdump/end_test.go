@@ -90,7 +90,7 @@ func TestTimeout(t *testing.T) {
 		got := runApp(t.Context(), t, a, stdout, stderr, "sockets", "--timeout", "2h")
 		got.check(t, ran{"", "bulkdump: not done within 2h0m0s", exitFailed})
 	})
-	// What is done in time is as ever.
+	// What is done in time is as before.
 	f, _ := three()
 	run(t, f, "dump", "-o", "count", "--timeout", "1h").check(t, ran{stdout: "3\n"})
 }
