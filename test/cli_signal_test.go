@@ -83,27 +83,49 @@ func TestCLIEndsOnSignal(t *testing.T) {
 	wantAbandoned(t, c, before)
 }
 
-// A page that takes the kernel for ever ends no sooner than the program: the
-// slowest cursor looks for what is not there.
+// A page that the kernel does not come to the end of holds nobody: it waits here
+// until a fill has let go of the table.
 func TestCLIEndsInTheKernel(t *testing.T) {
-	c := setup(t)
-	fill(t, c, client.FillOptions{Count: 200_000})
-	args := []string{"dump", "-o", "count", "--name-prefix", "nothing", "--cursor", "index"}
-	r := bulkdump(t, append(args, "--timeout", "1s")...)
+	c := reload(t, "guard=grab")
+	tr := trace(t, "*")
+	count := func(name string) (n int) {
+		for _, e := range tr.events() {
+			if e.name == name {
+				n++
+			}
+		}
+		return n
+	}
+	fill := exec.CommandContext(t.Context(), "bulkdump", "fill", "4000000")
+	if err := fill.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := fill.Process.Kill(); err != nil {
+			t.Error(err)
+		}
+		_ = fill.Wait()
+		if s := state(t, c); s.Count != 0 {
+			t.Errorf("the fill was over, too soon, with %d entries", s.Count)
+		}
+	}()
+	waitFor(t, "a fill that has begun", func() bool { return count("guard_write_enter") == 1 })
+
+	r := bulkdump(t, "dump", "-o", "count", "--timeout", "1s")
 	if want := "bulkdump: not done within 1s: give a longer --timeout\n"; r.code != 1 || r.stdout != "" || r.stderr != want {
 		t.Errorf("%+v", r)
 	}
-	cmd := exec.CommandContext(t.Context(), "bulkdump", args...)
+	cmd := exec.CommandContext(t.Context(), "bulkdump", "dump", "-o", "count")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "a dump", func() bool { return state(t, c).DumpsOpen == 1 })
+	waitFor(t, "a dump that waits", func() bool { return count("guard_read_wait") == 2 })
 	if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
 	diedOf(t, cmd, unix.SIGTERM)
-	waitFor(t, "the end of the dump", func() bool { return state(t, c).DumpsOpen == 0 })
+	waitFor(t, "the end of both dumps", func() bool { return count("dump_done") == 2 })
 }
 
 // A fill that takes too long leaves nothing.
