@@ -16,8 +16,7 @@ import (
 	"bulkdump/client"
 )
 
-// fewBuckets makes buckets so long that no search of one comes to its end in one
-// go: with 16 of them, from 65,536 entries on.
+// fewBuckets are 16, the fewest.
 const fewBuckets = "hash_bits=4"
 
 func wantByName(t testing.TB, c *client.Client, name string, id uint32) {
@@ -53,15 +52,8 @@ func TestGetByNameOfMany(t *testing.T) {
 		others   = 256
 	)
 	c := reload(t, fewBuckets)
-	var same []uint32
-	for id := range uint32(10_000) {
-		if id < patience || id >= patience+others {
-			same = append(same, id)
-		}
-	}
-	for part := range slices.Chunk(same, 1000) {
-		makeEntries(t, c, "same", nil, part...)
-	}
+	makeEntries(t, c, "same", nil, above(0, patience)...)
+	makeEntries(t, c, "same", nil, above(patience+others, 5000)...)
 	name := func(nr uint32) string { return fmt.Sprint("other-", nr) }
 	for nr := range uint32(others) {
 		makeEntry(t, c, client.Entry{ID: patience + nr, Name: name(nr)})
@@ -91,22 +83,22 @@ func TestGetByNameOfMany(t *testing.T) {
 }
 
 // Whatever comes, goes and moves around it, an entry that stays is found, and of
-// two the one with the smaller id.
+// many the one with the smallest id: behind all that changes.
 func TestGetByNameUnderChange(t *testing.T) {
 	const (
-		churned = 50_000
-		above   = 1 << 26 // ids that nothing changes
+		churned = 5000
+		last    = 1 << 26 // from here on nothing changes
 	)
 	c := reload(t, fewBuckets)
 	fillForChurn(t, c, churned)
-	makeEntries(t, c, "stays", nil, above+1, above)
+	makeEntries(t, c, "stays", nil, above(last, 5000)...)
 	untouched := idKinds*(churned-1) + uint32(idUntouched)
 	name := oneEntry(t, c, untouched).Name
 	stop := churn(t, 1, churned)
-	for range 10 {
-		wantByName(t, c, "stays", above)
+	for nr := range 50 { // about one name in sixteen is where "stays" is
+		wantByName(t, c, "stays", last)
 		wantByName(t, c, name, untouched)
-		wantNoName(t, c, "absent")
+		wantNoName(t, c, fmt.Sprint("absent-", nr))
 	}
 	if stop() == 0 {
 		t.Error("nothing changed")
@@ -115,17 +107,20 @@ func TestGetByNameUnderChange(t *testing.T) {
 
 // A long search shares its processor, on which this test runs, and lets itself be
 // killed: the entry that it would have found is not found. How long is long, each
-// machine knows: the table grows until a search lasts.
+// machine knows: more and more entries come before the one.
 // Rule 16.
 func TestGetByNameCanBeKilled(t *testing.T) {
 	c := reload(t, fewBuckets+" guard=grab") // which traces when a search begins
 	runtime.LockOSThread()                   // and ends with its thread
 	setAffinity(t, pin(t))
 	tr := trace(t, "guard_read_*")
-	for count := uint32(25_000); count <= uint32(*largeTable); count *= 2 {
-		flush(t, c)
-		fill(t, c, client.FillOptions{Count: count})
-		if searchKilled(t, c, tr, count-1) {
+	const last = 1 << 26
+	makeEntries(t, c, "same", nil, above(last, 5000)...)
+	filled := uint32(0)
+	for count := uint32(10_000); filled+count <= uint32(*largeTable); count *= 2 {
+		fill(t, c, client.FillOptions{Count: count, IDStart: filled})
+		filled += count
+		if searchKilled(t, c, tr, last) {
 			return
 		}
 	}
@@ -156,6 +151,14 @@ func searchKilled(t *testing.T, c *client.Client, tr *tracer, id uint32) bool {
 	}
 	wantByName(t, c, before.Name, id)
 	return true
+}
+
+// above returns so many ids, from first on.
+func above(first, count uint32) (ids []uint32) {
+	for nr := range count {
+		ids = append(ids, first+nr)
+	}
+	return ids
 }
 
 // In which bucket a name is, nobody knows before the module is loaded; unless
