@@ -18,6 +18,14 @@ vm-test: ## the tests that need the module, in a virtual machine (RUN=regexp for
 vm-matrix: ## the same on each kernel, and a table (KERNELS="6.1 7.3" for some)
 	vm/run --modprobe netlink_diag --matrix $(KERNELS)
 
+# Each path of the module once: all tests take half an hour there.
+QUICK = Faults Module NamespaceEndsWith OwnerOf TwoNamespaces Guard GrabUnder GrabTrace Cursors Walker Intr Minimal \
+	Encodings Columns New Get Set Delete Flush Event Fill StreamAbandons SocketClosed PagesAreHeld Filters Trace \
+	WatchTells WatchEnds SinceTells SinceRefuses Tombstones ProcUnder ProcOf RecordMax Hash SocketsWith SyncStartsOver
+space = $() $()
+vm-quick: ## a test of each path of the module, on the kernel that checks itself: KASAN, lockdep, kmemleak (KERNEL=kcsan)
+	vm/run --kernel $(or $(KERNEL),debug) --modprobe netlink_diag --test '^Test($(subst $(space),|,$(strip $(QUICK))))'
+
 stress: ## a minute of random changes against running dumps (KERNEL=debug, SECONDS=600, CHANGES=6000000: until both)
 	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --timeout 3600 --test '^TestStress$$' -- \
 		-figures -stress $(or $(SECONDS),60)s -stress-changes $(or $(CHANGES),0)
@@ -104,7 +112,7 @@ every-dump: ## every dump that a kernel has, by package nldump and by a reader i
 	vm/run $(EVERY) --add "$$dir/every-reader:/bin/every-reader" --out "$$dir" --matrix $(EVERY_KERNELS) || status=$$?; \
 	for k in $(EVERY_KERNELS); do echo; echo "$$k:"; sed -n '/^FAMILY/,/^$$/p' "$$dir/$$k/stdout"; done; exit $$status
 
-vm-selftest: ## every fault that the harness must find, injected (ARGS='--kernel debug' for some)
+vm-selftest: ## every fault that the harness must find, injected (ARGS='--kernel debug' for some, ARGS=--quick)
 	go run ./vm/selftest $(ARGS)
 
 kernels: ## fetch and build all kernels that the tests run on, once (KERNELS="debug kcsan" for some)
@@ -196,4 +204,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go -C client run ./internal/gen $(if $(filter gen-check,$@),-check) -spec ../kmod/bulkdump.yaml -o uapi_gen.go
 
-.PHONY: help demo vm-test vm-matrix stress vm-large vm-tools compare compare-keep told-table vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check every-dump new-family new-family-check test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check
+.PHONY: help demo vm-test vm-quick vm-matrix stress vm-large vm-tools compare compare-keep told-table vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check every-dump new-family new-family-check test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check

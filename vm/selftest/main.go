@@ -28,11 +28,12 @@ func main() {
 	jobs := pflag.IntP("jobs", "j", 2, "guests at a time")
 	pflag.StringSliceVar(&kernels, "kernel", nil, "these kernels alone; one that the table does not name gets the rows for any kernel")
 	pflag.StringSliceVar(&faults, "fault", nil, "these rows alone")
+	quick := pflag.Bool("quick", false, "one signal for each moment of a run, not both")
 	pflag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 
-	rows, err := plan(kernels, faults)
+	rows, err := plan(kernels, faults, *quick)
 	if err == nil {
 		err = adoptOrphans()
 	}
@@ -53,9 +54,9 @@ func main() {
 
 // plan is the table with a kernel in each row, as far as it is asked for. What
 // names a row that there is not is an error: it would be skipped in silence.
-func plan(kernels, faults []string) ([]check, error) {
+func plan(kernels, faults []string, quick bool) ([]check, error) {
 	known := []string{baseKernel}
-	table := slices.Concat(table, momentRows())
+	table := slices.Concat(table, momentRows(quick))
 	for _, c := range table {
 		if c.kernel != "" && !slices.Contains(known, c.kernel) {
 			known = append(known, c.kernel)

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -74,7 +75,7 @@ func TestPlan(t *testing.T) {
 		}
 		return n
 	}
-	all, err := plan(nil, nil)
+	all, err := plan(nil, nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +85,7 @@ func TestPlan(t *testing.T) {
 		}
 	}
 	anywhere, here := 0, 0 // rows for any kernel, and for the base kernel alone
-	for _, c := range slices.Concat(table, momentRows()) {
+	for _, c := range slices.Concat(table, momentRows(false)) {
 		switch c.kernel {
 		case "":
 			anywhere++
@@ -100,14 +101,38 @@ func TestPlan(t *testing.T) {
 			t.Errorf("nothing must be green on %s", kernel)
 		}
 	}
-	if other, _ := plan([]string{"9.9"}, nil); count(other, "9.9") != anywhere {
+	if other, _ := plan([]string{"9.9"}, nil, false); count(other, "9.9") != anywhere {
 		t.Errorf("another kernel gets %d rows", count(other, "9.9"))
 	}
-	if one, err := plan([]string{"debug"}, []string{"slab leak"}); len(one) != 1 || err != nil {
+	if one, err := plan([]string{"debug"}, []string{"slab leak"}, false); len(one) != 1 || err != nil {
 		t.Errorf("one row: %+v, %v", one, err)
 	}
-	if _, err := plan([]string{"6.1"}, []string{"slab leak"}); err == nil {
+	if _, err := plan([]string{"6.1"}, []string{"slab leak"}, false); err == nil {
 		t.Error("a row that there is not was skipped in silence")
+	}
+}
+
+// Quick leaves out no moment and no signal.
+func TestPlanQuick(t *testing.T) {
+	rows, err := plan(nil, nil, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]int{}
+	signals := map[syscall.Signal]int{}
+	for _, c := range rows {
+		if c.moment != nil {
+			named[c.moment.name]++
+			signals[c.signal]++
+		}
+	}
+	for _, m := range moments {
+		if named[m.name] != 1 {
+			t.Errorf("%d rows of the moment that %s, want 1", named[m.name], m.name)
+		}
+	}
+	if len(signals) != 2 {
+		t.Errorf("signals %v, want both", signals)
 	}
 }
 
