@@ -5,6 +5,7 @@ package nldump_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,12 +50,23 @@ func TestRequestKinds(t *testing.T) {
 
 		{"no address", nldump.Dump{Unaddressed: true}, request | dump | acknowledge,
 			steps(page(address(0, 0, rec(0, 1)), address(script.Seq, 0, rec(0, 2)), address(0, script.Port, rec(0, 3)), rec(0, 4), done())), []byte{1, 2, 3, 4}, nil, false},
-		{"another sequence number", nldump.Dump{Unaddressed: true}, request | dump | acknowledge,
-			steps(page(address(1, 0, rec(0, 1)))), nil, nldump.ErrProtocol, true},
+		{"numbered by the family", nldump.Dump{Unaddressed: true}, request | dump | acknowledge,
+			steps(page(rec(0, 1), address(script.Seq+1, script.Port, rec(0, 2)), address(script.Seq+2, 0, rec(0, 3))),
+				page(rec(0, 4), address(script.Seq+1, script.Port, rec(0, 5)), done())), []byte{1, 2, 3, 4, 5}, nil, false},
+		{"the end of another answer", nldump.Dump{Unaddressed: true}, request | dump | acknowledge,
+			steps(page(address(script.Seq-1, script.Port, rec(0, 9)), address(script.Seq-1, script.Port, done()))), []byte{9}, nldump.ErrProtocol, true},
+		{"the end of no answer", nldump.Dump{Unaddressed: true}, request | dump | acknowledge,
+			steps(page(address(0, 0, done()))), nil, nldump.ErrProtocol, true},
+		{"refusal of another request", nldump.Dump{Unaddressed: true}, request | dump | acknowledge,
+			steps(page(address(script.Seq-1, script.Port, refused))), nil, nldump.ErrProtocol, true},
+		{"an end without port id", nldump.Dump{Unaddressed: true}, request | dump | acknowledge,
+			steps(page(rec(0, 1), address(script.Seq, 0, done()))), []byte{1}, nil, false},
 		{"another port id", nldump.Dump{Unaddressed: true}, request | dump | acknowledge,
 			steps(page(address(0, 1, rec(0, 1)))), nil, nldump.ErrProtocol, true},
 		{"not said to be without", nldump.Dump{}, request | dump | acknowledge,
 			steps(page(address(0, 0, rec(0, 1)))), nil, nldump.ErrProtocol, true},
+		{"not said to be numbered", nldump.Dump{}, request | dump | acknowledge,
+			steps(page(rec(0, 1), address(script.Seq+1, script.Port, rec(0, 2)))), []byte{1}, nldump.ErrProtocol, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, sock := script.Stream(nldump.Config{}, tt.steps...)
@@ -66,6 +78,30 @@ func TestRequestKinds(t *testing.T) {
 				t.Errorf("sent %+v, want flags %#x", sent, tt.flags)
 			}
 		})
+	}
+}
+
+// TestUnaddressedIsNamedWhereItHelps: the error of a message from elsewhere names
+// the option if, and only if, it would accept that message.
+func TestUnaddressedIsNamedWhereItHelps(t *testing.T) {
+	for _, m := range [][]byte{rec(0, 1), done()} {
+		for _, seq := range []byte{script.Seq, 0, 66} {
+			for _, port := range []byte{script.Port, 0, 66} {
+				refusal := func(unaddressed bool) error {
+					s, _ := script.Stream(nldump.Config{}, script.Page(script.Poke(script.Poke(m, 8, seq), 12, port)), script.Page(done()))
+					_, err := readDump(t.Context(), s, nldump.Dump{Unaddressed: unaddressed})
+					return err
+				}
+				strict, lax := refusal(false), refusal(true)
+				helps := strict != nil && lax == nil
+				if strict != nil && strings.Contains(strict.Error(), "set Dump.Unaddressed") != helps {
+					t.Errorf("%v; with the option: %v", strict, lax)
+				}
+				if mine := seq == script.Seq && port == script.Port; mine != (strict == nil) {
+					t.Errorf("sequence %d, port %d: %v", seq, port, strict)
+				}
+			}
+		}
 	}
 }
 

@@ -103,9 +103,10 @@
 //
 // A request that the kernel ignores is an error at once, because it is sent with
 // NLM_F_ACK. An empty datagram is no end: nl80211 and nl802154 ask so to be read
-// again, for a larger page. For a family whose answers have no sequence number or
-// port id, set Dump.Unaddressed; for one that acknowledges first and answers
-// later, Dump.NoAck. For events on the dump's socket, set Dump.Foreign.
+// again, for a larger page. For a family whose records do not have the request's
+// sequence number and port id (thermal, NetLabel), set Dump.Unaddressed; for one
+// that acknowledges first and answers later, Dump.NoAck. For events on the dump's
+// socket, set Dump.Foreign.
 //
 // # Early end
 //

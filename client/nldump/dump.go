@@ -31,9 +31,13 @@ type Dump struct {
 	// end is then NLMSG_DONE, or a message without NLM_F_MULTI.
 	NoAck bool
 
-	// Unaddressed accepts messages with sequence number 0 or port id 0 as
-	// answers, besides those with the request's own. A few dump callbacks fill
-	// in neither (drivers/thermal/thermal_netlink.c:thermal_genl_cmd_dumpit).
+	// Unaddressed accepts records with any sequence number, and messages with
+	// port id 0, besides those with the request's own. A few dump callbacks fill
+	// in neither (drivers/thermal/thermal_netlink.c:thermal_genl_cmd_dumpit), or
+	// number the records of a page (net/netlabel/netlabel_mgmt.c:
+	// netlbl_mgmt_listall_cb). With it, records that answer another request on
+	// the same socket are delivered as this one's; the end of that answer is
+	// still an ErrProtocol.
 	Unaddressed bool
 
 	// Key, if not nil, appends the key of a record to dst and returns it, as

@@ -239,9 +239,10 @@ func (s *Stream) checkKey(m Message) (err error) {
 // accept checks that m belongs to the open dump, and tells a record from what
 // the netlink layer says. It notes the dump's end in s.open.
 //
-// A record is what has the request's sequence number and port id, and a type of
-// the family's. Whether it has NLM_F_MULTI says nothing: the dumps of netdev and
-// some of ethtool's are without (net/core/netdev-genl.c, net/ethtool).
+// A record is what has the request's sequence number and port id (but see
+// Dump.Unaddressed), and a type of the family's. Whether it has NLM_F_MULTI says
+// nothing: the dumps of netdev and some of ethtool's are without
+// (net/core/netdev-genl.c, net/ethtool).
 func (s *Stream) accept(m Message) (record bool, err error) {
 	switch m.Type {
 	case unix.NLMSG_NOOP:
@@ -277,15 +278,19 @@ func (s *Stream) accept(m Message) (record bool, err error) {
 	return true, nil
 }
 
-// checkAddress refuses a message that answers another request.
+// checkAddress refuses a message that answers another request. Whatever the
+// family writes into its records, what ends or refuses a dump has the request's
+// sequence number.
 func (s *Stream) checkAddress(m Message) error {
-	mine := m.Seq == s.seq && m.PortID == s.port
-	if mine || s.dump.Unaddressed && (m.Seq == s.seq || m.Seq == 0) && (m.PortID == s.port || m.PortID == 0) {
+	if m.Seq == s.seq && m.PortID == s.port {
 		return nil
 	}
 	hint := ""
-	if m.Seq == 0 || m.PortID == 0 {
-		hint = "; for a family that leaves them out, set Dump.Unaddressed"
+	if (m.Seq == s.seq || m.Type >= unix.NLMSG_MIN_TYPE) && (m.PortID == s.port || m.PortID == 0) {
+		if s.dump.Unaddressed {
+			return nil
+		}
+		hint = "; it answers another request, or its family has numbers of its own: for such a family, set Dump.Unaddressed"
 	}
 	return fmt.Errorf("%w: message with sequence %d for port %d, want %d for %d%s",
 		ErrProtocol, m.Seq, m.PortID, s.seq, s.port, hint)

@@ -105,7 +105,7 @@ func TestRecords(t *testing.T) {
 		{name: "overrun", steps: []script.Step{page(rec(0, 1)), {Err: os.NewSyscallError("recvmsg", unix.ENOBUFS)}}, want: []byte{1}, err: nldump.ErrOverrun, text: "no buffer space", busy: true},
 		{name: "NLMSG_OVERRUN", steps: []script.Step{page(rec(0, 1), script.Message(unix.NLMSG_OVERRUN, 0))}, want: []byte{1}, err: nldump.ErrOverrun, busy: true},
 		{name: "read fails", steps: []script.Step{{Err: unix.EBADF}}, err: unix.EBADF, busy: true},
-		{name: "wrong sequence", steps: []script.Step{page(rec(0, 1), script.Poke(rec(0, 2), 8, 66), rec(0, 3))}, want: []byte{1}, err: nldump.ErrProtocol, text: "sequence 66", busy: true},
+		{name: "wrong sequence", steps: []script.Step{page(rec(0, 1), script.Poke(rec(0, 2), 8, 66), rec(0, 3))}, want: []byte{1}, err: nldump.ErrProtocol, text: "sequence 66 for port 42, want 7 for 42; it answers another request", busy: true},
 		{name: "DONE of wrong sequence", steps: []script.Step{page(script.Poke(done(), 8, 66))}, err: nldump.ErrProtocol, busy: true},
 		{name: "wrong port", steps: []script.Step{page(script.Poke(rec(0, 1), 12, 66))}, err: nldump.ErrProtocol, text: "for port 66", busy: true},
 		{name: "wrong port on the second", steps: []script.Step{page(rec(0, 1), script.Poke(rec(0, 2), 12, 66))}, want: []byte{1}, err: nldump.ErrProtocol, text: "for port 66", busy: true},

@@ -43,13 +43,6 @@ func compare(d dump) (r result, err error) {
 				return r, fmt.Errorf("without Dump.Unaddressed: %v, want ErrProtocol", err)
 			}
 		}
-		if why := d.reason(unread); why != "" && unaddressed && len(before.records) > 1 {
-			r.remark = append(r.remark, why)
-			if _, err := (way{buffer: large}).read(d.request, true); !errors.Is(err, nldump.ErrProtocol) {
-				return r, fmt.Errorf("%v, want ErrProtocol", err)
-			}
-			return r, nil
-		}
 		diff := ""
 		for _, w := range ways {
 			o, err := w.read(d.request, unaddressed)
@@ -113,8 +106,10 @@ const goodsize = 3776
 // judge sees that there is a reason for whatever is not as usual.
 func (r *result) judge(d dump, unaddressed bool, split string) error {
 	switch {
+	case unaddressed && r.ownPort:
+		r.remark = append(r.remark, "Dump.Unaddressed: the sequence is another")
 	case unaddressed && !r.ownSeq:
-		r.remark = append(r.remark, "Dump.Unaddressed: sequence and port are 0")
+		r.remark = append(r.remark, "Dump.Unaddressed: the sequence is another, the port is 0")
 	case unaddressed:
 		r.remark = append(r.remark, "Dump.Unaddressed: the port is 0")
 	}
@@ -149,13 +144,6 @@ func (d dump) reason(of map[string]string) string {
 		}
 	}
 	return ""
-}
-
-// unread are the dumps that package nldump refuses, and why.
-var unread = map[string]string{
-	"NLBL_MGMT listall":        "REFUSED: the kernel gives each record a sequence number of its own (netlbl_mgmt_listall_cb)",
-	"NLBL_UNLBL staticlist":    "REFUSED: the kernel gives each record a sequence number of its own (netlbl_unlabel_staticlist_gen)",
-	"NLBL_UNLBL staticlistdef": "REFUSED: the kernel gives each record a sequence number of its own (netlbl_unlabel_staticlist_gen)",
 }
 
 // splits are the dumps that are not the same with pages of another size, and

@@ -46,7 +46,7 @@ type outcome struct {
 	// What only the reader in C tells.
 	multi   int  // records with NLM_F_MULTI
 	empty   int  // datagrams without a byte
-	ownSeq  bool // the last message had the request's sequence number
+	ownSeq  bool // each message had the request's sequence number
 	ownPort bool // and its socket's port id
 }
 
