@@ -149,6 +149,7 @@ func (d dump) reason(of map[string]string) string {
 // splits are the dumps that are not the same with pages of another size, and
 // why.
 var splits = map[string]string{
+	"NLBL_MGMT listall":                   "the kernel loses records after a page's end (netlbl_domhsh_walk)",
 	"IOAM6 dump-namespaces":               "the kernel loses a record at each page's end (ioam6_genl_dumpns)",
 	"sock_diag tipc":                      "the kernel sends an empty record for the one that does not fit at a page's end (__tipc_add_sock_diag)",
 	"sock_diag netlink":                   "the kernel loses a record at each page's end (netlink/diag.c:__netlink_diag_dump)",
@@ -171,9 +172,6 @@ var splits = map[string]string{
 var reasons = map[string]string{
 	"802.15.4 MAC":                        "no key of 802.15.4 is set",
 	"IPVS get-daemon":                     "no daemon runs",
-	"NLBL_CALIPSO listall":                "no DOI is set up",
-	"NLBL_UNLBL staticlist":               "no label is set, which takes a security module's",
-	"NLBL_UNLBL staticlistdef":            "no label is set, which takes a security module's",
 	"SMC_GEN_NETLINK":                     "no device can do SMC",
 	"SMC_PNETID get":                      "no device can do SMC",
 	"TIPCv2":                              "the node is alone",

@@ -276,9 +276,15 @@ var objects = []struct {
 	}},
 }
 
-// atHome is made in the first namespace: netlabel knows no other.
+// atHome is made in the first namespace: netlabel knows no other. The label is one
+// that AppArmor has from the start.
 const atHome = `netlabelctl cipsov4 add pass doi:1 tags:1
-for i in 1 2 3 4 5; do netlabelctl map add domain:every$i protocol:unlbl; done
+netlabelctl calipso add pass doi:1
+for i in $(seq 200); do netlabelctl map add domain:every$i protocol:unlbl; done
+for i in $(seq 70); do
+	netlabelctl unlbl add default address:10.70.$i.0/24 label:unconfined
+	netlabelctl unlbl add interface:lo address:10.70.$i.0/24 label:unconfined
+done
 `
 
 // lines is what an input writes.
