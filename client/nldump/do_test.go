@@ -220,6 +220,34 @@ func TestForeign(t *testing.T) {
 	}
 }
 
+// TestEcho: what the kernel echoes carries the group that it told, too.
+func TestEcho(t *testing.T) {
+	ack := script.Page(script.Message(unix.NLMSG_ERROR, capped, script.Errno(0), make([]byte, 16)))
+	echo := script.Step{Page: plain(1), Group: 4}
+	ofAnother := script.Step{Page: script.Poke(plain(2), 8, 66), Group: 4}
+	forged := script.Step{Page: plain(3), From: 99}
+	short := script.Step{Page: []byte{1, 2, 3}, Group: 4}
+	for _, test := range []struct {
+		flags uint16
+		want  []byte
+	}{{0, nil}, {unix.NLM_F_ECHO, []byte{1}}} {
+		s, _ := script.Stream(nldump.Config{}, ofAnother, echo, forged, short, ack)
+		d := nldump.Dump{Do: true, Request: nldump.Message{Type: script.Type, Flags: test.flags}}
+		got, err := readDump(t.Context(), s, d)
+		if foreign := uint64(4 - len(test.want)); err != nil || !slices.Equal(got, test.want) || s.Stats().Foreign != foreign {
+			t.Errorf("flags %#x: got %v, %v, %+v", test.flags, got, err, s.Stats())
+		}
+	}
+
+	// One that does not fit is missing, and not somebody else's.
+	long := script.Step{Page: append(plain(1), make([]byte, 5000)...), Group: 4}
+	s, _ := script.Stream(nldump.Config{BufferSize: nldump.MinBufferSize}, long, ack)
+	d := nldump.Dump{Do: true, Request: nldump.Message{Type: script.Type, Flags: unix.NLM_F_ECHO}}
+	if _, err := readDump(t.Context(), s, d); !errors.Is(err, nldump.ErrTruncated) {
+		t.Errorf("too long: %v", err)
+	}
+}
+
 // blind is a Socket that is no PollSocket.
 type blind struct{ nldump.Socket }
 

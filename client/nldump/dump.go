@@ -21,9 +21,9 @@ type Dump struct {
 
 	// Do adds no NLM_F_DUMP: the request is one for a do callback that answers
 	// with any number of messages, and the kernel's acknowledgement is the end.
-	// Flags of the request's own are sent as they are. Some such callbacks send
-	// an NLMSG_DONE of their own before it
-	// (drivers/net/team/team_core.c:team_nl_send_options_get).
+	// Flags of the request's own are sent as they are; what NLM_F_ECHO asks for
+	// is an answer. Some such callbacks send an NLMSG_DONE of their own before the
+	// acknowledgement (drivers/net/team/team_core.c:team_nl_send_options_get).
 	Do bool
 
 	// NoAck leaves NLM_F_ACK out, for a family that acknowledges the request

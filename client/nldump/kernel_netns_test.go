@@ -308,6 +308,38 @@ func TestKernelIgnoredRequest(t *testing.T) {
 	}
 }
 
+// TestKernelEcho asks what was made of a request, with and without listening to
+// those who are told of it.
+func TestKernelEcho(t *testing.T) {
+	ownNetNS(t)
+	c, _, s := dialOpen(t, nldump.Config{})
+	for _, listen := range []bool{false, true} {
+		if listen {
+			if err := c.JoinGroup(unix.RTNLGRP_IPV4_RULE); err != nil {
+				t.Fatal(err)
+			}
+		}
+		rule := nldump.Message{Type: unix.RTM_NEWRULE, Data: []byte{unix.AF_INET, 0, 0, 0, 9, 0, 0, unix.FR_ACT_TO_TBL, 0, 0, 0, 0}}
+		for _, flags := range []uint16{0, unix.NLM_F_ECHO} {
+			rule.Flags = unix.NLM_F_CREATE | flags
+			n := 0
+			for m, err := range s.Do(within(t), rule) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				a := m.Attrs(len(rule.Data))
+				if m.Type != unix.RTM_NEWRULE || !a.Find(unix.FRA_PRIORITY) || a.Uint32() == 0 {
+					t.Errorf("answer of type %d without a priority, %v", m.Type, a.Err())
+				}
+				n++
+			}
+			if want := int(flags / unix.NLM_F_ECHO); n != want {
+				t.Errorf("listening %v, flags %#x: %d answers, want %d; %+v", listen, flags, n, want, s.Stats())
+			}
+		}
+	}
+}
+
 // addRules makes rules that are all alike.
 func addRules(t *testing.T, count int) {
 	t.Helper()

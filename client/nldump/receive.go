@@ -44,7 +44,7 @@ func (s *Stream) receive(ctx context.Context, buf []byte) (page, error) {
 			return nil, err
 		}
 		s.stats.Reads++
-		if d.foreign() {
+		if d.foreign() && !s.echoed(d, buf) {
 			if err := s.takeForeign(ctx, d, buf); err != nil {
 				return nil, err
 			}
@@ -61,6 +61,17 @@ func (s *Stream) receive(ctx context.Context, buf []byte) (page, error) {
 		s.stats.LargestPage = max(s.stats.LargestPage, d.Len)
 		return page(buf[:d.Len]), nil
 	}
+}
+
+// echoed tells whether a datagram is what NLM_F_ECHO asks for: the event of what
+// the request changed. It is sent to whoever asked with the number of the group
+// that it was sent to (af_netlink.c:nlmsg_notify), and to him not as an event.
+func (s *Stream) echoed(d Datagram, buf []byte) bool {
+	if d.From != 0 || d.Len < headerLen || s.dump.Request.Flags&unix.NLM_F_ECHO == 0 {
+		return false
+	}
+	m := page(buf).message(headerLen) // it may be cut behind the header
+	return m.Seq == s.seq && m.PortID == s.port
 }
 
 // stallIn sets the time when a dump without a page has stalled.
