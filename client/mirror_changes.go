@@ -107,6 +107,8 @@ func (m *Mirror) collect(ctx context.Context, f *feed, batch *[]Event) (lagged b
 // It remembers which entries it yielded, each with its generation.
 func (m *Mirror) Follow(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel() // the changes, also where the loop is left before them
 		m.mu.Lock()
 		err := m.until(ctx, func() bool { return !m.full })
 		m.mu.Unlock()

@@ -240,6 +240,19 @@ func TestMirrorFollowTellsOnce(t *testing.T) {
 	})
 }
 
+// A loop that is left among the entries leaves nothing that goes on collecting.
+func TestMirrorFollowLeft(t *testing.T) {
+	mirror(t, 3, MirrorOptions{}, func(r *mirrored) {
+		for range r.m.Follow(r.Context()) {
+			break
+		}
+		synctest.Wait()
+		if len(r.m.feeds) != 0 {
+			r.Errorf("%d feeds without a reader", len(r.m.feeds))
+		}
+	})
+}
+
 // It waits for the first dump, and ends with its context or its mirror.
 func TestMirrorFollowEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
