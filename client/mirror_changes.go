@@ -79,6 +79,7 @@ func (m *Mirror) unfollow(f *feed) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.feeds, f)
+	*f = feed{} // another loop begins anew
 }
 
 // collect waits for changes, and takes them all. The two queues are exchanged,

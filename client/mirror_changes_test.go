@@ -253,6 +253,30 @@ func TestMirrorFollowLeft(t *testing.T) {
 	})
 }
 
+// A second loop over the same changes does not begin with what the first left.
+func TestMirrorChangesAgain(t *testing.T) {
+	mirror(t, 3, MirrorOptions{}, func(r *mirrored) {
+		change := func(id uint32) {
+			r.change(func(k *tableKernel) { k.put(Entry{ID: id, Name: "x"}) })
+			r.same()
+		}
+		changes := r.m.Changes(r.Context())
+		change(1)
+		for range changes {
+			change(2)
+			break
+		}
+		change(3)
+		time.AfterFunc(time.Second, func() { change(4) })
+		for e, err := range changes {
+			if err != nil || e.Entry.ID != 4 {
+				r.Errorf("%+v, %v, want a change of 4", e, err)
+			}
+			break
+		}
+	})
+}
+
 // It waits for the first dump, and ends with its context or its mirror.
 func TestMirrorFollowEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
