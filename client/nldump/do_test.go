@@ -3,6 +3,7 @@
 package nldump_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -375,5 +376,52 @@ func TestDrainAfterOverrun(t *testing.T) {
 	}
 	if err := s.Drain(t.Context()); !errors.Is(err, nldump.ErrOverrun) || s.Idle() {
 		t.Errorf("Drain of nothing: %v, idle %v", err, s.Idle())
+	}
+}
+
+// TestOverrunAsTheContextEnds is not forgotten.
+func TestOverrunAsTheContextEnds(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	s, sock := script.Stream(nldump.Config{})
+	sock.Next = func() script.Step {
+		if ctx.Err() != nil {
+			return script.Step{Wait: true}
+		}
+		cancel()
+		return script.Step{Err: unix.ENOBUFS}
+	}
+	if _, err := read(ctx, s); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	soon, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := s.Drain(soon); !errors.Is(err, nldump.ErrOverrun) || s.Idle() {
+		t.Errorf("Drain: %v, idle %v", err, s.Idle())
+	}
+}
+
+// TestDrainAfterOverrunEmptiesTheQueue, because the kernel drops answers until then.
+func TestDrainAfterOverrunEmptiesTheQueue(t *testing.T) {
+	event := script.Step{Page: rec(0, 7), Group: 4}
+	overrun := script.Step{Err: unix.ENOBUFS}
+	ack := script.Message(unix.NLMSG_ERROR, capped, script.Errno(0), make([]byte, 16))
+	for name, end := range map[string][]script.Step{
+		"dump":             {script.Page(rec(0, 1), done())},
+		"do":               {script.Page(plain(1)), script.Page(ack)},
+		"do with its done": {script.Page(rec(0, 1), done()), script.Page(ack)},
+	} {
+		steps := slices.Concat([]script.Step{overrun}, end, []script.Step{event, overrun, event, {Wait: true}})
+		s, _ := script.Stream(nldump.Config{}, steps...)
+		foreign := 0
+		d := nldump.Dump{Do: name != "dump", Foreign: func(nldump.Datagram, []byte) { foreign++ }}
+		if _, err := readDump(t.Context(), s, d); !errors.Is(err, nldump.ErrOverrun) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := s.Drain(t.Context()); !errors.Is(err, nldump.ErrOverrun) || s.Idle() {
+			t.Errorf("%s: Drain, until it overflows again: %v, idle %v", name, err, s.Idle())
+		}
+		if err := s.Drain(t.Context()); err != nil || !s.Idle() || foreign != 2 {
+			t.Errorf("%s: Drain: %v, idle %v, %d events", name, err, s.Idle(), foreign)
+		}
 	}
 }

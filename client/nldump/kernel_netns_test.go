@@ -465,6 +465,40 @@ func TestKernelEventsBesideADump(t *testing.T) {
 	}
 }
 
+// TestKernelAnswersAfterAnOverrun: once events found no room, the kernel drops
+// answers too, and says nothing, until the queue was read empty.
+func TestKernelAnswersAfterAnOverrun(t *testing.T) {
+	ownNetNS(t)
+	c, _, s := dialOpen(t, nldump.Config{ReceiveBuffer: 8 << 10})
+	if err := c.JoinGroup(unix.RTNLGRP_IPV4_RULE); err != nil {
+		t.Fatal(err)
+	}
+	lo := nldump.Message{Type: unix.RTM_GETLINK, Data: make([]byte, unix.SizeofIfInfomsg)}
+	binary.NativeEndian.PutUint32(lo.Data[4:], 1) // ifi_index
+	for m, err := range s.Do(within(t), lo) {
+		if err == nil {
+			addRules(t, 1000) // behind the acknowledgement, which is not read yet
+		} else if !errors.Is(err, nldump.ErrOverrun) || m.Data != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Drain(within(t)); err != nil || !s.Idle() {
+		t.Fatalf("Drain: %v, idle %v", err, s.Idle())
+	}
+	soon, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	n := 0
+	for _, err := range s.Do(soon, lo) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	if n != 1 {
+		t.Errorf("%d answers, want 1", n)
+	}
+}
+
 // TestKernelUnaddressedAnswers: thermal's dump fills in neither sequence number
 // nor port id.
 func TestKernelUnaddressedAnswers(t *testing.T) {

@@ -37,11 +37,7 @@ func (s *Stream) receive(ctx context.Context, buf []byte) (page, error) {
 			if polls && errors.Is(err, unix.EAGAIN) {
 				return nil, s.nothingMore()
 			}
-			err = s.receiveError(ctx, err)
-			if errors.Is(err, ErrOverrun) {
-				s.lost = err
-			}
-			return nil, err
+			return nil, s.receiveError(ctx, err)
 		}
 		s.stats.Reads++
 		if d.foreign() && !s.echoed(d, buf) {
@@ -92,7 +88,7 @@ func (s *Stream) stallIn(ctx context.Context, d time.Duration) error {
 // (af_netlink.c:netlink_recvmsg), so the dump is over; or it is parked, if there
 // was no memory or no room for that page.
 func (s *Stream) nothingMore() error {
-	if s.lost == nil { // of a Do that was answered by a dump, which is not acknowledged
+	if s.done { // also of a Do that was answered by a dump, which is not acknowledged
 		s.open = false
 		return nil
 	}
@@ -116,11 +112,15 @@ func (s *Stream) takeForeign(ctx context.Context, d Datagram, buf []byte) error 
 }
 
 func (s *Stream) receiveError(ctx context.Context, err error) error {
+	if errors.Is(err, unix.ENOBUFS) {
+		err = fmt.Errorf("%w: %w", ErrOverrun, err)
+		s.lost = err // whatever the caller is told
+	}
 	switch cause := ctx.Err(); {
 	case cause != nil:
 		return cause
-	case errors.Is(err, unix.ENOBUFS):
-		return fmt.Errorf("%w: %w", ErrOverrun, err)
+	case errors.Is(err, ErrOverrun):
+		return err
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return fmt.Errorf("%w for %v: %w", ErrStalled, s.cfg.StallTimeout, err)
 	}
@@ -276,8 +276,11 @@ func (s *Stream) accept(m Message) (record bool, err error) {
 	}
 	switch {
 	case m.Type == unix.NLMSG_DONE:
-		s.done = s.dump.Do && !s.dump.NoAck // the acknowledgement follows
-		s.open = s.done
+		if s.dump.Do && !s.dump.NoAck {
+			s.done = true // the acknowledgement follows
+		} else {
+			s.end()
+		}
 		return false, doneError(m)
 	case m.Type == unix.NLMSG_ERROR:
 		return false, s.acknowledged(m)
@@ -322,10 +325,18 @@ func (s *Stream) acknowledged(m Message) error {
 	if err == nil && !s.dump.Do && s.begun {
 		return nil
 	}
-	s.open = false
+	s.end()
 	if err == nil && !s.dump.Do {
 		return fmt.Errorf("%w: the request was acknowledged, not answered by a dump: the kernel ignores it "+
 			"(a body that is too short, a reserved type), it asks for no dump (Dump.Do), or the answer comes later (Dump.NoAck)", ErrProtocol)
 	}
 	return err
+}
+
+// end notes that the dump is over. After an overrun the queue is read on: until it
+// is empty, the kernel drops every answer, and does not say so
+// (af_netlink.c:netlink_attachskb, netlink_rcv_wake).
+func (s *Stream) end() {
+	s.done = errors.Is(s.lost, ErrOverrun)
+	s.open = s.done
 }

@@ -39,7 +39,8 @@ type Stream struct {
 	// lost is why the open dump's end may have gone by unseen: a page was cut,
 	// or could not be walked, or had no room. See receive.
 	lost error
-	// done: of a Do, NLMSG_DONE has come; single: a message without NLM_F_MULTI.
+	// done: the end has come, and what is in the queue is read; single: of a Do, a
+	// message without NLM_F_MULTI.
 	done, single bool
 
 	lastPage  uint64    // hash of the page before: its length and its ends
@@ -150,7 +151,8 @@ func (s *Stream) Do(ctx context.Context, req Message) iter.Seq2[Message, error] 
 // Drain does not wait for an end that went by in a page that was cut
 // ([ErrTruncated]) or malformed: the kernel builds a page when the one before is
 // read, so if none is there, the dump is over. A Socket that is no [PollSocket]
-// cannot tell, so there Drain is an error at once.
+// cannot tell, so there Drain is an error at once. After an [ErrOverrun] it reads
+// all that waits, also what is behind the end.
 func (s *Stream) Drain(ctx context.Context) error {
 	if s.running {
 		return fmt.Errorf("%w: its loop is still running", ErrBusy)
