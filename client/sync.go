@@ -242,6 +242,7 @@ func addStats(sum *nldump.Stats, s nldump.Stats) {
 	sum.Records += s.Records
 	sum.Bytes += s.Bytes
 	sum.LargestPage = max(sum.LargestPage, s.LargestPage)
+	sum.EmptyPages += s.EmptyPages
 	sum.Foreign += s.Foreign
 	sum.Resumed += s.Resumed
 	sum.Interrupted = sum.Interrupted || s.Interrupted

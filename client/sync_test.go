@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -282,5 +283,25 @@ func TestSyncNoAlloc(t *testing.T) {
 	few, many := sync(2), sync(100)
 	if perRecord := (many - few) / (98 * 40); perRecord > 0.0005 {
 		t.Errorf("%v allocations for 80 records, %v for 4000", few, many)
+	}
+}
+
+// TestAddStats: the sum has every figure.
+func TestAddStats(t *testing.T) {
+	var one, sum nldump.Stats
+	v := reflect.ValueOf(&one).Elem()
+	for i := range v.NumField() {
+		switch f := v.Field(i); f.Kind() {
+		case reflect.Bool:
+			f.SetBool(true)
+		case reflect.Int:
+			f.SetInt(int64(i + 1))
+		default:
+			f.SetUint(uint64(i + 1))
+		}
+	}
+	addStats(&sum, one)
+	if sum != one {
+		t.Errorf("got %+v, want %+v", sum, one)
 	}
 }
