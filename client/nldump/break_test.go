@@ -100,6 +100,14 @@ func TestEmptyPagesBetween(t *testing.T) {
 	}
 }
 
+// TestEmptyPagesWithoutEnd are told soon.
+func TestEmptyPagesWithoutEnd(t *testing.T) {
+	s, _ := script.Stream(nldump.Config{}, script.Step{Again: true})
+	if _, err := read(t.Context(), s); !errors.Is(err, nldump.ErrNoProgress) || s.Stats().EmptyPages != 1<<16 {
+		t.Errorf("%v, %+v", err, s.Stats())
+	}
+}
+
 // TestErrorsOfTheReader are its own, whatever they are.
 func TestErrorsOfTheReader(t *testing.T) {
 	cut := &nldump.TruncatedError{Size: 5000, Buffer: 4096, Grown: true}

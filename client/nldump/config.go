@@ -58,7 +58,9 @@ type Config struct {
 	// BufferSize is the size of the page buffer in bytes; 0 means
 	// DefaultBufferSize. The kernel makes its pages as large as the largest
 	// buffer that the socket was ever read with, up to about 32 KiB, so a
-	// small one makes small pages and more system calls.
+	// small one makes small pages and more system calls. It also makes more
+	// records too large for a page, which a few dumps hide: see the package's
+	// text. The buffer does not grow for those.
 	BufferSize int
 
 	// MaxBufferSize is how large the page buffer may grow, in bytes; 0 means
@@ -84,7 +86,8 @@ type Config struct {
 	// RepeatLimit is how many records may come in pages that each repeat the one
 	// before it, byte for byte, until ErrNoProgress ends the dump; 0 means
 	// DefaultRepeatLimit, and less than 0 no limit. It catches a dump callback
-	// whose cursor stands still, which would send its last records for ever.
+	// whose cursor stands still, which would send its last records for ever. A page
+	// without a byte counts as one, and of those 65,536 in a row are too many, too.
 	// Records may be equal in a right dump, too, such as ip rules without a
 	// priority of their own. See Dump.Key for a cursor that goes round in larger
 	// circles.

@@ -84,10 +84,10 @@
 //
 // # Records that are larger than a page
 //
-// A record that does not fit into an empty page of 32 KiB ends the dump. Most
-// families say so: the error is EMSGSIZE, in a [KernelError]. Four dumps of
-// rtnetlink do not, on kernels since 6.9: they end as if they were whole, and
-// nothing in what the kernel sends tells the difference
+// A record that does not fit into an empty page of 32 KiB, or of Config.BufferSize
+// if that is less, ends the dump. Most families say so: the error is EMSGSIZE, in
+// a [KernelError]. Four dumps of rtnetlink do not, on kernels since 6.9: they end
+// as if they were whole, and nothing in what the kernel sends tells the difference
 // (net/core/rtnetlink.c:rtnl_dumpit, RTNL_FLAG_DUMP_SPLIT_NLM_DONE). They are
 // links, IPv4 addresses, and IPv4 and IPv6 routes. How to ask so that none is lost:
 //
@@ -96,8 +96,10 @@
 //     largest (rtnl_calcit). A link with hundreds of alternative names is larger
 //     than 32 KiB.
 //   - Routes and addresses: ask with AF_UNSPEC for those of all address families.
-//     That dump fails with EMSGSIZE (rtnl_dump_all). A route with 2,000 nexthops is
-//     larger than 32 KiB; made of nexthop objects, it is not.
+//     That dump fails with EMSGSIZE (rtnl_dump_all), or for a route of IPv6, for
+//     which the kernel sends empty pages without end, with [ErrNoProgress]. A route
+//     with 2,000 nexthops, of IPv6 with 1,200, is larger than 32 KiB; made of
+//     nexthop objects, it is not.
 //
 // # Families with ways of their own
 //

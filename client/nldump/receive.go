@@ -144,6 +144,11 @@ func (s *Stream) truncated(size, buffer int) error {
 	return e
 }
 
+// emptyLimit is the most empty pages in a row. They ask for a larger page, which is
+// the next one, or one of the next; but the dump of all families' routes sends them
+// for ever where one of IPv6 fits into no page (net/core/rtnetlink.c:rtnl_dump_all).
+const emptyLimit = 1 << 16
+
 // checkProgress refuses a page that came too often in a row. To look at every
 // byte of every page would be a tenth of what a stream does: a page is looked at
 // as a whole if its length, its begin and its end are those of the one before.
@@ -152,7 +157,7 @@ func (s *Stream) checkProgress(p page, records int) error {
 		return nil
 	}
 	if len(p) == 0 {
-		if s.empty++; s.empty >= s.cfg.RepeatLimit {
+		if s.empty++; s.empty >= min(s.cfg.RepeatLimit, emptyLimit) {
 			return fmt.Errorf("%w: %d empty pages (Config.RepeatLimit)", ErrNoProgress, s.empty)
 		}
 		return nil
