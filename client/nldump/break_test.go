@@ -103,7 +103,7 @@ func TestEmptyPagesBetween(t *testing.T) {
 // TestEmptyPagesWithoutEnd are told soon.
 func TestEmptyPagesWithoutEnd(t *testing.T) {
 	s, _ := script.Stream(nldump.Config{}, script.Step{Again: true})
-	if _, err := read(t.Context(), s); !errors.Is(err, nldump.ErrNoProgress) || s.Stats().EmptyPages != 1<<16 {
+	if _, err := read(t.Context(), s); !errors.Is(err, nldump.ErrNoProgress) || s.Stats().EmptyPages != 1<<12 {
 		t.Errorf("%v, %+v", err, s.Stats())
 	}
 }

@@ -87,7 +87,7 @@ type Config struct {
 	// before it, byte for byte, until ErrNoProgress ends the dump; 0 means
 	// DefaultRepeatLimit, and less than 0 no limit. It catches a dump callback
 	// whose cursor stands still, which would send its last records for ever. A page
-	// without a byte counts as one, and of those 65,536 in a row are too many, too.
+	// without a byte counts as one, and of those 4,096 in a row are too many, too.
 	// Records may be equal in a right dump, too, such as ip rules without a
 	// priority of their own. See Dump.Key for a cursor that goes round in larger
 	// circles.

@@ -265,12 +265,13 @@ func TestKernelLargeFirstRecord(t *testing.T) {
 		}
 	}
 
-	// Into the page for a small buffer it does not fit. Asked for like this, it is not
-	// left out without an error: the kernel says so, or sends empty pages without end.
+	// Into the page for a small buffer it does not fit. The dump of all families ends
+	// for that as if it were whole (6.1), or sends empty pages without end: it ends soon.
 	s = dialKernel(t, unix.NETLINK_ROUTE, nldump.Config{BufferSize: nldump.MinBufferSize, Abandon: nldump.AbandonClose})
 	req.Data[0] = unix.AF_UNSPEC
-	if _, err := readDump(within(t), s, nldump.Dump{Request: req}); !errors.Is(err, nldump.ErrNoProgress) && !errors.Is(err, unix.EMSGSIZE) {
-		t.Errorf("a small buffer: %v, want ErrNoProgress or EMSGSIZE; %+v", err, s.Stats())
+	_, err := readDump(within(t), s, nldump.Dump{Request: req})
+	if empty := s.Stats().EmptyPages; err != nil && !errors.Is(err, nldump.ErrNoProgress) || empty > 1<<12 {
+		t.Errorf("a small buffer: %v, %d empty pages", err, empty)
 	}
 }
 

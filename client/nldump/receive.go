@@ -147,7 +147,7 @@ func (s *Stream) truncated(size, buffer int) error {
 // emptyLimit is the most empty pages in a row. They ask for a larger page, which is
 // the next one, or one of the next; but the dump of all families' routes sends them
 // for ever where one of IPv6 fits into no page (net/core/rtnetlink.c:rtnl_dump_all).
-const emptyLimit = 1 << 16
+const emptyLimit = 1 << 12
 
 // checkProgress refuses a page that came too often in a row. To look at every
 // byte of every page would be a tenth of what a stream does: a page is looked at
