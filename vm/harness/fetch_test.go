@@ -129,3 +129,12 @@ func TestDepsTries(t *testing.T) {
 		}
 	}
 }
+
+// A group that vm/deps does not know is an error.
+func TestDepsGroups(t *testing.T) {
+	out, err := exec.Command("../deps", "frob").CombinedOutput()
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok || exit.ExitCode() != 2 || !strings.Contains(string(out), "no group of packages is named 'frob'") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
