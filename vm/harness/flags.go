@@ -229,6 +229,8 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return errors.New("--test-dir needs --test or --matrix")
 	case o.test && o.shell:
 		return errors.New("--test and --shell exclude each other")
+	case o.shell && len(o.args) > 0:
+		return fmt.Errorf("--shell takes no command, and %q is one; type it in the shell", o.args[0])
 	case o.matrix && (o.test || o.shell || o.gdb || o.keepDir != "" || f.Changed("kernel")):
 		return errors.New("--matrix runs --test on each of KERNEL…; it goes with none of --test, --shell, --gdb, --keep, --kernel")
 	case o.prepare && (o.test || o.shell || o.gdb || o.keepDir != "" || o.matrix || f.Changed("kernel")):

@@ -98,6 +98,8 @@ func TestParseArgsRefuses(t *testing.T) {
 		"--icount --accel kvm x":     "only TCG does",
 		"--icount --cpus 2 x":        "one processor",
 		"--test --shell":             "exclude each other",
+		"--shell ls":                 "--shell takes no command",
+		"--shell -- ls":              "--shell takes no command",
 		"--no-module --module a x":   "exclude each other",
 		"--prepare --test":           "goes with none of",
 		"--prepare --matrix":         "goes with none of",
