@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -138,7 +139,7 @@ type addition struct {
 
 // parseArgs reads the command line. Flags end at the first word that is none.
 func parseArgs(args []string) (*options, error) {
-	o := &options{kernel: "6.1", params: map[string][]string{}}
+	o := &options{kernel: "6.1", cpus: 2, mem: 2048, params: map[string][]string{}}
 	f := pflag.NewFlagSet("vm/run", pflag.ContinueOnError)
 	f.SetInterspersed(false)
 	f.Usage = func() {}
@@ -151,8 +152,16 @@ func parseArgs(args []string) (*options, error) {
 		return err
 	})
 	f.StringVar(&o.accel, "accel", "auto", "")
-	f.IntVar(&o.cpus, "cpus", 2, "")
-	f.IntVar(&o.mem, "mem", 2048, "")
+	number := func(to *int, name string, first, last int) {
+		f.Func(name, "", func(v string) (err error) {
+			if *to, err = strconv.Atoi(v); err != nil || *to < first || *to > last {
+				return fmt.Errorf("it is a number from %d to %d", first, last)
+			}
+			return nil
+		})
+	}
+	number(&o.cpus, "cpus", 1, 64)
+	number(&o.mem, "mem", 128, 1<<20)
 	f.BoolVar(&o.icount, "icount", false, "")
 	f.BoolVar(&o.noModule, "no-module", false, "")
 	f.StringVar(&o.moduleDir, "module-dir", "", "")
@@ -163,8 +172,9 @@ func parseArgs(args []string) (*options, error) {
 	f.StringArrayVar(&o.modprobe, "modprobe", nil, "")
 	f.StringArrayVar(&o.users, "modprobe-users", nil, "")
 	f.Func("env", "", o.addEnv)
-	timeout := f.Int("timeout", 0, "")
-	bootLimit := f.Int("boot-timeout", 0, "")
+	var timeout, bootLimit int
+	number(&timeout, "timeout", 1, 7*24*3600)
+	number(&bootLimit, "boot-timeout", 1, 24*3600)
 	f.StringArrayVar(&o.kernelArg, "append", nil, "")
 	f.StringVar(&o.outDir, "out", "", "")
 	f.BoolVar(&o.test, "test", false, "")
@@ -179,8 +189,8 @@ func parseArgs(args []string) (*options, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	o.timeout = time.Duration(*timeout) * time.Second
-	o.bootLimit = time.Duration(*bootLimit) * time.Second
+	o.timeout = time.Duration(timeout) * time.Second
+	o.bootLimit = time.Duration(bootLimit) * time.Second
 	o.args = f.Args()
 	if o.test && f.ArgsLenAtDash() != 0 {
 		if err := o.takeRegex(); err != nil {
@@ -208,17 +218,6 @@ func (o *options) takeRegex() error {
 
 // check finds what contradicts itself, and fills in what follows.
 func (o *options) check(f *pflag.FlagSet) error {
-	between := func(flag string, n, low, high int) error {
-		if f.Changed(flag) && (n < low || n > high) {
-			return fmt.Errorf("--%s %d: it is a number from %d to %d", flag, n, low, high)
-		}
-		return nil
-	}
-	if err := errors.Join(between("cpus", o.cpus, 1, 64), between("mem", o.mem, 128, 1<<20),
-		between("timeout", int(o.timeout.Seconds()), 1, 7*24*3600),
-		between("boot-timeout", int(o.bootLimit.Seconds()), 1, 24*3600)); err != nil {
-		return err
-	}
 	if _, err := selectTests(nil, o.testRegex); err != nil {
 		return fmt.Errorf("--test %s: %w", o.testRegex, err)
 	}
