@@ -69,9 +69,10 @@ With what:
                         FUNC, genl_register_family say (repeatable)
   --env K=V             set in the command's environment (repeatable)
 How:
-  --timeout S           seconds for COMMAND; default 900 with TCG, 300 with KVM,
-                        twice that on debug and kcsan
+  --timeout S           seconds for COMMAND; default 900 with TCG, 300 with KVM
   --boot-timeout S      seconds for the boot; default 60 with TCG, 20 with KVM
+                        (both defaults are three times as long with --icount,
+                        four times as long on debug and kcsan)
   --out DIR             write console.log, kernel.log, stdout, stderr and
                         verdict.txt and summary.json there; with --test also
                         test.json, junit.xml and results.ktap
