@@ -102,7 +102,7 @@ func run(ctx context.Context, opts *options, stdout, stderr io.Writer) int {
 	code, line := o.verdict()
 	if opts.outDir != "" {
 		if err := writeResults(opts.outDir, o); err != nil {
-			o.err = fmt.Errorf("write results: %w", err)
+			o.err = errors.Join(o.err, fmt.Errorf("write results: %w", err))
 			code, line = o.verdict()
 		}
 	}

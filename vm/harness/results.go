@@ -23,7 +23,10 @@ var resultFiles = []string{"stdout", "stderr", "console.log", "kernel.log", "ver
 // clearResults makes the directory, and leaves nothing of an earlier run that
 // could be taken for this one's.
 func clearResults(dir string) error {
-	errs := []error{os.MkdirAll(dir, 0o755)}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("--out: %w", err)
+	}
+	var errs []error
 	for _, name := range resultFiles {
 		if err := os.Remove(filepath.Join(dir, name)); !errors.Is(err, os.ErrNotExist) {
 			errs = append(errs, err)

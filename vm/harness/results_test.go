@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"encoding/xml"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -96,5 +97,21 @@ func TestSinks(t *testing.T) {
 	}
 	if _, err := openSinks(&options{outDir: filepath.Join(dir, "nosuch")}, &outcome{}, &out, &errs); err == nil {
 		t.Error("no directory, and that is no error")
+	}
+}
+
+// Where the directory cannot be made, the verdict says so, and nothing else is
+// tried in it.
+func TestOutThatCannotBe(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var stderr strings.Builder
+	code := run(t.Context(), &options{kernel: "6.1", outDir: file}, io.Discard, &stderr)
+	want := "vm: FAIL: --out: mkdir " + file + ": not a directory (kernel 6.1)\n"
+	if code != exitHarness || !strings.HasSuffix(stderr.String(), want) || strings.Contains(stderr.String(), "remove") {
+		t.Errorf("exit code %d, %s", code, &stderr)
 	}
 }
