@@ -60,7 +60,7 @@ func isSource(name string) bool {
 func (c *cache) modules(ctx context.Context, k *kernel, dir, checks string) ([]string, error) {
 	sources, err := readSources(dir)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("modules to build: %w", err)
 	}
 	parts := []string{buildRecipe, k.identity(), k.release, checks}
 	for _, s := range sources {
@@ -170,7 +170,7 @@ func pickModule(files []string, asked string) (string, error) {
 	}
 	switch {
 	case asked != "":
-		return "", fmt.Errorf("--module %s: there are %s", asked, strings.Join(names, ", "))
+		return "", fmt.Errorf("--module %s: there is only %s", asked, strings.Join(names, ", "))
 	case len(files) == 1:
 		return files[0], nil
 	}

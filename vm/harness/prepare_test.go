@@ -116,7 +116,7 @@ func TestPickModule(t *testing.T) {
 		{"/x/a.ko /x/my-mod.ko", "my_mod", "/x/my-mod.ko"},
 		{"/x/a.ko /x/my-mod.ko", "my-mod", "/x/my-mod.ko"},
 		{"/x/a.ko /x/b.ko", "", "which module to load? --module NAME chooses one of a, b"},
-		{"/x/a.ko", "b", "--module b: there are a"},
+		{"/x/a.ko", "b", "--module b: there is only a"},
 		{"", "", "which module"},
 	} {
 		got, err := pickModule(strings.Fields(tt.files), tt.asked)
