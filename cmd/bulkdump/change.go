@@ -123,7 +123,7 @@ there is no entry with the id, unless --create is given.`,
 		}),
 	}
 	f.register(cmd)
-	cmd.Flags().StringVar(&name, "name", "", "name, 1 to 63 bytes")
+	cmd.Flags().StringVar(&name, "name", "", "another `NAME`, of 1 to 63 bytes")
 	cmd.Flags().BoolVar(&create, "create", false, "make the entry if there is none, which needs --name")
 	return cmd
 }

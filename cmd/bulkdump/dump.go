@@ -87,8 +87,8 @@ read, each some of the ids.`,
 	cmd.Flags().StringVar(&f.prefix, "name-prefix", "", "print entries whose name begins with this `TEXT`")
 	cmd.Flags().Var(&f.flags, "flags", "print entries whose flags are `VALUE[/MASK]`, where the mask has a bit")
 	number64(cmd, &f.since, "since", "print what changed after this `GENERATION`")
-	cmd.Flags().TextVar(&f.cursor, "cursor", client.CursorKey, "how the kernel remembers its place: key, bucket, index or `walker` (all but key need CAP_NET_ADMIN)")
-	cmd.Flags().TextVar(&f.encoding, "encoding", client.EncodingPlain, "how the kernel writes records: plain, direct or `columns`")
+	cmd.Flags().TextVar(&f.cursor, "cursor", client.CursorKey, "how the kernel remembers its place: `CURSOR` is key, bucket, index or walker (all but key need CAP_NET_ADMIN)")
+	cmd.Flags().TextVar(&f.encoding, "encoding", client.EncodingPlain, "how the kernel writes records: `ENCODING` is plain, direct or columns")
 	numberWithin(cmd, &f.buffer, nldump.MinBufferSize, maxBufferSize, "buffer",
 		"receive buffer in bytes; the kernel makes its pages by it")
 	number64(cmd, &f.limit, "limit", "stop after so many entries; 0: do not")

@@ -48,7 +48,7 @@ smallest id. It counts as a hit of the entry.`,
 			return a.printEntry(&e)
 		}),
 	}
-	cmd.Flags().StringVar(&name, "name", "", "name of the entry")
+	cmd.Flags().StringVar(&name, "name", "", "`NAME` of the entry")
 	return cmd
 }
 

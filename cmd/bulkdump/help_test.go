@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"bulkdump/client"
 )
@@ -63,6 +64,12 @@ func TestHelp(t *testing.T) {
 					t.Errorf("%d bytes are too long: %q", len(line), line)
 				}
 			}
+			cmd.LocalFlags().VisitAll(func(flag *pflag.Flag) {
+				value, usage := pflag.UnquoteUsage(flag)
+				if value != strings.ToUpper(value) || usage == "" {
+					t.Errorf("--%s %s: what stands for a value is in capitals", flag.Name, value)
+				}
+			})
 			run(t, f, append([]string{"help"}, args...)...).check(t, ran{stdout: got.stdout})
 		})
 	}

@@ -81,12 +81,12 @@ a part with --from and --to.`,
 	numberWithin(cmd, &f.readers, 1, 4, "readers", "how many dump at the same time")
 	number32(cmd, &f.from, "from", "smallest `ID` to dump")
 	number32(cmd, &f.to, "to", "largest `ID` to dump")
-	timeFlag(cmd, &f.reader.delay, "delay", "what a reader does before each read takes this `TIME`")
+	timeFlag(cmd, &f.reader.delay, "delay", "how much `TIME` a reader lets pass before each read")
 	cmd.Flags().BoolVar(&f.reader.peek, "peek", false, "look with MSG_PEEK before each read, as many libraries do")
 	numberWithin(cmd, &f.reader.rcvbuf, 1, 1<<30, "rcvbuf", "receive buffer of the socket in bytes, of which the kernel makes twice as much")
 	numberWithin(cmd, &buffer, nldump.MinBufferSize, maxBufferSize, "buffer", "receive buffer of the reader in bytes; the kernel makes its pages by it")
-	cmd.Flags().TextVar(&f.reader.dump.Cursor, "cursor", client.CursorKey, "how the kernel remembers its place: key, bucket, index or `walker`")
-	cmd.Flags().TextVar(&f.reader.dump.Encoding, "encoding", client.EncodingPlain, "how the kernel writes records: plain, direct or `columns`")
+	cmd.Flags().TextVar(&f.reader.dump.Cursor, "cursor", client.CursorKey, "how the kernel remembers its place: `CURSOR` is key, bucket, index or walker")
+	cmd.Flags().TextVar(&f.reader.dump.Encoding, "encoding", client.EncodingPlain, "how the kernel writes records: `ENCODING` is plain, direct or columns")
 	return cmd
 }
 
