@@ -239,7 +239,7 @@ func (a *app) watchEnd(ctx context.Context, command string) (stop func()) {
 		case a.out.busy.Load() && sig != 0:
 			a.note("bulkdump: nobody takes the output: send the signal again to end at once")
 		case a.out.busy.Load() && a.timeout > 0:
-			a.note("bulkdump: %v: nobody takes the output", a.late())
+			a.note("bulkdump: not done within %v: nobody takes the output", a.timeout)
 			a.quit(exitFailed)
 		case slices.Contains([]string{"cursors", "guard", "mirror", "trace", "watch"}, command):
 			// They empty the table, or print what they have.

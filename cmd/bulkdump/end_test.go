@@ -163,7 +163,7 @@ func TestEndWhileNobodyReads(t *testing.T) {
 			}
 			ctx, signal := interruptible(t)
 			args := []string{"dump", "--timeout", "5s"}
-			want := "bulkdump: not done within 5s: give a longer --timeout: nobody takes the output\n"
+			want := "bulkdump: not done within 5s: nobody takes the output\n"
 			if bySignal {
 				args, want = args[:1], "bulkdump: nobody takes the output: send the signal again to end at once\n"
 				time.AfterFunc(time.Second, func() { signal(unix.SIGINT) })
