@@ -52,7 +52,7 @@ func (p process) kill() error {
 	err := p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
 	if ws := p.cmd.ProcessState.Sys().(syscall.WaitStatus); err != nil || ws.Signal() != unix.SIGKILL {
-		return fmt.Errorf("the reader that was to stay in ended by itself: %v", p.cmd.ProcessState)
+		return fmt.Errorf("reader A ended by itself, before it was killed (%v): give more --entries", p.cmd.ProcessState)
 	}
 	return nil
 }
