@@ -103,8 +103,8 @@ closed it is no failure. Numbers may be decimal or, with 0x, hexadecimal. What
 is printed as JSON has a schema: see 'bulkdump schema --help'.
 
 Names and other texts from outside that are not plain are quoted; what is not
-printable in them is escaped. CSV has all bytes as they are, unless it goes to a
-terminal.`,
+printable in them is escaped. CSV has their bytes as they are, unless it goes to
+a terminal. Payloads are base64 in JSON and hexadecimal in CSV.`,
 		Example: `  bulkdump fill 1000000 --payload-max 64
   bulkdump dump --from 10 --to 20
   bulkdump dump -o jsonl | head

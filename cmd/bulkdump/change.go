@@ -133,8 +133,8 @@ func (a *app) delCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "del ID...",
 		Short: "Delete entries",
-		Long: `del deletes the entries with the ids. One that is not there is told and does
-not keep the others; the exit code is then 1.`,
+		Long: `del deletes the entries with the ids. If one is not there, an error says so, the
+others are deleted all the same, and the exit code is 1.`,
 		Example: `  bulkdump del 7
   bulkdump del 7 8 0xffffffff`,
 		Args: func(_ *cobra.Command, args []string) error {

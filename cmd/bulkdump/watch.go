@@ -28,7 +28,7 @@ const maxReceiveBuffer = math.MaxInt32 / 2
 
 func receiveBufferFlag(cmd *cobra.Command, to *uint32) {
 	numberWithin(cmd, to, 0, maxReceiveBuffer, "rcvbuf",
-		"receive `BYTES` for events that wait to be read; 0: the system's default")
+		"receive buffer of so many `BYTES` for events that wait to be read; 0: the system's default")
 }
 
 func (a *app) watchCommand() *cobra.Command {
