@@ -52,7 +52,7 @@ func TestFailuresOfTheKernel(t *testing.T) {
 	}
 }
 
-const noFamily = "bulkdump: module not loaded: run make load (the kernel has no generic netlink family \"bulkdump\")\n"
+const noFamily = "bulkdump: module not loaded: run modprobe bulkdump, or make load where it is built (the kernel has no generic netlink family \"bulkdump\")\n"
 
 func TestDialFails(t *testing.T) {
 	for _, args := range everyCommand {

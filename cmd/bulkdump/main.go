@@ -136,7 +136,7 @@ func (a *app) explain(ctx context.Context, err error) int {
 	case unlessPipe(err) == nil:
 		return exitOK
 	case errors.Is(err, client.ErrNoFamily):
-		a.note(`bulkdump: module not loaded: run make load (the kernel has no generic netlink family "bulkdump")`)
+		a.note(`bulkdump: module not loaded: run modprobe bulkdump, or make load where it is built (the kernel has no generic netlink family "bulkdump")`)
 	case signalOf(ctx) != 0 && errors.Is(err, context.Canceled):
 		a.note("bulkdump: %v before it was done", context.Cause(ctx))
 	case errors.Is(err, errReported):
