@@ -146,7 +146,7 @@ package-check: ## dkms.conf and modules_install, in a build root
 	kmod/package-check
 
 new-family: ## start a family of your own from kmod/minimal (NAME=foo DIR=../foo)
-	@kmod/new-family '$(NAME)' '$(DIR)'
+	@kmod/new-family "$${NAME-}" "$${DIR-}"
 
 new-family-check: ## what that refuses, and the tests of what it makes, in a virtual machine
 	kmod/new-family-check
