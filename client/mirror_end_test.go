@@ -200,8 +200,9 @@ func TestMirrorBacksOff(t *testing.T) {
 			early := r.m.Stats().Retries - before
 			time.Sleep(10*time.Minute - time.Second)
 			late := r.m.Stats().Retries - before
-			// 0.1, 0.2, 0.4 … s, then about 12.5 s, of which a quarter is at random.
-			if early < 3 || early > 5 || late < 40 || late > 66 {
+			// At 0, 0.2, 0.6, 1.4 s …, then every 10 s, and each time up to half as
+			// much later, at random.
+			if early < 2 || early > 4 || late < 40 || late > 66 {
 				r.Errorf("%d retries in a second, %d in ten minutes", early, late)
 			}
 			r.change(func(k *tableKernel) { k.dumpErrors = nil })

@@ -62,15 +62,12 @@ func TestDumpSyncFails(t *testing.T) {
 		{fmt.Errorf("%w after 5 passes: entry-get: %w", client.ErrNotSynced, client.ErrInterrupted),
 			"bulkdump: not synced after 5 passes: entry-get: dump interrupted: the table changed meanwhile (give --sync-passes more)\n"},
 		{fmt.Errorf("entry-get: %w", unix.EMSGSIZE), "bulkdump: entry-get: message too long\n"},
-		{client.ErrNoFamily, "bulkdump: module not loaded"},
+		{client.ErrNoFamily, "bulkdump: module not loaded: run modprobe bulkdump, or make load where it is built (the kernel has no generic netlink family \"bulkdump\")\n"},
 	} {
 		f, _ := streamed()
 		f.err = tt.err
 		got := run(t, f, "dump", "--sync", "-o", "json")
 		got.check(t, ran{"", tt.want, 1})
-		if len(got.stderr) > len(tt.want)+80 {
-			t.Errorf("stderr: %q", got.stderr)
-		}
 	}
 }
 
