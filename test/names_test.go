@@ -49,7 +49,7 @@ func oneEntry(t testing.TB, c *client.Client, id uint32) client.Entry {
 func TestGetByNameOfMany(t *testing.T) {
 	const (
 		patience = 4096
-		others   = 256
+		others   = 128
 	)
 	c := reload(t, fewBuckets)
 	makeEntries(t, c, "same", nil, above(0, patience)...)
