@@ -20,7 +20,7 @@ vm-matrix: ## the same on each kernel, and a table (KERNELS="6.1 7.3" for some)
 
 # Each path of the module once: all tests take half an hour there.
 QUICK = Faults Module NamespaceEndsWith OwnerOf TwoNamespaces Guard GrabUnder GrabTrace Cursors Walker Intr Minimal \
-	Encodings Columns New Get Set Delete Flush Event Fill StreamAbandons SocketClosed PagesAreHeld Filters Trace \
+	Encodings Columns New Get Set Delete Flush Event Fill StreamAbandons SocketClosed PagesAreHeld Trace \
 	WatchTells WatchEnds SinceTells SinceRefuses Tombstones ProcUnder ProcOf RecordMax Hash SocketsWith SyncStartsOver
 space = $() $()
 vm-quick: ## a test of each path of the module, on the kernel that checks itself: KASAN, lockdep, kmemleak (KERNEL=kcsan)
