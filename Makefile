@@ -145,8 +145,8 @@ unload: ## unload the module
 package-check: ## dkms.conf and modules_install, in a build root
 	kmod/package-check
 
-new-family: ## start a family of your own from kmod/minimal (NAME=foo DIR=../foo)
-	@kmod/new-family "$${NAME-}" "$${DIR-}"
+new-family: ## start a family of your own from kmod/minimal (NAME=foo DIR=../foo; KIND=nested: objects with children)
+	@kmod/new-family "$${NAME-}" "$${DIR-}" "$${KIND-minimal}"
 
 new-family-check: ## what that refuses, and the tests of what it makes, in a virtual machine
 	kmod/new-family-check
@@ -180,7 +180,7 @@ CHECKPATCH = $$(vm/source)/scripts/checkpatch.pl --no-tree --strict --terse -q -
 UNCHECKED = %_gen.c %_gen.h kmod/compat.c kmod/compat.h kmod/trace.h
 checkpatch:
 	@$(CHECKPATCH) --ignore ALLOC_WITH_SIZEOF \
-		-f $(filter-out $(UNCHECKED),$(wildcard kmod/*.[ch] kmod/minimal/*.c vm/selftest/kmod/*.c))
+		-f $(filter-out $(UNCHECKED),$(wildcard kmod/*.[ch] kmod/minimal/*.c kmod/minimal/nested/*.c vm/selftest/kmod/*.c))
 	@$(CHECKPATCH) --ignore OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT -f kmod/trace.h
 
 coccicheck: ## the kernel source's own semantic rules, those that apply

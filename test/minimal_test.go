@@ -29,20 +29,26 @@ const (
 	minimalValue  = 2
 )
 
-// loadMinimal loads the minimal module until the test ends.
 func loadMinimal(t testing.TB, entries int) {
+	t.Helper()
+	loadCopied(t, minimalModule, fmt.Sprintf("entries=%d", entries))
+}
+
+// loadCopied loads a module that is there to be copied, or a copy, until the test
+// ends.
+func loadCopied(t testing.TB, module, params string) {
 	t.Helper()
 	if minimalCopy == "" {
 		setup(t)
 	} else {
 		// In place of the project's module, and loaded.
 		guestOnly(t)
-		if err := unload(minimalModule); err != nil && !errors.Is(err, unix.ENOENT) {
+		if err := unload(module); err != nil && !errors.Is(err, unix.ENOENT) {
 			t.Fatal(err)
 		}
 	}
-	load(t, minimalModule, fmt.Sprintf("entries=%d", entries))
-	t.Cleanup(func() { mustUnload(t, minimalModule) })
+	load(t, module, params)
+	t.Cleanup(func() { mustUnload(t, module) })
 }
 
 func resizeMinimal(t testing.TB, entries int) {
@@ -143,8 +149,15 @@ func TestMinimalDumpParked(t *testing.T) {
 
 func TestMinimalDumpRefusesAttributes(t *testing.T) {
 	loadMinimal(t, 10)
-	s := openRaw(t, minimalFamily, 4<<10)
-	for _, typ := range []uint16{minimalID, minimalValue, 60} {
+	wantAttributesRefused(t, minimalFamily, minimalID, minimalValue)
+}
+
+// wantAttributesRefused asks for dumps with the attributes, and with one that
+// there is not.
+func wantAttributesRefused(t testing.TB, family string, types ...uint16) {
+	t.Helper()
+	s := openRaw(t, family, 4<<10)
+	for _, typ := range append(types, 60) {
 		if v := s.ask(flagDump, request(minimalCmdGet, attrU32(typ, 1))); v.errno != unix.EINVAL || v.text == "" {
 			t.Errorf("attribute %d: %v %q, want EINVAL with an explanation", typ, v.errno, v.text)
 		}

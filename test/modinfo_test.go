@@ -50,8 +50,10 @@ func parameters(lines []string) map[string]string {
 // A module says what it is, and each parameter what it does.
 func TestModinfo(t *testing.T) {
 	setup(t)
-	load(t, "bulkdump_minimal", "")
-	t.Cleanup(func() { mustUnload(t, "bulkdump_minimal") })
+	for _, name := range []string{"bulkdump_minimal", "bulkdump_nested"} {
+		load(t, name, "")
+		t.Cleanup(func() { mustUnload(t, name) })
+	}
 	for name, want := range map[string]struct {
 		version []string
 		alias   []string // by which a look-up of the family loads it (net/netlink/genetlink.c:ctrl_getfamily)
@@ -59,6 +61,7 @@ func TestModinfo(t *testing.T) {
 	}{
 		"bulkdump":         {[]string{"1"}, []string{"net-pf-16-proto-16-family-bulkdump"}, []string{"guard", "hash_bits", "hash_salt", "max_entries", "max_tombstones", "userns_admin"}},
 		"bulkdump_minimal": {nil, nil, []string{"entries"}},
+		"bulkdump_nested":  {nil, nil, []string{"parent"}},
 	} {
 		info := modinfo(t, name)
 		if len(info["description"]) != 1 || info["description"][0] == "" {

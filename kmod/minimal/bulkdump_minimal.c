@@ -16,8 +16,11 @@
 enum { MINIMAL_A_ID = 1, MINIMAL_A_VALUE, __MINIMAL_A_MAX };
 enum { MINIMAL_CMD_GET = 1 };
 
+/* The largest key: the one after it must be a number still. */
+#define KEY_MAX (U32_MAX - 1)
+
 struct entry {
-	u32 id;			/* the key: any value */
+	u32 id;			/* the key: up to KEY_MAX */
 	u32 value;
 };
 
@@ -28,7 +31,7 @@ static u32 table_generation = 1;	/* rises before each change; never 0 */
 
 /* What a dump remembers between two pages: no object, no count, a key. */
 struct dump_ctx {
-	u32 next;		/* the smallest id that was not sent yet */
+	unsigned long next;	/* the smallest id that was not sent yet */
 };
 
 static struct genl_family minimal_family;
@@ -72,20 +75,16 @@ static int put_record(struct sk_buff *skb, struct netlink_callback *cb,
 static int minimal_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct dump_ctx *ctx = dump_ctx(cb);
-	unsigned long id;
 	struct entry *e;
 	int err = 0;
 
 	/* One generation for the whole page: nobody writes under the lock. */
 	mutex_lock(&table_lock);
 	cb->seq = table_generation;
-	for (id = ctx->next; (e = xa_find(&table, &id, U32_MAX, XA_PRESENT));
-	     id = ctx->next) {
+	for (; (e = xa_find(&table, &ctx->next, KEY_MAX, XA_PRESENT)); ctx->next++) {
 		err = put_record(skb, cb, e);
-		/* At the largest id stop: id + 1 would start over. */
-		if (err || id == U32_MAX)
+		if (err)
 			break;
-		ctx->next = id + 1;
 	}
 	mutex_unlock(&table_lock);
 

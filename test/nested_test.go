@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/mdlayher/genetlink"
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client/nldump"
+)
+
+// What these tests hold of minimal/nested they hold of each family that started
+// as its copy, too.
+var (
+	nestedModule = cmp.Or(minimalCopy, "bulkdump_nested")
+	nestedFamily = cmp.Or(minimalCopy, "bulkdump_nested")
+)
+
+const (
+	nestedCmdGet     = 1
+	nestedID         = 1
+	nestedChild      = 2
+	nestedChildID    = 1
+	nestedChildValue = 2
+	nestedKeyMax     = 1<<32 - 2
+)
+
+// threePages is how many children do not fit in three pages.
+const threePages = 1000
+
+func loadNested(t testing.TB) {
+	t.Helper()
+	loadCopied(t, nestedModule, "")
+}
+
+// setParent gives a parent the children from, from + 1 and so on.
+func setParent(t testing.TB, id, from, count uint32) {
+	t.Helper()
+	writeParent(t, fmt.Sprint(id, from, count))
+}
+
+func removeParent(t testing.TB, id uint32) {
+	t.Helper()
+	writeParent(t, fmt.Sprint(id))
+}
+
+func writeParent(t testing.TB, text string) {
+	t.Helper()
+	if err := os.WriteFile("/sys/module/"+nestedModule+"/parameters/parent", []byte(text), 0); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+}
+
+// A part is a message: a parent, and some of its children.
+type part struct {
+	id       uint32
+	children []uint32
+}
+
+// dumpNested reads a dump, calls between after each message, and returns the
+// messages, how many of them told of a change, and how it ended.
+func dumpNested(t testing.TB, between func(part)) (parts []part, marked int, last error) {
+	t.Helper()
+	g, err := genetlink.Dial(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	f, err := g.GetFamily(nestedFamily)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := nldump.Dial(unix.NETLINK_GENERIC, nldump.Config{BufferSize: 4 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	req := nldump.Message{Type: f.ID, Data: request(nestedCmdGet)}
+	for m, err := range s.Records(t.Context(), req) {
+		if err != nil {
+			return parts, marked, err
+		}
+		if m.Data[0] != nestedCmdGet || m.Flags&unix.NLM_F_MULTI == 0 {
+			t.Fatalf("message %d: command %d, flags %#x", len(parts), m.Data[0], m.Flags)
+		}
+		parts = append(parts, readPart(t, m.Data[4:]))
+		if m.Flags&flagIntr != 0 {
+			marked++
+		}
+		between(parts[len(parts)-1])
+	}
+	return parts, marked, nil
+}
+
+func readPart(t testing.TB, data []byte) (p part) {
+	t.Helper()
+	a := nldump.Parse(data)
+	for a.Next() {
+		switch a.Type() {
+		case nestedID:
+			p.id = a.Uint32()
+		case nestedChild:
+			var id, value uint32
+			for typ, n := range a.Nest() {
+				switch typ {
+				case nestedChildID:
+					id = n.Uint32()
+				case nestedChildValue:
+					value = n.Uint32()
+				}
+			}
+			if value != p.id^^id {
+				t.Fatalf("parent %d: child %d has value %d", p.id, id, value)
+			}
+			p.children = append(p.children, id)
+		}
+	}
+	if a.Err() != nil {
+		t.Fatal(a.Err())
+	}
+	return p
+}
+
+// wantParents compares the messages with the parents that are there: in the order
+// of ids, one after the other, each with its children in the order of theirs.
+func wantParents(t testing.TB, parts []part, want ...part) {
+	t.Helper()
+	var got []part
+	for _, p := range parts {
+		if n := len(got) - 1; n >= 0 && got[n].id == p.id {
+			if len(p.children) == 0 || len(got[n].children) == 0 {
+				t.Errorf("parent %d goes on without a child", p.id)
+			}
+			got[n].children = append(got[n].children, p.children...)
+		} else {
+			got = append(got, p)
+		}
+	}
+	equal := func(a, b part) bool { return a.id == b.id && slices.Equal(a.children, b.children) }
+	if !slices.EqualFunc(got, want, equal) {
+		t.Errorf("parents, and how many children: %v, want %v", short(got), short(want))
+	}
+}
+
+func short(parts []part) (s []string) {
+	for _, p := range parts {
+		if len(p.children) == 0 {
+			s = append(s, fmt.Sprintf("%d: none", p.id))
+		} else {
+			s = append(s, fmt.Sprintf("%d: %d from %d to %d", p.id, len(p.children), p.children[0], p.children[len(p.children)-1]))
+		}
+	}
+	return s
+}
+
+func children(id, from, count uint32) part {
+	return part{id, above(from, count)}
+}
+
+func TestNestedDump(t *testing.T) {
+	loadNested(t)
+	var want []part
+	check := func(what string) (parts []part) {
+		t.Helper()
+		parts, marked, err := dumpNested(t, func(part) {})
+		if err != nil || marked != 0 {
+			t.Errorf("%s: %d messages marked, error %v", what, marked, err)
+		}
+		wantParents(t, parts, want...)
+		return parts
+	}
+	add := func(p part) {
+		t.Helper()
+		from := uint32(0)
+		if len(p.children) > 0 {
+			from = p.children[0]
+		}
+		setParent(t, p.id, from, uint32(len(p.children)))
+		want = append(want, p)
+	}
+	check("no parent")
+	add(children(0, 0, 0))
+	check("a parent without children")
+	add(children(1, 0, 1))
+	add(children(5, 7, threePages))
+	if parts := check("children of several pages"); len(parts) < 5 {
+		t.Errorf("%d messages, want at least three of the last parent", len(parts))
+	}
+	for id := range uint32(300) { // messages of one or no child, and pages that end with them
+		add(children(100+id, id, id%2))
+	}
+	add(children(nestedKeyMax, nestedKeyMax, 1))
+	check("all")
+	for id := range uint32(3 * threePages) { // each place at which a page may be full
+		if id%7 == 0 {
+			setParent(t, 5, 7, id)
+			want[2] = children(5, 7, id)
+			check("a parent that grows")
+		}
+	}
+}
+
+// Whatever happens to a parent and its children in mid-dump, all others come
+// exactly once, and the reader is told.
+func TestNestedDumpInterrupted(t *testing.T) {
+	loadNested(t)
+	const rest = threePages - 2
+	for _, tt := range []struct {
+		name   string
+		change func()
+		want   func(sent uint32) part // of parent 5, of which so many children were sent
+	}{
+		{"the parent is removed", func() { removeParent(t, 5) }, func(sent uint32) part { return children(5, 0, sent) }},
+		{"all children are removed", func() { setParent(t, 5, 0, 0) }, func(sent uint32) part { return children(5, 0, sent) }},
+		{"children that were sent are removed", func() { setParent(t, 5, 2, rest) }, func(uint32) part { return children(5, 0, threePages) }},
+		{"children that were not are removed", func() { setParent(t, 5, 0, rest) }, func(uint32) part { return children(5, 0, rest) }},
+		{"children come", func() { setParent(t, 5, 0, threePages+2) }, func(uint32) part { return children(5, 0, threePages+2) }},
+		{"a parent before it is removed", func() { removeParent(t, 4) }, func(uint32) part { return children(5, 0, threePages) }},
+	} {
+		setParent(t, 4, 0, 3)
+		setParent(t, 5, 0, threePages)
+		setParent(t, 6, 0, 0)
+		setParent(t, 7, 0, threePages)
+		changed := false
+		parts, marked, err := dumpNested(t, func(p part) {
+			if p.id == 5 && !changed {
+				changed = true
+				tt.change()
+			}
+		})
+		if !errors.Is(err, nldump.ErrInterrupted) || marked == 0 {
+			t.Errorf("%s: %d messages marked, error %v, want %v", tt.name, marked, err, nldump.ErrInterrupted)
+		}
+		// The page that the change comes after was read, and with that the one
+		// behind it was made.
+		sent, pages := 0, 0
+		for _, p := range parts {
+			if p.id == 5 && pages < 2 {
+				sent += len(p.children)
+				pages++
+			}
+		}
+		if sent == 0 || sent >= rest/2 {
+			t.Fatalf("%s: two pages have %d children", tt.name, sent)
+		}
+		t.Log(tt.name)
+		wantParents(t, parts, children(4, 0, 3), tt.want(uint32(sent)), children(6, 0, 0), children(7, 0, threePages))
+	}
+}
+
+func TestNestedDumpParked(t *testing.T) {
+	loadNested(t)
+	setParent(t, 5, 0, threePages)
+	s := openRaw(t, nestedFamily, 4<<10)
+	s.send(nestedCmdGet, flagDump)
+	if err := unload(nestedModule); !errors.Is(err, unix.EAGAIN) {
+		t.Fatalf("unload during a dump: %v, want EAGAIN", err)
+	}
+	s.read()
+	s.close() // and loadNested unloads
+}
+
+func TestNestedDumpRefusesAttributes(t *testing.T) {
+	loadNested(t)
+	wantAttributesRefused(t, nestedFamily, nestedID, nestedChild)
+}
+
+func TestNestedParameter(t *testing.T) {
+	loadNested(t)
+	for _, text := range []string{"", "x", "1 2", "4294967295", "1 4294967295 0", "1 4294967294 2", "-1"} {
+		err := os.WriteFile("/sys/module/"+nestedModule+"/parameters/parent", []byte(text), 0)
+		if text != "" && !errors.Is(err, unix.EINVAL) {
+			t.Errorf("%q: %v, want EINVAL", text, err)
+		}
+	}
+	removeParent(t, 5) // that is not there
+	parts, _, err := dumpNested(t, func(part) {})
+	if err != nil {
+		t.Error(err)
+	}
+	wantParents(t, parts)
+}
