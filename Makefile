@@ -180,7 +180,7 @@ CHECKPATCH = $$(vm/source)/scripts/checkpatch.pl --no-tree --strict --terse -q -
 UNCHECKED = %_gen.c %_gen.h kmod/compat.c kmod/compat.h kmod/trace.h
 checkpatch:
 	@$(CHECKPATCH) --ignore ALLOC_WITH_SIZEOF \
-		-f $(filter-out $(UNCHECKED),$(wildcard kmod/*.[ch] kmod/minimal/*.c kmod/minimal/nested/*.c vm/selftest/kmod/*.c))
+		-f $(filter-out $(UNCHECKED),$(wildcard kmod/*.[ch] kmod/compare/*.[ch] kmod/minimal/*.c kmod/minimal/nested/*.c vm/selftest/kmod/*.c))
 	@$(CHECKPATCH) --ignore OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT -f kmod/trace.h
 
 coccicheck: ## the kernel source's own semantic rules, those that apply

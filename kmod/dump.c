@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The dump: start, dumpit, done.
+ * The dump: start, the loop, done. Copy it without what it asks of dump->cursor
+ * and dump->encoding: those are NULL, unless the request names something of
+ * compare/ or has since.
  *
  * A reader asks once. The core calls start() and the first dumpit() from the
  * reader's sendmsg(), then dumpit() again after each of its reads, one page a
@@ -15,28 +17,22 @@
 #include <net/sock.h>
 
 #include "dump.h"
+#include "fill.h"
 #include "netlink_gen.h"
+#include "netns.h"
+#include "request.h"
 #include "trace.h"
+
+/* Of the socket that asked: whoever reads, also for it, may be in another. */
+static struct bulkdump_table *dump_table(const struct netlink_callback *cb)
+{
+	return bulkdump_table(sock_net(cb->skb->sk));
+}
 
 /* cb->seq has 32 bits, and 0 in it means "not checked". */
 static u32 dump_seq(u64 generation)
 {
 	return do_div(generation, U32_MAX) + 1;
-}
-
-/* The generation whose changes are all in what is read from here on. */
-static u64 dump_generation_begin(struct bulkdump_table *table)
-{
-	/* Pairs with the release in bulkdump_change_end(). */
-	return atomic64_read_acquire(&table->completed);
-}
-
-/* The generation of which nothing newer is in what was read up to here. */
-static u64 dump_generation_end(struct bulkdump_table *table)
-{
-	/* Pairs with smp_wmb() in bulkdump_change_begin(). */
-	smp_rmb();
-	return atomic64_read(&table->begun);
 }
 
 /*
@@ -48,9 +44,11 @@ static void dump_size_pages(struct netlink_callback *cb,
 			    const struct bulkdump_table *table,
 			    const struct bulkdump_dump *dump)
 {
-	if (dump->fields & BULKDUMP_FIELD_PAYLOAD)
-		cb->min_dump_alloc = bulkdump_record_max(table) +
-				     dump->encoding->overhead;
+	if (!(dump->fields & BULKDUMP_FIELD_PAYLOAD))
+		return;
+	cb->min_dump_alloc = bulkdump_record_max(table);
+	if (dump->encoding)
+		cb->min_dump_alloc += dump->encoding->overhead;
 }
 
 static void dump_free(struct bulkdump_dump *dump)
@@ -70,12 +68,16 @@ static int dump_prepare(struct bulkdump_table *table,
 	if (err)
 		return err;
 	dump_size_pages(cb, table, dump);
-	if (dump->encoding->start) {
+	if (dump->encoding && dump->encoding->start) {
 		err = dump->encoding->start(dump, cb, info->extack);
 		if (err)
 			return err;
 	}
-	return dump->cursor->start ? dump->cursor->start(table, cb) : 0;
+	if (dump->cursor)
+		return dump->cursor->start ? dump->cursor->start(table, cb) : 0;
+	/* A filter from an id on does not scan: the dump starts there. */
+	bulkdump_ctx(cb)->next = dump->id_from;
+	return 0;
 }
 
 /*
@@ -84,7 +86,7 @@ static int dump_prepare(struct bulkdump_table *table,
  */
 int bulkdump_nl_entry_get_start(struct netlink_callback *cb)
 {
-	struct bulkdump_table *table = bulkdump_table(sock_net(cb->skb->sk));
+	struct bulkdump_table *table = dump_table(cb);
 	struct bulkdump_ctx *ctx = bulkdump_ctx(cb);
 	struct bulkdump_dump *dump;
 	int err;
@@ -98,7 +100,7 @@ int bulkdump_nl_entry_get_start(struct netlink_callback *cb)
 	ctx->dump = dump;
 	ctx->ended = false;
 	dump->memory = sizeof(*dump);
-	dump->generation = dump_generation_begin(table);
+	dump->generation = bulkdump_generation_begin(table);
 	/* Noted here, so that a change before the first page counts too. */
 	cb->prev_seq = dump_seq(dump->generation);
 	cb->seq = cb->prev_seq;
@@ -116,24 +118,58 @@ int bulkdump_nl_entry_get_start(struct netlink_callback *cb)
 	return 0;
 }
 
-int bulkdump_page_add_deleted(struct bulkdump_page *page, u32 id,
-			      u64 generation)
+int bulkdump_page_add(struct bulkdump_page *page,
+		      const struct bulkdump_entry *e)
 {
+	const struct bulkdump_dump *dump = page->dump;
 	int err;
 
 	if (!bulkdump_page_may_look(page))
 		return -EAGAIN;
-	if (id < page->dump->id_from || id > page->dump->id_to)
+	if (dump->filtered && !bulkdump_dump_wants(dump, e))
 		return 0;
-	err = page->dump->encoding->put_deleted(page, id, generation);
+	if (dump->encoding)
+		err = dump->encoding->put(page, e);
+	else
+		err = bulkdump_entry_fill(page->skb, BULKDUMP_CMD_ENTRY_GET,
+					  NULL, page->cb, e, dump->fields);
 	if (!err)
 		page->records++;
 	return err;
 }
 
 /*
- * Under one rcu_read_lock(): fill the page from the cursor on. Entries that
- * are found in it are good until the unlock, and the page is complete then.
+ * The key cursor: remembers the id of the next record.
+ *
+ * It points at no object, so nothing can die under it between two pages, and
+ * it counts nothing, so neither an insert nor a delete shifts it: an entry
+ * that is in the table throughout the dump is sent exactly once. Going on
+ * costs one descent of the XArray a page, wherever it is.
+ */
+static int key_walk(struct bulkdump_page *page)
+{
+	struct bulkdump_ctx *ctx = bulkdump_ctx(page->cb);
+	XA_STATE(xas, &page->table->entries, ctx->next);
+	const u32 last = page->dump->id_to;
+	struct bulkdump_entry *e;
+	int err;
+
+	xas_for_each(&xas, e, last) {
+		/* A writer was here: once more, or it is a place reserved only. */
+		if (xas_retry(&xas, e))
+			continue;
+		err = bulkdump_page_add(page, e);
+		if (err)
+			return err;
+		/* Only now: a record that did not fit is the next page's first. */
+		ctx->next = xas.xa_index + 1;
+	}
+	return 0;
+}
+
+/*
+ * Under one rcu_read_lock(): entries that are found in it are good until the
+ * unlock, and the page is complete then.
  */
 static int page_walk(struct bulkdump_page *page)
 {
@@ -142,10 +178,10 @@ static int page_walk(struct bulkdump_page *page)
 
 	page->patience = BULKDUMP_PATIENCE;
 	rcu_read_lock();
-	page->cb->seq = dump_seq(dump_generation_begin(page->table));
-	err = dump->cursor->walk(page);
+	page->cb->seq = dump_seq(bulkdump_generation_begin(page->table));
+	err = dump->cursor ? dump->cursor->walk(page) : key_walk(page);
 	page->scanned += BULKDUMP_PATIENCE - page->patience;
-	if (page->records && dump->encoding->finish)
+	if (page->records && dump->encoding && dump->encoding->finish)
 		dump->encoding->finish(page);
 	rcu_read_unlock();
 	return err;
@@ -155,7 +191,7 @@ static int page_walk(struct bulkdump_page *page)
  * An empty page cannot be sent, so a reader that filters a lot out has to stay
  * here; but it lets others run, and can be killed.
  */
-static int page_fill(struct bulkdump_page *page)
+static int page_make(struct bulkdump_page *page)
 {
 	int err;
 
@@ -190,10 +226,10 @@ static void page_account(const struct bulkdump_page *page)
 int bulkdump_nl_entry_get_dumpit(struct sk_buff *skb,
 				 struct netlink_callback *cb)
 {
+	struct bulkdump_ctx *ctx = bulkdump_ctx(cb);
 	struct bulkdump_page page = {
-		/* Not the namespace of current: anybody may read for the requester. */
-		.table	= bulkdump_table(sock_net(skb->sk)),
-		.dump	= bulkdump_ctx(cb)->dump,
+		.table	= dump_table(cb),
+		.dump	= ctx->dump,
 		.skb	= skb,
 		.cb	= cb,
 		.room	= skb_tailroom(skb),
@@ -201,9 +237,9 @@ int bulkdump_nl_entry_get_dumpit(struct sk_buff *skb,
 	u64 generation;
 	int err;
 
-	err = page_fill(&page);
+	err = page_make(&page);
 	/* If DONE is next, it tells of a change during this very page. */
-	generation = dump_generation_end(page.table);
+	generation = bulkdump_generation_end(page.table);
 	cb->seq = dump_seq(generation);
 	page_account(&page);
 	if ((err == -EMSGSIZE || err == -EAGAIN) && skb->len) {
@@ -216,7 +252,7 @@ int bulkdump_nl_entry_get_dumpit(struct sk_buff *skb,
 
 	if (err == -EMSGSIZE)
 		NL_SET_ERR_MSG(cb->extack, "a record became larger than the page");
-	bulkdump_ctx(cb)->ended = true;
+	ctx->ended = true;
 	if (generation != page.dump->generation)
 		atomic64_inc(&page.table->dumps_interrupted);
 	return err;
@@ -225,13 +261,14 @@ int bulkdump_nl_entry_get_dumpit(struct sk_buff *skb,
 /* Called once, after the last page or when the socket is closed before it. */
 int bulkdump_nl_entry_get_done(struct netlink_callback *cb)
 {
-	struct bulkdump_table *table = bulkdump_table(sock_net(cb->skb->sk));
+	struct bulkdump_table *table = dump_table(cb);
 	struct bulkdump_ctx *ctx = bulkdump_ctx(cb);
+	struct bulkdump_dump *dump = ctx->dump;
 
-	if (ctx->dump->cursor->done)
-		ctx->dump->cursor->done(table, cb);
-	atomic64_sub(ctx->dump->memory, &table->dumps_memory);
-	dump_free(ctx->dump);
+	if (dump->cursor && dump->cursor->done)
+		dump->cursor->done(table, cb);
+	atomic64_sub(dump->memory, &table->dumps_memory);
+	dump_free(dump);
 	trace_dump_done(table, cb, !ctx->ended);
 	/* Pairs with smp_rmb() in table_fill_counters(). */
 	smp_mb__before_atomic();

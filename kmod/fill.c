@@ -1,179 +1,119 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* table-fill: many synthetic entries from a seed, all or none. */
+/* A message about an entry: header, attributes, end. */
 
-#include <linux/kernel.h>
-#include <linux/sched/signal.h>
-#include <linux/slab.h>
+#include "fill.h"
+#include "netlink_gen.h"
 
-#include "log.h"
-#include "table.h"
-#include "trace.h"
-
-/* The next number of a sequence (splitmix64): good enough for test data. */
-static u64 next_random(u64 *state)
+u32 bulkdump_uint_size(void)
 {
-	u64 z = (*state += 0x9e3779b97f4a7c15ULL);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	return z ^ (z >> 31);
+	return nla_total_size(sizeof(u64));
 }
 
-static void random_bytes(char *to, size_t len, u64 *state)
+/* The largest that fill_fields() makes: a uint may take 4 or 8 bytes. */
+static u32 entry_attrs_size(u8 name_len, u16 payload_len)
 {
-	size_t n;
-	u64 z;
-
-	for (; len; to += n, len -= n) {
-		z = next_random(state);
-		n = min(len, sizeof(z));
-		memcpy(to, &z, n);
-	}
+	return nla_total_size(sizeof(u32)) +		/* id */
+	       nla_total_size(name_len + 1) +		/* name */
+	       nla_total_size(sizeof(u32)) +		/* flags */
+	       bulkdump_uint_size() +			/* value */
+	       nla_total_size(payload_len) +		/* payload */
+	       nla_total_size(4 * bulkdump_uint_size()) + /* stats */
+	       bulkdump_uint_size();			/* generation */
 }
 
-static u64 hash_bytes(u64 hash, const void *data, size_t len)
+u32 bulkdump_record_size(u8 name_len, u16 payload_len)
 {
-	const u8 *p = data;
-
-	while (len--)
-		hash = (hash ^ *p++) * 0x100000001b3ULL;
-	return hash;
+	return nlmsg_total_size(GENL_HDRLEN +
+				entry_attrs_size(name_len, payload_len));
 }
 
-/* FNV-1a over the entry; bulkdump.yaml says over what and in which order. */
-static u64 entry_hash(const struct bulkdump_entry *e)
+void *bulkdump_entry_header(struct sk_buff *skb, u8 cmd,
+			    const struct genl_info *info,
+			    struct netlink_callback *cb)
 {
-	__le32 payload_len = cpu_to_le32(e->payload_len);
-	__le32 flags = cpu_to_le32(e->flags);
-	__le64 value = cpu_to_le64(e->value);
-	__le32 id = cpu_to_le32(e->id);
-	u64 hash = 0xcbf29ce484222325ULL;
-
-	hash = hash_bytes(hash, &id, sizeof(id));
-	hash = hash_bytes(hash, &e->name_len, sizeof(e->name_len));
-	hash = hash_bytes(hash, e->data, e->name_len);
-	hash = hash_bytes(hash, &flags, sizeof(flags));
-	hash = hash_bytes(hash, &value, sizeof(value));
-	hash = hash_bytes(hash, &payload_len, sizeof(payload_len));
-	return hash_bytes(hash, bulkdump_entry_payload(e), e->payload_len);
+	if (!cb)
+		return genlmsg_put(skb, info->snd_portid, info->snd_seq,
+				   &bulkdump_nl_family, 0, cmd);
+	/* NLM_F_MULTI: one of many, DONE comes at the end. */
+	return genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
+			   &bulkdump_nl_family, NLM_F_MULTI | cb->answer_flags,
+			   cmd);
 }
 
-static struct bulkdump_entry *synthetic_entry(const struct bulkdump_fill *fill,
-					      u32 id)
+/* @err is of the attributes. */
+static int message_end(struct sk_buff *skb, struct netlink_callback *cb,
+		       void *hdr, int err)
 {
-	u64 state = fill->seed ^ ((u64)id << 32 | id);
-	u16 spread = fill->payload_max - fill->payload_min;
-	char name[BULKDUMP_NAME_LEN_MAX + 1];
-	u16 payload_len = fill->payload_min;
-	struct bulkdump_entry *e;
-	u8 name_len;
-
-	name_len = scnprintf(name, sizeof(name), "entry-%u-%04x", id,
-			     (u16)next_random(&state));
-	if (spread)
-		payload_len += next_random(&state) % (spread + 1U);
-	e = bulkdump_entry_alloc(name_len, payload_len);
-	if (!e)
-		return NULL;
-	e->id = id;
-	memcpy(e->data, name, name_len);
-	e->flags = next_random(&state);
-	e->value = next_random(&state);
-	random_bytes(e->data + name_len + 1, payload_len, &state);
-	return e;
-}
-
-static int fill_one(struct bulkdump_table *table, struct bulkdump_fill *fill,
-		    u32 nr, u64 generation, struct netlink_ext_ack *extack)
-{
-	u32 id = fill->id_start + nr * fill->id_stride;
-	struct bulkdump_entry *e;
-	int err;
-
-	err = bulkdump_table_reserve(table, id, generation, extack);
-	if (err)
+	if (err) {
+		genlmsg_cancel(skb, hdr);
 		return err;
-	e = synthetic_entry(fill, id);
-	if (!e) {
-		bulkdump_table_unreserve(table, id, generation);
-		NL_SET_ERR_MSG(extack, "no memory for the entries");
-		return -ENOMEM;
 	}
-	e->generation = generation;
-	bulkdump_entry_insert(table, e);
-	fill->checksum += entry_hash(e);
+	/* Last: it marks this message only, and a cancel would lose the mark. */
+	if (cb)
+		genl_dump_check_consistent(cb, hdr);
+	genlmsg_end(skb, hdr);
 	return 0;
 }
 
-/*
- * A dump may have sent what goes now. Tombstones tell its reader, in the slots
- * that the entries have in the log, so that none of this can fail.
- */
-static void fill_undo(struct bulkdump_table *table,
-		      const struct bulkdump_fill *fill, u32 done, u64 first)
+static int fill_stats(struct sk_buff *skb, const struct bulkdump_entry *e)
 {
-	u32 nr;
+	struct nlattr *stats = nla_nest_start(skb, BULKDUMP_A_ENTRY_STATS);
 
-	for (nr = 0; nr < done; nr++) {
-		u32 id = fill->id_start + nr * fill->id_stride;
-
-		bulkdump_log_delete(table, id, first + nr, first + nr);
-		bulkdump_entry_remove(table, xa_load(&table->entries, id));
-		cond_resched();
-	}
-}
-
-static int fill_all(struct bulkdump_table *table, struct bulkdump_fill *fill,
-		    u64 first, struct netlink_ext_ack *extack)
-{
-	u32 nr;
-	int err;
-
-	for (nr = 0; nr < fill->count; nr++) {
-		err = fill_one(table, fill, nr, first + nr, extack);
-		if (!err && fatal_signal_pending(current)) {
-			NL_SET_ERR_MSG(extack, "killed while filling");
-			err = -EINTR;
-			nr++;
-		}
-		if (err) {
-			fill_undo(table, fill, nr, first);
-			return err;
-		}
-		cond_resched();
-	}
+	if (!stats)
+		return -EMSGSIZE;
+	if (nla_put_uint(skb, BULKDUMP_A_STATS_HITS, atomic64_read(&e->hits)) ||
+	    nla_put_uint(skb, BULKDUMP_A_STATS_BYTES, atomic64_read(&e->bytes)) ||
+	    nla_put_uint(skb, BULKDUMP_A_STATS_CREATED, e->created) ||
+	    nla_put_uint(skb, BULKDUMP_A_STATS_UPDATED, e->updated))
+		return -EMSGSIZE;
+	nla_nest_end(skb, stats);
 	return 0;
 }
 
-int bulkdump_table_fill(struct bulkdump_table *table,
-			struct bulkdump_fill *fill,
-			struct netlink_ext_ack *extack)
+static int fill_fields(struct sk_buff *skb, const struct bulkdump_entry *e,
+		       u32 fields)
 {
-	u64 first = bulkdump_change_next(table);
+	/* A string whose length is known: nla_put_string() would count it again. */
+	if (nla_put_u32(skb, BULKDUMP_A_ENTRY_ID, e->id) ||
+	    (fields & BULKDUMP_FIELD_NAME &&
+	     nla_put(skb, BULKDUMP_A_ENTRY_NAME, e->name_len + 1, e->data)) ||
+	    (fields & BULKDUMP_FIELD_FLAGS &&
+	     nla_put_u32(skb, BULKDUMP_A_ENTRY_FLAGS, e->flags)) ||
+	    (fields & BULKDUMP_FIELD_VALUE &&
+	     nla_put_uint(skb, BULKDUMP_A_ENTRY_VALUE, e->value)) ||
+	    (fields & BULKDUMP_FIELD_PAYLOAD && e->payload_len &&
+	     nla_put(skb, BULKDUMP_A_ENTRY_PAYLOAD, e->payload_len,
+		     bulkdump_entry_payload(e))) ||
+	    (fields & BULKDUMP_FIELD_STATS && fill_stats(skb, e)) ||
+	    (fields & BULKDUMP_FIELD_GENERATION &&
+	     nla_put_uint(skb, BULKDUMP_A_ENTRY_GENERATION, e->generation)))
+		return -EMSGSIZE;
+	return 0;
+}
+
+int bulkdump_entry_fill(struct sk_buff *skb, u8 cmd,
+			const struct genl_info *info,
+			struct netlink_callback *cb,
+			const struct bulkdump_entry *e, u32 fields)
+{
+	void *hdr = bulkdump_entry_header(skb, cmd, info, cb);
+
+	if (!hdr)
+		return -EMSGSIZE;
+	return message_end(skb, cb, hdr, fill_fields(skb, e, fields));
+}
+
+int bulkdump_entry_fill_deleted(struct sk_buff *skb,
+				struct netlink_callback *cb, u32 id,
+				u64 generation)
+{
+	void *hdr = bulkdump_entry_header(skb, BULKDUMP_CMD_ENTRY_GET, NULL, cb);
 	int err;
 
-	if (fill->id_start + (u64)(fill->count - 1) * fill->id_stride > U32_MAX) {
-		NL_SET_ERR_MSG(extack, "the last id would be above 0xffffffff");
-		return -ERANGE;
-	}
-	if (fill->count > bulkdump_max_entries ||
-	    table->count > bulkdump_max_entries - fill->count) {
-		NL_SET_ERR_MSG(extack, "more than the table may hold (max_entries)");
-		return -ENOSPC;
-	}
-
-	err = bulkdump_write_begin(&table->guard);
-	if (err)
-		return err;
-	/* A generation for each entry, as if they came one by one. */
-	bulkdump_change_begin(table, fill->count);
-	fill->generation = first + fill->count - 1;
-	fill->checksum = 0;
-	err = fill_all(table, fill, first, extack);
-	bulkdump_change_end(table);
-	bulkdump_write_end(&table->guard);
-	if (!err)
-		trace_table_change(table, BULKDUMP_CMD_TABLE_FILL,
-				   fill->id_start, fill->generation);
-	return err;
+	if (!hdr)
+		return -EMSGSIZE;
+	err = nla_put_u32(skb, BULKDUMP_A_ENTRY_ID, id) ?:
+	      nla_put_uint(skb, BULKDUMP_A_ENTRY_GENERATION, generation) ?:
+	      nla_put_flag(skb, BULKDUMP_A_ENTRY_DELETED);
+	return message_end(skb, cb, hdr, err);
 }

@@ -4,8 +4,9 @@
 #include <linux/module.h>
 
 #include "guard.h"
+#include "names.h"
 #include "netlink_gen.h"
-#include "table.h"
+#include "netns.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -20,13 +21,13 @@ static int __init bulkdump_init(void)
 	err = bulkdump_names_init();
 	if (err)
 		return err;
-	err = bulkdump_table_register();
+	err = bulkdump_netns_register();
 	if (err)
 		return err;
 	/* Last: from here on requests come. */
 	err = genl_register_family(&bulkdump_nl_family);
 	if (err)
-		bulkdump_table_unregister();
+		bulkdump_netns_unregister();
 	return err;
 }
 
@@ -37,7 +38,7 @@ static int __init bulkdump_init(void)
 static void __exit bulkdump_exit(void)
 {
 	genl_unregister_family(&bulkdump_nl_family);
-	bulkdump_table_unregister();
+	bulkdump_netns_unregister();
 }
 
 module_init(bulkdump_init);

@@ -7,7 +7,7 @@
 #include <linux/siphash.h>
 #include <linux/slab.h>
 
-#include "table.h"
+#include "names.h"
 
 static unsigned int hash_bits = 16;
 module_param(hash_bits, uint, 0444);

@@ -4,10 +4,13 @@
 #include <linux/sched/signal.h>
 #include <net/genetlink.h>
 
-#include "dump.h"
-#include "netlink.h"
+#include "fill.h"
+#include "names.h"
 #include "netlink_gen.h"
-#include "table.h"
+#include "netns.h"
+#include "notify.h"
+#include "reply.h"
+#include "rights.h"
 
 static int require_id(struct genl_info *info)
 {
@@ -27,10 +30,11 @@ static int check_name(struct genl_info *info)
 	return -EINVAL;
 }
 
-/* Look the entry up and put it into the reply, under one rcu_read_lock(). */
-static int entry_lookup(struct bulkdump_table *table, const struct nlattr *id,
+/* Look the entry up and fill the reply with it, under one rcu_read_lock(). */
+static int entry_lookup(struct bulkdump_table *table, struct genl_info *info,
 			struct bulkdump_search *search, struct sk_buff *reply)
 {
+	const struct nlattr *id = info->attrs[BULKDUMP_A_ENTRY_ID];
 	struct bulkdump_entry *e;
 	int err;
 
@@ -40,7 +44,8 @@ static int entry_lookup(struct bulkdump_table *table, const struct nlattr *id,
 	if (IS_ERR_OR_NULL(e)) {
 		err = e ? PTR_ERR(e) : -ENOENT;
 	} else {
-		err = bulkdump_entry_fill(reply, e, BULKDUMP_FIELDS_ALL);
+		err = bulkdump_entry_fill(reply, BULKDUMP_CMD_ENTRY_GET, info,
+					  NULL, e, BULKDUMP_FIELDS_ALL);
 		if (!err) {
 			atomic64_inc(&e->hits);
 			atomic64_add(e->payload_len, &e->bytes);
@@ -54,7 +59,6 @@ static int entry_get(struct bulkdump_table *table, struct genl_info *info,
 		     struct sk_buff *reply)
 {
 	const struct nlattr *name = info->attrs[BULKDUMP_A_ENTRY_NAME];
-	const struct nlattr *id = info->attrs[BULKDUMP_A_ENTRY_ID];
 	struct bulkdump_search search = {
 		.name = name ? nla_data(name) : NULL,
 	};
@@ -63,7 +67,7 @@ static int entry_get(struct bulkdump_table *table, struct genl_info *info,
 	err = bulkdump_read_begin(&table->guard);
 	if (err)
 		return err;
-	while ((err = entry_lookup(table, id, &search, reply)) == -EAGAIN) {
+	while ((err = entry_lookup(table, info, &search, reply)) == -EAGAIN) {
 		cond_resched();
 		if (fatal_signal_pending(current)) {
 			err = -EINTR;
@@ -92,7 +96,6 @@ int bulkdump_nl_entry_get_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct bulkdump_table *table = bulkdump_table(genl_info_net(info));
 	struct sk_buff *reply;
-	void *hdr;
 	int err;
 
 	err = check_entry_get(info);
@@ -100,12 +103,14 @@ int bulkdump_nl_entry_get_doit(struct sk_buff *skb, struct genl_info *info)
 		return err;
 	/* Nothing sleeps under RCU: the room is found before, tried again after. */
 	do {
-		reply = bulkdump_reply_new(info, bulkdump_record_max(table), &hdr);
-		if (!reply)
+		reply = genlmsg_new(bulkdump_record_max(table), GFP_KERNEL);
+		if (!reply) {
+			NL_SET_ERR_MSG(info->extack, "no memory for the reply");
 			return -ENOMEM;
+		}
 		err = entry_get(table, info, reply);
 		if (!err)
-			return bulkdump_reply_send(reply, hdr, info);
+			return genlmsg_reply(reply, info);
 		nlmsg_free(reply);
 	} while (err == -EMSGSIZE && !fatal_signal_pending(current));
 	return err;
@@ -189,32 +194,35 @@ static int change_reply(struct change *change, struct genl_info *info, int err,
 }
 
 /* Under table->lock: make the entry, or change it, and tell who listens. */
-static int change_new(struct bulkdump_table *table, struct change *change,
-		      struct genl_info *info, u64 *generation)
+static int change_entry(struct bulkdump_table *table, struct change *change,
+			struct genl_info *info, u64 *generation, bool make)
 {
 	const struct bulkdump_entry *e;
 	int err;
 
-	err = bulkdump_table_new(table, &change->values, &e, info->extack);
+	err = make ? bulkdump_table_new(table, &change->values, &e, info->extack) :
+		     bulkdump_table_set(table, &change->values, &e, info->extack);
 	if (err)
 		return err;
 	*generation = e->generation;
-	bulkdump_notify_entry(info, BULKDUMP_CMD_ENTRY_NEW_NTF, e);
+	bulkdump_notify_entry(info, make ? BULKDUMP_CMD_ENTRY_NEW_NTF :
+					   BULKDUMP_CMD_ENTRY_SET_NTF, e);
 	return 0;
+}
+
+static int change_new(struct bulkdump_table *table, struct change *change,
+		      struct genl_info *info, u64 *generation)
+{
+	return change_entry(table, change, info, generation, true);
 }
 
 static int change_set(struct bulkdump_table *table, struct change *change,
 		      struct genl_info *info, u64 *generation)
 {
-	const struct bulkdump_entry *e;
-	int err;
+	bool make = info->attrs[BULKDUMP_A_ENTRY_CREATE] &&
+		    !bulkdump_table_has(table, change->values.id);
 
-	err = bulkdump_table_set(table, &change->values, &e, info->extack);
-	if (err)
-		return err;
-	*generation = e->generation;
-	bulkdump_notify_entry(info, BULKDUMP_CMD_ENTRY_SET_NTF, e);
-	return 0;
+	return change_entry(table, change, info, generation, make);
 }
 
 static int change_del(struct bulkdump_table *table, struct change *change,
@@ -228,16 +236,6 @@ static int change_del(struct bulkdump_table *table, struct change *change,
 		return err;
 	bulkdump_notify_del(info, change->values.id, *generation);
 	return 0;
-}
-
-static int change_set_or_new(struct bulkdump_table *table,
-			     struct change *change, struct genl_info *info,
-			     u64 *generation)
-{
-	if (info->attrs[BULKDUMP_A_ENTRY_CREATE] &&
-	    !bulkdump_table_has(table, change->values.id))
-		return change_new(table, change, info, generation);
-	return change_set(table, change, info, generation);
 }
 
 static int change_make(struct change *change, struct genl_info *info,
@@ -272,7 +270,7 @@ int bulkdump_nl_entry_set_doit(struct sk_buff *skb, struct genl_info *info)
 
 	return bulkdump_check_change(skb, info->extack) ?:
 	       change_parse(&change, info) ?:
-	       change_make(&change, info, change_set_or_new);
+	       change_make(&change, info, change_set);
 }
 
 int bulkdump_nl_entry_del_doit(struct sk_buff *skb, struct genl_info *info)

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The do callbacks of the whole table: get, fill, flush. */
 
-#include <net/genetlink.h>
-
+#include "fill.h"
 #include "log.h"
-#include "netlink.h"
 #include "netlink_gen.h"
-#include "table.h"
+#include "netns.h"
+#include "notify.h"
+#include "reply.h"
+#include "rights.h"
+#include "synthetic.h"
 
 /* For the commands without a policy: on some kernels they accept anything. */
 static int refuse_attrs(struct genl_info *info)
@@ -102,21 +104,22 @@ static u32 get_u32(struct genl_info *info, int type, u32 otherwise)
 	return info->attrs[type] ? nla_get_u32(info->attrs[type]) : otherwise;
 }
 
-static int parse_fill(struct bulkdump_fill *fill, struct genl_info *info)
+static int parse_synthetic(struct bulkdump_synthetic *synthetic,
+			   struct genl_info *info)
 {
 	if (GENL_REQ_ATTR_CHECK(info, BULKDUMP_A_FILL_COUNT)) {
 		NL_SET_ERR_MSG(info->extack, "the count is missing");
 		return -EINVAL;
 	}
-	fill->count = get_u32(info, BULKDUMP_A_FILL_COUNT, 0);
-	fill->id_start = get_u32(info, BULKDUMP_A_FILL_ID_START, 0);
-	fill->id_stride = get_u32(info, BULKDUMP_A_FILL_ID_STRIDE, 1);
-	fill->payload_min = get_u32(info, BULKDUMP_A_FILL_PAYLOAD_MIN, 0);
-	fill->payload_max = get_u32(info, BULKDUMP_A_FILL_PAYLOAD_MAX,
-				    fill->payload_min);
+	synthetic->count = get_u32(info, BULKDUMP_A_FILL_COUNT, 0);
+	synthetic->id_start = get_u32(info, BULKDUMP_A_FILL_ID_START, 0);
+	synthetic->id_stride = get_u32(info, BULKDUMP_A_FILL_ID_STRIDE, 1);
+	synthetic->payload_min = get_u32(info, BULKDUMP_A_FILL_PAYLOAD_MIN, 0);
+	synthetic->payload_max = get_u32(info, BULKDUMP_A_FILL_PAYLOAD_MAX,
+					 synthetic->payload_min);
 	if (info->attrs[BULKDUMP_A_FILL_SEED])
-		fill->seed = nla_get_uint(info->attrs[BULKDUMP_A_FILL_SEED]);
-	if (fill->payload_min > fill->payload_max) {
+		synthetic->seed = nla_get_uint(info->attrs[BULKDUMP_A_FILL_SEED]);
+	if (synthetic->payload_min > synthetic->payload_max) {
 		NL_SET_ERR_MSG_ATTR(info->extack,
 				    info->attrs[BULKDUMP_A_FILL_PAYLOAD_MAX],
 				    "payload-max is below payload-min");
@@ -125,7 +128,8 @@ static int parse_fill(struct bulkdump_fill *fill, struct genl_info *info)
 	return 0;
 }
 
-static int fill_make(struct bulkdump_fill *fill, struct genl_info *info)
+static int synthetic_make(struct bulkdump_synthetic *synthetic,
+			  struct genl_info *info)
 {
 	struct bulkdump_table *table = bulkdump_table(genl_info_net(info));
 	int err;
@@ -133,35 +137,35 @@ static int fill_make(struct bulkdump_fill *fill, struct genl_info *info)
 	err = bulkdump_table_lock(table);
 	if (err)
 		return err;
-	err = bulkdump_table_fill(table, fill, info->extack);
+	err = bulkdump_table_synthesize(table, synthetic, info->extack);
 	if (!err)
-		bulkdump_notify_fill(info, fill);
+		bulkdump_notify_synthetic(info, synthetic);
 	bulkdump_table_unlock(table);
 	return err;
 }
 
 int bulkdump_nl_table_fill_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct bulkdump_fill fill = {};
+	struct bulkdump_synthetic synthetic = {};
 	struct sk_buff *reply;
 	void *hdr;
 	int err;
 
 	err = bulkdump_check_change(skb, info->extack) ?:
-	      parse_fill(&fill, info);
+	      parse_synthetic(&synthetic, info);
 	if (err)
 		return err;
 	reply = bulkdump_reply_new(info, 3 * bulkdump_uint_size(), &hdr);
 	if (!reply)
 		return -ENOMEM;
-	err = fill_make(&fill, info);
+	err = synthetic_make(&synthetic, info);
 	if (err) {
 		nlmsg_free(reply);
 		return err;
 	}
-	if (nla_put_u32(reply, BULKDUMP_A_FILL_COUNT, fill.count) ||
-	    nla_put_uint(reply, BULKDUMP_A_FILL_GENERATION, fill.generation) ||
-	    nla_put_uint(reply, BULKDUMP_A_FILL_CHECKSUM, fill.checksum))
+	if (nla_put_u32(reply, BULKDUMP_A_FILL_COUNT, synthetic.count) ||
+	    nla_put_uint(reply, BULKDUMP_A_FILL_GENERATION, synthetic.generation) ||
+	    nla_put_uint(reply, BULKDUMP_A_FILL_CHECKSUM, synthetic.checksum))
 		return bulkdump_reply_too_small(reply);
 	return bulkdump_reply_send(reply, hdr, info);
 }

@@ -6,8 +6,7 @@
 #include <net/netns/generic.h>
 
 #include "log.h"
-#include "proc.h"
-#include "table.h"
+#include "netns.h"
 
 static unsigned int bulkdump_net_id;
 
@@ -59,12 +58,12 @@ static struct pernet_operations table_net_ops = {
 	.size	= sizeof(struct bulkdump_table),
 };
 
-int __init bulkdump_table_register(void)
+int __init bulkdump_netns_register(void)
 {
 	return register_pernet_subsys(&table_net_ops);
 }
 
-void bulkdump_table_unregister(void)
+void bulkdump_netns_unregister(void)
 {
 	unregister_pernet_subsys(&table_net_ops);
 }

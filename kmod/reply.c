@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The reply to a do request. */
 
-#include <net/genetlink.h>
-
-#include "netlink.h"
 #include "netlink_gen.h"
+#include "reply.h"
 
-/* An empty reply to the request, with its command, and room for @size. */
 struct sk_buff *bulkdump_reply_new(struct genl_info *info, u32 size, void **hdr)
 {
 	struct sk_buff *skb = genlmsg_new(size, GFP_KERNEL);

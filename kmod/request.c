@@ -4,20 +4,20 @@
 #include <linux/nospec.h>
 #include <net/genetlink.h>
 
-#include "dump.h"
-#include "log.h"
-#include "netlink.h"
+#include "fill.h"
 #include "netlink_gen.h"
+#include "request.h"
+#include "rights.h"
 
 static const struct bulkdump_cursor_ops *const cursors[] = {
-	[BULKDUMP_CURSOR_KEY]		= &bulkdump_cursor_key,
+	[BULKDUMP_CURSOR_KEY]		= NULL, /* dump.c */
 	[BULKDUMP_CURSOR_BUCKET]	= &bulkdump_cursor_bucket,
 	[BULKDUMP_CURSOR_INDEX]		= &bulkdump_cursor_index,
 	[BULKDUMP_CURSOR_WALKER]	= &bulkdump_cursor_walker,
 };
 
 static const struct bulkdump_encoding_ops *const encodings[] = {
-	[BULKDUMP_ENCODING_PLAIN]	= &bulkdump_encoding_plain,
+	[BULKDUMP_ENCODING_PLAIN]	= NULL, /* fill.c */
 	[BULKDUMP_ENCODING_DIRECT]	= &bulkdump_encoding_direct,
 	[BULKDUMP_ENCODING_COLUMNS]	= &bulkdump_encoding_columns,
 };
@@ -138,8 +138,6 @@ int bulkdump_dump_parse(struct bulkdump_dump *dump,
 	struct nlattr **attrs = info->attrs;
 	int err;
 
-	dump->cursor = &bulkdump_cursor_key;
-	dump->encoding = &bulkdump_encoding_plain;
 	dump->fields = BULKDUMP_FIELDS_ALL;
 	dump->id_to = U32_MAX;
 	/* A request without any attribute. */

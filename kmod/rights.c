@@ -7,7 +7,7 @@
 #include <linux/capability.h>
 #include <linux/moduleparam.h>
 
-#include "netlink.h"
+#include "rights.h"
 
 static bool userns_admin;
 module_param(userns_admin, bool, 0444);

@@ -10,7 +10,7 @@
 #include <linux/timekeeping.h>
 
 #include "log.h"
-#include "table.h"
+#include "names.h"
 #include "trace.h"
 
 unsigned int bulkdump_max_entries = 16 << 20;
@@ -51,14 +51,27 @@ u64 bulkdump_change_next(const struct bulkdump_table *table)
 void bulkdump_change_begin(struct bulkdump_table *table, u32 changes)
 {
 	atomic64_add(changes, &table->begun);
-	/* Pairs with smp_rmb() in dump_generation_end(). */
+	/* Pairs with smp_rmb() in bulkdump_generation_end(). */
 	smp_wmb();
 }
 
 void bulkdump_change_end(struct bulkdump_table *table)
 {
-	/* Pairs with the acquire in dump_generation_begin(). */
+	/* Pairs with the acquire in bulkdump_generation_begin(). */
 	atomic64_set_release(&table->completed, atomic64_read(&table->begun));
+}
+
+u64 bulkdump_generation_begin(const struct bulkdump_table *table)
+{
+	/* Pairs with the release in bulkdump_change_end(). */
+	return atomic64_read_acquire(&table->completed);
+}
+
+u64 bulkdump_generation_end(const struct bulkdump_table *table)
+{
+	/* Pairs with smp_wmb() in bulkdump_change_begin(). */
+	smp_rmb();
+	return atomic64_read(&table->begun);
 }
 
 static size_t entry_size(u8 name_len, u16 payload_len)

@@ -4,11 +4,19 @@
  * order of creation and in order of their last change, because dumps walk in
  * all of these orders.
  *
- * Writers hold table->lock, and change things between bulkdump_write_begin()
- * and bulkdump_write_end(). Readers do what they do between
- * bulkdump_read_begin() and bulkdump_read_end(), look at entries under
- * rcu_read_lock() and see each of them whole: a change replaces the entry by a
- * copy, only the counters of lookups change in place.
+ * The locks, each with what it protects, in the order in which they are taken:
+ *
+ *   table->lock		a mutex: all of the table against other writers
+ *   table->guard	readers against the writer, if the module is loaded with
+ *			guard=grab (guard.h); else nothing
+ *   rcu_read_lock()	entries against their end: a reader sees each of them
+ *			whole, as a change replaces it by a copy; only the
+ *			counters of lookups change in place
+ *   table->order_lock	a spinlock: the list of entries and walkers
+ *   guard->lock	a spinlock: the guard itself; never with order_lock
+ *
+ * A writer takes the first, the second and, for a moment, the fourth; a reader
+ * the second, the third and, with a walker, the fourth.
  */
 #ifndef BULKDUMP_TABLE_H
 #define BULKDUMP_TABLE_H
@@ -95,28 +103,6 @@ struct bulkdump_values {
 	u16 payload_len;
 };
 
-/**
- * struct bulkdump_fill - what to fill in
- * @count: how many entries, at least one
- * @id_start: the first id
- * @id_stride: from one id to the next, at least one
- * @payload_min: bytes
- * @payload_max: bytes, at least @payload_min
- * @seed: everything else follows from it
- * @generation: out: the generation with all of them in it
- * @checksum: out: of the new entries, as bulkdump.yaml defines it
- */
-struct bulkdump_fill {
-	u32 count;
-	u32 id_start;
-	u32 id_stride;
-	u16 payload_min;
-	u16 payload_max;
-	u64 seed;
-	u64 generation;
-	u64 checksum;
-};
-
 #define BULKDUMP_SIZES 64
 
 /**
@@ -193,50 +179,11 @@ struct bulkdump_table {
 /* How many entries are looked at before others may run. */
 #define BULKDUMP_PATIENCE 4096
 
-/**
- * struct bulkdump_search - a search for a name, which may take several calls
- * @name: what is searched for
- * @by_id: the bucket was too long: go through the ids
- * @next_id: the smallest one not looked at yet
- *
- * All but @name is zero before the first call.
- */
-struct bulkdump_search {
-	const char *name;
-	bool by_id;
-	u32 next_id;
-};
-
 extern unsigned int bulkdump_max_entries;
-
-/* Each namespace's own (netns.c). */
-struct bulkdump_table *bulkdump_table(struct net *net);
-int bulkdump_table_register(void);
-void bulkdump_table_unregister(void);
-
-/* The hash on names (names.c): NULL as long as there was no entry. */
-struct hlist_head *bulkdump_table_names(struct bulkdump_table *table);
-/* How many buckets it has. */
-u32 bulkdump_buckets(void);
-/* The module parameters: their range, and what follows from them. */
-int bulkdump_names_init(void);
-/* Under table->lock; the second and third only after the first. */
-int bulkdump_names_alloc(struct bulkdump_table *table);
-void bulkdump_names_add(struct bulkdump_table *table, struct bulkdump_entry *e);
-void bulkdump_names_replace(struct bulkdump_table *table,
-			    struct bulkdump_entry *old,
-			    struct bulkdump_entry *e);
 
 /* Under rcu_read_lock(); the entry is valid until the unlock. */
 struct bulkdump_entry *bulkdump_table_find(struct bulkdump_table *table,
 					   u32 id);
-/*
- * Of several entries with the name, the one with the smallest id. -EAGAIN, as an
- * ERR_PTR(), if others must run before it goes on with the same search.
- */
-struct bulkdump_entry *bulkdump_table_find_name(struct bulkdump_table *table,
-						struct bulkdump_search *search);
-
 /* Under table->lock. */
 bool bulkdump_table_has(struct bulkdump_table *table, u32 id);
 
@@ -247,9 +194,7 @@ void bulkdump_table_unlock(struct bulkdump_table *table);
 /*
  * Changes, under table->lock. Each is in the table when it returns 0, and
  * leaves the entries as they were when it fails, with extack set unless the task
- * was killed. But a fill that fails late has been seen: its generations have
- * passed, and what it made and took back is in the log, as tombstones. The entry
- * that new and set give back is valid until the unlock.
+ * was killed. The entry that new and set give back is valid until the unlock.
  */
 int bulkdump_table_new(struct bulkdump_table *table,
 		       const struct bulkdump_values *values,
@@ -261,9 +206,6 @@ int bulkdump_table_set(struct bulkdump_table *table,
 		       struct netlink_ext_ack *extack);
 int bulkdump_table_del(struct bulkdump_table *table, u32 id, u64 *generation,
 		       struct netlink_ext_ack *extack);
-int bulkdump_table_fill(struct bulkdump_table *table,
-			struct bulkdump_fill *fill,
-			struct netlink_ext_ack *extack);
 int bulkdump_table_flush(struct bulkdump_table *table, u32 *count,
 			 u64 *generation);
 
@@ -277,6 +219,14 @@ int bulkdump_table_reserve(struct bulkdump_table *table, u32 id,
 			   u64 generation, struct netlink_ext_ack *extack);
 void bulkdump_table_unreserve(struct bulkdump_table *table, u32 id,
 			      u64 generation);
+/*
+ * For readers, around what they read: the generation whose changes are all in
+ * it, and the one that nothing in it is newer than. If they are one, what was
+ * read is one state of the table.
+ */
+u64 bulkdump_generation_begin(const struct bulkdump_table *table);
+u64 bulkdump_generation_end(const struct bulkdump_table *table);
+
 /* The generation that the next change makes. */
 u64 bulkdump_change_next(const struct bulkdump_table *table);
 void bulkdump_change_begin(struct bulkdump_table *table, u32 changes);
@@ -301,7 +251,7 @@ static inline u32 bulkdump_record_max(const struct bulkdump_table *table)
 	return smp_load_acquire(&table->record_max);
 }
 
-/* The size of an entry's record in a dump: a netlink message, in bytes. */
+/* The size of an entry's record in a dump: a netlink message, in bytes (fill.c). */
 u32 bulkdump_record_size(u8 name_len, u16 payload_len);
 
 #endif /* BULKDUMP_TABLE_H */

@@ -65,8 +65,7 @@ TRACE_EVENT(dump_page,
 		__entry->bytes = page->skb->len;
 		__entry->room = page->room;
 		__entry->scanned = page->scanned;
-		__entry->place = page->dump->cursor->place ?
-			page->dump->cursor->place(bulkdump_ctx(page->cb)) : 0;
+		__entry->place = bulkdump_ctx(page->cb)->next;
 		__entry->rmem = atomic_read(&sk->sk_rmem_alloc);
 		__entry->rcvbuf = READ_ONCE(sk->sk_rcvbuf);
 		__entry->ret = ret;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The direct encoding: byte for byte the messages of the plain one, but there
- * is one check for room a record, and then header and attributes are written
+ * The direct encoding: byte for byte the messages of the plain one (fill.c), but
+ * there is one check for room a record, and then header and attributes are written
  * one after the other.
  */
 
@@ -179,6 +179,5 @@ static int direct_put(struct bulkdump_page *page,
 }
 
 const struct bulkdump_encoding_ops bulkdump_encoding_direct = {
-	.put		= direct_put,
-	.put_deleted	= bulkdump_plain_put_deleted,
+	.put	= direct_put,
 };

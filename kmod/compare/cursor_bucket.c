@@ -13,6 +13,7 @@
  */
 
 #include "dump.h"
+#include "names.h"
 
 static int cursor_bucket_walk(struct bulkdump_page *page)
 {
@@ -42,12 +43,6 @@ static int cursor_bucket_walk(struct bulkdump_page *page)
 	return 0;
 }
 
-static u64 cursor_bucket_place(const struct bulkdump_ctx *ctx)
-{
-	return ctx->args[0];
-}
-
 const struct bulkdump_cursor_ops bulkdump_cursor_bucket = {
 	.walk	= cursor_bucket_walk,
-	.place	= cursor_bucket_place,
 };

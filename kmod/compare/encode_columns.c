@@ -13,7 +13,7 @@
 #include <net/genetlink.h>
 
 #include "dump.h"
-#include "netlink_gen.h"
+#include "fill.h"
 
 /**
  * struct tombstone - a record of a deleted entry
@@ -326,7 +326,8 @@ static void put_columns(struct bulkdump_page *page)
 
 static void columns_finish(struct bulkdump_page *page)
 {
-	void *hdr = bulkdump_page_put_header(page);
+	void *hdr = bulkdump_entry_header(page->skb, BULKDUMP_CMD_ENTRY_GET,
+					  NULL, page->cb);
 	struct nlattr *nest;
 
 	nest = nla_nest_start(page->skb, BULKDUMP_A_ENTRY_COLUMNS);

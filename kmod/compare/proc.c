@@ -8,8 +8,7 @@
 #include <linux/seq_file.h>
 #include <linux/seq_file_net.h>
 
-#include "proc.h"
-#include "table.h"
+#include "netns.h"
 
 /*
  * The position is the next id + 1, and 0 is the header: a key, as in a dump,

@@ -34,12 +34,6 @@ static int cursor_index_walk(struct bulkdump_page *page)
 	return 0;
 }
 
-static u64 cursor_index_place(const struct bulkdump_ctx *ctx)
-{
-	return ctx->args[0];
-}
-
 const struct bulkdump_cursor_ops bulkdump_cursor_index = {
 	.walk	= cursor_index_walk,
-	.place	= cursor_index_place,
 };

@@ -11,6 +11,7 @@
  */
 
 #include "dump.h"
+#include "fill.h"
 #include "log.h"
 
 static int stale(struct netlink_ext_ack *extack)
@@ -34,7 +35,7 @@ static int cursor_since_start(struct bulkdump_table *table,
 			       "the table has not had this generation: dump all");
 		return -ESTALE;
 	}
-	ctx->next_generation = since + 1;
+	ctx->next = since + 1;
 	return 0;
 }
 
@@ -48,10 +49,30 @@ static int check_floor(struct bulkdump_page *page, u64 next)
 	return stale(page->cb->extack);
 }
 
+/* As bulkdump_page_add(). */
+static int add_deleted(struct bulkdump_page *page, u32 id, u64 generation)
+{
+	const struct bulkdump_encoding_ops *encoding = page->dump->encoding;
+	int err;
+
+	if (!bulkdump_page_may_look(page))
+		return -EAGAIN;
+	if (id < page->dump->id_from || id > page->dump->id_to)
+		return 0;
+	if (encoding && encoding->put_deleted)
+		err = encoding->put_deleted(page, id, generation);
+	else
+		err = bulkdump_entry_fill_deleted(page->skb, page->cb, id,
+						  generation);
+	if (!err)
+		page->records++;
+	return err;
+}
+
 static int log_walk(struct bulkdump_page *page)
 {
 	struct bulkdump_ctx *ctx = bulkdump_ctx(page->cb);
-	XA_STATE(xas, &page->table->log, ctx->next_generation);
+	XA_STATE(xas, &page->table->log, ctx->next);
 	void *what;
 	int err;
 
@@ -59,32 +80,26 @@ static int log_walk(struct bulkdump_page *page)
 		if (xas_retry(&xas, what))
 			continue;
 		if (xa_is_value(what))
-			err = bulkdump_page_add_deleted(page, xa_to_value(what),
-							xas.xa_index);
+			err = add_deleted(page, xa_to_value(what),
+					  xas.xa_index);
 		else
 			err = bulkdump_page_add(page, what);
 		if (err)
 			return err;
-		ctx->next_generation = xas.xa_index + 1;
+		ctx->next = xas.xa_index + 1;
 	}
 	return 0;
 }
 
 static int cursor_since_walk(struct bulkdump_page *page)
 {
-	u64 next = bulkdump_ctx(page->cb)->next_generation;
+	u64 next = bulkdump_ctx(page->cb)->next;
 	int err = log_walk(page);
 
 	return check_floor(page, next) ?: err;
 }
 
-static u64 cursor_since_place(const struct bulkdump_ctx *ctx)
-{
-	return ctx->next_generation;
-}
-
 const struct bulkdump_cursor_ops bulkdump_cursor_since = {
 	.start	= cursor_since_start,
 	.walk	= cursor_since_walk,
-	.place	= cursor_since_place,
 };

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A message about an entry, the same wherever it goes: a reply, an event, or a
+ * record of a dump.
+ */
+#ifndef BULKDUMP_FILL_H
+#define BULKDUMP_FILL_H
+
+#include <net/genetlink.h>
+
+#include "table.h"
+
+#define BULKDUMP_FIELDS_ALL						\
+	(BULKDUMP_FIELD_NAME | BULKDUMP_FIELD_FLAGS |			\
+	 BULKDUMP_FIELD_VALUE | BULKDUMP_FIELD_PAYLOAD |		\
+	 BULKDUMP_FIELD_STATS | BULKDUMP_FIELD_GENERATION)
+
+/* The largest attribute that holds a uint: that takes 4 or 8 bytes. */
+u32 bulkdump_uint_size(void);
+
+/*
+ * In these, @cb is the dump that the message is a record of. If it is NULL, the
+ * message goes to whoever sent @info.
+ */
+
+/* What each message begins with; NULL if there is no room. */
+void *bulkdump_entry_header(struct sk_buff *skb, u8 cmd,
+			    const struct genl_info *info,
+			    struct netlink_callback *cb);
+/* The whole message, or -EMSGSIZE and nothing of it. */
+int bulkdump_entry_fill(struct sk_buff *skb, u8 cmd,
+			const struct genl_info *info,
+			struct netlink_callback *cb,
+			const struct bulkdump_entry *e, u32 fields);
+/* The same of an entry that was deleted: a record of a dump with since. */
+int bulkdump_entry_fill_deleted(struct sk_buff *skb,
+				struct netlink_callback *cb, u32 id,
+				u64 generation);
+
+#endif /* BULKDUMP_FILL_H */
