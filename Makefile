@@ -4,7 +4,7 @@ PREFIX = /usr/local
 AS_ROOT = $(if $(filter-out 0,$(shell id -u)),sudo)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 SCRIPTS = .ci/run vm/run vm/deps vm/source test/cursors-check test/module-path \
-	$(addprefix kmod/,coccicheck gen gen-check new-family new-family-check package-check)
+	$(addprefix kmod/scripts/,coccicheck gen gen-check new-family new-family-check package-check)
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -143,13 +143,13 @@ unload: ## unload the module
 	$(AS_ROOT) rmmod bulkdump
 
 package-check: ## dkms.conf and modules_install, in a build root
-	kmod/package-check
+	kmod/scripts/package-check
 
 new-family: ## start a family of your own from kmod/minimal (NAME=foo DIR=../foo; KIND=nested: objects with children)
-	@kmod/new-family "$${NAME-}" "$${DIR-}" "$${KIND-minimal}"
+	@kmod/scripts/new-family "$${NAME-}" "$${DIR-}" "$${KIND-minimal}"
 
 new-family-check: ## what that refuses, and the tests of what it makes, in a virtual machine
-	kmod/new-family-check
+	kmod/scripts/new-family-check
 
 # Of Go. Each leaves out, of ./..., what is another's.
 MODULES = . client test/bench
@@ -184,7 +184,7 @@ checkpatch:
 	@$(CHECKPATCH) --ignore OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT -f kmod/trace.h
 
 coccicheck: ## the kernel source's own semantic rules, those that apply
-	kmod/coccicheck
+	kmod/scripts/coccicheck
 
 # One after the other, on the kernels of the distribution that are supported.
 kmod-check: ## build all modules for each kernel, each warning of gcc (W=1) and sparse (C=1) an error

@@ -64,7 +64,7 @@ func build(ctx context.Context, dir string) (*programs, error) {
 // buildYNL makes the reader on the kernel's library, which no package has: both
 // it and what its generator makes of our spec are put into a directory.
 func buildYNL(ctx context.Context, to, dir string) error {
-	if err := command(ctx, top, "kmod/gen", "--user", dir).Run(); err != nil {
+	if err := command(ctx, top, "kmod/scripts/gen", "--user", dir).Run(); err != nil {
 		return err
 	}
 	return compile(ctx, to, "c/ynl.c", "-static", "-w", "-I"+dir, "-I"+filepath.Join(top, "kmod/uapi"),
