@@ -81,9 +81,11 @@ func TestCompare(t *testing.T) {
 		want   string // in the only difference
 	}{
 		"nothing":        {func(*Report) {}, ""},
-		"a little more":  {func(r *Report) { r.Figures[0].Instructions = 1_019_000 }, ""},
-		"more":           {func(r *Report) { r.Figures[0].Instructions = 1_021_000 }, "6.1, 1000 entries, go plain: 1021.0 instructions a record, kept are 1000.0: +2.1 %"},
-		"less":           {func(r *Report) { r.Figures[0].Instructions = 979_000 }, "-2.1 %"},
+		"a little more":  {func(r *Report) { r.Figures[0].Instructions = 1_039_000 }, ""},
+		"more":           {func(r *Report) { r.Figures[0].Instructions = 1_041_000 }, "6.1, 1000 entries, go plain: 1041.0 instructions a record, kept are 1000.0: +4.1 %"},
+		"less":           {func(r *Report) { r.Figures[0].Instructions = 959_000 }, "-4.1 %"},
+		"in C":           {func(r *Report) { r.Figures[1].Instructions = 1_529_000 }, ""},
+		"in C, more":     {func(r *Report) { r.Figures[1].Instructions = 1_531_000 }, "cat: 3062.0 instructions a record, kept are 3000.0: +2.1 %"},
 		"collected":      {func(r *Report) { r.Figures[4].Instructions = 2_190_000 }, ""},
 		"collected more": {func(r *Report) { r.Figures[4].Instructions = 2_210_000 }, "collected: 1105.0 instructions a record, kept are 1000.0: +10.5 %"},
 		"no records":     {func(r *Report) { r.Figures[0].Instructions, r.Figures[0].Records = 0, 0 }, "NaN"},

@@ -64,19 +64,24 @@ func distinct[T comparable](r *Report, of func(*Figure) T) []T {
 	return all
 }
 
-// By how much a figure may differ from the one that is kept. Of who allocates for
-// each record, a part is what the garbage collector does, and that depends on
-// when it comes.
+// By how much a figure may differ from the one that is kept. Go's runtime has
+// threads of its own: one reader takes 220 or 234 instructions in user space for
+// the same bytes, by when they run. Of who allocates for each record, a part is
+// what the garbage collector does, and that depends on when it comes.
 const (
 	tolerance          = 0.02
+	toleranceGo        = 0.04
 	toleranceCollected = 0.10
 )
 
 func (f *Figure) tolerance() float64 {
-	if f.Mallocs != nil && f.PerRecord(*f.Mallocs) > 0.5 {
+	switch {
+	case f.Mallocs == nil: // not in Go
+		return tolerance
+	case f.PerRecord(*f.Mallocs) > 0.5:
 		return toleranceCollected
 	}
-	return tolerance
+	return toleranceGo
 }
 
 // Compare tells which figures of now are not there, or cost more or less than
