@@ -199,7 +199,7 @@ func TestNestedDump(t *testing.T) {
 	add(children(nestedKeyMax, nestedKeyMax, 1))
 	check("all")
 	for id := range uint32(3 * threePages) { // each place at which a page may be full
-		if id%7 == 0 {
+		if id%31 == 0 {
 			setParent(t, 5, 7, id)
 			want[2] = children(5, 7, id)
 			check("a parent that grows")
