@@ -77,7 +77,7 @@ func dumpNested(t testing.TB, between func(part)) (parts []part, marked int, las
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := nldump.Dial(unix.NETLINK_GENERIC, nldump.Config{BufferSize: 4 << 10})
+	s, err := nldump.Dial(unix.NETLINK_GENERIC, nldump.Config{BufferSize: 4 << 10, RepeatLimit: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
