@@ -136,6 +136,37 @@ func TestMinimalDumpInterrupted(t *testing.T) {
 	}
 }
 
+// A change after the start and before the first page is told, too.
+func TestMinimalDumpChangedEarly(t *testing.T) {
+	loadMinimal(t, 100)
+	wantEarlyChangeTold(t, minimalFamily, func() { resizeMinimal(t, 200) })
+}
+
+// wantEarlyChangeTold starts a dump for whose first page there is no room, and
+// looks for the mark on the first record.
+func wantEarlyChangeTold(t testing.TB, family string, change func()) {
+	t.Helper()
+	s := openRaw(t, family, 4<<10)
+	s.stuff()
+	seq := s.send(minimalCmdGet, flagDump)
+	change()
+	for {
+		n, _, err := unix.Recvfrom(s.fd, s.buf, 0)
+		if err == unix.ENOBUFS {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first := messages(t, s.buf[:n])[0]; first.Seq == seq {
+			if first.Type != s.family || first.Flags&flagIntr == 0 {
+				t.Errorf("the first record: type %d, flags %#x", first.Type, first.Flags)
+			}
+			return
+		}
+	}
+}
+
 func TestMinimalDumpParked(t *testing.T) {
 	loadMinimal(t, 10_000)
 	s := openRaw(t, minimalFamily, 4<<10)

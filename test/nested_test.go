@@ -255,6 +255,12 @@ func TestNestedDumpInterrupted(t *testing.T) {
 	}
 }
 
+func TestNestedDumpChangedEarly(t *testing.T) {
+	loadNested(t)
+	setParent(t, 5, 0, 3)
+	wantEarlyChangeTold(t, nestedFamily, func() { setParent(t, 6, 0, 3) })
+}
+
 func TestNestedDumpParked(t *testing.T) {
 	loadNested(t)
 	setParent(t, 5, 0, threePages)
