@@ -41,7 +41,8 @@ type session struct {
 	output             *proto.Message // what should arrive
 }
 
-// boot starts the guest, serves it until it ends, and records what it saw.
+// boot starts the guest, serves it until it ends, and records what it saw. Where
+// the emulator fails, and not the kernel, it starts another, once, and says so.
 func boot(ctx context.Context, opts *options, k *kernel, qemu string, modules []string, cfg *proto.Config, image *os.File, o *outcome, stdout, stderr io.Writer) (err error) {
 	sinks, err := openSinks(opts, o, stdout, stderr)
 	if err != nil {
@@ -59,6 +60,16 @@ func boot(ctx context.Context, opts *options, k *kernel, qemu string, modules []
 	if n := runtime.NumCPU(); opts.cpus > n {
 		note("this machine has %d of those %d cpus: the guest's will wait for each other", n, opts.cpus)
 	}
+	err = bootOnce(ctx, opts, k, qemu, modules, cfg, image, o, sinks, note)
+	if err == nil && o.emulatorFailed() {
+		note("QEMU failed as the kernel booted, which is a fault of its own; once more: %s", o.qemuLog)
+		o.console = nil
+		err = bootOnce(ctx, opts, k, qemu, modules, cfg, image, o, sinks, note)
+	}
+	return err
+}
+
+func bootOnce(ctx context.Context, opts *options, k *kernel, qemu string, modules []string, cfg *proto.Config, image *os.File, o *outcome, sinks *sinks, note notef) (err error) {
 	var d *debugger
 	if opts.gdb {
 		if d, err = newDebugger(); err != nil {
@@ -94,11 +105,11 @@ func boot(ctx context.Context, opts *options, k *kernel, qemu string, modules []
 	defer func() { s.detach() }()
 
 	s.serve(ctx, messages, ended, panicked)
-	if !o.whole {
+	o.qemuCode, o.qemuLog = m.cmd.ProcessState.ExitCode(), m.complaint()
+	if !o.whole && !o.emulatorFailed() {
 		sinks.hurry()
 	}
 	readers.Wait()
-	o.qemuCode, o.qemuLog = m.cmd.ProcessState.ExitCode(), m.complaint()
 	return errors.Join(errOut, errErr, errConsole)
 }
 
