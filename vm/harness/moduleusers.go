@@ -16,7 +16,7 @@ import (
 )
 
 // modprobeUsers adds each of the kernel's own modules that calls one of the
-// functions.
+// functions. Not each has to be called, but one of them.
 func (c *cache) modprobeUsers(ctx context.Context, k *kernel, functions []string) error {
 	functions = slices.Sorted(slices.Values(functions))
 	const list = "modules"
@@ -31,11 +31,15 @@ func (c *cache) modprobeUsers(ctx context.Context, k *kernel, functions []string
 	if err != nil {
 		return fmt.Errorf("--modprobe-users: %w", err)
 	}
-	names, err := os.ReadFile(filepath.Join(dir, list))
+	text, err := os.ReadFile(filepath.Join(dir, list))
 	if err != nil {
 		return err
 	}
-	return k.modprobe(ctx, strings.Fields(string(names)))
+	names := strings.Fields(string(text))
+	if len(names) == 0 {
+		return fmt.Errorf("--modprobe-users: no module of %s calls %s", k.release, strings.Join(functions, " or "))
+	}
+	return k.modprobe(ctx, names)
 }
 
 // moduleUsers reads all modules, and names those that call one of the functions.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,14 +39,18 @@ func TestModprobeUsers(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(c.dir, "locks"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, tt := range []struct{ functions, want []string }{
-		{[]string{"offer"}, []string{"c", "a"}},
-		{[]string{"offer", "offer_more"}, []string{"c", "b", "a"}},
-		{[]string{"nobody_calls_it"}, nil},
+	for _, tt := range []struct {
+		functions, want []string
+		err             string
+	}{
+		{[]string{"offer"}, []string{"c", "a"}, "<nil>"},
+		{[]string{"offer", "offer_more"}, []string{"c", "b", "a"}, "<nil>"},
+		{[]string{"offer", "no_such"}, []string{"c", "a"}, "<nil>"},
+		{[]string{"no_such", "nor_this"}, nil, "--modprobe-users: no module of 1.0 calls no_such or nor_this"},
 	} {
 		k := &kernel{root: root, release: "1.0"}
-		if err := c.modprobeUsers(t.Context(), k, tt.functions); err != nil {
-			t.Errorf("%q: %v", tt.functions, err)
+		if err := c.modprobeUsers(t.Context(), k, tt.functions); fmt.Sprint(err) != tt.err {
+			t.Errorf("%q: %v, want %s", tt.functions, err, tt.err)
 		}
 		var names []string
 		for _, m := range k.asked {
