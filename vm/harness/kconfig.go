@@ -52,7 +52,7 @@ func unset(line string) (name string, ok bool) {
 }
 
 // differences lists the lines of a fragment that a configuration does not have
-// as they stand: make drops without a word what depends on something unset,
+// as they stand: make silently drops what depends on something unset,
 // is selected by something else, or is not known at all.
 func (c kconfig) differences(fragment string) []string {
 	var lines []string

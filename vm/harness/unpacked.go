@@ -100,7 +100,7 @@ func payload(image []byte) ([]byte, error) {
 	}
 	sectors := uint64(image[0x1f1])
 	if sectors == 0 {
-		sectors = 4 // as ever
+		sectors = 4 // 0 means 4 (the same text)
 	}
 	start := (sectors+1)*512 + uint64(binary.LittleEndian.Uint32(image[0x248:]))
 	end := start + uint64(binary.LittleEndian.Uint32(image[0x24c:]))
