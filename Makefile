@@ -19,9 +19,9 @@ vm-matrix: ## the same on each kernel, and a table (KERNELS="6.1 7.3" for some)
 	vm/run --modprobe netlink_diag --matrix $(KERNELS)
 
 # Each path of the module once: all tests take half an hour there.
-QUICK = Faults Module NamespaceEndsWith OwnerOf TwoNamespaces Guard GrabUnder GrabTrace Cursors Walker Intr Minimal Nested \
-	Encodings Columns New Get Set Delete Flush Event Fill StreamAbandons SocketClosed PagesAreHeld Trace \
-	WatchTells WatchEnds SinceTells SinceRefuses Tombstones ProcUnder ProcOf RecordMax Hash SocketsWith SyncStartsOver
+QUICK = Faults Module NamespaceEndsWith OwnerOf TwoNamespaces Guard GrabUnder GrabTrace CursorsSendAll CursorsUnderFlush Walker IntrNotAfter Minimal Nested \
+	Columns New Get Set Delete Flush Event Fill StreamAbandons SocketClosed PagesAreHeld Trace \
+	WatchTells WatchEnds SinceTells SinceRefuses Tombstones ProcUnder ProcOf RecordMaxNever Hash SocketsWith SyncStartsOver
 space = $() $()
 vm-quick: ## a test of each path of the module, on the kernel that checks itself: KASAN, lockdep, kmemleak (KERNEL=kcsan)
 	vm/run --kernel $(or $(KERNEL),debug) --modprobe netlink_diag --test '^Test($(subst $(space),|,$(strip $(QUICK))))'
