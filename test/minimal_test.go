@@ -9,7 +9,6 @@ import (
 	"os"
 	"testing"
 
-	"github.com/mdlayher/genetlink"
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/nldump"
@@ -62,21 +61,12 @@ func resizeMinimal(t testing.TB, entries int) {
 // many came, how many of them told of a change, and how it ended.
 func dumpMinimal(t testing.TB, between func(n int)) (n, marked int, last error) {
 	t.Helper()
-	g, err := genetlink.Dial(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer g.Close()
-	f, err := g.GetFamily(minimalFamily)
-	if err != nil {
-		t.Fatal(err)
-	}
 	s, err := nldump.Dial(unix.NETLINK_GENERIC, nldump.Config{BufferSize: 4 << 10})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	req := nldump.Message{Type: f.ID, Data: request(minimalCmdGet)}
+	req := nldump.Message{Type: getFamily(t, minimalFamily).ID, Data: request(minimalCmdGet)}
 	for m, err := range s.Records(t.Context(), req) {
 		if err != nil {
 			return n, marked, err

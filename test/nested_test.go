@@ -10,7 +10,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/mdlayher/genetlink"
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/nldump"
@@ -68,21 +67,12 @@ type part struct {
 // messages, how many of them told of a change, and how it ended.
 func dumpNested(t testing.TB, between func(part)) (parts []part, marked int, last error) {
 	t.Helper()
-	g, err := genetlink.Dial(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer g.Close()
-	f, err := g.GetFamily(nestedFamily)
-	if err != nil {
-		t.Fatal(err)
-	}
 	s, err := nldump.Dial(unix.NETLINK_GENERIC, nldump.Config{BufferSize: 4 << 10, RepeatLimit: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	req := nldump.Message{Type: f.ID, Data: request(nestedCmdGet)}
+	req := nldump.Message{Type: getFamily(t, nestedFamily).ID, Data: request(nestedCmdGet)}
 	for m, err := range s.Records(t.Context(), req) {
 		if err != nil {
 			return parts, marked, err
