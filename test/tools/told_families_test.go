@@ -3,12 +3,14 @@
 package tools
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -582,6 +584,22 @@ func tellGeneric() []*tellFamily {
 		}}
 	}
 	names, sockets := tipc(), tipc()
+	// The kernel removes tunnels and sessions in a work queue, after it has
+	// acknowledged the request (l2tp_tunnel_delete, l2tp_session_delete). Their
+	// numbers and ports are free when no dump has them any more.
+	removedLater := func(command uint8, l string) op {
+		return op{lines: []string{l}, do: func(t *testing.T, i int) {
+			test := gen(tellFamily{request: generic("l2tp", command)}).start(t)
+			defer test.stream.Close()
+			for there := true; there; {
+				pages, _, _, err := test.pages(t, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				there = slices.ContainsFunc(pages, func(p []byte) bool { return bytes.Contains(p, markID(i)) })
+			}
+		}}
+	}
 	// The names of radios are those of all network namespaces.
 	radio := func(command uint8, of string) op {
 		return do(func(t *testing.T, i int) { hwsim(t, command, of+string(markName(i))+strings.Repeat("x", 40)) })
@@ -618,7 +636,7 @@ func tellGeneric() []*tellFamily {
 			name: "l2tp tunnels", modules: []string{"l2tp_netlink"}, count: 40, mark: markID, prepare: lines("ip address add 127.77.0.1/8 dev lo", "ip link set lo up"),
 			request: generic("l2tp", l2tpTunnelGet),
 			add:     lines("ip l2tp add tunnel tunnel_id {id} peer_tunnel_id {id} encap udp local 127.77.0.1 remote 127.77.0.2 udp_sport {port} udp_dport {port}"),
-			remove:  lines("ip l2tp delete tunnel tunnel_id {id}"),
+			remove:  removedLater(l2tpTunnelGet, "ip l2tp delete tunnel tunnel_id {id}"),
 		}),
 		gen(tellFamily{
 			name: "l2tp sessions", modules: []string{"l2tp_netlink", "l2tp_eth"}, count: 60, mark: markID,
@@ -626,7 +644,7 @@ func tellGeneric() []*tellFamily {
 				"ip l2tp add tunnel tunnel_id 1 peer_tunnel_id 1 encap udp local 127.77.0.1 remote 127.77.0.2 udp_sport 7 udp_dport 7"),
 			request: generic("l2tp", l2tpSessionGet),
 			add:     lines("ip l2tp add session tunnel_id 1 session_id {id} peer_session_id {id}"),
-			remove:  lines("ip l2tp delete session tunnel_id 1 session_id {id}"),
+			remove:  removedLater(l2tpSessionGet, "ip l2tp delete session tunnel_id 1 session_id {id}"),
 		}),
 		gen(tellFamily{
 			name: "tipc names", alone: true, modules: []string{"tipc"}, count: 120, mark: markID, request: generic("TIPCv2", tipcNameTableGet),
