@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package rules checks that the table of rules in kmod/README.md is true: it
-// names functions and tests that are there, and the tests name the rules.
+// Package rules checks that the page of rules, kmod/RULES.md, is true: each rule
+// has all its parts, what it quotes and names is in the module, and the tests
+// name the rules that they hold.
 package rules
 
 import (
@@ -24,29 +25,77 @@ const (
 	rules = 20
 )
 
-// A row is one rule of the table.
-type row struct {
-	number              int
-	places, tests, bugs string
+// A section is one rule of the page.
+type section struct {
+	number       int
+	title        string
+	right, wrong string
+	sees, taught string
+	places       [][]string // file and function
+	tests        []string
 }
 
 var (
+	heading  = regexp.MustCompile(`(?m)^## (?:(\d+)\. )?(.*)\n`)
+	indexRow = regexp.MustCompile(`(?m)^\| \[(\d+)\]\(#([^)]*)\) \| (.*?) \| \S.* \|$`)
+	right    = regexp.MustCompile("(?s)^Right[^`]*\n```c\n(.*?)```")
+	wrong    = regexp.MustCompile("(?s)\nWrong[^`]*\n```c\n(.*?)```")
+	sees     = regexp.MustCompile(`(?s)\n\*\*A reader sees\*\* (\S.*?)\n\n`)
+	taught   = regexp.MustCompile(`(?s)\n\*\*Taught by\*\* (\S.*?)\n\n`)
+	here     = regexp.MustCompile(`(?s)\n\*\*Here\*\* (\S.*?)\*\*Held\s+by\*\*\s+(\S.*)`)
 	place    = regexp.MustCompile("`([a-z_/]+\\.[ch]):(\\w+)`")
 	testName = regexp.MustCompile(`\bTest[A-Z]\w*`)
 	// The last line of a test's comment, if it holds a rule.
 	ruleLine = regexp.MustCompile(`^Rules? (\d+(?:, \d+)*)\.$`)
 )
 
-// rows returns the table's: | number | rule | places | tests | bug |.
-func rows(readme string) (table []row) {
-	for line := range strings.Lines(readme) {
-		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
-		number, err := strconv.Atoi(strings.TrimSpace(cells[0]))
-		if err == nil && len(cells) == 5 {
-			table = append(table, row{number, cells[2], cells[3], strings.TrimSpace(cells[4])})
+// sections returns the rules of the page, and what is wrong with their form.
+func sections(page string) (found []section, complaints []string) {
+	at := heading.FindAllStringSubmatchIndex(page, -1)
+	for i, m := range at {
+		if m[2] < 0 {
+			continue // a heading without a number
 		}
+		end := len(page)
+		if i+1 < len(at) {
+			end = at[i+1][0]
+		}
+		number, _ := strconv.Atoi(page[m[2]:m[3]])
+		s := section{number: number, title: page[m[4]:m[5]]}
+		// Without the sentence, as each part is looked for where it belongs.
+		text := page[m[1]:end]
+		part := func(what string, re *regexp.Regexp, in string) []string {
+			match := re.FindStringSubmatch(in)
+			if match == nil {
+				complaints = append(complaints, fmt.Sprintf("rule %d has no %q", s.number, what))
+				return make([]string, 3)
+			}
+			return match
+		}
+		sentence, code, _ := strings.Cut(text, "\nRight")
+		if strings.TrimSpace(sentence) == "" {
+			complaints = append(complaints, fmt.Sprintf("rule %d has no sentence", s.number))
+		}
+		s.right = part("Right", right, "Right"+code)[1]
+		s.wrong = part("Wrong", wrong, text)[1]
+		s.sees = part("A reader sees", sees, text)[1]
+		s.taught = part("Taught by", taught, text)[1]
+		m := part("Here … Held by", here, text)
+		s.places = place.FindAllStringSubmatch(m[1], -1)
+		s.tests = testName.FindAllString(m[2], -1)
+		found = append(found, s)
 	}
-	return table
+	return found, complaints
+}
+
+// anchor is what a heading is linked by.
+func anchor(heading string) string {
+	return strings.ReplaceAll(regexp.MustCompile(`[^a-z0-9 _-]`).ReplaceAllString(strings.ToLower(heading), ""), " ", "-")
+}
+
+// lines is code without its indentation.
+func lines(code string) string {
+	return regexp.MustCompile(`(?m)^\s+|[ \t]+$`).ReplaceAllString(code, "")
 }
 
 // defines tells whether C source defines a function or a variable.
@@ -56,44 +105,55 @@ func defines(source, name string) bool {
 	return regexp.MustCompile(`(?m)^[a-z][\w *]*\b` + name + `(?:` + function + `|` + variable + `)`).MatchString(source)
 }
 
-// check returns what is wrong with the table: source reads a file of kmod/, and
+// check returns what is wrong with the page: source reads a file of kmod/, and
 // tests are the rules that each test says it holds.
-func check(readme string, source func(file string) (string, error), tests map[string][]int) (wrong []string) {
-	complain := func(format string, a ...any) { wrong = append(wrong, fmt.Sprintf(format, a...)) }
-	table := rows(readme)
-	for i := range max(rules, len(table)) {
-		if i >= len(table) || table[i].number != i+1 {
-			complain("row %d is not that of rule %d", i+1, i+1)
+func check(page string, source func(file string) (string, error), tests map[string][]int) []string {
+	all, complaints := sections(page)
+	complain := func(format string, a ...any) { complaints = append(complaints, fmt.Sprintf(format, a...)) }
+	index := indexRow.FindAllStringSubmatch(page, -1)
+	listed := make(map[string][]int)
+	for i := range max(rules, len(all), len(index)) {
+		if i >= len(all) || all[i].number != i+1 {
+			complain("section %d is not that of rule %d", i+1, i+1)
 			break
 		}
-	}
-	listed := make(map[string][]int)
-	for _, r := range table {
-		if !place.MatchString(r.places) || !testName.MatchString(r.tests) || r.bugs == "" {
-			complain("rule %d: a cell has nothing in it", r.number)
+		s := all[i]
+		row := []string{"", strconv.Itoa(s.number), anchor(fmt.Sprintf("%d. %s", s.number, s.title)), s.title}
+		if i >= len(index) || !slices.Equal(index[i][1:], row[1:]) {
+			complain("row %d of the index is not %q", i+1, row[1:])
+			break
 		}
-		for _, name := range testName.FindAllString(r.tests, -1) {
-			listed[name] = append(listed[name], r.number)
+		if len(s.places) == 0 || len(s.tests) == 0 {
+			complain("rule %d has no function, or no test", s.number)
+		}
+		quoted := false
+		for _, p := range s.places {
+			text, err := source(p[1])
+			if err != nil {
+				complain("rule %d: %v", s.number, err)
+			} else if !defines(text, p[2]) {
+				complain("rule %d: %s does not define %s", s.number, p[1], p[2])
+			}
+			quoted = quoted || strings.Contains(lines(text), lines(s.right))
+		}
+		if !quoted {
+			complain("rule %d: the right code is in none of its files:\n%s", s.number, s.right)
+		}
+		for _, name := range s.tests {
+			listed[name] = append(listed[name], s.number)
 		}
 	}
-	for _, m := range place.FindAllStringSubmatch(readme, -1) {
-		if text, err := source(m[1]); err != nil {
-			complain("%v", err)
-		} else if !defines(text, m[2]) {
-			complain("%s does not define %s", m[1], m[2])
-		}
-	}
-	for _, name := range testName.FindAllString(readme, -1) {
+	for _, name := range testName.FindAllString(page, -1) {
 		if _, ok := tests[name]; !ok {
 			complain("there is no %s", name)
 		}
 	}
 	for name, held := range tests {
 		if !slices.Equal(held, listed[name]) {
-			complain("%s says that it holds the rules %v, the table %v", name, held, listed[name])
+			complain("%s says that it holds the rules %v, the page %v", name, held, listed[name])
 		}
 	}
-	return wrong
+	return complaints
 }
 
 // heldRules are those in the comment of each test of a directory.
@@ -150,9 +210,9 @@ func readSource(file string) (string, error) {
 	return string(text), err
 }
 
-func readTable(t *testing.T) (readme string, tests map[string][]int) {
+func readPage(t *testing.T) (page string, tests map[string][]int) {
 	t.Helper()
-	readme, err := readSource("README.md")
+	page, err := readSource("RULES.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,52 +224,63 @@ func readTable(t *testing.T) (readme string, tests map[string][]int) {
 		}
 		maps.Copy(tests, held)
 	}
-	return readme, tests
+	return page, tests
 }
 
 // With -v it lists the tests of each rule.
-func TestTableIsTrue(t *testing.T) {
-	readme, tests := readTable(t)
-	for _, r := range rows(readme) {
-		t.Logf("rule %2d: %s", r.number, strings.TrimSpace(r.tests))
+func TestPageIsTrue(t *testing.T) {
+	page, tests := readPage(t)
+	all, _ := sections(page)
+	for _, s := range all {
+		t.Logf("rule %2d: %s", s.number, strings.Join(s.tests, ", "))
 	}
-	for _, wrong := range check(readme, readSource, tests) {
+	for _, wrong := range check(page, readSource, tests) {
 		t.Error(wrong)
 	}
 }
 
 // Each kind of rot is found.
-func TestTableThatRots(t *testing.T) {
-	readme, tests := readTable(t)
-	first := rows(readme)[0]
-	name := testName.FindString(first.tests)
-	replaced := func(old, by string) string { return strings.ReplaceAll(readme, old, by) }
-	without := func(number int) string {
-		return regexp.MustCompile(fmt.Sprintf(`(?m)^\| %d \|.*\n`, number)).ReplaceAllString(readme, "")
-	}
+func TestPageThatRots(t *testing.T) {
+	page, tests := readPage(t)
+	all, _ := sections(page)
+	first := all[0]
+	name, where := first.tests[0], first.places[0]
+	replaced := func(old, by string) string { return strings.ReplaceAll(page, old, by) }
+	once := func(old, by string) string { return strings.Replace(page, old, by, 1) }
 	other := func(name string, held ...int) map[string][]int {
 		changed := maps.Clone(tests)
 		changed[name] = held
 		return changed
 	}
-	where := place.FindStringSubmatch(first.places)
 	for _, tt := range []struct {
-		name, readme string
-		tests        map[string][]int
-		want         string
+		name, page string
+		tests      map[string][]int
+		want       string
 	}{
-		{"a rule is missing", without(7), tests, "row 7 is not that of rule 7"},
-		{"the last rule is missing", without(rules), tests, "row 20 is not that of rule 20"},
+		{"a rule is missing", replaced("## 7. ", "## "), tests, "section 7 is not that of rule 7"},
+		{"the last rule is missing", replaced("## 20. ", "## "), tests, "section 20 is not that of rule 20"},
+		{"a rule has another title", replaced("## 7. ", "## 7. Not "), tests, `row 7 of the index is not ["7" "7-not-`},
+		{"a link leads nowhere", replaced("(#7-", "(#8-"), tests, "row 7 of the index"},
+		{"the index ends early", replaced("\n| [20]", "\n"), tests, "row 20 of the index"},
 		{"a function was renamed", replaced(":"+where[2]+"`", ":gone`"), tests, "does not define gone"},
 		{"a file was renamed", replaced("`"+where[1]+":", "`gone.c:"), tests, "gone.c: no such file"},
 		{"a test was renamed", replaced(name, "TestGone"), tests, "there is no TestGone"},
-		{"a comment lacks the rule", readme, other(name), name + " says that it holds the rules []"},
-		{"a comment has one too many", readme, other("TestNew", 1), "TestNew says that it holds the rules [1], the table []"},
-		{"no test", strings.Replace(readme, first.tests, " ", 1), tests, "rule 1: a cell has nothing in it"},
-		{"no bug", strings.Replace(readme, first.bugs, " ", 1), tests, "rule 1: a cell has nothing in it"},
+		{"the code changed", once("err == -EMSGSIZE && skb->len", "err && skb->len"), tests, "rule 1: the right code is in none of its files"},
+		{"a comment lacks the rule", page, other(name), name + " says that it holds the rules []"},
+		{"a comment has one too many", page, other("TestNew", 1), "TestNew says that it holds the rules [1], the page []"},
+		{"no sentence", once(page[strings.Index(page, "A record that does not fit ends"):strings.Index(page, "Right, on every kernel")], "\n"), tests, "rule 1 has no sentence"},
+		{"no right code", once("Right, on every", "Good, on every"), tests, `rule 1 has no "Right"`},
+		{"no wrong code", once("\nWrong:", "\nBad:"), tests, `rule 1 has no "Wrong"`},
+		{"no breach", once("**A reader sees**", "A reader sees"), tests, `rule 1 has no "A reader sees"`},
+		{"no source", once("**Taught by**", "Taught by"), tests, `rule 1 has no "Taught by"`},
+		{"no place", once("**Here**", "Here"), tests, `rule 1 has no "Here`},
+		{"no test", once("TestDumpPageFilledToTheByte,\nTestDoneAloneInItsPage, TestRecordOutgrowsItsPage", "none"), tests, "rule 1 has no function, or no test"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			wrong := check(tt.readme, readSource, tt.tests)
+			if tt.page == page && maps.EqualFunc(tt.tests, tests, slices.Equal) {
+				t.Fatal("nothing was changed")
+			}
+			wrong := check(tt.page, readSource, tt.tests)
 			if !slices.ContainsFunc(wrong, func(w string) bool { return strings.Contains(w, tt.want) }) {
 				t.Errorf("%q, want %q among it", wrong, tt.want)
 			}
