@@ -36,7 +36,7 @@ vm-large: ## ten million entries: exactly once, and memory, scans and deltas tha
 	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --mem 8192 --timeout 3600 \
 		--test '^Test($(LARGE))$$' -- -figures -entries 10000000
 
-cursors-check: ## fail if the README's table of the cursors is not what the command prints (KERNEL=7.3 on another)
+cursors-check: ## fail if kmod/compare/README.md has another table of the cursors than the command prints (KERNEL=7.3 on another)
 	test/cursors-check $(if $(KERNEL),--kernel $(KERNEL))
 
 # BENCH=quick: one size, one kernel, as in the figures kept; full: ten million

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package recipes is the code of client/README.md. That each function stands
-// there as it is here, and does what it says, is tested.
+// Package recipes is the code that client/README.md and README.md show. That each
+// function stands there as it is here, and does what it says, is tested.
 package recipes
 
 import (

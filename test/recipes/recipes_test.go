@@ -6,48 +6,92 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io"
 	"os"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 )
 
-const readme = "../../client/README.md"
+const top = "../../"
 
-// What stands in the README is what the guest runs.
-func TestReadmeHasTheRecipes(t *testing.T) {
-	text, err := os.ReadFile(readme)
-	if err != nil {
-		t.Fatal(err)
+// blocks returns the code blocks of a page in one language.
+func blocks(t *testing.T, page, language string) (blocks []string) {
+	t.Helper()
+	for _, m := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(read(t, page), -1) {
+		blocks = append(blocks, m[1])
 	}
-	var shown []string
-	for _, m := range regexp.MustCompile("(?ms)^```go\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
-		shown = append(shown, m[1])
-	}
-	source, err := os.ReadFile("recipes.go")
-	if err != nil {
-		t.Fatal(err)
-	}
+	return blocks
+}
+
+// functions returns the functions of a file, as they stand there.
+func functions(t *testing.T, name string) (functions []string) {
+	t.Helper()
+	source := read(t, name)
 	files := token.NewFileSet()
-	file, err := parser.ParseFile(files, "recipes.go", source, 0)
+	file, err := parser.ParseFile(files, name, source, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := 0
 	for _, d := range file.Decls {
-		f, ok := d.(*ast.FuncDecl)
-		if !ok {
-			continue
+		if f, ok := d.(*ast.FuncDecl); ok {
+			functions = append(functions, source[files.Position(f.Pos()).Offset:files.Position(f.End()).Offset]+"\n")
 		}
-		code := string(source[files.Position(f.Pos()).Offset:files.Position(f.End()).Offset]) + "\n"
-		switch {
-		case n >= len(shown):
-			t.Errorf("%s has no %s", readme, f.Name)
-		case shown[n] != code:
-			t.Errorf("recipe %d of %s is\n%s\nand not\n%s", n+1, readme, shown[n], code)
-		}
-		n++
 	}
-	if n != 10 || len(shown) != n {
-		t.Errorf("%d recipes, %d in %s, want ten", n, len(shown), readme)
+	return functions
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// What the pages show is what is tested.
+func TestPagesShowTheCode(t *testing.T) {
+	for _, tt := range []struct {
+		page, source string
+		count        int
+	}{
+		{top + "client/README.md", "recipes.go", 10},
+		{top + "README.md", "routes.go", 1},
+	} {
+		shown, code := blocks(t, tt.page, "go"), functions(t, tt.source)
+		if !slices.Equal(shown, code) {
+			t.Errorf("%s shows\n%s\nand %s has\n%s", tt.page, strings.Join(shown, "\n"), tt.source, strings.Join(code, "\n"))
+		}
+		if len(code) != tt.count {
+			t.Errorf("%s has %d functions, want %d", tt.source, len(code), tt.count)
+		}
+	}
+	const minimal = top + "kmod/minimal/bulkdump_minimal.c"
+	shown := blocks(t, top+"README.md", "c")
+	if len(shown) != 1 || !strings.Contains(read(t, minimal), shown[0]) {
+		t.Errorf("README.md shows\n%s\nwhich is not in %s", strings.Join(shown, "\n"), minimal)
+	}
+}
+
+func TestPrintRoutes(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	printed := make(chan string)
+	go func() {
+		text, _ := io.ReadAll(r)
+		printed <- string(text)
+	}()
+	stdout := os.Stdout
+	os.Stdout = w
+	err = PrintRoutes(t.Context())
+	os.Stdout = stdout
+	w.Close()
+	if text := <-printed; err != nil || !strings.Contains(text, "127.0.0.1/32\n") {
+		t.Errorf("%q, %v: want 127.0.0.1/32 among it", text, err)
 	}
 }
