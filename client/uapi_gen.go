@@ -17,25 +17,25 @@ const NameLenMax = 63
 // length of a netlink attribute is 16 bits wide.
 const PayloadLenMax = 60000
 
-// Cursor: What a dump remembers from one page to the next. All but key are there
-// for comparison, and need CAP_NET_ADMIN: they may cost others more than
-// the reader.
+// Cursor: What a dump remembers from one page to the next. All but key are for
+// comparison. They need CAP_NET_ADMIN, because they may cost others more
+// than the reader.
 type Cursor uint32
 
 // The values of Cursor.
 const (
-	// CursorKey: The id of the next record. Nothing that stays in the table is missed
-	// or repeated, whatever else changes. Records come in order of id.
+	// CursorKey: The id of the next record. An entry that stays in the table is sent
+	// exactly once, whatever else changes. Records come in order of id.
 	CursorKey Cursor = 0
-	// CursorBucket: A bucket of the hash on names, and a place in it. An entry that is
-	// made or deleted in that bucket shifts the rest of it.
+	// CursorBucket: A bucket of the hash table of names, and a place in it. An entry
+	// that is made or deleted in that bucket shifts the rest of it.
 	CursorBucket Cursor = 1
-	// CursorIndex: How many entries were passed, in order of id. One that is made or
-	// deleted before the place shifts all that follow, and each page
-	// counts from the start.
+	// CursorIndex: How many entries were sent, in order of id. An entry that is made or
+	// deleted before the place shifts all others, and each page counts
+	// from the start.
 	CursorIndex Cursor = 2
-	// CursorWalker: A node in the list of all entries in order of creation. Nothing that
-	// stays in the table is missed or repeated.
+	// CursorWalker: A node in the list of all entries in order of creation. An entry
+	// that stays in the table is sent exactly once.
 	CursorWalker Cursor = 3
 )
 
@@ -48,7 +48,7 @@ type Encoding uint32
 const (
 	// EncodingPlain: A message for each record, attribute by attribute.
 	EncodingPlain Encoding = 0
-	// EncodingDirect: The same messages, byte for byte, written in one go each.
+	// EncodingDirect: The same messages, byte for byte, each written at once.
 	EncodingDirect Encoding = 1
 	// EncodingColumns: A message for each page, an attribute for each column.
 	EncodingColumns Encoding = 2
@@ -56,7 +56,7 @@ const (
 
 var namesEncoding = []string{"plain", "direct", "columns"}
 
-// Field: What a record has beside the id.
+// Field: The fields of a record besides the id.
 type Field uint32
 
 // The values of Field.

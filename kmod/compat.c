@@ -15,11 +15,11 @@ int compat_validate_uint(const struct nlattr *attr,
 #endif
 
 #ifdef COMPAT_MERGE_OPS
-/* The core knows these, not the macros. */
+/* From here on, these are the core's own. */
 #undef genl_register_family
 #undef genl_unregister_family
 
-/* The family's ops as it wrote them; one family a module. */
+/* The family's ops as they were written. A module has one family. */
 static const struct genl_ops *compat_ops;
 static unsigned int compat_n_ops;
 
@@ -33,7 +33,7 @@ static const struct genl_ops *compat_op(u8 cmd, u8 cap)
 	return NULL;
 }
 
-/* Strict parsing of one half's request, with that half's policy. */
+/* Parses the request of one half strictly, with the policy of that half. */
 static struct nlattr **compat_parse(const struct nlmsghdr *nlh,
 				    const struct genl_family *family,
 				    const struct genl_ops *op,
@@ -73,7 +73,7 @@ static int compat_doit(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
-/* A refusal of start() on its way to the reader, in place of the dump's ctx. */
+/* A refusal by start() on its way to the reader, in the dump's ctx. */
 struct compat_refusal {
 	const char *msg;
 	int err;
@@ -84,16 +84,16 @@ static int compat_refused_dump(struct sk_buff *skb,
 {
 	struct compat_refusal *refusal = (void *)cb->ctx;
 
-	/* By hand, here alone: NL_SET_ERR_MSG() takes nothing but a literal. */
+	/* By hand, only here: NL_SET_ERR_MSG() takes nothing but a literal. */
 	if (cb->extack)
 		cb->extack->_msg = refusal->msg;
 	return refusal->err;
 }
 
 /*
- * Here start() is called without an extack, and its error reaches the reader
- * without text. So a refusal that has a text becomes a dump that ends at once
- * with that error: its DONE message carries errno and text.
+ * Older cores call start() without an extack, so its error reaches the reader
+ * without a text. A refusal that has one becomes a dump that ends at once with
+ * that error: DONE carries both errno and text.
  */
 static int compat_start(struct netlink_callback *cb)
 {
@@ -145,9 +145,8 @@ static void compat_add_policy(struct nla_policy *to, const struct genl_ops *op)
 }
 
 /*
- * What either half takes, which is what the core checks and tells who asks. An
- * attribute that both take comes from one place in the spec, so its policy is
- * the same in both.
+ * The union of both policies: what the core checks, and exports. An attribute that
+ * both halves take comes from one place in the spec, so its policy is the same.
  */
 static int compat_merge_policy(struct genl_ops *to, const struct genl_ops *dump)
 {
@@ -165,8 +164,8 @@ static int compat_merge_policy(struct genl_ops *to, const struct genl_ops *dump)
 }
 
 /*
- * A command with do and dump becomes one op, and the wrappers above see to it
- * that each half takes its own attributes only. Returns how many ops there are.
+ * A command with do and dump becomes one op. The wrappers above let each half
+ * take its own attributes only. Returns the number of ops.
  */
 static int compat_merge(struct genl_ops *to)
 {
@@ -198,7 +197,7 @@ static void compat_free(struct genl_ops *merged)
 {
 	struct genl_ops *op;
 
-	/* Up to the first unused one: there is one for each half. */
+	/* There is room for one op a half; the first unused one has no command. */
 	for (op = merged; op < merged + compat_n_ops && op->cmd; op++)
 		if (op->doit == compat_doit)
 			kfree(op->policy);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Makes an older kernel look like the newest one. The only place, with
- * compat.c, that knows versions; included before everything else.
+ * Makes an older kernel look like the newest one. It is included before
+ * everything else. Only this file and compat.c know versions.
  */
 #ifndef BULKDUMP_COMPAT_H
 #define BULKDUMP_COMPAT_H
@@ -14,9 +14,9 @@
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
 /*
- * No split ops: one genl_ops holds do and dump of a command and has room for
- * one policy. compat_register_family() merges such pairs and their policies,
- * and has each half parsed with its own policy after the core has with both.
+ * No split ops: one genl_ops has both do and dump of a command, and one policy.
+ * compat_register_family() merges such pairs and their policies. After the core
+ * has parsed a request with both, each half is parsed again with its own.
  */
 #define COMPAT_MERGE_OPS
 #define genl_split_ops genl_ops
@@ -31,7 +31,7 @@ void compat_unregister_family(struct genl_family *family);
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
-/* What callers read of it; the object lives until the end of their block. */
+/* The fields that callers read. It lives until the end of their block. */
 #define genl_info_dump(cb)						\
 	((const struct genl_info *)&(struct genl_info) {		\
 		.snd_seq	= (cb)->nlh->nlmsg_seq,			\
@@ -42,7 +42,7 @@ void compat_unregister_family(struct genl_family *family);
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
-/* An integer of 4 or 8 bytes; without it the policy has to call out. */
+/* An integer of 4 or 8 bytes, which the policy checks by a function. */
 int compat_validate_uint(const struct nlattr *attr,
 			 struct netlink_ext_ack *extack);
 
@@ -78,8 +78,8 @@ static inline u64 nla_get_uint(const struct nlattr *nla)
 #endif
 
 /*
- * On every kernel: where there is one, it has the limit in an s16, so that one
- * above 32767 lets everything pass and warns (lib/nlattr.c).
+ * On every kernel: the core's own keeps the limit in an s16, so a limit above
+ * 32767 accepts everything and warns (lib/nlattr.c).
  */
 #undef NLA_POLICY_MAX_LEN
 #define NLA_POLICY_MAX_LEN(_len) { .type = NLA_BINARY, .len = (_len) }

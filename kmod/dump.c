@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The dump: start, the loop, done. Copy it without what it asks of dump->cursor
- * and dump->encoding: those are NULL, unless the request names something of
- * compare/ or has since.
+ * The dump: start, the loop, done. When you copy it, leave out dump->cursor and
+ * dump->encoding. They are NULL unless the request names a cursor or encoding of
+ * compare/, or since.
  *
- * A reader asks once. The core calls start() and the first dumpit() from the
- * reader's sendmsg(), then dumpit() again after each of its reads, one page a
- * call, until that returns 0 or an error; then, or when the reader closes its
- * socket before, done(). Between two calls nothing is held but the module,
- * the namespace, the 48 bytes of cb->ctx and what start() allocated.
+ * The core calls start() and the first dumpit() within the reader's sendmsg().
+ * It calls dumpit() again after each read, for one page, until that returns 0 or
+ * an error. Then it calls done(); or earlier, if the reader closes its socket.
+ * Between two calls a dump takes only a reference to the module and to the
+ * namespace, the 48 bytes of cb->ctx, and what start() allocated.
  */
 
 #include <linux/sched/signal.h>
@@ -23,22 +23,21 @@
 #include "request.h"
 #include "trace.h"
 
-/* Of the socket that asked: whoever reads, also for it, may be in another. */
+/* That of the socket: the task that reads may be in another namespace. */
 static struct bulkdump_table *dump_table(const struct netlink_callback *cb)
 {
 	return bulkdump_table(sock_net(cb->skb->sk));
 }
 
-/* cb->seq has 32 bits, and 0 in it means "not checked". */
+/* cb->seq has 32 bits, and 0 means "not checked". */
 static u32 dump_seq(u64 generation)
 {
 	return do_div(generation, U32_MAX) + 1;
 }
 
 /*
- * The core makes the next page at least so large: any record of now fits in it.
- * And no larger than that, or than the reader's buffer, for that page waits in
- * its socket.
+ * The core makes the next page at least that large, so that each record of now
+ * fits. Not larger than needed: the page takes memory until it is read.
  */
 static void dump_size_pages(struct netlink_callback *cb,
 			    const struct bulkdump_table *table,
@@ -57,7 +56,7 @@ static void dump_free(struct bulkdump_dump *dump)
 	kfree(dump);
 }
 
-/* All that may fail; what it allocated is in dump when it does. */
+/* Everything that may fail. On error the caller frees @dump. */
 static int dump_prepare(struct bulkdump_table *table,
 			struct netlink_callback *cb, struct bulkdump_dump *dump)
 {
@@ -75,14 +74,14 @@ static int dump_prepare(struct bulkdump_table *table,
 	}
 	if (dump->cursor)
 		return dump->cursor->start ? dump->cursor->start(table, cb) : 0;
-	/* A filter from an id on does not scan: the dump starts there. */
+	/* A range of ids needs no scan: the dump starts there. */
 	bulkdump_ctx(cb)->next = dump->id_from;
 	return 0;
 }
 
 /*
- * Called once, before the first page. If it fails, done() is not called: what
- * was allocated until then goes here.
+ * Called once, before the first page. If it fails, done() is not called, so it
+ * frees what it allocated.
  */
 int bulkdump_nl_entry_get_start(struct netlink_callback *cb)
 {
@@ -101,7 +100,7 @@ int bulkdump_nl_entry_get_start(struct netlink_callback *cb)
 	ctx->ended = false;
 	dump->memory = sizeof(*dump);
 	dump->generation = bulkdump_generation_begin(table);
-	/* Noted here, so that a change before the first page counts too. */
+	/* Set here, so that a change before the first page counts, too. */
 	cb->prev_seq = dump_seq(dump->generation);
 	cb->seq = cb->prev_seq;
 	err = dump_prepare(table, cb, dump);
@@ -110,7 +109,7 @@ int bulkdump_nl_entry_get_start(struct netlink_callback *cb)
 		dump_free(dump);
 		return err;
 	}
-	/* Tells the reader, on every record and on DONE, that it was applied. */
+	/* Tells the reader that the filter was applied, on every record and on DONE. */
 	if (dump->filtered)
 		cb->answer_flags |= NLM_F_DUMP_FILTERED;
 	atomic64_add(dump->memory, &table->dumps_memory);
@@ -118,7 +117,7 @@ int bulkdump_nl_entry_get_start(struct netlink_callback *cb)
 	return 0;
 }
 
-/* In line: a call for each record is 3 % of a page of columns. */
+/* Inline, because a call for each record takes 3 % of a page of columns. */
 static __always_inline int page_add(struct bulkdump_page *page,
 				    const struct bulkdump_entry *e)
 {
@@ -146,12 +145,12 @@ int bulkdump_page_add(struct bulkdump_page *page,
 }
 
 /*
- * The key cursor: remembers the id of the next record.
+ * The key cursor: the id of the next record.
  *
- * It points at no object, so nothing can die under it between two pages, and
- * it counts nothing, so neither an insert nor a delete shifts it: an entry
- * that is in the table throughout the dump is sent exactly once. Going on
- * costs one descent of the XArray a page, wherever it is.
+ * It does not point at an object, which could die between two pages. It does not
+ * count, so inserts and deletes do not shift it. An entry that stays in the table
+ * throughout the dump is sent exactly once. A page costs one descent of the
+ * XArray, wherever the cursor is.
  */
 static int key_walk(struct bulkdump_page *page)
 {
@@ -162,21 +161,21 @@ static int key_walk(struct bulkdump_page *page)
 	int err;
 
 	xas_for_each(&xas, e, last) {
-		/* A writer was here: once more, or it is a place reserved only. */
+		/* A writer was here, or the slot is only reserved. */
 		if (xas_retry(&xas, e))
 			continue;
 		err = page_add(page, e);
 		if (err)
 			return err;
-		/* Only now: a record that did not fit is the next page's first. */
+		/* Only now: a record that does not fit begins the next page. */
 		ctx->next = xas.xa_index + 1;
 	}
 	return 0;
 }
 
 /*
- * Under one rcu_read_lock(): entries that are found in it are good until the
- * unlock, and the page is complete then.
+ * Under one rcu_read_lock(): an entry is valid until the unlock, and the page is
+ * complete by then.
  */
 static int page_walk(struct bulkdump_page *page)
 {
@@ -195,8 +194,8 @@ static int page_walk(struct bulkdump_page *page)
 }
 
 /*
- * An empty page cannot be sent, so a reader that filters a lot out has to stay
- * here; but it lets others run, and can be killed.
+ * An empty page cannot be sent, so a reader whose filter leaves little stays here
+ * for long. It lets others run, and can be killed.
  */
 static int page_make(struct bulkdump_page *page)
 {
@@ -227,8 +226,8 @@ static void page_account(const struct bulkdump_page *page)
 }
 
 /*
- * One page. Returns its length if there is more to come, 0 after the last
- * record, or an error, which ends the dump and reaches the reader in DONE.
+ * Makes one page. Returns its length if more is to come, 0 after the last record,
+ * or an error, which ends the dump and reaches the reader in DONE.
  */
 int bulkdump_nl_entry_get_dumpit(struct sk_buff *skb,
 				 struct netlink_callback *cb)
@@ -245,7 +244,7 @@ int bulkdump_nl_entry_get_dumpit(struct sk_buff *skb,
 	int err;
 
 	err = page_make(&page);
-	/* If DONE is next, it tells of a change during this very page. */
+	/* For DONE, if it comes next: was there a change during this page? */
 	generation = bulkdump_generation_end(page.table);
 	cb->seq = dump_seq(generation);
 	page_account(&page);
@@ -265,7 +264,7 @@ int bulkdump_nl_entry_get_dumpit(struct sk_buff *skb,
 	return err;
 }
 
-/* Called once, after the last page or when the socket is closed before it. */
+/* Called once: after the last page, or when the socket is closed before. */
 int bulkdump_nl_entry_get_done(struct netlink_callback *cb)
 {
 	struct bulkdump_table *table = dump_table(cb);

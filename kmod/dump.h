@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the dump is made of: what it asks for, its place, a page. */
+/* The parts of a dump: what it asks for, its place, a page. */
 #ifndef BULKDUMP_DUMP_H
 #define BULKDUMP_DUMP_H
 
@@ -14,25 +14,25 @@ struct bulkdump_cursor_ops;
 struct bulkdump_encoding_ops;
 
 /**
- * struct bulkdump_dump - what a dump knows from its start to its end
- * @fields: what of an entry it sends, BULKDUMP_FIELD_*
- * @filtered: the request may leave entries out
+ * struct bulkdump_dump - what a dump asks for
+ * @fields: the fields of an entry to send, BULKDUMP_FIELD_*
+ * @filtered: the request has a filter
  * @id_from: the smallest id to send
  * @id_to: the largest id to send
- * @flags: what an entry's flags must be, under @flags_mask
- * @flags_mask: 0 if it does not matter
- * @prefix_len: of @prefix; 0 if the name does not matter
- * @prefix: what a name must begin with
+ * @flags: the flags that an entry must have, under @flags_mask
+ * @flags_mask: 0 if the flags do not matter
+ * @prefix_len: length of @prefix; 0 if the name does not matter
+ * @prefix: how the name must begin
  * @generation: the table's when the dump started
- * @memory: bytes that all this takes
- * @since: send what changed after this generation, and not after @generation
- * @cursor: in place of the key cursor
- * @encoding: in place of a message for each record
- * @walker: the place of a walker, in table->order
- * @batch: the page that is being made of columns
+ * @memory: bytes that the dump takes
+ * @since: send what changed after this generation, up to @generation
+ * @cursor: replaces the key cursor, if not NULL
+ * @encoding: replaces one message a record, if not NULL
+ * @walker: the place of a walker in table->order
+ * @batch: the page of columns in the making
  *
- * Allocated by start(), which sets all of it, and freed by done(). The last four
- * are for what is in compare/.
+ * start() allocates it and sets all of it; done() frees it. The last four are for
+ * compare/.
  */
 struct bulkdump_dump {
 	u32 fields;
@@ -57,10 +57,10 @@ struct bulkdump_dump {
 
 /**
  * struct bulkdump_ctx - what a dump remembers from page to page
- * @next: its place: the smallest id not sent yet; with since, a generation
- * @args: the place of the older cursors, as they know it: cb->args
- * @dump: the rest; set by start()
- * @ended: dumpit() came to its end, so the dump was not abandoned; for done()
+ * @next: the key cursor: the smallest id not sent yet; with since, a generation
+ * @args: the cursors bucket and index, which know it as cb->args
+ * @dump: what the dump asks for
+ * @ended: dumpit() reached the end, so the dump was not abandoned
  *
  * It lies in cb->ctx, which is the same storage as cb->args.
  */
@@ -82,14 +82,14 @@ static inline struct bulkdump_ctx *bulkdump_ctx(struct netlink_callback *cb)
 
 /**
  * struct bulkdump_page - a page in the making
- * @table: what is dumped
- * @dump: for whom
- * @skb: the page
+ * @table: the table
+ * @dump: what the dump asks for
+ * @skb: the page itself
  * @cb: the dump, as the core knows it
- * @room: bytes that it has
- * @records: on it so far
- * @scanned: entries, and walkers, looked at for them
- * @patience: how many more may be looked at before others must run
+ * @room: size of the page in bytes
+ * @records: records on it so far
+ * @scanned: entries, and places of walkers, looked at for them
+ * @patience: how many more to look at before others must run
  */
 struct bulkdump_page {
 	struct bulkdump_table *table;
@@ -102,7 +102,7 @@ struct bulkdump_page {
 	u32 patience;
 };
 
-/* Take one look at something: false if others must run before. */
+/* Counts one look. Returns false if others must run first. */
 static inline bool bulkdump_page_may_look(struct bulkdump_page *page)
 {
 	if (!page->patience)
@@ -112,20 +112,20 @@ static inline bool bulkdump_page_may_look(struct bulkdump_page *page)
 }
 
 /*
- * Offer the next entry to the page. Returns 0 if it is in it or is not asked for.
- * Else it is the first one of the next page, or the next call: -EMSGSIZE if it
- * found no room, -EAGAIN if others must run.
+ * Offers the next entry to the page. Returns 0 if the entry is on the page, or is
+ * filtered out. Otherwise the next walk begins with it: -EMSGSIZE if the page has
+ * no room, -EAGAIN if others must run.
  */
 int bulkdump_page_add(struct bulkdump_page *page,
 		      const struct bulkdump_entry *e);
 
 /**
  * struct bulkdump_cursor_ops - another way to remember a place
- * @start: put the cursor at the start of what is asked for; may be NULL
- * @walk: offer entries to the page from the cursor on, and move it. Under
- *	rcu_read_lock(). Returns 0 at the end of the table, else the error of
- *	the entry at the cursor, or of its own, which ends the dump.
- * @done: let go of what start took; may be NULL
+ * @start: sets the cursor to the start; may be NULL
+ * @walk: offers entries to the page from the cursor on, and moves the cursor.
+ *	Under rcu_read_lock(). Returns 0 at the end of the table, or what
+ *	bulkdump_page_add() returned, or another error, which ends the dump.
+ * @done: undoes @start; may be NULL
  */
 struct bulkdump_cursor_ops {
 	int (*start)(struct bulkdump_table *table,
@@ -140,7 +140,7 @@ extern const struct bulkdump_cursor_ops bulkdump_cursor_index;
 extern const struct bulkdump_cursor_ops bulkdump_cursor_walker;
 extern const struct bulkdump_cursor_ops bulkdump_cursor_since;
 
-/* A dump with since: of changes, not of the table. */
+/* A dump with since sends changes, and deleted entries among them. */
 static inline bool bulkdump_dump_is_delta(const struct bulkdump_dump *dump)
 {
 	return dump->cursor == &bulkdump_cursor_since;
@@ -148,11 +148,11 @@ static inline bool bulkdump_dump_is_delta(const struct bulkdump_dump *dump)
 
 /**
  * struct bulkdump_encoding_ops - another way to write records
- * @overhead: what a page needs more than with messages, for the same record
- * @start: allocate dump->batch, which is freed with the dump; may be NULL
- * @put: put an entry at the end of the page: whole, or -EMSGSIZE and not at all
- * @put_deleted: the same, of one that was deleted; NULL: a message
- * @finish: complete a page that has records; may be NULL
+ * @overhead: how many bytes more a page needs than with plain messages
+ * @start: allocates dump->batch, which is freed with the dump; may be NULL
+ * @put: puts a whole entry on the page, or nothing and returns -EMSGSIZE
+ * @put_deleted: the same for a deleted entry; NULL for a plain message
+ * @finish: completes a page that has records; may be NULL
  */
 struct bulkdump_encoding_ops {
 	u32 overhead;

@@ -9,7 +9,7 @@ u32 bulkdump_uint_size(void)
 	return nla_total_size(sizeof(u64));
 }
 
-/* The largest that fill_fields() makes: a uint may take 4 or 8 bytes. */
+/* The most that fill_fields() puts. */
 static u32 entry_attrs_size(u8 name_len, u16 payload_len)
 {
 	return nla_total_size(sizeof(u32)) +		/* id */
@@ -34,13 +34,13 @@ void *bulkdump_entry_header(struct sk_buff *skb, u8 cmd,
 	if (!cb)
 		return genlmsg_put(skb, info->snd_portid, info->snd_seq,
 				   &bulkdump_nl_family, 0, cmd);
-	/* NLM_F_MULTI: one of many, DONE comes at the end. */
+	/* NLM_F_MULTI: more follow, up to DONE. */
 	return genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
 			   &bulkdump_nl_family, NLM_F_MULTI | cb->answer_flags,
 			   cmd);
 }
 
-/* @err is of the attributes. */
+/* @err is that of the attributes. */
 static int message_end(struct sk_buff *skb, struct netlink_callback *cb,
 		       void *hdr, int err)
 {
@@ -48,7 +48,7 @@ static int message_end(struct sk_buff *skb, struct netlink_callback *cb,
 		genlmsg_cancel(skb, hdr);
 		return err;
 	}
-	/* Last: it marks this message only, and a cancel would lose the mark. */
+	/* Last: a message that is cancelled takes the mark with it. */
 	if (cb)
 		genl_dump_check_consistent(cb, hdr);
 	genlmsg_end(skb, hdr);
@@ -73,7 +73,7 @@ static int fill_stats(struct sk_buff *skb, const struct bulkdump_entry *e)
 static int fill_fields(struct sk_buff *skb, const struct bulkdump_entry *e,
 		       u32 fields)
 {
-	/* A string whose length is known: nla_put_string() would count it again. */
+	/* Not nla_put_string(), which would count the length again. */
 	if (nla_put_u32(skb, BULKDUMP_A_ENTRY_ID, e->id) ||
 	    (fields & BULKDUMP_FIELD_NAME &&
 	     nla_put(skb, BULKDUMP_A_ENTRY_NAME, e->name_len + 1, e->data)) ||

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A message about an entry, the same wherever it goes: a reply, an event, or a
- * record of a dump.
+ * A message about an entry: the same in a reply, in an event, and as a record of
+ * a dump.
  */
 #ifndef BULKDUMP_FILL_H
 #define BULKDUMP_FILL_H
@@ -15,24 +15,24 @@
 	 BULKDUMP_FIELD_VALUE | BULKDUMP_FIELD_PAYLOAD |		\
 	 BULKDUMP_FIELD_STATS | BULKDUMP_FIELD_GENERATION)
 
-/* The largest attribute that holds a uint: that takes 4 or 8 bytes. */
+/* The largest size of a uint attribute, which has 4 or 8 bytes. */
 u32 bulkdump_uint_size(void);
 
 /*
- * In these, @cb is the dump that the message is a record of. If it is NULL, the
- * message goes to whoever sent @info.
+ * @cb is the dump that the message is a record of. If it is NULL, the message
+ * answers the request @info.
  */
 
-/* What each message begins with; NULL if there is no room. */
+/* Puts the header. Returns NULL if there is no room. */
 void *bulkdump_entry_header(struct sk_buff *skb, u8 cmd,
 			    const struct genl_info *info,
 			    struct netlink_callback *cb);
-/* The whole message, or -EMSGSIZE and nothing of it. */
+/* Puts the whole message, or nothing and returns -EMSGSIZE. */
 int bulkdump_entry_fill(struct sk_buff *skb, u8 cmd,
 			const struct genl_info *info,
 			struct netlink_callback *cb,
 			const struct bulkdump_entry *e, u32 fields);
-/* The same of an entry that was deleted: a record of a dump with since. */
+/* The same for a deleted entry: a record of a dump with since. */
 int bulkdump_entry_fill_deleted(struct sk_buff *skb,
 				struct netlink_callback *cb, u32 id,
 				u64 generation);

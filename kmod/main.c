@@ -24,7 +24,7 @@ static int __init bulkdump_init(void)
 	err = bulkdump_netns_register();
 	if (err)
 		return err;
-	/* Last: from here on requests come. */
+	/* Last: requests come from here on. */
 	err = genl_register_family(&bulkdump_nl_family);
 	if (err)
 		bulkdump_netns_unregister();
@@ -32,8 +32,8 @@ static int __init bulkdump_init(void)
 }
 
 /*
- * No dump is open: each holds a reference to the module until its done(). No
- * RCU callback is of this module: entries go by kvfree_rcu().
+ * No dump is open: each holds a reference to the module until its done(). The
+ * module has no RCU callbacks: kvfree_rcu() frees the entries.
  */
 static void __exit bulkdump_exit(void)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The hash on names: buckets of a fixed number, made with the first entry. */
+/* The hash table of names. Its size is fixed; the first entry allocates it. */
 
 #include <linux/err.h>
 #include <linux/moduleparam.h>
@@ -11,13 +11,13 @@
 
 static unsigned int hash_bits = 16;
 module_param(hash_bits, uint, 0444);
-MODULE_PARM_DESC(hash_bits, "log2 of the buckets of the hash on the name, 4 to 24");
+MODULE_PARM_DESC(hash_bits, "log2 of the number of buckets in the hash table of names, 4 to 24");
 
 static unsigned long hash_salt;
 module_param(hash_salt, ulong, 0444);
-MODULE_PARM_DESC(hash_salt, "salt of that hash, for figures that can be repeated; 0, the default, is another one at each load");
+MODULE_PARM_DESC(hash_salt, "salt of that hash table, for figures that can be repeated; 0, the default, takes a random one");
 
-/* Without it, names could be chosen so that one bucket has them all. */
+/* Keeps users from choosing names that all fall into one bucket. */
 static siphash_key_t salt __ro_after_init;
 
 int __init bulkdump_names_init(void)
@@ -93,10 +93,9 @@ static struct bulkdump_entry *find_by_id(struct bulkdump_table *table,
 }
 
 /*
- * No place in a bucket stays right while others run. So where a bucket is too
- * long for one call, because many entries have one name or because there are
- * few buckets, the search does what a dump does: it remembers an id. In that
- * order the first entry that it finds has the smallest.
+ * A place in a bucket does not stay valid while others run. So if a bucket is
+ * too long for one call, the search goes through the ids instead and remembers
+ * the next one, as a dump does. Ids rise, so the first match is the smallest.
  */
 struct bulkdump_entry *bulkdump_table_find_name(struct bulkdump_table *table,
 						struct bulkdump_search *search)
@@ -114,7 +113,7 @@ int bulkdump_names_alloc(struct bulkdump_table *table)
 	names = kvcalloc(bulkdump_buckets(), sizeof(*names), GFP_KERNEL_ACCOUNT);
 	if (!names)
 		return -ENOMEM;
-	/* Readers find the buckets empty, never uninitialised. */
+	/* Readers see empty buckets, never uninitialised ones. */
 	smp_store_release(&table->names, names);
 	return 0;
 }
@@ -128,7 +127,7 @@ void bulkdump_names_replace(struct bulkdump_table *table,
 			    struct bulkdump_entry *old,
 			    struct bulkdump_entry *e)
 {
-	/* In its place, if it can be: a bucket cursor does not see it move. */
+	/* In place if the name stays, so that a bucket cursor sees no move. */
 	if (!strcmp(old->data, e->data)) {
 		hlist_replace_rcu(&old->by_name, &e->by_name);
 		return;

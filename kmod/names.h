@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The hash on names. */
+/* The hash table of names. */
 #ifndef BULKDUMP_NAMES_H
 #define BULKDUMP_NAMES_H
 
@@ -8,8 +8,8 @@
 /**
  * struct bulkdump_search - a search for a name, which may take several calls
  * @name: what is searched for
- * @by_id: the bucket was too long: go through the ids
- * @next_id: the smallest one not looked at yet
+ * @by_id: the bucket was too long, so the search goes through the ids
+ * @next_id: the smallest id not looked at yet
  *
  * All but @name is zero before the first call.
  */
@@ -20,18 +20,18 @@ struct bulkdump_search {
 };
 
 /*
- * Under rcu_read_lock(). Of several entries with the name, the one with the
- * smallest id. -EAGAIN, as an ERR_PTR(), if others must run before it goes on with
- * the same search.
+ * Under rcu_read_lock(). Returns the entry with the name and, if there are
+ * several, the smallest id; NULL if there is none; or ERR_PTR(-EAGAIN) if the
+ * caller must let others run and then call again with the same @search.
  */
 struct bulkdump_entry *bulkdump_table_find_name(struct bulkdump_table *table,
 						struct bulkdump_search *search);
 
-/* The buckets: NULL as long as there was no entry. And how many they are. */
+/* The buckets, or NULL if the table never had an entry; and their number. */
 struct hlist_head *bulkdump_table_names(struct bulkdump_table *table);
 u32 bulkdump_buckets(void);
 
-/* The module parameters: their range, and what follows from them. */
+/* Checks the module parameters. */
 int bulkdump_names_init(void);
 
 /* Under table->lock; the second and third only after the first. */

@@ -30,7 +30,7 @@ static int check_name(struct genl_info *info)
 	return -EINVAL;
 }
 
-/* Look the entry up and fill the reply with it, under one rcu_read_lock(). */
+/* Looks the entry up and puts it into the reply, under one rcu_read_lock(). */
 static int entry_lookup(struct bulkdump_table *table, struct genl_info *info,
 			struct bulkdump_search *search, struct sk_buff *reply)
 {
@@ -101,7 +101,7 @@ int bulkdump_nl_entry_get_doit(struct sk_buff *skb, struct genl_info *info)
 	err = check_entry_get(info);
 	if (err)
 		return err;
-	/* Nothing sleeps under RCU: the room is found before, tried again after. */
+	/* Allocates before RCU, where nothing may sleep; again if it was too small. */
 	do {
 		reply = genlmsg_new(bulkdump_record_max(table), GFP_KERNEL);
 		if (!reply) {
@@ -117,12 +117,12 @@ int bulkdump_nl_entry_get_doit(struct sk_buff *skb, struct genl_info *info)
 }
 
 /**
- * struct change - a request to change an entry, and its reply in the making
- * @values: what the request gives
- * @flags: what @values points at
- * @value: what @values points at
- * @reply: made before the change, so that a change that was made is told
- * @hdr: of @reply
+ * struct change - a request to change an entry, and its reply
+ * @values: the values that the request gives
+ * @flags: @values points here
+ * @value: @values points here
+ * @reply: allocated before the change, so that no change goes without a reply
+ * @hdr: the header in @reply
  */
 struct change {
 	struct bulkdump_values values;
@@ -146,7 +146,7 @@ static int change_begin(struct change *change, struct genl_info *info)
 	return change->reply ? 0 : -ENOMEM;
 }
 
-/* For new and set: the attributes besides the id. */
+/* Parses the attributes of new and set. */
 static int change_parse(struct change *change, struct genl_info *info)
 {
 	struct bulkdump_values *values = &change->values;
@@ -193,7 +193,7 @@ static int change_reply(struct change *change, struct genl_info *info, int err,
 	return bulkdump_reply_send(reply, change->hdr, info);
 }
 
-/* Under table->lock: make the entry, or change it, and tell who listens. */
+/* Under table->lock: makes or changes the entry, and sends the event. */
 static int change_entry(struct bulkdump_table *table, struct change *change,
 			struct genl_info *info, u64 *generation, bool make)
 {

@@ -2,7 +2,7 @@
 /* The do callbacks of the whole table: get, fill, flush. */
 
 #include "fill.h"
-#include "log.h"
+#include "changelog.h"
 #include "netlink_gen.h"
 #include "netns.h"
 #include "notify.h"
@@ -10,7 +10,7 @@
 #include "rights.h"
 #include "synthetic.h"
 
-/* For the commands without a policy: on some kernels they accept anything. */
+/* For commands without a policy, for which some kernels accept anything. */
 static int refuse_attrs(struct genl_info *info)
 {
 	if (!nlmsg_attrlen(info->nlhdr, GENL_HDRLEN))
@@ -19,7 +19,7 @@ static int refuse_attrs(struct genl_info *info)
 	return -EINVAL;
 }
 
-/* Under table->lock, so that the numbers belong together. */
+/* Under table->lock, so that the numbers are of one state. */
 static int table_fill_size(struct sk_buff *skb, struct bulkdump_table *table)
 {
 	u64 generation = atomic64_read(&table->completed);
@@ -46,7 +46,7 @@ static int table_fill_size(struct sk_buff *skb, struct bulkdump_table *table)
 static int table_fill_counters(struct sk_buff *skb,
 			       struct bulkdump_table *table)
 {
-	/* The ends before the starts: no end without its start is counted. */
+	/* Ends before starts, so that no end is counted without its start. */
 	u64 abandoned = atomic64_read(&table->dumps_abandoned);
 	u64 finished = atomic64_read(&table->dumps_finished);
 	u64 started;

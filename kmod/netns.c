@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A table's lifetime: it comes and goes with its network namespace. */
+/* A table lives as long as its network namespace. */
 
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <net/netns/generic.h>
 
-#include "log.h"
+#include "changelog.h"
 #include "netns.h"
 
 static unsigned int bulkdump_net_id;
@@ -21,7 +21,7 @@ static int __net_init table_net_init(struct net *net)
 
 	mutex_init(&table->lock);
 	xa_init_flags(&table->entries, XA_FLAGS_ACCOUNT);
-	bulkdump_log_init(table);
+	bulkdump_changelog_init(table);
 	INIT_LIST_HEAD(&table->order);
 	spin_lock_init(&table->order_lock);
 	bulkdump_guard_init(&table->guard);
@@ -32,17 +32,17 @@ static int __net_init table_net_init(struct net *net)
 	return bulkdump_proc_create(net);
 }
 
-/* No reader is left: a socket, and a dump on it, holds its namespace. */
+/* No reader is left: a socket with its dump holds the namespace. */
 static void __net_exit table_net_exit(struct net *net)
 {
 	struct bulkdump_table *table = bulkdump_table(net);
 	struct bulkdump_entry *e;
 	unsigned long id;
 
-	/* Whoever has the file open sees no more of it from here on. */
+	/* Waits until nobody reads the file, also where it is still open. */
 	bulkdump_proc_remove(net);
-	bulkdump_log_clear(table);
-	/* One by one: xa_destroy() of many would keep interrupts off for long. */
+	bulkdump_changelog_clear(table);
+	/* One by one: xa_destroy() would keep interrupts off for long. */
 	xa_for_each(&table->entries, id, e) {
 		xa_erase(&table->entries, id);
 		kvfree(e);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Each network namespace's own table. */
+/* The table of each network namespace. */
 #ifndef BULKDUMP_NETNS_H
 #define BULKDUMP_NETNS_H
 

@@ -5,7 +5,7 @@
 #include "netlink_gen.h"
 #include "notify.h"
 
-/* NULL if nobody wants to know, or if there is no memory. */
+/* NULL if nobody listens, or if there is no memory. */
 static struct sk_buff *event_new(struct genl_info *info, u32 size)
 {
 	struct net *net = genl_info_net(info);
@@ -23,7 +23,7 @@ static struct sk_buff *event_new(struct genl_info *info, u32 size)
 	return skb;
 }
 
-/* @err is of what was put in: its room is calculated, so there is none. */
+/* @err is that of the attributes. The size was calculated, so it is 0. */
 static void event_send(struct sk_buff *skb, struct genl_info *info, int err)
 {
 	if (WARN_ON_ONCE(err))

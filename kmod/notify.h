@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The events of group "entries": tell who listens, after the change can be seen
- * and under table->lock, so that they come in order of generation. If there is no
- * memory for an event, listeners learn that they lost one: their next read fails
- * (ENOBUFS).
+ * The events of the multicast group "entries". They are sent after the change
+ * is visible and under table->lock, so they come in order of generation. If
+ * there is no memory for an event, the next read of each listener fails with
+ * ENOBUFS, which says that it lost one.
  */
 #ifndef BULKDUMP_NOTIFY_H
 #define BULKDUMP_NOTIFY_H

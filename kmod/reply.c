@@ -24,8 +24,8 @@ int bulkdump_reply_send(struct sk_buff *skb, void *hdr, struct genl_info *info)
 }
 
 /*
- * The room of a reply is calculated before, so this cannot happen; but were it
- * wrong one day, the request fails aloud.
+ * Cannot happen, because the size of a reply is calculated. If a calculation is
+ * wrong one day, the request fails with a warning.
  */
 int bulkdump_reply_too_small(struct sk_buff *skb)
 {

@@ -5,7 +5,7 @@
 
 #include <net/genetlink.h>
 
-/* An empty reply to the request, with its command, and room for @size. */
+/* An empty reply with the command of the request, and room for @size bytes. */
 struct sk_buff *bulkdump_reply_new(struct genl_info *info, u32 size,
 				   void **hdr);
 int bulkdump_reply_send(struct sk_buff *skb, void *hdr, struct genl_info *info);

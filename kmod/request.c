@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What a dump's request asks for. */
+/* Parses the request of a dump. */
 
 #include <linux/nospec.h>
 #include <net/genetlink.h>
@@ -80,8 +80,8 @@ static int parse_filter(struct bulkdump_dump *dump, const struct nlattr *filter,
 }
 
 /*
- * A tombstone has an id and nothing else, so only ids can be compared. And the
- * order is that of the log.
+ * A tombstone has nothing but an id, so a filter can only be on ids. The order is
+ * that of the change log, so there is no choice of a cursor.
  */
 static int parse_since(struct bulkdump_dump *dump, const struct nlattr *since,
 		       const struct genl_info *info)
@@ -104,16 +104,16 @@ static int parse_since(struct bulkdump_dump *dump, const struct nlattr *since,
 	return 0;
 }
 
-/* The policy has bounded it; but the processor may guess that it has not. */
+/* The policy has checked the range, but the processor may speculate past it. */
 static u32 choice(const struct nlattr *attr, u32 size)
 {
 	return array_index_nospec(nla_get_u32(attr), size);
 }
 
 /*
- * All but key count or lock what a reader makes long: a bucket has as many
- * entries as somebody gave one name, index goes through the whole table for a
- * page and under one rcu_read_lock(), and walkers keep writers spinning.
+ * Any other cursor than key may cost others: a bucket is as long as somebody gave
+ * entries one name, index scans the whole table for a page under one
+ * rcu_read_lock(), and a walker lets writers spin.
  */
 static int parse_cursor(struct bulkdump_dump *dump,
 			const struct sk_buff *request,

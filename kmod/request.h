@@ -5,12 +5,12 @@
 
 #include "dump.h"
 
-/* Set what the request asks for, with extack when it is refused. */
+/* Parses the request into @dump. A refusal sets extack. */
 int bulkdump_dump_parse(struct bulkdump_dump *dump,
 			const struct sk_buff *request,
 			const struct genl_info *info);
 
-/* Whether it asks for the entry: if not dump->filtered, it does. */
+/* Does the dump ask for the entry? Always true if not dump->filtered. */
 bool bulkdump_dump_wants(const struct bulkdump_dump *dump,
 			 const struct bulkdump_entry *e);
 

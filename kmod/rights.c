@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The right to change the table, which takes memory, and to choose a cursor that
- * is here for comparison, which may cost others more than its reader.
+ * The right to change the table, because that takes memory, and to choose a
+ * cursor of compare/, because that may cost others more than its reader.
  */
 
 #include <linux/capability.h>
@@ -11,12 +11,11 @@
 
 static bool userns_admin;
 module_param(userns_admin, bool, 0444);
-MODULE_PARM_DESC(userns_admin, "let CAP_NET_ADMIN in the user namespace that owns a network namespace do there what needs it in the initial one (default: no)");
+MODULE_PARM_DESC(userns_admin, "accept CAP_NET_ADMIN in the user namespace that owns the network namespace, instead of the initial one (default: no)");
 
 /*
- * No flag of the operations says so, because which one is right
- * (GENL_ADMIN_PERM or GENL_UNS_ADMIN_PERM) depends on the parameter, and
- * because the core refuses without a text.
+ * The operations have no GENL_ADMIN_PERM or GENL_UNS_ADMIN_PERM, because the
+ * parameter decides which is right, and because the core refuses without a text.
  */
 bool bulkdump_may_administer(const struct sk_buff *request)
 {

@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The cursor of a dump with since: a key cursor on the log of changes. It
- * remembers the generation that comes next, and costs what changed, not what
- * is in the table.
+ * The cursor of a dump with since: a key cursor on the change log. The key is the
+ * next generation. Such a dump costs what changed, not what is in the table.
  *
  * It ends at the generation that the table had when the dump started, so it
- * does end, however fast the table changes. What changes meanwhile moves to
- * the log's end, out of this dump's sight, and is marked as an interruption:
- * the reader gets it with the next dump since this one's start.
+ * always ends, however fast the table changes. An entry that changes meanwhile
+ * moves behind that end, and the dump is marked as interrupted. The reader gets
+ * that change with its next dump, since the generation of this one's start.
  */
 
 #include "dump.h"
 #include "fill.h"
-#include "log.h"
+#include "changelog.h"
 
 static int stale(struct netlink_ext_ack *extack)
 {
 	NL_SET_ERR_MSG(extack,
-		       "the log of changes does not reach back so far: dump all");
+		       "the change log does not reach back that far: dump all");
 	return -ESTALE;
 }
 
@@ -39,17 +38,17 @@ static int cursor_since_start(struct bulkdump_table *table,
 	return 0;
 }
 
-/* What the log had after the last generation that was sent, has it still? */
+/* Does the log still have everything from generation @next on? */
 static int check_floor(struct bulkdump_page *page, u64 next)
 {
-	/* Pairs with smp_wmb() in log.c. */
+	/* Pairs with smp_wmb() in changelog.c. */
 	smp_rmb();
 	if (READ_ONCE(page->table->log_floor) < next)
 		return 0;
 	return stale(page->cb->extack);
 }
 
-/* As bulkdump_page_add(). */
+/* bulkdump_page_add() for a deleted entry. */
 static int add_deleted(struct bulkdump_page *page, u32 id, u64 generation)
 {
 	const struct bulkdump_encoding_ops *encoding = page->dump->encoding;

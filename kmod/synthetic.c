@@ -5,11 +5,11 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
-#include "log.h"
+#include "changelog.h"
 #include "synthetic.h"
 #include "trace.h"
 
-/* The next number of a sequence (splitmix64): good enough for test data. */
+/* The next number of splitmix64, which is random enough for test data. */
 static u64 next_random(u64 *state)
 {
 	u64 z = (*state += 0x9e3779b97f4a7c15ULL);
@@ -40,7 +40,7 @@ static u64 hash_bytes(u64 hash, const void *data, size_t len)
 	return hash;
 }
 
-/* FNV-1a over the entry; bulkdump.yaml says over what and in which order. */
+/* FNV-1a over the fields that bulkdump.yaml lists, in its order. */
 static u64 entry_hash(const struct bulkdump_entry *e)
 {
 	__le32 payload_len = cpu_to_le32(e->payload_len);
@@ -107,8 +107,8 @@ static int synthetic_one(struct bulkdump_table *table,
 }
 
 /*
- * A dump may have sent what goes now. Tombstones tell its reader, in the slots
- * that the entries have in the log, so that none of this can fail.
+ * A dump may have sent these entries, so they leave tombstones. Those take the
+ * slots that the entries have in the change log, so this cannot fail.
  */
 static void synthetic_undo(struct bulkdump_table *table,
 			   const struct bulkdump_synthetic *synthetic, u32 done,
@@ -119,7 +119,7 @@ static void synthetic_undo(struct bulkdump_table *table,
 	for (nr = 0; nr < done; nr++) {
 		u32 id = synthetic->id_start + nr * synthetic->id_stride;
 
-		bulkdump_log_delete(table, id, first + nr, first + nr);
+		bulkdump_changelog_delete(table, id, first + nr, first + nr);
 		bulkdump_entry_remove(table, xa_load(&table->entries, id));
 		cond_resched();
 	}
@@ -168,7 +168,7 @@ int bulkdump_table_synthesize(struct bulkdump_table *table,
 	err = bulkdump_write_begin(&table->guard);
 	if (err)
 		return err;
-	/* A generation for each entry, as if they came one by one. */
+	/* One generation an entry, as if they were made one by one. */
 	bulkdump_change_begin(table, synthetic->count);
 	synthetic->generation = first + synthetic->count - 1;
 	synthetic->checksum = 0;

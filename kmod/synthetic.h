@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Synthetic entries: what table-fill makes. */
+/* Synthetic entries: those that table-fill makes. */
 #ifndef BULKDUMP_SYNTHETIC_H
 #define BULKDUMP_SYNTHETIC_H
 
@@ -12,8 +12,8 @@
  * @id_stride: from one id to the next, at least one
  * @payload_min: bytes
  * @payload_max: bytes, at least @payload_min
- * @seed: everything else follows from it
- * @generation: out: the generation with all of them in it
+ * @seed: determines everything else
+ * @generation: out: the first generation that has all of them
  * @checksum: out: of the new entries, as bulkdump.yaml defines it
  */
 struct bulkdump_synthetic {
@@ -28,9 +28,9 @@ struct bulkdump_synthetic {
 };
 
 /*
- * All or none, under table->lock, as other changes. But one that fails late has
- * been seen: its generations have passed, and what it made and took back is in
- * the log, as tombstones.
+ * Makes all or none, under table->lock. Readers may have seen entries of a fill
+ * that fails late: the generation has risen, and the change log has tombstones
+ * of what was made and removed again.
  */
 int bulkdump_table_synthesize(struct bulkdump_table *table,
 			      struct bulkdump_synthetic *synthetic,

@@ -9,13 +9,13 @@
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
 
-#include "log.h"
+#include "changelog.h"
 #include "names.h"
 #include "trace.h"
 
 unsigned int bulkdump_max_entries = 16 << 20;
 module_param_named(max_entries, bulkdump_max_entries, uint, 0444);
-MODULE_PARM_DESC(max_entries, "most entries in one network namespace's table");
+MODULE_PARM_DESC(max_entries, "how many entries a network namespace's table may have");
 
 int bulkdump_table_lock(struct bulkdump_table *table)
 {
@@ -38,10 +38,10 @@ bool bulkdump_table_has(struct bulkdump_table *table, u32 id)
 }
 
 /*
- * Two counters, because a change takes time and a page is read while it goes
- * on. @begun rises before the first reader can see anything of the change and
- * @completed after the last of it is in place. A page that starts at
- * @completed and ends at the same @begun saw one state of the table.
+ * Two counters, because a page may be read in the middle of a change. @begun
+ * rises before a reader can see anything of the change, @completed when all of
+ * it is in place. A page saw one state of the table if @completed at its start
+ * equals @begun at its end.
  */
 u64 bulkdump_change_next(const struct bulkdump_table *table)
 {
@@ -97,15 +97,15 @@ struct bulkdump_entry *bulkdump_entry_alloc(u8 name_len, u16 payload_len)
 }
 
 /*
- * By the KiB of memory that a page takes with the record and nothing else. So
- * records that fit a page of 4 KiB, or 8, and so on, are not counted together
- * with some that do not.
+ * Sizes are counted by the KiB of a page that holds the record alone. So a
+ * record that fits a page of 4 KiB, or 8, and so on, is never counted together
+ * with one that does not.
  */
 static struct bulkdump_size *size_of(struct bulkdump_table *table, u32 record)
 {
 	const u32 overhead = SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
 
-	/* The name, what is around it, and the payload. */
+	/* 1 KiB for the name and all headers, then the payload. */
 	BUILD_BUG_ON(SZ_1K + BULKDUMP_PAYLOAD_LEN_MAX + overhead >
 		     BULKDUMP_SIZES * SZ_1K);
 	return &table->sizes[(record + overhead - 1) / SZ_1K];
@@ -118,14 +118,14 @@ static void record_max_update(struct bulkdump_table *table)
 	if (table->sizes_used)
 		max = table->sizes[fls64(table->sizes_used) - 1].max;
 	/*
-	 * Readers size their pages by it, without the lock. Pairs with the
-	 * acquire in bulkdump_record_max(): a reader that finds it fallen does
-	 * not find the record that it fell for.
+	 * Readers size their pages by it without the lock. Pairs with the
+	 * acquire in bulkdump_record_max(): a reader that sees a smaller size
+	 * does not find the larger record any more.
 	 */
 	smp_store_release(&table->record_max, max);
 }
 
-/* Before a reader can find the entry: its page must have room. */
+/* Call it before a reader can find the entry: the page must have room. */
 static void account(struct bulkdump_table *table,
 		    const struct bulkdump_entry *e)
 {
@@ -139,7 +139,7 @@ static void account(struct bulkdump_table *table,
 	record_max_update(table);
 }
 
-/* When readers cannot find the entry any more. */
+/* Call it when no reader can find the entry any more. */
 static void unaccount(struct bulkdump_table *table,
 		      const struct bulkdump_entry *e)
 {
@@ -159,7 +159,7 @@ int bulkdump_table_reserve(struct bulkdump_table *table, u32 id, u64 generation,
 {
 	int err;
 
-	/* Known without a change: then the generation need not rise. */
+	/* Checked before the change begins, so the generation does not rise. */
 	if (xa_load(&table->entries, id)) {
 		NL_SET_ERR_MSG(extack, "there is an entry with this id");
 		return -EEXIST;
@@ -170,7 +170,7 @@ int bulkdump_table_reserve(struct bulkdump_table *table, u32 id, u64 generation,
 	}
 	err = bulkdump_names_alloc(table);
 	if (err) {
-		NL_SET_ERR_MSG(extack, "no memory for the hash on names");
+		NL_SET_ERR_MSG(extack, "no memory for the hash table of names");
 		return err;
 	}
 	err = xa_reserve(&table->entries, id, GFP_KERNEL_ACCOUNT);
@@ -178,10 +178,10 @@ int bulkdump_table_reserve(struct bulkdump_table *table, u32 id, u64 generation,
 		NL_SET_ERR_MSG(extack, "no memory for the id");
 		return err;
 	}
-	err = bulkdump_log_reserve(table, generation);
+	err = bulkdump_changelog_reserve(table, generation);
 	if (err) {
 		xa_release(&table->entries, id);
-		NL_SET_ERR_MSG(extack, "no memory for the log of changes");
+		NL_SET_ERR_MSG(extack, "no memory for the change log");
 		return err;
 	}
 	return 0;
@@ -190,7 +190,7 @@ int bulkdump_table_reserve(struct bulkdump_table *table, u32 id, u64 generation,
 void bulkdump_table_unreserve(struct bulkdump_table *table, u32 id,
 			      u64 generation)
 {
-	bulkdump_log_unreserve(table, generation);
+	bulkdump_changelog_unreserve(table, generation);
 	xa_release(&table->entries, id);
 }
 
@@ -204,7 +204,7 @@ void bulkdump_entry_insert(struct bulkdump_table *table,
 	list_add_tail(&e->node.list, &table->order);
 	spin_unlock(&table->order_lock);
 	table->count++;
-	bulkdump_log_entry(table, e, 0);
+	bulkdump_changelog_entry(table, e, 0);
 }
 
 void bulkdump_entry_remove(struct bulkdump_table *table,
@@ -220,7 +220,7 @@ void bulkdump_entry_remove(struct bulkdump_table *table,
 	kvfree_rcu(e, rcu);
 }
 
-/* A new entry from @old, which may be NULL, and from what @values gives. */
+/* A new entry with @values; what they lack comes from @old, if not NULL. */
 static struct bulkdump_entry *entry_make(const struct bulkdump_values *values,
 					 const struct bulkdump_entry *old)
 {
@@ -248,7 +248,7 @@ static struct bulkdump_entry *entry_make(const struct bulkdump_values *values,
 		e->flags = old->flags;
 		e->value = old->value;
 		e->created = old->created;
-		/* What a lookup that is under way now adds to the old is lost. */
+		/* The count of a lookup that runs right now is lost. */
 		atomic64_set(&e->hits, atomic64_read(&old->hits));
 		atomic64_set(&e->bytes, atomic64_read(&old->bytes));
 	}
@@ -300,18 +300,18 @@ err_unreserve:
 	return err;
 }
 
-/* The copy takes the old one's place everywhere. */
+/* The copy takes the place of the old entry everywhere. */
 static void entry_replace(struct bulkdump_table *table,
 			  struct bulkdump_entry *old, struct bulkdump_entry *e)
 {
 	account(table, e);
-	/* The slot is there: nothing to allocate, it cannot fail. */
+	/* Cannot fail: the slot exists. */
 	xa_store(&table->entries, e->id, e, 0);
 	bulkdump_names_replace(table, old, e);
 	spin_lock(&table->order_lock);
 	list_replace(&old->node.list, &e->node.list);
 	spin_unlock(&table->order_lock);
-	bulkdump_log_entry(table, e, old->generation);
+	bulkdump_changelog_entry(table, e, old->generation);
 	unaccount(table, old);
 	kvfree_rcu(old, rcu);
 }
@@ -330,9 +330,9 @@ int bulkdump_table_set(struct bulkdump_table *table,
 		NL_SET_ERR_MSG(extack, "there is no entry with this id");
 		return -ENOENT;
 	}
-	err = bulkdump_log_reserve(table, generation);
+	err = bulkdump_changelog_reserve(table, generation);
 	if (err) {
-		NL_SET_ERR_MSG(extack, "no memory for the log of changes");
+		NL_SET_ERR_MSG(extack, "no memory for the change log");
 		return err;
 	}
 	e = entry_make(values, old);
@@ -356,7 +356,7 @@ int bulkdump_table_set(struct bulkdump_table *table,
 err_free:
 	kvfree(e);
 err_unreserve:
-	bulkdump_log_unreserve(table, generation);
+	bulkdump_changelog_unreserve(table, generation);
 	return err;
 }
 
@@ -372,18 +372,18 @@ int bulkdump_table_del(struct bulkdump_table *table, u32 id, u64 *generation,
 		return -ENOENT;
 	}
 	*generation = bulkdump_change_next(table);
-	err = bulkdump_log_reserve(table, *generation);
+	err = bulkdump_changelog_reserve(table, *generation);
 	if (err) {
-		NL_SET_ERR_MSG(extack, "no memory for the log of changes");
+		NL_SET_ERR_MSG(extack, "no memory for the change log");
 		return err;
 	}
 	err = bulkdump_write_begin(&table->guard);
 	if (err) {
-		bulkdump_log_unreserve(table, *generation);
+		bulkdump_changelog_unreserve(table, *generation);
 		return err;
 	}
 	bulkdump_change_begin(table, 1);
-	bulkdump_log_delete(table, id, *generation, e->generation);
+	bulkdump_changelog_delete(table, id, *generation, e->generation);
 	bulkdump_entry_remove(table, e);
 	bulkdump_change_end(table);
 	bulkdump_write_end(&table->guard);
@@ -404,8 +404,8 @@ int bulkdump_table_flush(struct bulkdump_table *table, u32 *count,
 	*count = table->count;
 	*generation = bulkdump_change_next(table);
 	bulkdump_change_begin(table, 1);
-	/* First: the log must not know an entry that is gone. */
-	bulkdump_log_flush(table, *generation);
+	/* First: the change log must not have an entry that is gone. */
+	bulkdump_changelog_flush(table, *generation);
 	xa_for_each(&table->entries, id, e) {
 		bulkdump_entry_remove(table, e);
 		cond_resched();
@@ -424,7 +424,7 @@ bool bulkdump_table_bounds(struct bulkdump_table *table, u32 *min, u32 *max)
 	if (!xa_find(&table->entries, &id, U32_MAX, XA_PRESENT))
 		return false;
 	*min = id;
-	/* Halve the ids in which the largest one is: some entry is >= *max. */
+	/* A binary search: some entry is >= *max, none is above below. */
 	*max = id;
 	while (*max < below) {
 		u32 middle = *max + (below - *max) / 2 + 1;

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The table: one per network namespace. Its entries are held by id, by name, in
+ * The table: one per network namespace. Entries are found by id, by name, in
  * order of creation and in order of their last change, because dumps walk in
- * all of these orders.
+ * each of these orders.
  *
- * The locks, each with what it protects, in the order in which they are taken:
+ * The locks and what they protect, in the order in which they are taken:
  *
- *   table->lock		a mutex: all of the table against other writers
- *   table->guard	readers against the writer, if the module is loaded with
- *			guard=grab (guard.h); else nothing
- *   rcu_read_lock()	entries against their end: a reader sees each of them
- *			whole, as a change replaces it by a copy; only the
- *			counters of lookups change in place
+ *   table->lock		a mutex: the table against other writers
+ *   table->guard	readers from the writer, if the module is loaded with
+ *			guard=grab (guard.h); otherwise nothing
+ *   rcu_read_lock()	entries from being freed. A change replaces an entry
+ *			by a copy, so a reader sees each entry whole. Only
+ *			the counters of lookups change in place
  *   table->order_lock	a spinlock: the list of entries and walkers
- *   guard->lock	a spinlock: the guard itself; never with order_lock
+ *   guard->lock	a spinlock: the guard itself. Never with order_lock
  *
- * A writer takes the first, the second and, for a moment, the fourth; a reader
+ * A writer takes the first, the second and, briefly, the fourth. A reader takes
  * the second, the third and, with a walker, the fourth.
  */
 #ifndef BULKDUMP_TABLE_H
@@ -35,9 +35,9 @@
 #include "guard.h"
 
 /**
- * struct bulkdump_node - what the list in order of creation is made of
+ * struct bulkdump_node - a node of the list in order of creation
  * @list: in table->order
- * @walker: a dump's place in the list, not an entry
+ * @walker: true for the place of a dump, false for an entry
  */
 struct bulkdump_node {
 	struct list_head list;
@@ -49,14 +49,14 @@ struct bulkdump_node {
  * @id: the key
  * @flags: the user's
  * @value: the user's
- * @generation: of the table, at this entry's last change
+ * @generation: the table's at the last change of the entry
  * @created: ns since the epoch
  * @updated: ns since the epoch
- * @hits: lookups that found it
- * @bytes: payload bytes that those returned
- * @by_name: in a bucket of the table's names
- * @node: in the list in order of creation
- * @rcu: for the free after the last reader
+ * @hits: how many lookups found it
+ * @bytes: payload bytes that they returned
+ * @by_name: in a bucket of table->names
+ * @node: in table->order
+ * @rcu: frees it after the last reader
  * @payload_len: bytes of payload
  * @name_len: bytes of name, without the NUL
  * @data: the name, its NUL, the payload
@@ -84,7 +84,7 @@ static inline const char *bulkdump_entry_payload(const struct bulkdump_entry *e)
 }
 
 /**
- * struct bulkdump_values - what a request says of an entry
+ * struct bulkdump_values - the values that a request gives an entry
  * @id: the key
  * @flags: NULL if not given
  * @value: NULL if not given
@@ -106,9 +106,9 @@ struct bulkdump_values {
 #define BULKDUMP_SIZES 64
 
 /**
- * struct bulkdump_size - the records of about one size, within a KiB
+ * struct bulkdump_size - the records whose sizes are in the same KiB
  * @count: how many there are
- * @max: the largest one since there was none
+ * @max: the largest since @count was last 0
  */
 struct bulkdump_size {
 	u32 count;
@@ -117,36 +117,35 @@ struct bulkdump_size {
 
 /**
  * struct bulkdump_table - the entries of one network namespace
- * @lock: held by writers; protects everything down to @record_max against
- *	other writers
+ * @lock: keeps writers apart; protects everything down to @record_max
  * @entries: id to entry
- * @names: buckets by hash of the name; allocated with the first entry, so
- *	that a namespace without entries costs nothing
- * @log: generation to what changed then (log.h)
- * @log_floor: the log knows what changed after this generation
- * @tombstones: deleted entries in the log
+ * @names: the hash table of names; allocated with the first entry, so that a
+ *	namespace without entries costs nothing
+ * @log: the change log: generation to what changed then (changelog.h)
+ * @log_floor: the change log has everything that changed after this generation
+ * @tombstones: number of deleted entries in the change log
  * @count: number of entries
- * @bytes: memory that they occupy
+ * @bytes: memory that they take
  * @sizes: their records, counted by size
- * @sizes_used: which of @sizes has any
- * @record_max: no record of a dump is larger; not far below is one
+ * @sizes_used: bitmap: which of @sizes are not empty
+ * @record_max: no record is larger, and one is not much smaller
  * @order: all entries in order of creation, and the places of walkers
- * @order_lock: protects @order; taken under @lock by writers
- * @guard: who may read and write, and when
+ * @order_lock: protects @order
+ * @guard: who waits for whom
  * @begun: the last generation whose change began
- * @completed: the last generation whose change is in the table
- * @netns: the inode number of the namespace, for the trace
- * @dumps_started: dumps whose start succeeded
- * @dumps_finished: of those, the ones that came to their end
- * @dumps_abandoned: of those, the ones whose socket was closed before
- * @dumps_interrupted: finished ones during which the table changed
- * @dumps_memory: bytes that open ones hold
+ * @completed: the last generation whose change is complete
+ * @netns: the inode number of the namespace, for trace events
+ * @dumps_started: dumps whose start() succeeded
+ * @dumps_finished: those that reached their end
+ * @dumps_abandoned: those whose socket was closed before
+ * @dumps_interrupted: finished dumps during which the table changed
+ * @dumps_memory: bytes that open dumps take
  * @pages: pages with at least one record
  * @records: records sent
- * @scanned: entries, and places of walkers, looked at for that
+ * @scanned: entries, and places of walkers, looked at for them
  */
 struct bulkdump_table {
-	struct mutex lock;	/* of writers */
+	struct mutex lock;	/* keeps writers apart */
 	struct xarray entries;
 	struct hlist_head *names;
 	struct xarray log;
@@ -159,7 +158,7 @@ struct bulkdump_table {
 	u32 record_max;
 
 	struct list_head order;
-	spinlock_t order_lock;	/* of the list above */
+	spinlock_t order_lock;	/* protects the list above */
 	struct bulkdump_guard guard;
 	unsigned int netns;
 
@@ -176,25 +175,25 @@ struct bulkdump_table {
 	atomic64_t scanned;
 };
 
-/* How many entries are looked at before others may run. */
+/* How many entries a scan looks at before it lets others run. */
 #define BULKDUMP_PATIENCE 4096
 
 extern unsigned int bulkdump_max_entries;
 
-/* Under rcu_read_lock(); the entry is valid until the unlock. */
+/* Under rcu_read_lock(). The entry is valid until the unlock. */
 struct bulkdump_entry *bulkdump_table_find(struct bulkdump_table *table,
 					   u32 id);
 /* Under table->lock. */
 bool bulkdump_table_has(struct bulkdump_table *table, u32 id);
 
-/* For writers; a fill may hold it for long, so a task that waits can be killed. */
+/* Returns -EINTR if the task is killed while it waits: a fill takes long. */
 int bulkdump_table_lock(struct bulkdump_table *table);
 void bulkdump_table_unlock(struct bulkdump_table *table);
 
 /*
- * Changes, under table->lock. Each is in the table when it returns 0, and
- * leaves the entries as they were when it fails, with extack set unless the task
- * was killed. The entry that new and set give back is valid until the unlock.
+ * Changes, under table->lock. A change is complete when it returns 0. One that
+ * fails leaves the entries as they were, and sets extack unless the task was
+ * killed. @made is valid until the unlock.
  */
 int bulkdump_table_new(struct bulkdump_table *table,
 		       const struct bulkdump_values *values,
@@ -210,40 +209,40 @@ int bulkdump_table_flush(struct bulkdump_table *table, u32 *count,
 			 u64 *generation);
 
 /*
- * The pieces that a change is made of; all under table->lock, in this order.
- * What can fail comes before bulkdump_write_begin().
+ * The steps of a change, in this order, under table->lock. Those that can fail
+ * come before bulkdump_write_begin().
  */
 struct bulkdump_entry *bulkdump_entry_alloc(u8 name_len, u16 payload_len);
-/* Room for a new entry with the id and the generation. */
+/* Makes room for a new entry with this id and generation. */
 int bulkdump_table_reserve(struct bulkdump_table *table, u32 id,
 			   u64 generation, struct netlink_ext_ack *extack);
 void bulkdump_table_unreserve(struct bulkdump_table *table, u32 id,
 			      u64 generation);
 /*
- * For readers, around what they read: the generation whose changes are all in
- * it, and the one that nothing in it is newer than. If they are one, what was
- * read is one state of the table.
+ * For readers, before and after they read. All changes up to the first
+ * generation are in what was read, and none after the second. If the two are
+ * equal, the reader saw one state of the table.
  */
 u64 bulkdump_generation_begin(const struct bulkdump_table *table);
 u64 bulkdump_generation_end(const struct bulkdump_table *table);
 
-/* The generation that the next change makes. */
+/* The generation of the next change. */
 u64 bulkdump_change_next(const struct bulkdump_table *table);
 void bulkdump_change_begin(struct bulkdump_table *table, u32 changes);
-/* Into the room that was reserved. */
+/* Takes the room that was reserved. */
 void bulkdump_entry_insert(struct bulkdump_table *table,
 			   struct bulkdump_entry *e);
-/* From everywhere but the log. */
+/* Removes it from everything but the change log. */
 void bulkdump_entry_remove(struct bulkdump_table *table,
 			   struct bulkdump_entry *e);
 void bulkdump_change_end(struct bulkdump_table *table);
 
-/* The ids in use; false when the table is empty. */
+/* The smallest and the largest id. Returns false if the table is empty. */
 bool bulkdump_table_bounds(struct bulkdump_table *table, u32 *min, u32 *max);
 
 /*
- * A size that every record fits in which is found from here on, but for those
- * that are made meanwhile.
+ * The size of the largest record that the caller can find from here on, unless a
+ * larger one is made meanwhile.
  */
 static inline u32 bulkdump_record_max(const struct bulkdump_table *table)
 {
@@ -251,7 +250,7 @@ static inline u32 bulkdump_record_max(const struct bulkdump_table *table)
 	return smp_load_acquire(&table->record_max);
 }
 
-/* The size of an entry's record in a dump: a netlink message, in bytes (fill.c). */
+/* The size of an entry's record, a netlink message, in bytes (fill.c). */
 u32 bulkdump_record_size(u8 name_len, u16 payload_len);
 
 #endif /* BULKDUMP_TABLE_H */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Trace events: /sys/kernel/tracing/events/bulkdump. A dump is told apart by
- * its namespace, the port id of its socket and the request's sequence number.
+ * Trace events: /sys/kernel/tracing/events/bulkdump. The namespace, the port id of
+ * the socket and the sequence number of the request identify a dump.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM bulkdump
@@ -98,7 +98,7 @@ TRACE_EVENT(dump_done,
 		  __entry->abandoned)
 );
 
-/* Known to user space by their numbers, without these. */
+/* Without these, user space sees the names and not the numbers. */
 TRACE_DEFINE_ENUM(BULKDUMP_CMD_ENTRY_NEW);
 TRACE_DEFINE_ENUM(BULKDUMP_CMD_ENTRY_SET);
 TRACE_DEFINE_ENUM(BULKDUMP_CMD_ENTRY_DEL);

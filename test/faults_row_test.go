@@ -78,9 +78,9 @@ func TestFaultsInARow(t *testing.T) {
 		request []byte
 		lacked  []string
 	}{
-		{"new", request(cmdEntryNew, attrU32(attrID, 1<<30), attrText(attrName, "n")), []string{"the id", "the log of changes"}},
-		{"set", request(cmdEntrySet, attrU32(attrID, 5), attrText(attrName, "m")), []string{"the log of changes"}},
-		{"del", request(cmdEntryDel, attrU32(attrID, 5)), []string{"the log of changes"}},
+		{"new", request(cmdEntryNew, attrU32(attrID, 1<<30), attrText(attrName, "n")), []string{"the id", "the change log"}},
+		{"set", request(cmdEntrySet, attrU32(attrID, 5), attrText(attrName, "m")), []string{"the change log"}},
+		{"del", request(cmdEntryDel, attrU32(attrID, 5)), []string{"the change log"}},
 	} {
 		t.Run(op.name, func(t *testing.T) {
 			f := injectInARow(t)

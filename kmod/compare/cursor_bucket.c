@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The bucket cursor: remembers a bucket of the hash on names and how many
- * entries of it were passed, in cb->args[0] and [1]. What neighbours, conntrack
- * and many others do (net/core/neighbour.c:neigh_dump_table).
+ * The bucket cursor: a bucket of the hash table of names, and how many entries of
+ * it were sent, in cb->args[0] and [1]. Neighbours, conntrack and many others do
+ * this (net/core/neighbour.c:neigh_dump_table).
  *
  * Going on is cheap while buckets are short. But the count is wrong as soon as
- * the bucket changes: an entry that goes from before the place makes it skip
- * one that was not sent, and one that comes, at the head, makes it send one
- * twice. And where many have one name each page counts to the place from the
- * head of their bucket, and cannot let others run meanwhile: it takes a right to
- * choose it (request.c).
+ * the bucket changes. If an entry before the place is removed, the dump skips
+ * another one. If an entry is added, which happens at the head, the dump sends
+ * another one twice. If many entries have one name, each page counts from the
+ * head of their bucket and cannot let others run meanwhile. So choosing it needs
+ * a right (request.c).
  */
 
 #include "dump.h"

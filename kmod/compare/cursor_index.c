@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The index cursor: remembers how many entries were passed, in cb->args[0].
- * The classic mistake; here to be measured, not to be copied.
+ * The index cursor: how many entries were sent, in cb->args[0]. The classic
+ * mistake. It is here to be measured, not to be copied.
  *
- * Each page counts from the first entry to its place, so a dump costs the
- * square of the table's size, and while it counts it cannot let others run: it
- * takes a right to choose it (request.c). An entry that goes from before the
- * place shifts all others: one is missed. One that comes there makes one come
- * twice.
+ * Each page counts from the first entry to its place, so a dump costs the square
+ * of the table's size. While it counts, it cannot let others run, so choosing it
+ * needs a right (request.c). If an entry before the place is removed, the dump
+ * misses another one. If one is added there, the dump sends another one twice.
  */
 
 #include "dump.h"

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The walker cursor: a node of its own in the list of entries, between what was
- * sent and what comes next. What xfrm's states do
+ * sent and what comes next. xfrm's states do this
  * (net/xfrm/xfrm_state.c:xfrm_state_walk).
  *
- * Entries come and go around it, so it never loses its place, and going on
- * costs nothing. The price: the dump is an object in the list, so there is a
- * lock that every change of the list takes and that a page is filled under,
- * each walk of the list must know a walker when it meets one, and done() must
- * take it out. So it takes a right to choose it (request.c). New entries come at
- * the end, so a dump ends only if it is faster than whoever makes them.
+ * Entries come and go around the node, so the dump never loses its place, and
+ * going on costs nothing. The price is that the dump is an object in the list.
+ * Each change of the list takes a lock that a page is made under, each walk of
+ * the list must skip walkers, and done() must remove this one. Choosing it needs
+ * a right (request.c). New entries go to the end of the list, so a dump ends only
+ * if it is faster than whoever makes them.
  */
 
 #include "dump.h"
@@ -29,7 +29,7 @@ static int cursor_walker_start(struct bulkdump_table *table,
 static int walker_offer(struct bulkdump_page *page,
 			const struct bulkdump_node *node)
 {
-	/* Another dump's place: it costs a look, and there may be many. */
+	/* Another dump's place. It counts as a look, because there may be many. */
 	if (node->walker)
 		return bulkdump_page_may_look(page) ? 0 : -EAGAIN;
 	return bulkdump_page_add(page, container_of(node, struct bulkdump_entry,
@@ -50,7 +50,7 @@ static int cursor_walker_walk(struct bulkdump_page *page)
 		if (err)
 			break;
 	}
-	/* Before what was not sent; at the end of the list if all was. */
+	/* Before the first entry that was not sent, or at the end of the list. */
 	list_move_tail(&walker->list, next);
 	spin_unlock(&page->table->order_lock);
 	return err;

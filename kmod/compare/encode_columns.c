@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The columns encoding: a message for each page, in it an array for each
- * field. No header, no padding and no type for each record's each value, so it
- * costs little more than a copy; but a new field is a new attribute that old
- * readers skip, as always.
+ * The columns encoding: one message a page, with one array a field. A value has no
+ * header, no padding and no type of its own, so a record costs little more than a
+ * copy. A new field is still a new attribute, which old readers skip.
  *
- * A page is made in two steps under one rcu_read_lock(): put() notes the
- * entries as long as they fit, finish() writes column after column.
+ * A page is made in two steps under one rcu_read_lock(): put() collects entries
+ * as long as they fit, finish() writes column after column.
  */
 
 #include <linux/slab.h>
@@ -17,9 +16,9 @@
 
 /**
  * struct tombstone - a record of a deleted entry
- * @row: which one of the page's it is
- * @id: all that is known of it,
- * @generation: and this
+ * @row: its index on the page
+ * @id: the id of the deleted entry
+ * @generation: the generation of the delete
  */
 struct tombstone {
 	u32 row;
@@ -28,16 +27,16 @@ struct tombstone {
 };
 
 /**
- * struct bulkdump_batch - the page that is being made
- * @row_size: bytes of a record without its name and its payload
- * @max: how many records there is room for here
- * @room: how long the page may become
- * @used: how long it is so far
+ * struct bulkdump_batch - the page in the making
+ * @row_size: bytes of a record without its name and payload
+ * @max: how many records fit into @rows
+ * @room: how long the page may become, in bytes
+ * @used: how long it will be so far
  * @names: bytes of all names
  * @payloads: bytes of all payloads
- * @deleted: how many of the records are of deleted entries
- * @tombstones: those, if the dump may have any; behind @rows
- * @rows: as many as page->records; &nothing for a deleted entry
+ * @deleted: how many records are of deleted entries
+ * @tombstones: those records; behind @rows, only for a dump with since
+ * @rows: page->records entries; &nothing for a deleted one
  */
 struct bulkdump_batch {
 	u32 row_size;
@@ -51,15 +50,15 @@ struct bulkdump_batch {
 	const struct bulkdump_entry *rows[];
 };
 
-/* Zeroes, so that no column but the two that know more has to ask. */
+/* All zero, so that most columns need no check for deleted entries. */
 static const struct bulkdump_entry nothing;
 
-/* Each column may need so much besides its values. */
+/* The most that a column needs besides its values. */
 #define COLUMN_OVERHEAD		(NLA_HDRLEN + NLA_ALIGNTO - 1)
 #define PAGE_OVERHEAD		(NLMSG_HDRLEN + GENL_HDRLEN + NLA_HDRLEN + \
 				 BULKDUMP_A_COLUMNS_MAX * COLUMN_OVERHEAD)
 
-/* The core makes no larger page unless it is asked to (netlink_recvmsg()). */
+/* The core makes no larger page by itself (netlink_recvmsg()). */
 #define PAGE_MAX		SZ_32K
 
 static u32 row_size(const struct bulkdump_dump *dump)
@@ -117,7 +116,7 @@ static void page_begin(struct bulkdump_page *page)
 	batch->deleted = 0;
 }
 
-/* Note a record if the page has room for it. */
+/* Collects a record if the page has room for it. */
 static int note(struct bulkdump_page *page, const struct bulkdump_entry *e,
 		u32 name_len, u32 payload_len)
 {
@@ -161,14 +160,14 @@ static int columns_put_deleted(struct bulkdump_page *page, u32 id,
 	return 0;
 }
 
-/* The room was calculated by note(), so these do not check for it. */
+/* note() has checked for room, so these do not. */
 static void *column(struct bulkdump_page *page, int type, u32 len)
 {
 	return nla_data(__nla_reserve(page->skb, type, len));
 }
 
 /*
- * A column of numbers, for a constant @get: then it is a loop without a call.
+ * A column of numbers. @get is constant, so this becomes a loop without a call.
  * Arrays are aligned to 4 bytes only, as all attributes are.
  */
 static __always_inline void *column_u64(struct bulkdump_page *page, int type,
@@ -200,7 +199,7 @@ static __always_inline u32 *column_u32(struct bulkdump_page *page, int type,
 	return to;
 }
 
-/* What is known of the deleted ones, over the zeroes that stand there. */
+/* Writes what is known of deleted entries over the zeroes. */
 static void column_deleted(struct bulkdump_page *page, u32 *ids,
 			   void *generations)
 {
@@ -219,7 +218,7 @@ static void column_deleted(struct bulkdump_page *page, u32 *ids,
 	}
 }
 
-/* Two columns: where each one's bytes end, and all the bytes. */
+/* Two columns: the end of each value, and the bytes of all values. */
 static __always_inline void column_bytes(struct bulkdump_page *page, int type_end,
 					 int type, u32 total,
 					 u32 (*get)(const struct bulkdump_entry *e,

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The direct encoding: byte for byte the messages of the plain one (fill.c), but
- * there is one check for room a record, and then header and attributes are written
- * one after the other.
+ * The direct encoding: the messages of the plain one (fill.c), byte for byte, but
+ * written after a single check for room.
  */
 
 #include <net/genetlink.h>
@@ -21,10 +20,10 @@ static u32 uint_size(u64 value)
 }
 
 /**
- * struct counters - an entry's, read once
+ * struct counters - the counters of an entry, read once
  * @hits: may rise between the calculation of the size and the writing
  * @bytes: likewise
- * @size: of the nest's content
+ * @size: size of the nest's content
  */
 struct counters {
 	u64 hits;
@@ -40,7 +39,7 @@ static void counters_read(struct counters *c, const struct bulkdump_entry *e)
 		  uint_size(e->created) + uint_size(e->updated);
 }
 
-/* To the byte: with the fields that are asked for, and short numbers. */
+/* The size to the byte: only the fields that are asked for, numbers short. */
 static u32 exact_size(const struct bulkdump_entry *e, const struct counters *c,
 		      u32 fields)
 {
@@ -66,12 +65,12 @@ static bool has_room(const struct bulkdump_page *page,
 {
 	const u32 room = skb_tailroom(page->skb);
 
-	/* Only the last records of a page need the second look. */
+	/* Only the last records of a page need the exact size. */
 	return room >= bulkdump_record_size(e->name_len, e->payload_len) ||
 	       room >= exact_size(e, c, page->dump->fields);
 }
 
-/* What follows writes at @at and returns where it ends. */
+/* The functions below write at @at and return the end of what they wrote. */
 static void *write_header(void *at, const struct netlink_callback *cb)
 {
 	struct nlmsghdr *nlh = at;
@@ -96,14 +95,14 @@ static void *write_head(void *at, u16 type, u32 len)
 	return at + NLA_HDRLEN;
 }
 
-/* Inline, so that it is known of a name how short it is: no call to copy it. */
+/* Inline, so that a short name is copied without a call. */
 static __always_inline void *write_bytes(void *at, u16 type, const void *data,
 					 u32 len)
 {
 	u32 padded = NLA_ALIGN(len);
 
 	at = write_head(at, type, len);
-	/* Zeroes after the last byte, as in every attribute; overwritten else. */
+	/* The padding is 0; the copy below overwrites the rest. */
 	if (padded != len)
 		*(u32 *)(at + padded - sizeof(u32)) = 0;
 	memcpy(at, data, len);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The guard: rcu, which has nothing to do here, and grab. */
+/* The guard: grab. With guard=rcu, nothing here has anything to do. */
 
 #include <linux/moduleparam.h>
 #include <linux/string.h>
@@ -30,7 +30,7 @@ void bulkdump_guard_init(struct bulkdump_guard *guard)
 	init_waitqueue_head(&guard->wait);
 }
 
-/* Under guard->lock, as is all that traces the guard. @first: not woken yet. */
+/* Under guard->lock, like all trace events. @first: before the first wait. */
 static bool enter_reader(struct bulkdump_guard *guard, bool first)
 {
 	if (!guard->writing) {

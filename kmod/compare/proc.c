@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /proc/net/bulkdump: what one did before netlink, a line an entry. No filter,
- * no types, no word of a change in the middle; but anybody can read it.
+ * /proc/net/bulkdump: what one did before netlink, one line an entry. It has no
+ * filter and no types, and nothing tells of a change, but cat can read it.
  */
 
 #include <linux/proc_fs.h>
@@ -11,8 +11,8 @@
 #include "netns.h"
 
 /*
- * The position is the next id + 1, and 0 is the header: a key, as in a dump,
- * so what is deleted between two reads shifts nothing.
+ * The position is the next id + 1; 0 is the header. It is a key, as in a dump, so
+ * entries that come and go between two reads do not shift it.
  */
 static void *proc_find(struct seq_file *seq, loff_t *pos)
 {

@@ -16,11 +16,11 @@
 enum { MINIMAL_A_ID = 1, MINIMAL_A_VALUE, __MINIMAL_A_MAX };
 enum { MINIMAL_CMD_GET = 1 };
 
-/* The largest key: the one after it must be a number still. */
+/* The largest key, so that the key after it still fits in 32 bits. */
 #define KEY_MAX (U32_MAX - 1)
 
 struct entry {
-	u32 id;			/* the key: up to KEY_MAX */
+	u32 id;			/* the key: 0 to KEY_MAX */
 	u32 value;
 };
 
@@ -29,9 +29,9 @@ static DEFINE_MUTEX(table_lock);	/* writers, and the generation */
 static unsigned int table_size;
 static u32 table_generation = 1;	/* rises before each change; never 0 */
 
-/* What a dump remembers between two pages: no object, no count, a key. */
+/* What a dump remembers between two pages: a key, no object and no count. */
 struct dump_ctx {
-	unsigned long next;	/* the smallest id that was not sent yet */
+	unsigned long next;	/* the smallest id not sent yet */
 };
 
 static struct genl_family minimal_family;
@@ -46,7 +46,7 @@ static struct dump_ctx *dump_ctx(struct netlink_callback *cb)
 static int minimal_start(struct netlink_callback *cb)
 {
 	dump_ctx(cb)->next = 0;
-	/* So that a change before the first page is told, too. */
+	/* So that a change before the first page counts, too. */
 	cb->prev_seq = READ_ONCE(table_generation);
 	return 0;
 }
@@ -56,7 +56,7 @@ static int put_record(struct sk_buff *skb, struct netlink_callback *cb,
 {
 	void *hdr;
 
-	/* NLM_F_MULTI: one of many, DONE comes at the end. */
+	/* NLM_F_MULTI: more follow, up to DONE. */
 	hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
 			  &minimal_family, NLM_F_MULTI, MINIMAL_CMD_GET);
 	if (!hdr)
@@ -66,7 +66,7 @@ static int put_record(struct sk_buff *skb, struct netlink_callback *cb,
 		genlmsg_cancel(skb, hdr);
 		return -EMSGSIZE;
 	}
-	/* Tells the reader when the table changed; just before the end. */
+	/* Tells the reader if the table changed. Last: a cancel would lose it. */
 	genl_dump_check_consistent(cb, hdr);
 	genlmsg_end(skb, hdr);
 	return 0;
@@ -78,7 +78,7 @@ static int minimal_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 	struct entry *e;
 	int err = 0;
 
-	/* One generation for the whole page: nobody writes under the lock. */
+	/* No writer holds the lock, so a page has one generation. */
 	mutex_lock(&table_lock);
 	cb->seq = table_generation;
 	for (; (e = xa_find(&table, &ctx->next, KEY_MAX, XA_PRESENT)); ctx->next++) {
@@ -88,13 +88,13 @@ static int minimal_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 	}
 	mutex_unlock(&table_lock);
 
-	/* A full page: more to come. Never so for an empty one. */
+	/* A full page: more to come. On an empty page the error is one. */
 	if (err == -EMSGSIZE && skb->len)
 		return skb->len;
 	return err;
 }
 
-/* Without it, an attribute that the dump does not understand is ignored. */
+/* Without it, the dump would ignore attributes that it does not understand. */
 static const struct nla_policy minimal_policy[__MINIMAL_A_MAX] = {
 	[MINIMAL_A_ID] = { .type = NLA_REJECT },
 	[MINIMAL_A_VALUE] = { .type = NLA_REJECT },
@@ -113,10 +113,10 @@ static const struct genl_ops minimal_ops[] = {
 static struct genl_family minimal_family __ro_after_init = {
 	.name		= "bulkdump_min",
 	.version	= 1,
-	.module		= THIS_MODULE,	/* or rmmod in a dump is unsafe */
+	.module		= THIS_MODULE,	/* or rmmod during a dump is unsafe */
 	.ops		= minimal_ops,
 	.n_ops		= ARRAY_SIZE(minimal_ops),
-	.parallel_ops	= true,		/* we have a lock of our own */
+	.parallel_ops	= true,		/* table_lock is enough */
 };
 
 static int table_resize(unsigned int size)
@@ -167,8 +167,8 @@ module_param_cb(entries, &entries_ops, &table_size, 0644);
 MODULE_PARM_DESC(entries, "how many entries the table has");
 
 /*
- * The parameter can be written before init and until after exit: what would be
- * made from here on, nobody would free.
+ * The parameter can be written before init, and until after exit. Nobody would
+ * free an entry made from here on.
  */
 static void table_close(void)
 {

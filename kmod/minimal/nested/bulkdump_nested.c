@@ -6,15 +6,15 @@
  *
  *   echo 7 0 1000 > /sys/module/bulkdump_nested/parameters/parent
  *
- * gives parent 7 the children 0 to 999 and no others, and
+ * gives parent 7 the children 0 to 999 and no others.
  *
  *   echo 7 > /sys/module/bulkdump_nested/parameters/parent
  *
- * removes it with its children, also while somebody dumps it.
+ * removes it with its children. Both work while somebody dumps it.
  *
  * A message has a parent and as many of its children as fit. If some are left,
- * the next message has the same parent and goes on with them. A parent without
- * children is one message, too.
+ * the next message has the same parent and the next children. A parent without
+ * children is one message.
  */
 
 #include <linux/module.h>
@@ -26,7 +26,7 @@ enum { NESTED_A_ID = 1, NESTED_A_CHILD, __NESTED_A_MAX };
 enum { NESTED_A_CHILD_ID = 1, NESTED_A_CHILD_VALUE };
 enum { NESTED_CMD_GET = 1 };
 
-/* The largest key of both: the one after it must be a number still. */
+/* The largest key of both, so that the key after it still fits in 32 bits. */
 #define KEY_MAX (U32_MAX - 1)
 
 struct child {
@@ -43,10 +43,10 @@ static DEFINE_XARRAY(parents);		/* id to parent; under parents_lock */
 static DEFINE_MUTEX(parents_lock);	/* writers, and the generation */
 static u32 parents_generation = 1;	/* rises before each change; never 0 */
 
-/* What a dump remembers between two pages: no object, two keys. */
+/* What a dump remembers between two pages: two keys and no object. */
 struct dump_ctx {
-	unsigned long parent;	/* the first that was not sent with all children */
-	unsigned long child;	/* of it, the first not sent; 0: it was not begun */
+	unsigned long parent;	/* the first parent not sent with all children */
+	unsigned long child;	/* its first child not sent; 0: not begun */
 };
 
 static struct genl_family nested_family;
@@ -64,7 +64,7 @@ static int nested_start(struct netlink_callback *cb)
 
 	ctx->parent = 0;
 	ctx->child = 0;
-	/* So that a change before the first page is told, too. */
+	/* So that a change before the first page counts, too. */
 	cb->prev_seq = READ_ONCE(parents_generation);
 	return 0;
 }
@@ -84,7 +84,7 @@ static int put_child(struct sk_buff *skb, const struct child *c)
 	return 0;
 }
 
-/* Returns -EMSGSIZE if not all of the children are in the page now. */
+/* Returns -EMSGSIZE if some of the children did not fit the page. */
 static int put_parent(struct sk_buff *skb, struct netlink_callback *cb,
 		      struct parent *p)
 {
@@ -95,7 +95,7 @@ static int put_parent(struct sk_buff *skb, struct netlink_callback *cb,
 	int err = 0;
 	void *hdr;
 
-	/* NLM_F_MULTI: one of many, DONE comes at the end. */
+	/* NLM_F_MULTI: more follow, up to DONE. */
 	hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
 			  &nested_family, NLM_F_MULTI, NESTED_CMD_GET);
 	if (!hdr)
@@ -111,28 +111,28 @@ static int put_parent(struct sk_buff *skb, struct netlink_callback *cb,
 		empty = false;
 	}
 	/*
-	 * Not one child found room: the parent begins on the next page. Or it
-	 * was begun, and its other children have gone since.
+	 * No child was put. Either none fits, and the parent begins on the next
+	 * page; or the parent was begun, and its other children are gone.
 	 */
 	if (empty && (err || ctx->child)) {
 		genlmsg_cancel(skb, hdr);
 		return err;
 	}
 	ctx->child = next;
-	/* Tells the reader when something changed; just before the end. */
+	/* Tells the reader if something changed. Last: a cancel would lose it. */
 	genl_dump_check_consistent(cb, hdr);
 	genlmsg_end(skb, hdr);
 	return err;
 }
 
-/* The parent at the cursor, or the next one after it. */
+/* The parent at the cursor, or the next one. */
 static struct parent *find_parent(struct dump_ctx *ctx)
 {
 	unsigned long id = ctx->parent;
 	struct parent *p;
 
 	p = xa_find(&parents, &ctx->parent, KEY_MAX, XA_PRESENT);
-	/* The last page ended in another, which has gone since. */
+	/* The parent that the last page ended in is gone. */
 	if (ctx->parent != id)
 		ctx->child = 0;
 	return p;
@@ -144,7 +144,7 @@ static int nested_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 	struct parent *p;
 	int err = 0;
 
-	/* One generation for the whole page: nobody writes under the lock. */
+	/* No writer holds the lock, so a page has one generation. */
 	mutex_lock(&parents_lock);
 	cb->seq = parents_generation;
 	for (; (p = find_parent(ctx)); ctx->parent++, ctx->child = 0) {
@@ -154,13 +154,13 @@ static int nested_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 	}
 	mutex_unlock(&parents_lock);
 
-	/* A full page: more to come. Never so for an empty one. */
+	/* A full page: more to come. On an empty page the error is one. */
 	if (err == -EMSGSIZE && skb->len)
 		return skb->len;
 	return err;
 }
 
-/* Without it, an attribute that the dump does not understand is ignored. */
+/* Without it, the dump would ignore attributes that it does not understand. */
 static const struct nla_policy nested_policy[__NESTED_A_MAX] = {
 	[NESTED_A_ID] = { .type = NLA_REJECT },
 	[NESTED_A_CHILD] = { .type = NLA_REJECT },
@@ -179,10 +179,10 @@ static const struct genl_ops nested_ops[] = {
 static struct genl_family nested_family __ro_after_init = {
 	.name		= "bulkdump_nested",
 	.version	= 1,
-	.module		= THIS_MODULE,	/* or rmmod in a dump is unsafe */
+	.module		= THIS_MODULE,	/* or rmmod during a dump is unsafe */
 	.ops		= nested_ops,
 	.n_ops		= ARRAY_SIZE(nested_ops),
-	.parallel_ops	= true,		/* we have a lock of our own */
+	.parallel_ops	= true,		/* parents_lock is enough */
 };
 
 static void parent_remove(struct parent *p)
@@ -217,7 +217,7 @@ static struct parent *parent_get(u32 id)
 	return p;
 }
 
-/* Children from, from + 1 and so on, and no others. */
+/* Gives it the children from, from + 1 and so on, and no others. */
 static int parent_resize(struct parent *p, u32 from, u32 count)
 {
 	struct child *c;
@@ -279,8 +279,8 @@ module_param_cb(parent, &parent_ops, NULL, 0200);
 MODULE_PARM_DESC(parent, "ID FROM COUNT: make a parent with these children, or change it; ID: remove it");
 
 /*
- * The parameter can be written before init and until after exit: what would be
- * made from here on, nobody would free.
+ * The parameter can be written before init, and until after exit. Nobody would
+ * free a parent made from here on.
  */
 static void parents_close(void)
 {

@@ -15,18 +15,18 @@
 
 /**
  * enum bulkdump_cursor - What a dump remembers from one page to the next. All
- *   but key are there for comparison, and need CAP_NET_ADMIN: they may cost
+ *   but key are for comparison. They need CAP_NET_ADMIN, because they may cost
  *   others more than the reader.
- * @BULKDUMP_CURSOR_KEY: The id of the next record. Nothing that stays in the
- *   table is missed or repeated, whatever else changes. Records come in order
+ * @BULKDUMP_CURSOR_KEY: The id of the next record. An entry that stays in the
+ *   table is sent exactly once, whatever else changes. Records come in order
  *   of id.
- * @BULKDUMP_CURSOR_BUCKET: A bucket of the hash on names, and a place in it.
- *   An entry that is made or deleted in that bucket shifts the rest of it.
- * @BULKDUMP_CURSOR_INDEX: How many entries were passed, in order of id. One
- *   that is made or deleted before the place shifts all that follow, and each
- *   page counts from the start.
+ * @BULKDUMP_CURSOR_BUCKET: A bucket of the hash table of names, and a place in
+ *   it. An entry that is made or deleted in that bucket shifts the rest of it.
+ * @BULKDUMP_CURSOR_INDEX: How many entries were sent, in order of id. An entry
+ *   that is made or deleted before the place shifts all others, and each page
+ *   counts from the start.
  * @BULKDUMP_CURSOR_WALKER: A node in the list of all entries in order of
- *   creation. Nothing that stays in the table is missed or repeated.
+ *   creation. An entry that stays in the table is sent exactly once.
  */
 enum bulkdump_cursor {
 	BULKDUMP_CURSOR_KEY,
@@ -38,8 +38,8 @@ enum bulkdump_cursor {
 /**
  * enum bulkdump_encoding - How a dump's records are written.
  * @BULKDUMP_ENCODING_PLAIN: A message for each record, attribute by attribute.
- * @BULKDUMP_ENCODING_DIRECT: The same messages, byte for byte, written in one
- *   go each.
+ * @BULKDUMP_ENCODING_DIRECT: The same messages, byte for byte, each written at
+ *   once.
  * @BULKDUMP_ENCODING_COLUMNS: A message for each page, an attribute for each
  *   column.
  */
@@ -50,7 +50,7 @@ enum bulkdump_encoding {
 };
 
 /*
- * What a record has beside the id.
+ * The fields of a record besides the id.
  */
 enum bulkdump_field {
 	BULKDUMP_FIELD_NAME = 1,
