@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# make help lists what there is.
+# make help lists the targets.
 PREFIX = /usr/local
 AS_ROOT = $(if $(filter-out 0,$(shell id -u)),sudo)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -15,32 +15,32 @@ demo: ## a million records out of a real kernel, in a virtual machine
 vm-test: ## the tests that need the module, in a virtual machine (RUN=regexp for some, KERNEL=7.3 for another)
 	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --modprobe netlink_diag --test $(if $(RUN),'$(RUN)')
 
-vm-matrix: ## the same on each kernel, and a table (KERNELS="6.1 7.3" for some)
+vm-matrix: ## the same on each kernel, with a table of the results (KERNELS="6.1 7.3" for some)
 	vm/run --modprobe netlink_diag --matrix $(KERNELS)
 
-# Each path of the module once: all tests take half an hour there.
+# Each path of the module once, because all tests take half an hour on debug.
 QUICK = Faults Module NamespaceEndsWith OwnerOf TwoNamespaces Guard GrabUnder GrabTrace CursorsSendAll CursorsUnderFlush Walker IntrNotAfter Minimal Nested \
 	Columns New Get Set Delete Flush Event Fill StreamAbandons SocketClosed PagesAreHeld Trace \
 	WatchTells WatchEnds SinceTells SinceRefuses Tombstones ProcUnder ProcOf RecordMaxNever Hash SocketsWith SyncStartsOver
 space = $() $()
-vm-quick: ## a test of each path of the module, on the kernel that checks itself: KASAN, lockdep, kmemleak (KERNEL=kcsan)
+vm-quick: ## a test of each path of the module, on a kernel with KASAN, lockdep and kmemleak (KERNEL=kcsan for another)
 	vm/run --kernel $(or $(KERNEL),debug) --modprobe netlink_diag --test '^Test($(subst $(space),|,$(strip $(QUICK))))'
 
-stress: ## a minute of random changes against running dumps (KERNEL=debug, SECONDS=600, CHANGES=6000000: until both)
+stress: ## a minute of random changes against running dumps (KERNEL=debug; SECONDS=600 CHANGES=6000000: until both are reached)
 	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --timeout 3600 --test '^TestStress$$' -- \
 		-figures -stress $(or $(SECONDS),60)s -stress-changes $(or $(CHANGES),0)
 
-# What may not grow with the table.
+# Memory and time that must not grow with the table.
 LARGE = DumpExactlyOnceOverAMillion|ReaderMemoryIsFlat|SyncMemoryIsFlat|ParkedDumpHoldsLittle|FilteredScanCanBeKilled|FilteredScanYields|SinceCostsWhatChanged|NamespaceEndsBesideParkedDump
-vm-large: ## ten million entries: exactly once, and memory, scans and deltas that do not grow with them (a guest of 8 GiB)
+vm-large: ## the tests of what must not grow with the table, with ten million entries, in 8 GiB
 	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --mem 8192 --timeout 3600 \
 		--test '^Test($(LARGE))$$' -- -figures -entries 10000000
 
 cursors-check: ## fail if kmod/compare/README.md has another table of the cursors than the command prints (KERNEL=7.3 on another)
 	test/cursors-check $(if $(KERNEL),--kernel $(KERNEL))
 
-# BENCH=quick: one size, one kernel, as in the figures kept; full: ten million
-# entries, too.
+# BENCH=quick: one size and one kernel, those of the figures kept; BENCH=full: up
+# to ten million entries.
 BENCH_SIZES_quick = 100000
 BENCH_SIZES_ = 10000 100000 1000000
 BENCH_SIZES_full = 10000 100000 1000000 10000000
@@ -51,13 +51,13 @@ bench: ## how many instructions a record costs, by each way to read it (BENCH=qu
 	go -C test/bench run . -kernels '$(BENCH_KERNELS)' \
 		-sizes '$(BENCH_SIZES_$(BENCH))' -parallel $(BENCH_PARALLEL) $(BENCH_OUT) $(if $(RUN),-run '$(value RUN)')
 
-bench-check: ## fail if a figure is not that of test/bench/figures.json, within 2 %, or 4 % in Go (RUN='go|columns' for some)
+bench-check: ## fail if a figure differs from test/bench/figures.json by more than 2 %, or 4 % in Go (RUN='go|columns' for some)
 	go -C test/bench run . -check figures.json $(BENCH_OUT) $(if $(RUN),-run '$(value RUN)')
 
-bench-profile: ## in which functions, to the instruction (CONTENDER='go columns', KERNEL=7.3)
+bench-profile: ## in which functions a record's instructions are (CONTENDER='go columns', KERNEL=7.3)
 	go -C test/bench run . -kernels $(or $(KERNEL),6.1) -sizes $(BENCH_SIZES_quick) -profile '$(or $(CONTENDER),go plain)'
 
-bench-keep: ## measure anew what is kept there, and the README's tables
+bench-keep: ## measure those figures again, and rewrite the bench's README
 	go -C test/bench run . -kernels 6.1 -sizes $(BENCH_SIZES_quick) -parallel $(BENCH_PARALLEL) -keep figures.json -readme README.md
 
 COMPARE = vm/deps compare && go -C test/bench run ./compare
@@ -65,7 +65,7 @@ compare: ## a million routes, neighbours, conntrack, xfrm policies: nldump, the 
 	$(COMPARE) $(if $(KERNEL),-kernel $(KERNEL)) $(if $(filter quick,$(BENCH)),-entries 20000 -rounds 1) \
 		$(BENCH_OUT) $(if $(RUN),-run '$(value RUN)')
 
-compare-keep: ## measure that anew for the pictures and the README's tables
+compare-keep: ## measure that again, for the pictures and tables of the bench's README
 	$(COMPARE) -out pictures -readme README.md
 
 # What test/tools runs, and what it reads: the newest kernel's YNL tool, schema
@@ -82,15 +82,15 @@ TOLD = dummy bridge mpls_router sch_htb cls_flower act_gact nf_tables nft_quota 
 	ip_set_hash_ip nf_conntrack_netlink xfrm_user tcp_diag udp_diag unix_diag netlink_diag \
 	wireguard macsec l2tp_netlink l2tp_eth tipc fou mac80211_hwsim?
 
-vm-tools: ## stock tools beside it, on each kernel: YNL, genl, tshark, ip, ss (KERNELS="6.1 7.3" for some)
+vm-tools: ## the module with stock tools, on each kernel: YNL, genl, tshark, ip, ss (KERNELS="6.1 7.3" for some)
 	source=$$(vm/source) && vm/run $(TOOLS) --matrix $(KERNELS)
 
-told-table: ## write anew which dumps tell of a change, in nldump's documentation
+told-table: ## measure again which dumps tell of a change, for nldump's documentation
 	@out=$$(mktemp -d) && source=$$(vm/source) && \
 	{ vm/run $(TOOLS) --test '^TestWhichDumpsTell$$' --out $$out --matrix 6.1 6.12 7.3 || true; } && \
 	go test -count=1 ./test/tools -run '^TestToldTable' -told $$out && rm -r $$out
 
-vm-nldump: ## the reader's tests of the kernel's own dumps, on each kernel (KERNELS="7.3" for some)
+vm-nldump: ## the tests of nldump with the kernel's own dumps, on each kernel (KERNELS=7.3 for some)
 	for kernel in $(or $(KERNELS),6.1 6.12 7.3); do \
 		vm/run --kernel $$kernel --no-module --modprobe veth --modprobe bridge --modprobe team --modprobe nf_tables \
 			--test-dir client/nldump --test '^TestKernel' || exit; \
@@ -106,22 +106,22 @@ EVERY = --packages iproute2,nftables,ipset,conntrack,wireguard-tools,iw,ipvsadm,
 	--test-dir test/every
 EVERY_KERNELS = $(or $(KERNELS),6.1 6.12 7.3)
 
-every-dump: ## every dump that a kernel has, by package nldump and by a reader in C: the same? (KERNELS="7.3" for some)
+every-dump: ## every dump that a kernel has, read by nldump and by a reader in C, and compared (KERNELS=7.3 for some)
 	@vm/deps run bench && dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
 	gcc -O2 -Wall -Wextra -Werror -static -o "$$dir/every-reader" test/every/c/reader.c && status=0 && \
 	vm/run $(EVERY) --add "$$dir/every-reader:/bin/every-reader" --out "$$dir" --matrix $(EVERY_KERNELS) || status=$$?; \
 	for k in $(EVERY_KERNELS); do echo; echo "$$k:"; sed -n '/^FAMILY/,/^$$/p' "$$dir/$$k/stdout"; done; exit $$status
 
-vm-selftest: ## every fault that the harness must find, injected (ARGS='--kernel debug' for some, ARGS=--quick)
+vm-selftest: ## inject each fault that the harness must find (ARGS='--kernel debug' for some, ARGS=--quick)
 	go run ./vm/selftest $(ARGS)
 
-kernels: ## fetch and build all kernels that the tests run on, once (KERNELS="debug kcsan" for some)
+kernels: ## fetch and build the kernels that the tests run on (KERNELS="debug kcsan" for some)
 	vm/run --prepare $(KERNELS)
 
 vm-shell: ## a shell in the virtual machine, with the module loaded
 	vm/run --shell
 
-install: ## build all, and install modules, programs, their manual and completions (DESTDIR=, PREFIX=/usr/local)
+install: ## build and install modules, programs, manual pages and completions (DESTDIR=, PREFIX=/usr/local)
 	$(MAKE) -C kmod modules
 	$(MAKE) -C kmod modules_install $(if $(DESTDIR),INSTALL_MOD_PATH=$(abspath $(DESTDIR)))
 	install -d $(DESTDIR)$(PREFIX)/bin
@@ -134,7 +134,7 @@ install: ## build all, and install modules, programs, their manual and completio
 complete = install -d $(dir $(DESTDIR)$(PREFIX)/share/$(2)) && \
 	go run ./cmd/bulkdump completion $(1) >$(DESTDIR)$(PREFIX)/share/$(2)
 
-load: ## build the module and load it (PARAMS="guard=grab" for others than the default)
+load: ## build the module and load it (PARAMS="guard=grab")
 	@test ! -e /sys/module/bulkdump || { echo "bulkdump is loaded already: make unload first" >&2; exit 1; }
 	$(MAKE) -C kmod modules
 	$(AS_ROOT) insmod kmod/bulkdump.ko $(PARAMS)
@@ -148,17 +148,17 @@ package-check: ## dkms.conf and modules_install, in a build root
 new-family: ## start a family of your own from kmod/minimal (NAME=foo DIR=../foo; KIND=nested: objects with children)
 	@kmod/scripts/new-family "$${NAME-}" "$${DIR-}" "$${KIND-minimal}"
 
-new-family-check: ## what that refuses, and the tests of what it makes, in a virtual machine
+new-family-check: ## test what new-family refuses, and the families that it makes, in a virtual machine
 	kmod/scripts/new-family-check
 
-# Of Go. Each leaves out, of ./..., what is another's.
+# The Go modules. ./... in one leaves out the others.
 MODULES = . client test/bench
 in-each-module = set -e; for m in $(MODULES); do (cd $$m && $(1)); done
 
 test: ## the tests that need no virtual machine
 	$(call in-each-module,go test ./...)
 
-lint: gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check ## all that reads the code
+lint: gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check ## everything that checks the source
 
 gofmt:
 	@out=$$(gofmt -l client cmd test vm); test -z "$$out" || { echo "not gofmt-ed: $$out"; exit 1; }
@@ -173,9 +173,8 @@ shellcheck:
 	@vm/deps lint
 	shellcheck $(SCRIPTS)
 
-# The rules that compat.h exists to break are not asked there, nor those that
-# need a newer kernel than the oldest one supported, nor in trace.h those that
-# every trace header breaks.
+# Left out are the rules that compat.h exists to break, those that need a newer
+# kernel than 6.1, and in trace.h those that every trace header breaks.
 CHECKPATCH = $$(vm/source)/scripts/checkpatch.pl --no-tree --strict --terse -q --no-summary
 UNCHECKED = %_gen.c %_gen.h kmod/compat.c kmod/compat.h kmod/trace.h
 checkpatch:
@@ -183,23 +182,23 @@ checkpatch:
 		-f $(filter-out $(UNCHECKED),$(wildcard kmod/*.[ch] kmod/compare/*.[ch] kmod/minimal/*.c kmod/minimal/nested/*.c vm/selftest/kmod/*.c))
 	@$(CHECKPATCH) --ignore OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT -f kmod/trace.h
 
-coccicheck: ## the kernel source's own semantic rules, those that apply
+coccicheck: ## the kernel's own coccinelle rules that apply
 	kmod/scripts/coccicheck
 
-# One after the other, on the kernels of the distribution that are supported.
-kmod-check: ## build all modules for each kernel, each warning of gcc (W=1) and sparse (C=1) an error
+# One after the other, on Debian's kernels.
+kmod-check: ## build all modules for each kernel; a warning of gcc (W=1) or sparse (C=1) is an error
 	vm/run --prepare 6.1 6.12 7.3
 	vm/run --module-dir vm/selftest/kmod --prepare 6.1 6.12 7.3
 
-# PATH on the command line is also where the recipe's shell would look for
-# programs. The PATH that make itself was started with is in /proc.
+# PATH on the command line is also the recipe's own. The PATH that make was
+# started with is in /proc.
 module-path: ## give the Go modules another path (PATH=example.org/x/bulkdump; PATH=bulkdump undoes it)
 	@to=$(if $(filter command,$(origin PATH)),$$PATH); \
 	PATH=$$(command -p tr '\0' '\n' </proc/$$PPID/environ | command -p sed -n 's/^PATH=//p') && \
 	test/module-path "$$to"
 
-gen: ## make anew what is generated from kmod/bulkdump.yaml
-gen-check: ## fail if that would change anything
+gen: ## regenerate from kmod/bulkdump.yaml
+gen-check: ## fail if that changes anything
 gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go -C client run ./internal/gen $(if $(filter gen-check,$@),-check) -spec ../kmod/bulkdump.yaml -o uapi_gen.go
