@@ -154,6 +154,16 @@ static void unaccount(struct bulkdump_table *table,
 	record_max_update(table);
 }
 
+static int change_reserve(struct bulkdump_table *table, u64 generation,
+			  struct netlink_ext_ack *extack)
+{
+	int err = bulkdump_changelog_reserve(table, generation);
+
+	if (err)
+		NL_SET_ERR_MSG(extack, "no memory for the change log");
+	return err;
+}
+
 int bulkdump_table_reserve(struct bulkdump_table *table, u32 id, u64 generation,
 			   struct netlink_ext_ack *extack)
 {
@@ -178,13 +188,10 @@ int bulkdump_table_reserve(struct bulkdump_table *table, u32 id, u64 generation,
 		NL_SET_ERR_MSG(extack, "no memory for the id");
 		return err;
 	}
-	err = bulkdump_changelog_reserve(table, generation);
-	if (err) {
+	err = change_reserve(table, generation, extack);
+	if (err)
 		xa_release(&table->entries, id);
-		NL_SET_ERR_MSG(extack, "no memory for the change log");
-		return err;
-	}
-	return 0;
+	return err;
 }
 
 void bulkdump_table_unreserve(struct bulkdump_table *table, u32 id,
@@ -259,47 +266,6 @@ static struct bulkdump_entry *entry_make(const struct bulkdump_values *values,
 	return e;
 }
 
-int bulkdump_table_new(struct bulkdump_table *table,
-		       const struct bulkdump_values *values,
-		       const struct bulkdump_entry **made,
-		       struct netlink_ext_ack *extack)
-{
-	u64 generation = bulkdump_change_next(table);
-	struct bulkdump_entry *e;
-	int err;
-
-	if (!values->name) {
-		NL_SET_ERR_MSG(extack, "a new entry needs a name");
-		return -EINVAL;
-	}
-	err = bulkdump_table_reserve(table, values->id, generation, extack);
-	if (err)
-		return err;
-	e = entry_make(values, NULL);
-	if (!e) {
-		NL_SET_ERR_MSG(extack, "no memory for the entry");
-		err = -ENOMEM;
-		goto err_unreserve;
-	}
-	err = bulkdump_write_begin(&table->guard);
-	if (err)
-		goto err_free;
-	bulkdump_change_begin(table, 1);
-	e->generation = generation;
-	bulkdump_entry_insert(table, e);
-	bulkdump_change_end(table);
-	bulkdump_write_end(&table->guard);
-	trace_table_change(table, BULKDUMP_CMD_ENTRY_NEW, e->id, generation);
-	*made = e;
-	return 0;
-
-err_free:
-	kvfree(e);
-err_unreserve:
-	bulkdump_table_unreserve(table, values->id, generation);
-	return err;
-}
-
 /* The copy takes the place of the old entry everywhere. */
 static void entry_replace(struct bulkdump_table *table,
 			  struct bulkdump_entry *old, struct bulkdump_entry *e)
@@ -316,13 +282,68 @@ static void entry_replace(struct bulkdump_table *table,
 	kvfree_rcu(old, rcu);
 }
 
+/* Makes an entry, in place of @old if that is not NULL. There is room for it. */
+static int table_put(struct bulkdump_table *table, u64 generation,
+		     const struct bulkdump_values *values,
+		     struct bulkdump_entry *old,
+		     const struct bulkdump_entry **made,
+		     struct netlink_ext_ack *extack)
+{
+	struct bulkdump_entry *e = entry_make(values, old);
+	int err;
+
+	if (!e) {
+		NL_SET_ERR_MSG(extack, "no memory for the entry");
+		return -ENOMEM;
+	}
+	err = bulkdump_write_begin(&table->guard);
+	if (err) {
+		kvfree(e);
+		return err;
+	}
+	bulkdump_change_begin(table, 1);
+	e->generation = generation;
+	if (old)
+		entry_replace(table, old, e);
+	else
+		bulkdump_entry_insert(table, e);
+	bulkdump_change_end(table);
+	bulkdump_write_end(&table->guard);
+	trace_table_change(table, old ? BULKDUMP_CMD_ENTRY_SET :
+					BULKDUMP_CMD_ENTRY_NEW,
+			   e->id, generation);
+	*made = e;
+	return 0;
+}
+
+int bulkdump_table_new(struct bulkdump_table *table,
+		       const struct bulkdump_values *values,
+		       const struct bulkdump_entry **made,
+		       struct netlink_ext_ack *extack)
+{
+	u64 generation = bulkdump_change_next(table);
+	int err;
+
+	if (!values->name) {
+		NL_SET_ERR_MSG(extack, "a new entry needs a name");
+		return -EINVAL;
+	}
+	err = bulkdump_table_reserve(table, values->id, generation, extack);
+	if (err)
+		return err;
+	err = table_put(table, generation, values, NULL, made, extack);
+	if (err)
+		bulkdump_table_unreserve(table, values->id, generation);
+	return err;
+}
+
 int bulkdump_table_set(struct bulkdump_table *table,
 		       const struct bulkdump_values *values,
 		       const struct bulkdump_entry **made,
 		       struct netlink_ext_ack *extack)
 {
 	u64 generation = bulkdump_change_next(table);
-	struct bulkdump_entry *old, *e;
+	struct bulkdump_entry *old;
 	int err;
 
 	old = xa_load(&table->entries, values->id);
@@ -330,33 +351,12 @@ int bulkdump_table_set(struct bulkdump_table *table,
 		NL_SET_ERR_MSG(extack, "there is no entry with this id");
 		return -ENOENT;
 	}
-	err = bulkdump_changelog_reserve(table, generation);
-	if (err) {
-		NL_SET_ERR_MSG(extack, "no memory for the change log");
-		return err;
-	}
-	e = entry_make(values, old);
-	if (!e) {
-		NL_SET_ERR_MSG(extack, "no memory for the entry");
-		err = -ENOMEM;
-		goto err_unreserve;
-	}
-	err = bulkdump_write_begin(&table->guard);
+	err = change_reserve(table, generation, extack);
 	if (err)
-		goto err_free;
-	bulkdump_change_begin(table, 1);
-	e->generation = generation;
-	entry_replace(table, old, e);
-	bulkdump_change_end(table);
-	bulkdump_write_end(&table->guard);
-	trace_table_change(table, BULKDUMP_CMD_ENTRY_SET, e->id, generation);
-	*made = e;
-	return 0;
-
-err_free:
-	kvfree(e);
-err_unreserve:
-	bulkdump_changelog_unreserve(table, generation);
+		return err;
+	err = table_put(table, generation, values, old, made, extack);
+	if (err)
+		bulkdump_changelog_unreserve(table, generation);
 	return err;
 }
 
@@ -372,11 +372,9 @@ int bulkdump_table_del(struct bulkdump_table *table, u32 id, u64 *generation,
 		return -ENOENT;
 	}
 	*generation = bulkdump_change_next(table);
-	err = bulkdump_changelog_reserve(table, *generation);
-	if (err) {
-		NL_SET_ERR_MSG(extack, "no memory for the change log");
+	err = change_reserve(table, *generation, extack);
+	if (err)
 		return err;
-	}
 	err = bulkdump_write_begin(&table->guard);
 	if (err) {
 		bulkdump_changelog_unreserve(table, *generation);
