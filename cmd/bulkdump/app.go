@@ -17,20 +17,14 @@ import (
 	"github.com/spf13/pflag"
 
 	"bulkdump/client"
-	"bulkdump/cmd/bulkdump/internal/nlsock"
+	"bulkdump/cmd/bulkdump/internal/lab"
+	"bulkdump/cmd/bulkdump/internal/output"
 )
 
 // table is what the commands need of a client.Client.
 type table interface {
-	Get(context.Context, uint32) (client.Entry, error)
+	lab.Table
 	GetByName(context.Context, string) (client.Entry, error)
-	New(context.Context, client.Entry) (uint64, error)
-	Set(context.Context, client.Change) (uint64, error)
-	Delete(context.Context, uint32) (uint64, error)
-	Fill(context.Context, client.FillOptions) (client.Filled, error)
-	Flush(context.Context) (client.Flushed, error)
-	Table(context.Context) (client.Table, error)
-	Records(context.Context, client.DumpOptions) iter.Seq2[*client.Record, error]
 	Watch(context.Context, client.WatchOptions) iter.Seq2[client.Event, error]
 	openMirror(context.Context, client.MirrorOptions) (mirror, error)
 	Sync(context.Context, client.SyncOptions) iter.Seq2[*client.Record, error]
@@ -58,33 +52,22 @@ func (t kernelTable) openMirror(ctx context.Context, o client.MirrorOptions) (mi
 
 // app is the program, with what it touches replaceable.
 type app struct {
-	stdin    io.Reader
-	stdout   io.Writer
-	stderr   *console
-	terminal bool           // stdout is a terminal
-	quit     func(code int) // ends the program, whatever it is at
-	dial     func() (table, error)
-	guard    guardKernel
-	loop     loopKernel
-	sockets  func(context.Context, nlsock.Source) (*nlsock.List, error)
+	stdin  io.Reader
+	out    *output.Stdout // with -o and --color
+	stderr *output.Console
+	quit   func(code int) // ends the program, whatever it is at
+	dial   func() (table, error)
+	lab    laboratory
 
-	out     *output       // what stdout is while a command runs
-	format  string        // -o
-	color   color         // --color
 	timeout time.Duration // --timeout
 	running bool          // the command line was understood
 }
 
-// Output formats; count is for dump only.
+// The groups of commands in the help.
 const (
-	formatTable = "table"
-	formatJSON  = "json"
-	formatJSONL = "jsonl"
-	formatCSV   = "csv"
-	formatCount = "count"
+	tableGroup = "table"
+	labGroup   = "lab"
 )
-
-var formats = []string{formatTable, formatJSON, formatJSONL, formatCSV}
 
 func (a *app) rootCommand() *cobra.Command {
 	var version bool
@@ -114,7 +97,7 @@ a terminal. Payloads are base64 in JSON and hexadecimal in CSV.`,
 		RunE: func(*cobra.Command, []string) error {
 			if version {
 				a.running = true
-				return printFields(a.stdout, versionFields(debug.ReadBuildInfo()))
+				return output.WriteFields(a.out, versionFields(debug.ReadBuildInfo()))
 			}
 			return usagef("a command is needed")
 		},
@@ -124,16 +107,25 @@ a terminal. Payloads are base64 in JSON and hexadecimal in CSV.`,
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(helpCommand())
 	root.SetFlagErrorFunc(explainFlagError)
-	root.PersistentFlags().Var(&a.color, "color", "color what is worth a look: `WHEN` is auto, always or never")
-	root.PersistentFlags().StringVarP(&a.format, "output", "o", formatTable,
-		"`FORMAT` of the output: "+strings.Join(formats, "|")+", count for dump, svg for trace")
-	root.AddCommand(a.fillCommand(), a.dumpCommand(), a.getCommand(), a.newCommand(), a.setCommand(),
-		a.delCommand(), a.flushCommand(), a.tableCommand(), a.cursorsCommand(), a.guardCommand(),
-		a.socketsCommand(), a.traceCommand())
+	root.PersistentFlags().Var(&a.out.Color, "color", "color what is worth a look: `WHEN` is auto, always or never")
+	root.PersistentFlags().StringVarP(&a.out.Format, "output", "o", output.FormatTable,
+		"`FORMAT` of the output: "+strings.Join(output.Formats, "|")+", count for dump, svg for trace")
+	root.AddGroup(&cobra.Group{ID: tableGroup, Title: "Commands on the table:"}, &cobra.Group{ID: labGroup, Title: "Laboratory:"})
+	add := func(group string, commands ...*cobra.Command) {
+		for _, cmd := range commands {
+			cmd.GroupID = group
+			root.AddCommand(cmd)
+		}
+	}
+	add(tableGroup, a.fillCommand(), a.dumpCommand(), a.getCommand(), a.newCommand(), a.setCommand(), a.delCommand(),
+		a.flushCommand(), a.tableCommand())
+	add(labGroup, a.cursorsCommand(), a.guardCommand(), a.socketsCommand(), a.traceCommand())
 	for _, cmd := range root.Commands() {
 		timeFlag(cmd, &a.timeout, "timeout", "fail if it takes longer than this `TIME`, such as 90s or 2h; 0: do not")
 	}
-	root.AddCommand(a.watchCommand(), a.mirrorCommand(), a.schemaCommand(), a.completionCommand(), a.manCommand())
+	// Those that are meant to be ended have a timeout of their own.
+	add(tableGroup, a.watchCommand(), a.mirrorCommand())
+	root.AddCommand(a.schemaCommand(), a.completionCommand(), a.manCommand())
 	completeValues(root)
 	return root
 }
@@ -202,9 +194,9 @@ func (a *app) runs(fn func(*cobra.Command, table, []string) error, more ...strin
 // --timeout.
 func (a *app) runsAlone(fn func(*cobra.Command, []string) error, more ...string) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		known := append(slices.Clone(formats), more...)
-		if !slices.Contains(known, a.format) {
-			return usagef("%s has no output format %q, only %s", cmd.Name(), a.format, strings.Join(known, ", "))
+		known := append(slices.Clone(output.Formats), more...)
+		if !slices.Contains(known, a.out.Format) {
+			return usagef("%s has no output format %q, only %s", cmd.Name(), a.out.Format, strings.Join(known, ", "))
 		}
 		a.running = true
 		ctx, cancel := within(cmd.Context(), a.timeout)
@@ -236,10 +228,10 @@ func (a *app) watchEnd(ctx context.Context, command string) (stop func()) {
 		}
 		sig := signalOf(ctx)
 		switch {
-		case a.out.busy.Load() && sig != 0:
-			a.note("bulkdump: nobody takes the output: send the signal again to end at once")
-		case a.out.busy.Load() && a.timeout > 0:
-			a.note("bulkdump: not done within %v: nobody takes the output", a.timeout)
+		case a.out.Busy() && sig != 0:
+			a.stderr.Note("bulkdump: nobody takes the output: send the signal again to end at once")
+		case a.out.Busy() && a.timeout > 0:
+			a.stderr.Note("bulkdump: not done within %v: nobody takes the output", a.timeout)
 			a.quit(exitFailed)
 		case slices.Contains([]string{"cursors", "guard", "mirror", "trace", "watch"}, command):
 			// They empty the table, or print what they have.
@@ -247,28 +239,9 @@ func (a *app) watchEnd(ctx context.Context, command string) (stop func()) {
 			a.explain(ctx, context.Canceled)
 			a.quit(exitSignal + int(sig))
 		default:
-			a.complain(a.late())
+			a.stderr.Complain(a.late())
 			a.quit(exitFailed)
 		}
 	})
 	return func() { close(stopped) }
-}
-
-// report is what a command measured, in each format.
-type report interface {
-	writeTable(io.Writer) error
-	writeCSV(io.Writer) error
-}
-
-// printReport prints it; as JSON, it is what its type says.
-func (a *app) printReport(r report) error {
-	switch a.format {
-	case formatJSON:
-		return printJSON(a.stdout, r, "  ")
-	case formatJSONL:
-		return printJSON(a.stdout, r, "")
-	case formatCSV:
-		return r.writeCSV(a.stdout)
-	}
-	return r.writeTable(a.stdout)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bulkdump/client"
+	"bulkdump/cmd/bulkdump/internal/output"
 )
 
 // changed is the result of a change.
@@ -19,21 +20,25 @@ type changed struct {
 	Generation uint64 `json:"generation"`
 }
 
-func (a *app) printChanged(c changed) error {
-	return printRow(a.stdout, a.format, []field{{"id", c.ID}, {"generation", c.Generation}}, c)
+func (a *app) printChanged(id uint32, generation uint64, err error) error {
+	if err != nil {
+		return err
+	}
+	c := changed{id, generation}
+	return a.out.Row([]output.Field{output.F("id", c.ID), output.F("generation", c.Generation)}, c)
 }
 
 // changedLayouts are for several changes.
-var changedLayouts = layouts[changed]{
-	tableHead: "        ID            GENERATION\n",
-	csvHead:   "id,generation\n",
-	table: func(b []byte, c changed) []byte {
+var changedLayouts = output.Layouts[changed]{
+	TableHead: "        ID            GENERATION\n",
+	CSVHead:   "id,generation\n",
+	Table: func(b []byte, c changed) []byte {
 		return padUint(append(padUint(b, uint64(c.ID), 10), "  "...), c.Generation, 20)
 	},
-	json: func(b []byte, c changed) []byte {
+	JSON: func(b []byte, c changed) []byte {
 		return fmt.Appendf(b, `{"id":%d,"generation":%d}`, c.ID, c.Generation)
 	},
-	csv: func(b []byte, c changed) []byte {
+	CSV: func(b []byte, c changed) []byte {
 		return fmt.Appendf(b, "%d,%d", c.ID, c.Generation)
 	},
 }
@@ -64,10 +69,7 @@ is one with the id.`,
 				return err
 			}
 			generation, err := t.New(cmd.Context(), e)
-			if err != nil {
-				return err
-			}
-			return a.printChanged(changed{id, generation})
+			return a.printChanged(id, generation, err)
 		}),
 	}
 	f.register(cmd)
@@ -116,10 +118,7 @@ there is no entry with the id, unless --create is given.`,
 				}
 			}
 			generation, err := t.Set(cmd.Context(), ch)
-			if err != nil {
-				return err
-			}
-			return a.printChanged(changed{id, generation})
+			return a.printChanged(id, generation, err)
 		}),
 	}
 	f.register(cmd)
@@ -158,21 +157,21 @@ others are deleted all the same, and the exit code is 1.`,
 
 func (a *app) deleteAll(ctx context.Context, t table, ids []uint32) error {
 	var missing error
-	p := newList(a, changedLayouts)
+	p := output.NewList(a.out, changedLayouts)
 	for _, id := range ids {
 		generation, err := t.Delete(ctx, id)
 		switch {
 		case err == nil:
 			// What cannot be written keeps no entry alive; end will tell.
-			_ = p.add(changed{id, generation})
+			_ = p.Add(changed{id, generation})
 		case errors.Is(err, os.ErrNotExist) && !errors.Is(err, client.ErrNoFamily):
-			a.note("bulkdump: id %d: %v", id, err)
+			a.stderr.Note("bulkdump: id %d: %v", id, err)
 			missing = errReported
 		default:
-			return errors.Join(fmt.Errorf("id %d: %w", id, err), unlessPipe(p.stop()))
+			return errors.Join(fmt.Errorf("id %d: %w", id, err), unlessPipe(p.Stop()))
 		}
 	}
-	if err := unlessPipe(p.end()); err != nil {
+	if err := unlessPipe(p.End()); err != nil {
 		return err
 	}
 	return missing

@@ -5,12 +5,16 @@ package main
 import (
 	"io"
 	"os"
+	"runtime"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
 
 	"bulkdump/client"
-	"bulkdump/cmd/bulkdump/internal/nlsock"
+	"bulkdump/cmd/bulkdump/internal/lab"
+	"bulkdump/cmd/bulkdump/internal/lab/nlsock"
+	"bulkdump/cmd/bulkdump/internal/output"
 )
 
 func (a *app) completionCommand() *cobra.Command {
@@ -37,7 +41,7 @@ puts it where the shells look.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.running = true
-			return shells[args[0]](cmd.Root(), a.stdout)
+			return shells[args[0]](cmd.Root(), a.out)
 		},
 	}
 }
@@ -70,16 +74,17 @@ func (a *app) manCommand() *cobra.Command {
 // completeValues has the shells complete what the flags with these names may be,
 // and no files where there is nothing to complete.
 func completeValues(root *cobra.Command) {
-	cursors := make([]string, 0, len(allCursors))
-	for _, c := range allCursors {
+	cursors := make([]string, 0, len(lab.Cursors))
+	for _, c := range lab.Cursors {
 		cursors = append(cursors, c.String())
 	}
+	scenarios, _ := lab.Scenarios()
 	values := map[string][]string{
-		"output":   append([]string{formatCount, formatSVG}, formats...),
-		"color":    {string(colorAuto), string(colorAlways), string(colorNever)},
+		"output":   append([]string{output.FormatCount, output.FormatSVG}, output.Formats...),
+		"color":    {string(output.Auto), string(output.Always), string(output.Never)},
 		"cursor":   cursors,
 		"encoding": {client.EncodingPlain.String(), client.EncodingDirect.String(), client.EncodingColumns.String()},
-		"scenario": scenarioNames(),
+		"scenario": scenarios,
 		"source":   {"auto", string(nlsock.Diag), string(nlsock.Proc)},
 	}
 	for _, cmd := range append(root.Commands(), root) {
@@ -93,4 +98,28 @@ func completeValues(root *cobra.Command) {
 			cmd.ValidArgsFunction = cobra.NoFileCompletions
 		}
 	}
+}
+
+// versionFields tell what the program was built from, as far as that is known.
+func versionFields(info *debug.BuildInfo, ok bool) []output.Field {
+	version, revision := "unknown", "unknown"
+	var more []output.Field
+	if ok {
+		version = info.Main.Version
+		for _, s := range info.Settings {
+			switch s.Key {
+			case "vcs.revision":
+				revision = s.Value
+			case "vcs.time":
+				more = append(more, output.F("committed", s.Value))
+			case "vcs.modified":
+				more = append(more, output.F("modified", s.Value))
+			}
+		}
+	}
+	return append([]output.Field{
+		output.F("bulkdump", version),
+		output.F("go", runtime.Version()+" "+runtime.GOOS+"/"+runtime.GOARCH),
+		output.F("revision", revision),
+	}, more...)
 }

@@ -3,9 +3,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"os"
 	"slices"
 	"strconv"
 
@@ -14,16 +17,15 @@ import (
 
 	"bulkdump/client"
 	"bulkdump/client/nldump"
+	"bulkdump/cmd/bulkdump/internal/output"
 )
 
 // dumpFlags is the command line of dump.
 type dumpFlags struct {
+	options          client.DumpOptions
 	from, to         uint32
-	prefix           string
 	flags            flagsFilter
 	since            uint64
-	cursor           client.Cursor
-	encoding         client.Encoding
 	buffer           uint32
 	limit            uint64
 	stats            bool
@@ -38,7 +40,6 @@ type dumpFlags struct {
 }
 
 const (
-	maxBufferSize = 16 << 20 // far beyond every page of the kernel's
 	maxSyncPasses = 1 << 20
 	maxSockets    = 256
 )
@@ -74,23 +75,19 @@ read, each some of the ids.`,
   bulkdump dump -o count --parallel 4 --unordered
   bulkdump dump -o count --verify 0x59e2f1a07cb3d468`,
 		Args: noArguments,
-		PreRunE: func(*cobra.Command, []string) error {
-			return f.check()
+		PreRunE: func(cmd *cobra.Command, _ []string) error {
+			return f.check(cmd)
 		},
 		RunE: a.runs(func(cmd *cobra.Command, t table, _ []string) error {
 			return a.dump(cmd.Context(), t, f)
-		}, formatCount),
+		}, output.FormatCount),
 	}
 	f.given = cmd.Flags().Changed
-	number32(cmd, &f.from, "from", "smallest `ID` to print")
-	number32(cmd, &f.to, "to", "largest `ID` to print")
-	cmd.Flags().StringVar(&f.prefix, "name-prefix", "", "print entries whose name begins with this `TEXT`")
+	rangeFlags(cmd, &f.from, &f.to, "print")
+	cmd.Flags().StringVar(&f.options.NamePrefix, "name-prefix", "", "print entries whose name begins with this `TEXT`")
 	cmd.Flags().Var(&f.flags, "flags", "print entries whose flags are `VALUE[/MASK]`, where the mask has a bit")
 	number64(cmd, &f.since, "since", "print what changed after this `GENERATION`")
-	cmd.Flags().TextVar(&f.cursor, "cursor", client.CursorKey, "how the kernel remembers its place: `CURSOR` is key, bucket, index or walker (all but key need CAP_NET_ADMIN)")
-	cmd.Flags().TextVar(&f.encoding, "encoding", client.EncodingPlain, "how the kernel writes records: `ENCODING` is plain, direct or columns")
-	numberWithin(cmd, &f.buffer, nldump.MinBufferSize, maxBufferSize, "buffer",
-		"receive buffer in bytes; the kernel makes its pages by it")
+	readFlags(cmd, &f.options, &f.buffer)
 	number64(cmd, &f.limit, "limit", "stop after so many entries; 0: do not")
 	number64(cmd, &f.checksum, "verify", "fail if the entries do not have this `CHECKSUM`, which fill printed")
 	cmd.Flags().BoolVar(&f.sync, "sync", false, "print the exact table of one generation, although it changes meanwhile")
@@ -102,19 +99,26 @@ read, each some of the ids.`,
 	return cmd
 }
 
-func (f *dumpFlags) check() error {
-	switch {
-	case f.given("from") && f.given("to") && f.from > f.to:
-		return usagef("--from %d is above --to %d", f.from, f.to)
+// check checks the command line, and completes the options.
+func (f *dumpFlags) check(cmd *cobra.Command) error {
+	if err := idRange(cmd, &f.from, &f.to, &f.options); err != nil {
+		return err
+	}
+	switch prefix := f.options.NamePrefix; {
 	case f.given("since") && (f.given("cursor") || f.given("name-prefix") || f.given("flags")):
 		return usagef("--since goes with --from and --to only")
-	case f.given("name-prefix") && (f.prefix == "" || len(f.prefix) > client.NameLenMax):
+	case f.given("name-prefix") && (prefix == "" || len(prefix) > client.NameLenMax):
 		return usagef("--name-prefix has 1 to %d bytes", client.NameLenMax)
 	case f.given("verify") && f.given("since"):
 		return usagef("--verify needs all entries: leave --since out")
 	case f.given("verify") && f.limit > 0:
 		return usagef("--verify needs all entries: leave --limit out")
 	}
+	if f.given("since") {
+		f.options.Since = &f.since
+	}
+	f.options.Flags, f.options.FlagsMask = f.flags.value, f.flags.mask
+	f.options.BufferSize = int(f.buffer)
 	return f.checkReaders()
 }
 
@@ -148,32 +152,15 @@ func (f *dumpFlags) whole() bool {
 	return !slices.ContainsFunc([]string{"from", "to", "name-prefix", "flags", "since"}, f.given)
 }
 
-func (f *dumpFlags) options(stats *nldump.Stats) client.DumpOptions {
-	o := client.DumpOptions{
-		NamePrefix: f.prefix, Flags: f.flags.value, FlagsMask: f.flags.mask,
-		Cursor: f.cursor, Encoding: f.encoding,
-		BufferSize: int(f.buffer), Stats: stats,
-	}
-	if f.given("since") {
-		o.Since = &f.since
-	}
-	if f.given("from") {
-		o.IDFrom = &f.from
-	}
-	if f.given("to") {
-		o.IDTo = &f.to
-	}
-	return o
-}
-
 func (a *app) dump(ctx context.Context, t table, f *dumpFlags) error {
 	var stats nldump.Stats
-	sum, interrupted, err := a.printDump(ctx, t, f, &stats)
+	f.options.Stats = &stats
+	sum, interrupted, err := a.printDump(ctx, t, f)
 	if f.stats {
 		a.printStats(stats)
 	}
 	if interrupted {
-		a.note("bulkdump: warning: the table changed during the dump: what was printed may be no state that it ever had")
+		a.stderr.Note("bulkdump: warning: the table changed during the dump: what was printed may be no state that it ever had")
 	}
 	truncated := (*nldump.TruncatedError)(nil)
 	switch {
@@ -190,38 +177,84 @@ func (a *app) dump(ctx context.Context, t table, f *dumpFlags) error {
 	case sum != client.Checksum(f.checksum):
 		return fmt.Errorf("checksum %v, want %v", sum, client.Checksum(f.checksum))
 	}
-	a.note("checksum %v: as it should be", sum)
+	a.stderr.Note("checksum %v: as it should be", sum)
 	return nil
 }
 
 // printDump prints the records. It returns their checksum if it is wanted, and
 // whether the table changed meanwhile.
-func (a *app) printDump(ctx context.Context, t table, f *dumpFlags, stats *nldump.Stats) (sum client.Checksum, interrupted bool, err error) {
-	p := newList(a, recordLayouts)
-	bar := a.startProgress(ctx, t, f)
-	defer bar.end()
-	for r, err := range a.records(ctx, t, f, stats, bar) {
+func (a *app) printDump(ctx context.Context, t table, f *dumpFlags) (sum client.Checksum, interrupted bool, err error) {
+	p := output.NewList(a.out, recordLayouts)
+	bar := a.progress(ctx, t, f)
+	defer bar.End()
+	for r, err := range a.records(ctx, t, f, bar) {
 		if errors.Is(err, client.ErrInterrupted) { // after the last record
 			interrupted = true
 			break
 		}
 		if err != nil {
-			return 0, false, errors.Join(err, unlessPipe(p.stop()))
+			return 0, false, errors.Join(err, unlessPipe(p.Stop()))
 		}
 		if f.given("verify") {
 			sum.Add(r)
 		}
-		if err := p.add(r); err != nil {
+		if err := p.Add(r); err != nil {
 			return 0, false, err
 		}
 		if !f.sync {
-			bar.add()
+			bar.Add()
 		}
-		if p.n == f.limit { // never so for 0
+		if p.Len() == f.limit { // never so for 0
 			break
 		}
 	}
-	return sum, interrupted, unlessPipe(p.end())
+	return sum, interrupted, unlessPipe(p.End())
+}
+
+// records are those that dump prints, read as the flags say.
+func (a *app) records(ctx context.Context, t table, f *dumpFlags, bar *output.Progress) iter.Seq2[*client.Record, error] {
+	o := f.options
+	switch {
+	case f.sync:
+		return a.synced(ctx, t, client.SyncOptions{Dump: o, Passes: int(f.syncPasses)}, bar)
+	case f.given("parallel"):
+		return t.DumpParallel(ctx, int(f.parallel), client.ParallelOptions{Dump: o, Unordered: f.unordered})
+	}
+	return t.Records(ctx, o)
+}
+
+// synced yields the table that a Sync ends in, when it has ended.
+func (a *app) synced(ctx context.Context, t table, o client.SyncOptions, bar *output.Progress) iter.Seq2[*client.Record, error] {
+	return func(yield func(*client.Record, error) bool) {
+		var held client.Snapshot
+		var result client.Synced
+		o.Reset, o.Synced = held.Reset, &result
+		for r, err := range t.Sync(ctx, o) {
+			if err != nil {
+				yield(nil, explainNotSynced(err))
+				return
+			}
+			held.Apply(r)
+			bar.Add()
+		}
+		bar.End()
+		a.stderr.Note("the table of generation %d, after %d passes (%d full)",
+			result.Generation, result.Full+result.Deltas, result.Full)
+		for _, e := range held.Entries() {
+			if !yield(recordOf(&e), nil) {
+				return
+			}
+		}
+	}
+}
+
+// explainNotSynced says what to do. ErrInterrupted is taken out of the error:
+// it means that all records were printed.
+func explainNotSynced(err error) error {
+	if errors.Is(err, client.ErrNotSynced) {
+		return fmt.Errorf("%s (give --sync-passes more)", err)
+	}
+	return err
 }
 
 func (a *app) printStats(s nldump.Stats) {
@@ -229,16 +262,51 @@ func (a *app) printStats(s nldump.Stats) {
 	if s.Pages > 0 {
 		perPage = strconv.FormatFloat(float64(s.Records)/float64(s.Pages), 'f', 1, 64)
 	}
-	fields := []field{
-		{"pages", s.Pages},
-		{"reads", s.Reads},
-		{"records", s.Records},
-		{"bytes", s.Bytes},
-		{"records-per-page", perPage},
-		{"largest-page", s.LargestPage},
+	fields := []output.Field{
+		output.F("pages", s.Pages),
+		output.F("reads", s.Reads),
+		output.F("records", s.Records),
+		output.F("bytes", s.Bytes),
+		output.F("records-per-page", perPage),
+		output.F("largest-page", s.LargestPage),
 	}
 	if peak, ok := peakMemory(); ok {
-		fields = append(fields, field{"peak-memory-kib", peak})
+		fields = append(fields, output.F("peak-memory-kib", peak))
 	}
-	_ = printFields(a.stderr, fields) // as little to be done as for any message
+	_ = output.WriteFields(a.stderr, fields) // as little to be done as for any message
+}
+
+// progress returns nil if nobody would see it.
+func (a *app) progress(ctx context.Context, t table, f *dumpFlags) *output.Progress {
+	console := a.out.Status(output.FormatCount)
+	if console == nil {
+		return nil
+	}
+	total := uint64(0)
+	if f.whole() {
+		if state, err := t.Table(ctx); err == nil {
+			total = state.Count
+		}
+	}
+	if f.limit > 0 && !f.sync && (total == 0 || f.limit < total) {
+		total = f.limit
+	}
+	return output.NewProgress(console, total)
+}
+
+// peakMemory returns the largest resident set of this process in KiB. It is from
+// proc, because the maxrss of getrusage starts with that of the process which
+// called exec.
+func peakMemory() (kib uint64, ok bool) {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, false
+	}
+	for line := range bytes.Lines(status) {
+		if rest, found := bytes.CutPrefix(line, []byte("VmHWM:")); found {
+			kib, err := strconv.ParseUint(string(bytes.TrimSuffix(bytes.TrimSpace(rest), []byte(" kB"))), 10, 64)
+			return kib, err == nil
+		}
+	}
+	return 0, false
 }

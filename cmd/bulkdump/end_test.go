@@ -23,7 +23,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
-	"bulkdump/cmd/bulkdump/internal/nlsock"
+	"bulkdump/cmd/bulkdump/internal/lab/nlsock"
+	"bulkdump/cmd/bulkdump/internal/output"
 )
 
 // A hanging table answers when the context is done: behind somebody's long fill.
@@ -65,8 +66,7 @@ var whoHangs = append(slices.Clone(everyCommand), []string{"dump", "--sync"}, []
 	[]string{"cursors"}, []string{"guard"}, []string{"trace", "--scenario", "slow-reader"})
 
 func onHanging(t *testing.T) (*app, *bytes.Buffer, *bytes.Buffer) {
-	f := newGuardedTable() // for its kernel
-	a, stdout, stderr := newApp(f)
+	a, stdout, stderr := newApp(&fakeTable{})
 	a.dial = func() (table, error) { return hanging{&fakeTable{}}, nil }
 	a.quit = func(code int) { t.Errorf("it had to be ended, with %d", code) }
 	return a, stdout, stderr
@@ -86,7 +86,7 @@ func TestTimeout(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		a, stdout, stderr := newApp(nil)
-		a.sockets = func(ctx context.Context, _ nlsock.Source) (*nlsock.List, error) { return hang[*nlsock.List](ctx) }
+		a.lab.sockets = func(ctx context.Context, _ nlsock.Source) (*nlsock.List, error) { return hang[*nlsock.List](ctx) }
 		got := runApp(t.Context(), t, a, stdout, stderr, "sockets", "--timeout", "2h")
 		got.check(t, ran{"", "bulkdump: not done within 2h0m0s", exitFailed})
 	})
@@ -155,7 +155,7 @@ func TestEndWhileNobodyReads(t *testing.T) {
 			f.records = slices.Repeat(f.records, 10_000)
 			a, _, stderr := newApp(f)
 			r, w := io.Pipe()
-			a.stdout = w
+			a.onTerminals(w, false, stderr, 0)
 			code := -1
 			a.quit = func(c int) {
 				code = c
@@ -187,7 +187,7 @@ func TestFullDiskOfAll(t *testing.T) {
 	} {
 		f := &fakeTable{mstats: client.MirrorStats{Synced: true}}
 		runTo(t, f, fullDisk(t), args...).check(t, ran{"", "write /dev/full: no space left on device\n", exitFailed})
-		runTo(t, f, closedFile{}, args...).check(t, ran{"", "write /dev/stdout: bad file descriptor\n", exitFailed})
+		runTo(t, f, output.ClosedFile{}, args...).check(t, ran{"", "write /dev/stdout: bad file descriptor\n", exitFailed})
 		if r := runTo(t, f, closedPipe(t), args...); r.code != exitOK || r.stderr != "" {
 			t.Errorf("%q into a closed pipe: %+v", args, r)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bulkdump/client"
+	"bulkdump/cmd/bulkdump/internal/output"
 )
 
 func (a *app) getCommand() *cobra.Command {
@@ -53,23 +54,23 @@ smallest id. It counts as a hit of the entry.`,
 }
 
 func (a *app) printEntry(e *client.Entry) error {
-	if a.format == formatTable || a.format == formatJSON {
-		return printRow(a.stdout, a.format, []field{
-			{"id", e.ID},
-			{"name", quoted(e.Name)},
-			{"flags", fmt.Sprintf("0x%08x", e.Flags)},
-			{"value", e.Value},
-			{"payload", describePayload(e.Payload)},
-			{"hits", e.Stats.Hits},
-			{"bytes", e.Stats.Bytes},
-			{"created", string(appendTime(nil, e.Stats.Created))},
-			{"updated", string(appendTime(nil, e.Stats.Updated))},
-			{"generation", e.Generation},
+	if a.out.Format == output.FormatTable || a.out.Format == output.FormatJSON {
+		return a.out.Row([]output.Field{
+			output.F("id", e.ID),
+			output.F("name", output.Quoted(e.Name)),
+			output.F("flags", fmt.Sprintf("0x%08x", e.Flags)),
+			output.F("value", e.Value),
+			output.F("payload", describePayload(e.Payload)),
+			output.F("hits", e.Stats.Hits),
+			output.F("bytes", e.Stats.Bytes),
+			output.F("created", string(appendTime(nil, e.Stats.Created))),
+			output.F("updated", string(appendTime(nil, e.Stats.Updated))),
+			output.F("generation", e.Generation),
 		}, e)
 	}
-	p := newList(a, recordLayouts)
-	err := p.add(recordOf(e))
-	return errors.Join(err, p.end())
+	p := output.NewList(a.out, recordLayouts)
+	err := p.Add(recordOf(e))
+	return errors.Join(err, p.End())
 }
 
 // describePayload tells the size and the first bytes.

@@ -5,19 +5,19 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"iter"
 	"strconv"
 
 	"bulkdump/client"
+	"bulkdump/cmd/bulkdump/internal/output"
 )
 
-var eventLayouts = layouts[*client.Event]{
-	tableHead: "          GENERATION  EVENT          ID       FLAGS                 VALUE  PAYLOAD  NAME\n",
-	csvHead:   "event,id,name,flags,value,payload,hits,bytes,created,updated,generation,deleted,count,id_start,id_stride\n",
-	table:     appendEventTable,
-	json:      appendEventJSON,
-	csv:       appendEventCSV,
+var eventLayouts = output.Layouts[*client.Event]{
+	TableHead: "          GENERATION  EVENT          ID       FLAGS                 VALUE  PAYLOAD  NAME\n",
+	CSVHead:   "event,id,name,flags,value,payload,hits,bytes,created,updated,generation,deleted,count,id_start,id_stride\n",
+	Table:     appendEventTable,
+	JSON:      func(b []byte, e *client.Event) []byte { return output.AppendJSON(b, e) },
+	CSV:       appendEventCSV,
 }
 
 func appendEventTable(b []byte, e *client.Event) []byte {
@@ -42,15 +42,7 @@ func appendEventTable(b []byte, e *client.Event) []byte {
 	b = appendFlags(append(b, "  "...), e.Entry.Flags)
 	b = padUint(append(b, "  "...), e.Entry.Value, 20)
 	b = append(padUint(append(b, "  "...), uint64(len(e.Entry.Payload)), 7), "  "...)
-	return appendQuoted(b, []byte(e.Entry.Name))
-}
-
-func appendEventJSON(b []byte, e *client.Event) []byte {
-	line, err := json.Marshal(e)
-	if err != nil {
-		panic(err) // numbers, texts and times: none fails
-	}
-	return appendVisibleJSON(b, line)
+	return output.AppendQuoted(b, []byte(e.Entry.Name))
 }
 
 // appendEventCSV has the columns of an entry, then those of many.
@@ -100,27 +92,27 @@ func (a *app) printEvents(ctx context.Context, count uint64, events func(context
 		}
 	}()
 
-	p := newList(a, eventLayouts)
+	p := output.NewList(a.out, eventLayouts)
 	for {
 		if len(waiting) == 0 {
-			if err := p.w.Flush(); err != nil {
-				return p.n, err
+			if err := p.Flush(); err != nil {
+				return p.Len(), err
 			}
 		}
 		i, ok := <-waiting
 		switch {
 		case !ok:
-			return p.n, p.w.Flush()
+			return p.Len(), p.Flush()
 		case i.err != nil && !lost(i.err):
-			return p.n, cmp.Or(p.w.Flush(), i.err)
+			return p.Len(), cmp.Or(p.Flush(), i.err)
 		case i.err != nil:
 			continue
 		}
-		if err := p.add(&i.e); err != nil {
-			return p.n, err
+		if err := p.Add(&i.e); err != nil {
+			return p.Len(), err
 		}
-		if p.n == count { // never so for 0
-			return p.n, p.w.Flush()
+		if p.Len() == count { // never so for 0
+			return p.Len(), p.Flush()
 		}
 	}
 }

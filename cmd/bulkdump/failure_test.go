@@ -14,6 +14,7 @@ import (
 
 	"bulkdump/client"
 	"bulkdump/client/nldump"
+	"bulkdump/cmd/bulkdump/internal/output"
 )
 
 // everyCommand has one command line for each.
@@ -70,7 +71,7 @@ func TestDialFails(t *testing.T) {
 // Whoever closes the pipe has seen enough.
 func TestClosedPipe(t *testing.T) {
 	for _, args := range everyCommand {
-		for _, format := range formats {
+		for _, format := range output.Formats {
 			f := &fakeTable{entry: seven, records: []client.Entry{seven}}
 			runTo(t, f, closedPipe(t), append(args, "-o", format)...).check(t, ran{})
 		}
@@ -109,7 +110,7 @@ func TestClosedPipeHidesNothing(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	const full = "write /dev/full: no space left on device\n"
 	for _, args := range everyCommand {
-		for _, format := range formats {
+		for _, format := range output.Formats {
 			f := &fakeTable{entry: seven, records: []client.Entry{seven}}
 			runTo(t, f, fullDisk(t), append(args, "-o", format)...).check(t, ran{"", full, 1})
 		}

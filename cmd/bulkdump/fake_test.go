@@ -18,7 +18,7 @@ import (
 
 	"bulkdump/client"
 	"bulkdump/client/nldump"
-	"bulkdump/cmd/bulkdump/internal/nlsock"
+	"bulkdump/cmd/bulkdump/internal/output"
 )
 
 // A fakeTable answers with what its fields hold and notes what it was asked.
@@ -51,9 +51,6 @@ type fakeTable struct {
 	after    func()             // called when all events were taken
 	mstats   client.MirrorStats // of the mirror
 
-	// Answer in place of this, if there is one.
-	live    *liveTable
-	guarded *guardedTable
 }
 
 func (f *fakeTable) ask(format string, args ...any) error {
@@ -240,8 +237,16 @@ func interruptible(t testing.TB) (ctx context.Context, signal func(unix.Signal))
 	return ctx, func(s unix.Signal) { cancel(signaled{s}) }
 }
 
-// asTerminal makes stderr a terminal.
-func (a *app) asTerminal(width int) { a.stderr.width = func() int { return width } }
+// onTerminals makes stdout write to w, and stderr a terminal of that width; 0:
+// none.
+func (a *app) onTerminals(w io.Writer, terminal bool, stderr io.Writer, width int) {
+	columns := func() int { return width }
+	if width == 0 {
+		columns = nil
+	}
+	a.stderr = output.NewConsole(stderr, columns)
+	a.out = output.NewStdout(w, terminal, a.stderr)
+}
 
 // A ran is what a command line left.
 type ran struct {
@@ -252,33 +257,13 @@ type ran struct {
 // newApp returns an app on the table whose output goes to the buffers.
 func newApp(f *fakeTable) (a *app, stdout, stderr *bytes.Buffer) {
 	stdout, stderr = &bytes.Buffer{}, &bytes.Buffer{}
-	return &app{
-		stdin:  strings.NewReader("from stdin"),
-		stdout: stdout,
-		stderr: &console{w: stderr},
-		dial: func() (table, error) {
-			switch {
-			case f.live != nil:
-				return f.live, nil
-			case f.guarded != nil:
-				return f.guarded, nil
-			}
-			return f, nil
-		},
-		guard: f.kernel(),
-		loop:  newFakeLoop(),
-		sockets: func(context.Context, nlsock.Source) (*nlsock.List, error) {
-			return fakeSockets(), nil
-		},
-	}, stdout, stderr
-}
-
-// kernel is that of the guarded table.
-func (f *fakeTable) kernel() guardKernel {
-	if f == nil || f.guarded == nil {
-		return nil
+	a = &app{
+		stdin: strings.NewReader("from stdin"),
+		dial:  func() (table, error) { return f, nil },
+		lab:   fakeLab(),
 	}
-	return f.guarded
+	a.onTerminals(stdout, false, stderr, 0)
+	return a, stdout, stderr
 }
 
 func run(t testing.TB, f *fakeTable, args ...string) ran {
@@ -293,7 +278,7 @@ func runApp(ctx context.Context, t testing.TB, a *app, stdout, stderr *bytes.Buf
 	code := a.run(ctx, args)
 	got := ran{stdout.String(), stderr.String(), code}
 	if a.running {
-		checkSchema(t, args[0], a.format, got)
+		checkSchema(t, args[0], a.out.Format, got)
 	}
 	return got
 }
@@ -302,7 +287,7 @@ func runApp(ctx context.Context, t testing.TB, a *app, stdout, stderr *bytes.Buf
 func runTo(t testing.TB, f *fakeTable, w io.Writer, args ...string) ran {
 	t.Helper()
 	a, _, stderr := newApp(f)
-	a.stdout = w
+	a.onTerminals(w, false, stderr, 0)
 	code := a.run(t.Context(), args)
 	return ran{"", stderr.String(), code}
 }

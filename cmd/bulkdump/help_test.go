@@ -89,12 +89,6 @@ func TestExamples(t *testing.T) {
 					t.Errorf("an example of %s, not of %s", args[0], cmd.Name())
 				}
 				f := &fakeTable{entry: seven, state: client.Table{Generation: 1}, mstats: client.MirrorStats{Synced: true}}
-				switch cmd.Name() { // some look at what they get
-				case "cursors":
-					f = newLiveTable()
-				case "guard":
-					f = newGuardedTable()
-				}
 				if i := slices.Index(args, "--verify"); i >= 0 {
 					args[i+1] = "0" // the checksum of no entries
 				}

@@ -17,7 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
-	"bulkdump/cmd/bulkdump/internal/nlsock"
+	"bulkdump/cmd/bulkdump/internal/lab"
+	"bulkdump/cmd/bulkdump/internal/lab/nlsock"
+	"bulkdump/cmd/bulkdump/internal/output"
 )
 
 // Exit codes.
@@ -81,30 +83,23 @@ func start(quit func(code int)) int {
 		signal.Reset(unix.SIGINT, unix.SIGTERM)
 		cancel(signaled{s.(unix.Signal)})
 	}()
+	stderr := output.NewConsole(os.Stderr, output.TerminalWidth(os.Stderr))
 	a := &app{
-		stdin:    os.Stdin,
-		stdout:   stdout(),
-		stderr:   &console{w: os.Stderr, width: terminalWidth(os.Stderr)},
-		terminal: isTerminal(os.Stdout),
-		quit:     quit,
+		stdin:  os.Stdin,
+		out:    output.NewStdout(output.Opened(), output.IsTerminal(os.Stdout), stderr),
+		stderr: stderr,
+		quit:   quit,
 		dial: func() (table, error) {
 			c, err := client.Dial(client.Config{})
 			return kernelTable{c}, err
 		},
-		guard:   linux{tracefs: "/sys/kernel/tracing"},
-		loop:    linux{tracefs: "/sys/kernel/tracing"},
-		sockets: nlsock.Read,
+		lab: laboratory{lab.MeasureCursors, lab.ShowGuard, lab.Trace, nlsock.Read},
 	}
 	return a.run(ctx, os.Args[1:])
 }
 
 // run executes a command line and returns its exit code.
 func (a *app) run(ctx context.Context, args []string) int {
-	a.out = &output{w: a.stdout}
-	if a.terminal {
-		a.out.console = a.stderr
-	}
-	a.stdout = a.out
 	var help bytes.Buffer // the library prints it, and drops the error
 	root := a.rootCommand()
 	root.SetArgs(args)
@@ -114,12 +109,12 @@ func (a *app) run(ctx context.Context, args []string) int {
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil && help.Len() > 0 {
 		a.running = true
-		_, err = a.stdout.Write(help.Bytes())
+		_, err = a.out.Write(help.Bytes())
 	}
 	if usage := (*usageError)(nil); errors.As(err, &usage) || err != nil && !a.running {
 		// What fails before a command runs is the command line.
-		a.note("bulkdump: %v%s", err, suggestion(root, err, args))
-		a.note("See '%s --help'.", cmd.CommandPath())
+		a.stderr.Note("bulkdump: %v%s", err, suggestion(root, err, args))
+		a.stderr.Note("See '%s --help'.", cmd.CommandPath())
 		return exitUsage
 	}
 	code := a.explain(ctx, err)
@@ -136,15 +131,15 @@ func (a *app) explain(ctx context.Context, err error) int {
 	case unlessPipe(err) == nil:
 		return exitOK
 	case errors.Is(err, client.ErrNoFamily):
-		a.note(`bulkdump: module not loaded: run modprobe bulkdump, or make load where it is built (the kernel has no generic netlink family "bulkdump")`)
+		a.stderr.Note(`bulkdump: module not loaded: run modprobe bulkdump, or make load where it is built (the kernel has no generic netlink family "bulkdump")`)
 	case signalOf(ctx) != 0 && errors.Is(err, context.Canceled):
-		a.note("bulkdump: %v before it was done", context.Cause(ctx))
+		a.stderr.Note("bulkdump: %v before it was done", context.Cause(ctx))
 	case errors.Is(err, errReported):
 	case errors.As(err, &refused) && refused.Errno == unix.EPERM && !strings.Contains(refused.Message, "CAP_"):
-		a.complain(err)
-		a.note("bulkdump: %s", neededRight)
+		a.stderr.Complain(err)
+		a.stderr.Note("bulkdump: %s", neededRight)
 	default:
-		a.complain(err)
+		a.stderr.Complain(err)
 	}
 	return exitFailed
 }

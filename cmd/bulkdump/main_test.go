@@ -17,9 +17,6 @@ import (
 const asProgram = "BULKDUMP_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(stayerEnv) != "" {
-		os.Exit(0)
-	}
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
@@ -55,24 +52,5 @@ func TestProgramOutlivesItsReader(t *testing.T) {
 	cmd.Stdout = closedPipe(t)
 	if err := cmd.Run(); err != nil {
 		t.Errorf("got %v, want success", err)
-	}
-}
-
-func TestIsTerminal(t *testing.T) {
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer null.Close()
-	if isTerminal(null) {
-		t.Errorf("%s is taken for a terminal", null.Name())
-	}
-	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Skipf("a terminal is needed: %v", err)
-	}
-	defer terminal.Close()
-	if !isTerminal(terminal) {
-		t.Errorf("%s is not taken for a terminal", terminal.Name())
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
+	"bulkdump/cmd/bulkdump/internal/output"
 )
 
 // mirrorFlags is the command line of mirror.
@@ -72,9 +73,9 @@ func (f *mirrorFlags) entries() bool { return f.once || f.dumpAtEnd }
 func (a *app) mirror(ctx context.Context, t table, f *mirrorFlags) error {
 	ctx, cancel := within(ctx, f.timeout)
 	defer cancel()
-	if f.entries() || a.format != formatTable {
+	if f.entries() || a.out.Format != output.FormatTable {
 		var stop func()
-		ctx, stop = a.whileRead(ctx)
+		ctx, stop = a.out.WhileRead(ctx)
 		defer stop()
 	}
 	// Not with the context: at its end there is the copy to print.
@@ -83,9 +84,9 @@ func (a *app) mirror(ctx context.Context, t table, f *mirrorFlags) error {
 		return err
 	}
 	defer m.Close()
-	status := a.startStatus(m)
+	hide := a.showStatus(m)
 	err = a.follow(ctx, m, f)
-	status.end()
+	hide()
 	if errors.Is(context.Cause(ctx), unix.EPIPE) {
 		return unix.EPIPE
 	}
@@ -110,7 +111,7 @@ func (a *app) follow(ctx context.Context, m mirror, f *mirrorFlags) error {
 		if err != nil || f.once {
 			return err
 		}
-	case a.format != formatTable:
+	case a.out.Format != output.FormatTable:
 		lagged := a.newLosses(client.ErrLagged, func() string {
 			return "not every change is printed, but what came of them: nobody reads them fast enough"
 		})
@@ -126,59 +127,39 @@ func (a *app) follow(ctx context.Context, m mirror, f *mirrorFlags) error {
 }
 
 func (a *app) printEntries(m mirror) error {
-	p := newList(a, recordLayouts)
+	p := output.NewList(a.out, recordLayouts)
 	for e := range m.All() {
-		if err := p.add(recordOf(&e)); err != nil {
+		if err := p.Add(recordOf(&e)); err != nil {
 			return err
 		}
 	}
-	return p.end()
+	return p.End()
 }
 
 func (a *app) printMirrorStats(s client.MirrorStats) {
-	_ = printFields(a.stderr, []field{ // as little to be done as for any message
-		{"entries", s.Entries},
-		{"generation", s.Generation},
-		{"synced", s.Synced},
-		{"events", s.Events},
-		{"overruns", s.Overruns},
-		{"deltas", s.Deltas},
-		{"full-passes", s.FullPasses},
-		{"records", s.Records},
+	_ = output.WriteFields(a.stderr, []output.Field{ // as little to be done as for any message
+		output.F("entries", s.Entries),
+		output.F("generation", s.Generation),
+		output.F("synced", s.Synced),
+		output.F("events", s.Events),
+		output.F("overruns", s.Overruns),
+		output.F("deltas", s.Deltas),
+		output.F("full-passes", s.FullPasses),
+		output.F("records", s.Records),
 	})
-}
-
-// status is a line on a terminal that tells how a mirror is doing.
-type status struct {
-	stop, ended chan struct{}
 }
 
 const statusEvery = time.Second
 
-// startStatus returns nil if nobody would see it, or if it would mix with the
-// data.
-func (a *app) startStatus(m mirror) *status {
-	if !a.stderr.isTerminal() || a.terminal && a.format != formatTable {
-		return nil
-	}
-	s := &status{stop: make(chan struct{}), ended: make(chan struct{})}
-	go func() {
-		defer close(s.ended)
-		tick := time.NewTicker(statusEvery)
-		defer tick.Stop()
-		for last := m.Stats(); ; {
-			now := m.Stats()
-			a.stderr.show(statusParts(last, now)...)
-			last = now
-			select {
-			case <-tick.C:
-			case <-s.stop:
-				a.stderr.clear()
-				return
-			}
-		}
-	}()
-	return s
+// showStatus tells on a terminal how the mirror is doing, until hide is called.
+func (a *app) showStatus(m mirror) (hide func()) {
+	last := m.Stats()
+	return a.out.Status(output.FormatTable).Every(statusEvery, func() []string {
+		now := m.Stats()
+		parts := statusParts(last, now)
+		last = now
+		return parts
+	})
 }
 
 // statusParts is for two looks that are a second apart: what matters most first.
@@ -192,13 +173,4 @@ func statusParts(last, now client.MirrorStats) []string {
 		fmt.Sprintf("%d events/s", now.Events-last.Events), fmt.Sprintf("%d overruns", now.Overruns),
 		fmt.Sprintf("%d deltas", now.Deltas), fmt.Sprintf("%d full passes", now.FullPasses),
 	}
-}
-
-// end removes the line.
-func (s *status) end() {
-	if s == nil {
-		return
-	}
-	close(s.stop)
-	<-s.ended
 }

@@ -11,23 +11,26 @@ import (
 	"time"
 
 	"bulkdump/client"
+	"bulkdump/cmd/bulkdump/internal/output"
 )
 
 // runOnTerminals runs a command line on a table of two intervals of progress
 // and a bit, between which the time for a line of it goes by.
 func runOnTerminals(t *testing.T, stdout, stderr bool, f *fakeTable, args ...string) (got ran) {
 	t.Helper()
-	f.records = slices.Repeat([]client.Entry{first}, 2*progressInterval+10)
+	f.records = slices.Repeat([]client.Entry{first}, 2*output.ProgressInterval+10)
 	f.each = func(i int) {
-		if i%progressInterval == 0 {
-			<-time.After(progressEvery) // of the bubble's clock
+		if i%output.ProgressInterval == 0 {
+			<-time.After(output.ProgressEvery) // of the bubble's clock
 		}
 	}
 	synctest.Test(t, func(t *testing.T) {
 		a, out, errs := newApp(f)
-		if a.terminal = stdout; stderr {
-			a.asTerminal(80)
+		width := 0
+		if stderr {
+			width = 80
 		}
+		a.onTerminals(out, stdout, errs, width)
 		got = runApp(t.Context(), t, a, out, errs, args...)
 	})
 	return got
@@ -36,7 +39,7 @@ func runOnTerminals(t *testing.T, stdout, stderr bool, f *fakeTable, args ...str
 const cleared = "\r\x1b[K"
 
 func TestProgress(t *testing.T) {
-	const total = 2*progressInterval + 10
+	const total = 2*output.ProgressInterval + 10
 	for _, tt := range []struct {
 		name           string
 		stdout, stderr bool
@@ -77,19 +80,6 @@ func TestProgress(t *testing.T) {
 	}
 }
 
-// A dump that takes no time shows nothing, however long it is.
-func TestProgressIsNotHasty(t *testing.T) {
-	var shown strings.Builder
-	p := &progress{console: &console{w: &shown, width: func() int { return 80 }}, next: time.Now().Add(time.Hour)}
-	for range 10 * progressInterval {
-		p.add()
-	}
-	p.end()
-	if shown.Len() > 0 {
-		t.Errorf("got %q, want nothing", shown.String())
-	}
-}
-
 // The line is gone before anything else is said.
 func TestProgressEndsBeforeMessages(t *testing.T) {
 	for _, tt := range []struct {
@@ -126,20 +116,19 @@ func TestDumpGoesOnWithoutTheState(t *testing.T) {
 type slowWriter struct{}
 
 func (slowWriter) Write(b []byte) (int, error) {
-	<-time.After(progressEvery)
+	<-time.After(output.ProgressEvery)
 	return len(b), nil
 }
 
 // The progress of a sync is that of the reading: what is printed then was counted.
 func TestProgressOfSyncEnds(t *testing.T) {
 	f := &fakeTable{}
-	for id := range uint32(3 * progressInterval) {
+	for id := range uint32(3 * output.ProgressInterval) {
 		f.records = append(f.records, client.Entry{ID: id, Name: strings.Repeat("x", 60)})
 	}
 	synctest.Test(t, func(t *testing.T) {
 		a, _, stderr := newApp(f)
-		a.stdout = slowWriter{}
-		a.asTerminal(80)
+		a.onTerminals(slowWriter{}, false, stderr, 80)
 		code := a.run(t.Context(), []string{"dump", "--sync"})
 		if want := "the table of generation 0, after 0 passes (0 full)\n"; code != 0 || stderr.String() != want {
 			t.Errorf("exit code %d, stderr %q, want %q", code, stderr, want)

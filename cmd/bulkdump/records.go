@@ -11,14 +11,15 @@ import (
 	"time"
 
 	"bulkdump/client"
+	"bulkdump/cmd/bulkdump/internal/output"
 )
 
-var recordLayouts = layouts[*client.Record]{
-	tableHead: "        ID       FLAGS                 VALUE  PAYLOAD      HITS            GENERATION  NAME\n",
-	csvHead:   "id,name,flags,value,payload,hits,bytes,created,updated,generation,deleted\n",
-	table:     appendTable,
-	json:      appendJSON,
-	csv:       appendCSV,
+var recordLayouts = output.Layouts[*client.Record]{
+	TableHead: "        ID       FLAGS                 VALUE  PAYLOAD      HITS            GENERATION  NAME\n",
+	CSVHead:   "id,name,flags,value,payload,hits,bytes,created,updated,generation,deleted\n",
+	Table:     appendTable,
+	JSON:      appendJSON,
+	CSV:       appendCSV,
 }
 
 // recordOf is an entry of which a record is to be printed.
@@ -39,7 +40,7 @@ func appendTable(b []byte, r *client.Record) []byte {
 	b = append(padUint(b, uint64(len(r.Payload)), 7), "  "...)
 	b = append(padUint(b, r.Stats.Hits, 8), "  "...)
 	b = append(padUint(b, r.Generation, 20), "  "...)
-	return appendQuoted(b, r.Name)
+	return output.AppendQuoted(b, r.Name)
 }
 
 func appendFlags(b []byte, flags uint32) []byte {
@@ -90,7 +91,7 @@ func appendJSONTime(b []byte, key string, t time.Time) []byte {
 }
 
 func appendJSONString(b, text []byte) []byte {
-	if isPlain(text) {
+	if output.IsPlain(text) {
 		b = append(append(b, '"'), text...)
 		return append(b, '"')
 	}
@@ -100,7 +101,7 @@ func appendJSONString(b, text []byte) []byte {
 	if err := e.Encode(string(text)); err != nil {
 		panic(err) // a string and a buffer: neither fails
 	}
-	return appendVisibleJSON(b, bytes.TrimSuffix(quoted.Bytes(), []byte("\n")))
+	return output.AppendVisibleJSON(b, bytes.TrimSuffix(quoted.Bytes(), []byte("\n")))
 }
 
 // appendCSV writes the payload in hex.
@@ -126,7 +127,7 @@ func appendTime(b []byte, t time.Time) []byte {
 }
 
 func appendCSVText(b, text []byte) []byte {
-	if isPlain(text) {
+	if output.IsPlain(text) {
 		return append(b, text...)
 	}
 	b = append(b, '"')

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"bulkdump/client"
+	"bulkdump/cmd/bulkdump/internal/output"
 )
 
 func TestDumpFormats(t *testing.T) {
@@ -173,11 +174,13 @@ func TestTableOfDeleted(t *testing.T) {
 func TestRecordsAreWrittenWithoutAllocation(t *testing.T) {
 	r := &client.Record{ID: 1 << 31, Name: []byte(seven.Name), Flags: 1 << 31, Value: 1<<64 - 1,
 		Payload: bytes.Repeat([]byte("payload"), 100), Stats: seven.Stats, Generation: seven.Generation}
-	for _, format := range append(slices.Clone(formats), formatCount) {
+	for _, format := range append(slices.Clone(output.Formats), output.FormatCount) {
 		var out countingWriter
-		p := newList(&app{stdout: &out, format: format}, recordLayouts)
+		to := output.NewStdout(&out, false, nil)
+		to.Format = format
+		p := output.NewList(to, recordLayouts)
 		write := func() {
-			if err := p.add(r); err != nil {
+			if err := p.Add(r); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -185,7 +188,7 @@ func TestRecordsAreWrittenWithoutAllocation(t *testing.T) {
 		if n := testing.AllocsPerRun(1000, write); n != 0 {
 			t.Errorf("%s: got %v allocations for a record, want none", format, n)
 		}
-		if wrote := out > 0; wrote != (format != formatCount) {
+		if wrote := out > 0; wrote != (format != output.FormatCount) {
 			t.Errorf("%s: %d bytes written", format, out)
 		}
 	}

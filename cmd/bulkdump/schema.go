@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"bulkdump/cmd/bulkdump/internal/output"
 )
 
 // schemaText describes what the commands print as JSON: the definition with a
@@ -66,10 +68,10 @@ is one line.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			a.running = true
 			if len(args) == 0 {
-				_, err := a.stdout.Write(schemaText)
+				_, err := a.out.Write(schemaText)
 				return err
 			}
-			return printJSON(a.stdout, readSchema().of(args[0]), "  ")
+			return output.WriteJSON(a.out, readSchema().of(args[0]), "  ")
 		},
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"bulkdump/cmd/bulkdump/internal/output"
 )
 
 // howToAdd is what to do after a test of the schema has failed.
@@ -58,13 +60,13 @@ func resolved(s *jsonschema.Schema) *jsonschema.Schema {
 // failed, the end may be missing.
 func checkSchema(t testing.TB, command, format string, got ran) {
 	t.Helper()
-	if format != formatJSON && format != formatJSONL || got.stdout == "" && got.code != exitOK {
+	if format != output.FormatJSON && format != output.FormatJSONL || got.stdout == "" && got.code != exitOK {
 		return
 	}
 	s := definition(t, command)
 	texts := []string{got.stdout}
 	switch {
-	case format == formatJSONL:
+	case format == output.FormatJSONL:
 		if items := resolved(s).Items2020; items != nil {
 			s = items
 		}

@@ -13,8 +13,9 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"bulkdump/client"
-	"bulkdump/cmd/bulkdump/internal/loop"
-	"bulkdump/cmd/bulkdump/internal/nlsock"
+	"bulkdump/cmd/bulkdump/internal/lab"
+	"bulkdump/cmd/bulkdump/internal/lab/loop"
+	"bulkdump/cmd/bulkdump/internal/lab/nlsock"
 )
 
 // printed is what each command prints as JSON.
@@ -27,8 +28,8 @@ var printed = map[string]any{
 	"fill":    client.Filled{},
 	"flush":   client.Flushed{},
 	"table":   client.Table{},
-	"cursors": cursorsReport{},
-	"guard":   guardReport{},
+	"cursors": lab.CursorsReport{},
+	"guard":   lab.GuardReport{},
 	"sockets": []nlsock.Socket{},
 	"trace":   loop.Trace{},
 	"watch":   []client.Event{},

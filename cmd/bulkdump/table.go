@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bulkdump/client"
+	"bulkdump/cmd/bulkdump/internal/output"
 )
 
 func (a *app) fillCommand() *cobra.Command {
@@ -40,10 +41,10 @@ ends it before, nothing of it is left.`,
 			if err != nil {
 				return err
 			}
-			return printRow(a.stdout, a.format, []field{
-				{"count", filled.Count},
-				{"generation", filled.Generation},
-				{"checksum", filled.Checksum},
+			return a.out.Row([]output.Field{
+				output.F("count", filled.Count),
+				output.F("generation", filled.Generation),
+				output.F("checksum", filled.Checksum),
 			}, filled)
 		}),
 	}
@@ -67,9 +68,9 @@ func (a *app) flushCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printRow(a.stdout, a.format, []field{
-				{"count", flushed.Count},
-				{"generation", flushed.Generation},
+			return a.out.Row([]output.Field{
+				output.F("count", flushed.Count),
+				output.F("generation", flushed.Generation),
 			}, flushed)
 		}),
 	}
@@ -90,31 +91,31 @@ dumps-open.`,
 			if err != nil {
 				return err
 			}
-			return printRow(a.stdout, a.format, tableFields(&state), state)
+			return a.out.Row(tableFields(&state), state)
 		}),
 	}
 }
 
-func tableFields(t *client.Table) []field {
-	return []field{
-		{"count", t.Count},
-		{"generation", t.Generation},
-		{"id-min", t.IDMin},
-		{"id-max", t.IDMax},
-		{"bytes", t.Bytes},
-		{"record-max", t.RecordMax},
-		{"entries-max", t.EntriesMax},
-		{"dumps-started", t.DumpsStarted},
-		{"dumps-finished", t.DumpsFinished},
-		{"dumps-abandoned", t.DumpsAbandoned},
-		{"dumps-interrupted", t.DumpsInterrupted},
-		{"dumps-open", t.DumpsOpen},
-		{"pages", t.Pages},
-		{"records", t.Records},
-		{"scanned", t.Scanned},
-		{"dumps-memory", t.DumpsMemory},
-		{"log-floor", t.LogFloor},
-		{"tombstones", t.Tombstones},
-		{"tombstones-max", t.TombstonesMax},
+func tableFields(t *client.Table) []output.Field {
+	return []output.Field{
+		output.F("count", t.Count),
+		output.F("generation", t.Generation),
+		output.F("id-min", t.IDMin),
+		output.F("id-max", t.IDMax),
+		output.F("bytes", t.Bytes),
+		output.F("record-max", t.RecordMax),
+		output.F("entries-max", t.EntriesMax),
+		output.F("dumps-started", t.DumpsStarted),
+		output.F("dumps-finished", t.DumpsFinished),
+		output.F("dumps-abandoned", t.DumpsAbandoned),
+		output.F("dumps-interrupted", t.DumpsInterrupted),
+		output.F("dumps-open", t.DumpsOpen),
+		output.F("pages", t.Pages),
+		output.F("records", t.Records),
+		output.F("scanned", t.Scanned),
+		output.F("dumps-memory", t.DumpsMemory),
+		output.F("log-floor", t.LogFloor),
+		output.F("tombstones", t.Tombstones),
+		output.F("tombstones-max", t.TombstonesMax),
 	}
 }

@@ -155,7 +155,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"sockets", "x"}, `sockets takes flags only, and "x" is not one`, "sockets"},
 		{[]string{"sockets", "-o", "count"}, `sockets has no output format "count", only`, "sockets"},
 		{[]string{"sockets", "--source", "sys"}, `--source is auto, diag or proc, not "sys"`, "sockets"},
-		{[]string{"sockets", "--color", "red"}, `invalid argument "red" for "--color" flag: there are auto, always and never`, "sockets"},
+		{[]string{"sockets", "--color", "red"}, `invalid argument "red" for "--color" flag: must be auto, always or never`, "sockets"},
 		{[]string{"table", "-o", "count"}, `table has no output format "count", only`, "table"},
 	} {
 		t.Run(fmt.Sprint(tt.args), func(t *testing.T) {

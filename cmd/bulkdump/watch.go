@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
+	"bulkdump/cmd/bulkdump/internal/output"
 )
 
 // watchFlags is the command line of watch.
@@ -63,7 +64,7 @@ for CAP_NET_ADMIN. What was lost, 'dump --since GENERATION' tells.`,
 
 // checkStream refuses what does not go with an output that may have no end.
 func (a *app) checkStream(name string) error {
-	if a.format == formatJSON {
+	if a.out.Format == output.FormatJSON {
 		return usagef("%s may have no end, and JSON needs one: give -o jsonl", name)
 	}
 	return nil
@@ -89,7 +90,7 @@ func unlessDone(err error) error {
 func (a *app) watch(ctx context.Context, t table, f *watchFlags) error {
 	ctx, cancel := within(ctx, f.timeout)
 	defer cancel()
-	ctx, stop := a.whileRead(ctx)
+	ctx, stop := a.out.WhileRead(ctx)
 	defer stop()
 	o := client.WatchOptions{ReceiveBuffer: int(f.rcvbuf)}
 	events := func(ctx context.Context) iter.Seq2[client.Event, error] { return t.Watch(ctx, o) }
@@ -104,7 +105,7 @@ func (a *app) watch(ctx context.Context, t table, f *watchFlags) error {
 	if err = unlessDone(err); err != nil {
 		return err
 	}
-	a.note("bulkdump: %d events in %v, %d overruns", n, time.Since(start).Round(time.Millisecond), losses.n)
+	a.stderr.Note("bulkdump: %d events in %v, %d overruns", n, time.Since(start).Round(time.Millisecond), losses.n)
 	return nil
 }
 
@@ -139,7 +140,7 @@ func (l *losses) note(err error) bool {
 	l.n++
 	if now := time.Now(); now.After(l.next) {
 		l.next = now.Add(lossesEvery)
-		l.a.note("bulkdump: warning: %s", l.text())
+		l.a.stderr.Note("bulkdump: warning: %s", l.text())
 	}
 	return true
 }

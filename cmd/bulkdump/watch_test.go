@@ -138,8 +138,8 @@ func TestWatchSaysWhatWasLost(t *testing.T) {
 func TestWatchIsSeenAtOnce(t *testing.T) {
 	r, w := io.Pipe()
 	ctx, cancel := context.WithCancel(t.Context())
-	a, _, _ := newApp(&fakeTable{events: oneOfEach, endless: true})
-	a.stdout = w
+	a, _, stderr := newApp(&fakeTable{events: oneOfEach, endless: true})
+	a.onTerminals(w, false, stderr, 0)
 	ended := make(chan int)
 	go func() { ended <- a.run(ctx, []string{"watch", "-o", "jsonl"}) }()
 	lines := json.NewDecoder(r)
@@ -186,8 +186,8 @@ func TestMirrorPrintsEntries(t *testing.T) {
 func TestMirrorStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeTable{endless: true, mstats: client.MirrorStats{Entries: 5, Generation: 6, Events: 7, Synced: true}}
-		a, _, stderr := newApp(f)
-		a.asTerminal(100)
+		a, stdout, stderr := newApp(f)
+		a.onTerminals(stdout, false, stderr, 100)
 		if code := a.run(t.Context(), []string{"mirror", "--timeout", "3500ms"}); code != exitOK {
 			t.Errorf("exit code %d", code)
 		}
@@ -199,9 +199,8 @@ func TestMirrorStatus(t *testing.T) {
 			t.Errorf("%q", got)
 		}
 		for _, args := range [][]string{{"mirror", "-o", "jsonl"}, {"mirror", "--once"}} {
-			a, _, stderr := newApp(f)
-			a.asTerminal(100)
-			a.terminal = len(args) == 3
+			a, stdout, stderr := newApp(f)
+			a.onTerminals(stdout, len(args) == 3, stderr, 100)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			_ = a.run(ctx, args)
 			cancel()
@@ -215,5 +214,5 @@ func TestMirrorStatus(t *testing.T) {
 func TestEventsEndWithAnError(t *testing.T) {
 	broken := errors.New("broken")
 	run(t, &fakeTable{events: oneOfEach[:1], eventErr: broken}, "mirror", "-o", "csv").check(t, ran{code: exitFailed, stderr: "broken",
-		stdout: strings.Join([]string{eventLayouts.csvHead, "new,7,seven,16,49,c0ffee,3,9,2026-01-02T03:04:05Z,2026-01-02T03:04:05.000000678Z,12,false,,,\n"}, "")})
+		stdout: strings.Join([]string{eventLayouts.CSVHead, "new,7,seven,16,49,c0ffee,3,9,2026-01-02T03:04:05Z,2026-01-02T03:04:05.000000678Z,12,false,,,\n"}, "")})
 }

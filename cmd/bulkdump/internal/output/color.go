@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package output
+
+import (
+	"errors"
+	"os"
+	"strings"
+)
+
+// A When is the value of --color. Its zero value is Auto.
+type When string
+
+// The values.
+const (
+	Auto   When = "auto"
+	Always When = "always"
+	Never  When = "never"
+)
+
+// Set takes one of the values.
+func (w *When) Set(text string) error {
+	switch v := When(text); v {
+	case Auto, Always, Never:
+		*w = v
+		return nil
+	}
+	return errors.New("must be auto, always or never")
+}
+
+func (w *When) String() string {
+	if *w == "" {
+		return string(Auto)
+	}
+	return string(*w)
+}
+
+// Type is what the help calls the value.
+func (w *When) Type() string { return "WHEN" }
+
+// A Color is what makes a terminal show a line in it.
+type Color string
+
+// The colors.
+const (
+	Plain  Color = ""
+	Dim    Color = "\x1b[2m"
+	Yellow Color = "\x1b[33m"
+	Red    Color = "\x1b[31m"
+
+	noColor = "\x1b[0m"
+)
+
+// colored tells whether stdout gets colors. By default, only a terminal does,
+// unless the environment says no (no-color.org).
+func (o *Stdout) colored() bool {
+	switch o.Color {
+	case Always:
+		return true
+	case Never:
+		return false
+	}
+	return o.terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+// paint gives each line of a text its color. The text is laid out already:
+// otherwise the escapes would count as columns.
+func paint(text string, of func(line int) Color) string {
+	var b strings.Builder
+	n := 0
+	for line := range strings.Lines(text) {
+		c := of(n)
+		n++
+		if c == Plain {
+			b.WriteString(line)
+			continue
+		}
+		b.WriteString(string(c) + strings.TrimSuffix(line, "\n") + noColor + "\n")
+	}
+	return b.String()
+}
