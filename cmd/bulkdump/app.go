@@ -50,12 +50,12 @@ func (t kernelTable) openMirror(ctx context.Context, o client.MirrorOptions) (mi
 	return t.Mirror(ctx, o)
 }
 
-// app is the program, with what it touches replaceable.
+// app is the program. Tests replace what it touches.
 type app struct {
 	stdin  io.Reader
 	out    *output.Stdout // with -o and --color
 	stderr *output.Console
-	quit   func(code int) // ends the program, whatever it is at
+	quit   func(code int) // ends the program at once
 	dial   func() (table, error)
 	lab    laboratory
 
@@ -75,18 +75,18 @@ func (a *app) rootCommand() *cobra.Command {
 		Use:   "bulkdump",
 		Short: "Fill, read and change the table of the bulkdump family",
 		Long: `bulkdump fills, reads and changes the bulkdump table of the network namespace
-it runs in. The table lives in the kernel module bulkdump. Everybody may read
-it; changes, and dumps with another cursor than key, need CAP_NET_ADMIN in the
-initial user namespace (in the network namespace's own, where the module is
-loaded with userns_admin=1).
+that it runs in. The table lives in the kernel module bulkdump. Everybody may
+read it. Changes, and dumps with a cursor other than key, need CAP_NET_ADMIN in
+the initial user namespace. If the module is loaded with userns_admin=1, they
+need it in the user namespace that owns the network namespace.
 
-Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed,
-2 wrong usage, 130 ended by SIGINT, 143 by SIGTERM. A stdout whose reader has
-closed it is no failure. Numbers may be decimal or, with 0x, hexadecimal. What
-is printed as JSON has a schema: see 'bulkdump schema --help'.
+Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed, 2
+wrong usage, 130 ended by SIGINT, 143 ended by SIGTERM. It is no failure if the
+reader of stdout closes it. Numbers are decimal or, with 0x, hexadecimal. The
+JSON output has a schema: see 'bulkdump schema --help'.
 
-Names and other texts from outside that are not plain are quoted; what is not
-printable in them is escaped. CSV has their bytes as they are, unless it goes to
+Names and other text from outside are quoted unless they are plain, and escaped
+where they are not printable. CSV has their bytes as they are, unless it goes to
 a terminal. Payloads are base64 in JSON and hexadecimal in CSV.`,
 		Example: `  bulkdump fill 1000000 --payload-max 64
   bulkdump dump --from 10 --to 20
@@ -99,15 +99,15 @@ a terminal. Payloads are base64 in JSON and hexadecimal in CSV.`,
 				a.running = true
 				return output.WriteFields(a.out, versionFields(debug.ReadBuildInfo()))
 			}
-			return usagef("a command is needed")
+			return usagef("give a command")
 		},
-		DisableSuggestions: true, // they come as several lines
+		DisableSuggestions: true, // they take several lines
 	}
 	root.Flags().BoolVar(&version, "version", false, "print what this program was built from")
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(helpCommand())
 	root.SetFlagErrorFunc(explainFlagError)
-	root.PersistentFlags().Var(&a.out.Color, "color", "color what is worth a look: `WHEN` is auto, always or never")
+	root.PersistentFlags().Var(&a.out.Color, "color", "color what deserves a look: `WHEN` is auto, always or never")
 	root.PersistentFlags().StringVarP(&a.out.Format, "output", "o", output.FormatTable,
 		"`FORMAT` of the output: "+strings.Join(output.Formats, "|")+", count for dump, svg for trace")
 	root.AddGroup(&cobra.Group{ID: tableGroup, Title: "Commands on the table:"}, &cobra.Group{ID: labGroup, Title: "Laboratory:"})
@@ -121,7 +121,7 @@ a terminal. Payloads are base64 in JSON and hexadecimal in CSV.`,
 		a.flushCommand(), a.tableCommand())
 	add(labGroup, a.cursorsCommand(), a.guardCommand(), a.socketsCommand(), a.traceCommand())
 	for _, cmd := range root.Commands() {
-		timeFlag(cmd, &a.timeout, "timeout", "fail if it takes longer than this `TIME`, such as 90s or 2h; 0: do not")
+		timeFlag(cmd, &a.timeout, "timeout", "fail after this `TIME`, such as 90s or 2h; 0: never")
 	}
 	// Those that are meant to be ended have a timeout of their own.
 	add(tableGroup, a.watchCommand(), a.mirrorCommand())
@@ -130,7 +130,7 @@ a terminal. Payloads are base64 in JSON and hexadecimal in CSV.`,
 	return root
 }
 
-// suggestion is what may have been meant by a command that there is not.
+// suggestion guesses which command an unknown one was meant to be.
 func suggestion(root *cobra.Command, err error, args []string) string {
 	if !strings.HasPrefix(err.Error(), "unknown command") {
 		return ""
@@ -144,17 +144,17 @@ func suggestion(root *cobra.Command, err error, args []string) string {
 	return ""
 }
 
-// helpCommand is that of cobra, but fails if it is asked for what there is not.
+// helpCommand is like cobra's, but fails for a command that does not exist.
 func helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "help [COMMAND]",
 		Short:   "Print the help of a command",
-		Long:    `help prints the help of the command, or of them all.`,
+		Long:    `help prints the help of the command, or of bulkdump.`,
 		Example: `  bulkdump help dump`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			about, rest, err := cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 {
-				return usagef("no help: there is no command %q", strings.Join(args, " "))
+				return usagef("there is no command %q", strings.Join(args, " "))
 			}
 			about.InitDefaultHelpFlag()
 			return about.Help()
@@ -162,8 +162,8 @@ func helpCommand() *cobra.Command {
 	}
 }
 
-// explainFlagError knows that "-5" is no unknown flag but a number, and what a
-// value may be where the library's error is one of strconv's.
+// explainFlagError takes "-5" for a number, not for an unknown flag, and says what
+// a value must be where the library quotes strconv.
 func explainFlagError(_ *cobra.Command, err error) error {
 	if invalid := (*pflag.InvalidValueError)(nil); errors.As(err, &invalid) && invalid.GetFlag().Value.Type() == "bool" {
 		return usagef("invalid argument %q for \"--%s\" flag: must be true or false", invalid.GetValue(), invalid.GetFlag().Name)
@@ -171,14 +171,14 @@ func explainFlagError(_ *cobra.Command, err error) error {
 	var unknown interface{ GetSpecifiedShortnames() string }
 	if errors.As(err, &unknown) {
 		if name := unknown.GetSpecifiedShortnames(); name != "" && name[0] >= '0' && name[0] <= '9' {
-			return usagef("-%s: a number cannot be negative; what else begins with - goes after --", name)
+			return usagef("-%s: a number cannot be negative; put other arguments that begin with - after --", name)
 		}
 	}
 	return err
 }
 
-// runs makes a cobra function of fn: it checks the format, connects, and
-// closes the connection.
+// runs makes a cobra function of fn. It checks the format, connects, and closes
+// the connection.
 func (a *app) runs(fn func(*cobra.Command, table, []string) error, more ...string) func(*cobra.Command, []string) error {
 	return a.runsAlone(func(cmd *cobra.Command, args []string) error {
 		t, err := a.dial()
@@ -190,8 +190,7 @@ func (a *app) runs(fn func(*cobra.Command, table, []string) error, more ...strin
 	}, more...)
 }
 
-// runsAlone is runs for a command that does not need the table. It ends with
-// --timeout.
+// runsAlone is runs without a connection. The context ends after --timeout.
 func (a *app) runsAlone(fn func(*cobra.Command, []string) error, more ...string) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		known := append(slices.Clone(output.Formats), more...)
@@ -215,9 +214,9 @@ func (a *app) late() error {
 	return fmt.Errorf("not done within %v: give a longer --timeout", a.timeout)
 }
 
-// watchEnd ends the program where the end of the context alone does not: nobody
-// takes what it writes, or the kernel is long at one page or request. It goes on
-// watching until stop is called.
+// watchEnd ends the program if the end of the context does not: nobody reads what
+// it writes, or the kernel takes long for one page or request. It watches until
+// stop is called.
 func (a *app) watchEnd(ctx context.Context, command string) (stop func()) {
 	stopped := make(chan struct{})
 	context.AfterFunc(ctx, func() {
@@ -229,12 +228,12 @@ func (a *app) watchEnd(ctx context.Context, command string) (stop func()) {
 		sig := signalOf(ctx)
 		switch {
 		case a.out.Busy() && sig != 0:
-			a.stderr.Note("bulkdump: nobody takes the output: send the signal again to end at once")
+			a.stderr.Note("bulkdump: nobody reads the output: send the signal again to end at once")
 		case a.out.Busy() && a.timeout > 0:
-			a.stderr.Note("bulkdump: not done within %v: nobody takes the output", a.timeout)
+			a.stderr.Note("bulkdump: not done within %v: nobody reads the output", a.timeout)
 			a.quit(exitFailed)
 		case slices.Contains([]string{"cursors", "guard", "mirror", "trace", "watch"}, command):
-			// They empty the table, or print what they have.
+			// They empty the table first, or print what they have.
 		case sig != 0:
 			a.explain(ctx, context.Canceled)
 			a.quit(exitSignal + int(sig))

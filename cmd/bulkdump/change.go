@@ -49,8 +49,8 @@ func (a *app) newCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "new ID NAME",
 		Short: "Make an entry",
-		Long: `new makes an entry with the id and the name, of 1 to 63 bytes. It fails if there
-is one with the id.`,
+		Long: `new makes an entry with the id and the name, which has 1 to 63 bytes. It fails
+if the id is taken.`,
 		Example: `  bulkdump new 7 seven --value 49
   bulkdump new 8 eight --payload hex:c0ffee
   bulkdump new 9 nine --payload @payload.bin`,
@@ -84,8 +84,8 @@ func (a *app) setCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "set ID",
 		Short: "Change an entry",
-		Long: `set changes what its flags give and leaves the rest of the entry. It fails if
-there is no entry with the id, unless --create is given.`,
+		Long: `set changes what the flags say, and leaves the rest of the entry as it is. It
+fails if there is no entry with the id, unless --create is given.`,
 		Example: `  bulkdump set 7 --value 50
   bulkdump set 7 --payload ''
   bulkdump set 10 --name ten --create`,
@@ -122,8 +122,8 @@ there is no entry with the id, unless --create is given.`,
 		}),
 	}
 	f.register(cmd)
-	cmd.Flags().StringVar(&name, "name", "", "another `NAME`, of 1 to 63 bytes")
-	cmd.Flags().BoolVar(&create, "create", false, "make the entry if there is none, which needs --name")
+	cmd.Flags().StringVar(&name, "name", "", "new `NAME`, 1 to 63 bytes")
+	cmd.Flags().BoolVar(&create, "create", false, "make the entry if there is none; needs --name")
 	return cmd
 }
 
@@ -132,13 +132,13 @@ func (a *app) delCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "del ID...",
 		Short: "Delete entries",
-		Long: `del deletes the entries with the ids. If one is not there, an error says so, the
-others are deleted all the same, and the exit code is 1.`,
+		Long: `del deletes the entries with the ids. If there is none with an id, del says so,
+deletes the others all the same, and exits with 1.`,
 		Example: `  bulkdump del 7
   bulkdump del 7 8 0xffffffff`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("give an id, or several")
+				return usagef("give one id or more")
 			}
 			for _, arg := range args {
 				id, err := parseID(arg)
@@ -162,7 +162,7 @@ func (a *app) deleteAll(ctx context.Context, t table, ids []uint32) error {
 		generation, err := t.Delete(ctx, id)
 		switch {
 		case err == nil:
-			// What cannot be written keeps no entry alive; end will tell.
+			// A failing write keeps no entry alive. End returns its error.
 			_ = p.Add(changed{id, generation})
 		case errors.Is(err, os.ErrNotExist) && !errors.Is(err, client.ErrNoFamily):
 			a.stderr.Note("bulkdump: id %d: %v", id, err)

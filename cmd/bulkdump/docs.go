@@ -27,8 +27,8 @@ func (a *app) completionCommand() *cobra.Command {
 		Use:   "completion bash|zsh|fish",
 		Short: "Print a script that completes command lines in a shell",
 		Long: `completion prints a script for bash, zsh or fish that completes the names of
-commands and flags, and the values of flags that have only some. 'make install'
-puts it where the shells look.`,
+commands and flags, and the values of flags that have a fixed set. 'make
+install' puts it where the shells look.`,
 		Example: `  bulkdump completion bash > /etc/bash_completion.d/bulkdump
   bulkdump completion zsh > _bulkdump
   bulkdump completion fish > bulkdump.fish`,
@@ -65,14 +65,14 @@ func (a *app) manCommand() *cobra.Command {
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return err
 			}
-			cmd.Root().DisableAutoGenTag = true // it has a date
+			cmd.Root().DisableAutoGenTag = true // it holds a date
 			return doc.GenManTree(cmd.Root(), &doc.GenManHeader{Section: "1", Source: "bulkdump", Manual: "bulkdump"}, args[0])
 		},
 	}
 }
 
-// completeValues has the shells complete what the flags with these names may be,
-// and no files where there is nothing to complete.
+// completeValues has the shells complete the values of these flags, and no files
+// where there is nothing to complete.
 func completeValues(root *cobra.Command) {
 	cursors := make([]string, 0, len(lab.Cursors))
 	for _, c := range lab.Cursors {
@@ -90,7 +90,7 @@ func completeValues(root *cobra.Command) {
 	for _, cmd := range append(root.Commands(), root) {
 		for name, of := range values {
 			if cmd.Flags().Lookup(name) != nil || cmd.PersistentFlags().Lookup(name) != nil {
-				// It fails for a flag that there is not, or twice.
+				// It fails only for a flag that is missing, or registered twice.
 				_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(of, cobra.ShellCompDirectiveNoFileComp))
 			}
 		}
@@ -100,7 +100,7 @@ func completeValues(root *cobra.Command) {
 	}
 }
 
-// versionFields tell what the program was built from, as far as that is known.
+// versionFields say what the program was built from, as far as that is known.
 func versionFields(info *debug.BuildInfo, ok bool) []output.Field {
 	version, revision := "unknown", "unknown"
 	var more []output.Field

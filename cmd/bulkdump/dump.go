@@ -49,23 +49,24 @@ func (a *app) dumpCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dump",
 		Short: "Print the entries, or what changed since a generation",
-		Long: `dump prints the entries as they come, in rising order of their ids unless
-another cursor is asked for: it needs the same memory for ten entries and for
-ten million (-o count prints only how many they are).
+		Long: `dump prints the entries as they come, in rising order of their ids unless there
+is another --cursor. It needs the same memory for ten entries and for ten
+million. With -o count it prints only how many there are.
 
 With --since it prints what changed after that generation, in the order of the
-changes, and deleted entries as such. If the kernel's log of changes does not
-reach back so far, it fails: then only a dump of all tells.
+changes, and marks deleted entries. It fails if the kernel's log of changes does
+not reach back that far. In that case, dump all entries.
 
-If the table changes meanwhile, the kernel says so. All entries that were there
-throughout are printed, exactly once, but together they may be no state that the
-table ever had: a warning says so, and the exit code is 1 unless
---allow-interrupted is given.
+If the table changes during the dump, the kernel says so. Every entry that was
+there throughout is printed, exactly once. But together, the entries may be a
+state that the table never had. Then dump prints a warning, and exits with 1
+unless --allow-interrupted is given.
 
-With --sync it goes on with what changed meanwhile, until nothing did. Then it
-prints the exact table of one generation, in order of ids, and names that on
-stderr; until then it holds the table in memory. With --parallel several sockets
-read, each some of the ids.`,
+With --sync it repeats the dump for what changed meanwhile, until nothing did.
+Then it prints the exact table of one generation, in order of ids, and names the
+generation on stderr. Until then it holds the table in memory.
+
+With --parallel, several sockets read, each of them some of the ids.`,
 		Example: `  bulkdump dump
   bulkdump dump -o jsonl --from 100 --to 0xffff
   bulkdump dump --name-prefix eth --flags 0x1/0x3
@@ -84,18 +85,18 @@ read, each some of the ids.`,
 	}
 	f.given = cmd.Flags().Changed
 	rangeFlags(cmd, &f.from, &f.to, "print")
-	cmd.Flags().StringVar(&f.options.NamePrefix, "name-prefix", "", "print entries whose name begins with this `TEXT`")
-	cmd.Flags().Var(&f.flags, "flags", "print entries whose flags are `VALUE[/MASK]`, where the mask has a bit")
+	cmd.Flags().StringVar(&f.options.NamePrefix, "name-prefix", "", "print entries whose name begins with `TEXT`")
+	cmd.Flags().Var(&f.flags, "flags", "print entries whose flags equal `VALUE[/MASK]` in the bits of the mask")
 	number64(cmd, &f.since, "since", "print what changed after this `GENERATION`")
 	readFlags(cmd, &f.options, &f.buffer)
-	number64(cmd, &f.limit, "limit", "stop after so many entries; 0: do not")
-	number64(cmd, &f.checksum, "verify", "fail if the entries do not have this `CHECKSUM`, which fill printed")
-	cmd.Flags().BoolVar(&f.sync, "sync", false, "print the exact table of one generation, although it changes meanwhile")
-	numberWithin(cmd, &f.syncPasses, 1, maxSyncPasses, "sync-passes", "with --sync, give up after so many dumps")
-	numberWithin(cmd, &f.parallel, 1, maxSockets, "parallel", "read over so many sockets at once")
+	number64(cmd, &f.limit, "limit", "stop after this many entries; 0: never")
+	number64(cmd, &f.checksum, "verify", "fail unless the entries have this `CHECKSUM`, which fill printed")
+	cmd.Flags().BoolVar(&f.sync, "sync", false, "print the exact table of one generation, even if it changes meanwhile")
+	numberWithin(cmd, &f.syncPasses, 1, maxSyncPasses, "sync-passes", "with --sync, give up after this many dumps")
+	numberWithin(cmd, &f.parallel, 1, maxSockets, "parallel", "read over this many sockets at once")
 	cmd.Flags().BoolVar(&f.unordered, "unordered", false, "with --parallel, print the entries as they come")
-	cmd.Flags().BoolVar(&f.stats, "stats", false, "print pages, reads, records, bytes and memory to stderr")
-	cmd.Flags().BoolVar(&f.allowInterrupted, "allow-interrupted", false, "exit with 0 also if the table changed meanwhile")
+	cmd.Flags().BoolVar(&f.stats, "stats", false, "print pages, reads, records, bytes and memory on stderr")
+	cmd.Flags().BoolVar(&f.allowInterrupted, "allow-interrupted", false, "exit with 0 even if the table changed during the dump")
 	return cmd
 }
 
@@ -106,9 +107,9 @@ func (f *dumpFlags) check(cmd *cobra.Command) error {
 	}
 	switch prefix := f.options.NamePrefix; {
 	case f.given("since") && (f.given("cursor") || f.given("name-prefix") || f.given("flags")):
-		return usagef("--since goes with --from and --to only")
+		return usagef("--since goes only with --from and --to")
 	case f.given("name-prefix") && (prefix == "" || len(prefix) > client.NameLenMax):
-		return usagef("--name-prefix has 1 to %d bytes", client.NameLenMax)
+		return usagef("--name-prefix must have 1 to %d bytes", client.NameLenMax)
 	case f.given("verify") && f.given("since"):
 		return usagef("--verify needs all entries: leave --since out")
 	case f.given("verify") && f.limit > 0:
@@ -122,7 +123,7 @@ func (f *dumpFlags) check(cmd *cobra.Command) error {
 	return f.checkReaders()
 }
 
-// checkReaders checks what is about more dumps than one.
+// checkReaders checks the flags for more than one dump.
 func (f *dumpFlags) checkReaders() error {
 	for _, with := range []struct {
 		flag string
@@ -139,15 +140,15 @@ func (f *dumpFlags) checkReaders() error {
 	}
 	switch {
 	case f.given("sync-passes") && !f.sync:
-		return usagef("--sync-passes goes with --sync only")
+		return usagef("--sync-passes goes only with --sync")
 	case f.unordered && !f.given("parallel"):
-		return usagef("--unordered goes with --parallel only")
+		return usagef("--unordered goes only with --parallel")
 	}
 	return nil
 }
 
-// whole tells whether nothing is left out, so that the table's count is known
-// to be that of the records.
+// whole tells whether all entries are dumped, so that the table's count is the
+// number of records.
 func (f *dumpFlags) whole() bool {
 	return !slices.ContainsFunc([]string{"from", "to", "name-prefix", "flags", "since"}, f.given)
 }
@@ -160,7 +161,7 @@ func (a *app) dump(ctx context.Context, t table, f *dumpFlags) error {
 		a.printStats(stats)
 	}
 	if interrupted {
-		a.stderr.Note("bulkdump: warning: the table changed during the dump: what was printed may be no state that it ever had")
+		a.stderr.Note("bulkdump: warning: the table changed during the dump: the output may be a state that it never had")
 	}
 	truncated := (*nldump.TruncatedError)(nil)
 	switch {
@@ -177,12 +178,12 @@ func (a *app) dump(ctx context.Context, t table, f *dumpFlags) error {
 	case sum != client.Checksum(f.checksum):
 		return fmt.Errorf("checksum %v, want %v", sum, client.Checksum(f.checksum))
 	}
-	a.stderr.Note("checksum %v: as it should be", sum)
+	a.stderr.Note("checksum %v: as expected", sum)
 	return nil
 }
 
-// printDump prints the records. It returns their checksum if it is wanted, and
-// whether the table changed meanwhile.
+// printDump prints the records. It returns their checksum, if --verify needs it,
+// and whether the table changed meanwhile.
 func (a *app) printDump(ctx context.Context, t table, f *dumpFlags) (sum client.Checksum, interrupted bool, err error) {
 	p := output.NewList(a.out, recordLayouts)
 	bar := a.progress(ctx, t, f)
@@ -204,14 +205,14 @@ func (a *app) printDump(ctx context.Context, t table, f *dumpFlags) (sum client.
 		if !f.sync {
 			bar.Add()
 		}
-		if p.Len() == f.limit { // never so for 0
+		if p.Len() == f.limit { // never for 0
 			break
 		}
 	}
 	return sum, interrupted, unlessPipe(p.End())
 }
 
-// records are those that dump prints, read as the flags say.
+// records returns the records to print, read as the flags say.
 func (a *app) records(ctx context.Context, t table, f *dumpFlags, bar *output.Progress) iter.Seq2[*client.Record, error] {
 	o := f.options
 	switch {
@@ -223,7 +224,7 @@ func (a *app) records(ctx context.Context, t table, f *dumpFlags, bar *output.Pr
 	return t.Records(ctx, o)
 }
 
-// synced yields the table that a Sync ends in, when it has ended.
+// synced yields the table in which a Sync ends, when it has ended.
 func (a *app) synced(ctx context.Context, t table, o client.SyncOptions, bar *output.Progress) iter.Seq2[*client.Record, error] {
 	return func(yield func(*client.Record, error) bool) {
 		var held client.Snapshot
@@ -248,11 +249,11 @@ func (a *app) synced(ctx context.Context, t table, o client.SyncOptions, bar *ou
 	}
 }
 
-// explainNotSynced says what to do. ErrInterrupted is taken out of the error:
-// it means that all records were printed.
+// explainNotSynced says what to do. The error no longer is an ErrInterrupted, which
+// means that all records were printed.
 func explainNotSynced(err error) error {
 	if errors.Is(err, client.ErrNotSynced) {
-		return fmt.Errorf("%s (give --sync-passes more)", err)
+		return fmt.Errorf("%s (give a larger --sync-passes)", err)
 	}
 	return err
 }
@@ -273,7 +274,7 @@ func (a *app) printStats(s nldump.Stats) {
 	if peak, ok := peakMemory(); ok {
 		fields = append(fields, output.F("peak-memory-kib", peak))
 	}
-	_ = output.WriteFields(a.stderr, fields) // as little to be done as for any message
+	_ = output.WriteFields(a.stderr, fields) // like any message: there is nowhere to report an error
 }
 
 // progress returns nil if nobody would see it.

@@ -25,7 +25,7 @@ func three() (*fakeTable, string) {
 	return f, sum.String()
 }
 
-const changedWarning = "bulkdump: warning: the table changed during the dump: what was printed may be no state that it ever had\n"
+const changedWarning = "bulkdump: warning: the table changed during the dump: the output may be a state that it never had\n"
 
 func TestDumpOptions(t *testing.T) {
 	show := func(o client.DumpOptions) string {
@@ -75,14 +75,14 @@ func TestDumpLimit(t *testing.T) {
 
 func TestDumpVerify(t *testing.T) {
 	f, sum := three()
-	run(t, f, "dump", "-o", "count", "--verify", sum).check(t, ran{"3\n", "checksum " + sum + ": as it should be\n", 0})
-	run(t, f, "dump", "-o", "count", "--verify", sum, "--limit", "0").check(t, ran{"3\n", "as it should be", 0})
+	run(t, f, "dump", "-o", "count", "--verify", sum).check(t, ran{"3\n", "checksum " + sum + ": as expected\n", 0})
+	run(t, f, "dump", "-o", "count", "--verify", sum, "--limit", "0").check(t, ran{"3\n", "as expected", 0})
 	run(t, f, "dump", "-o", "count", "--verify", "0x2a").check(t,
 		ran{"3\n", "bulkdump: checksum " + sum + ", want 0x000000000000002a\n", 1})
 	run(t, f, "dump", "-o", "count", "--verify", "0").check(t,
 		ran{"3\n", "bulkdump: checksum " + sum + ", want 0x0000000000000000\n", 1})
 	run(t, &fakeTable{}, "dump", "-o", "count", "--verify", "0").check(t,
-		ran{"0\n", "checksum 0x0000000000000000: as it should be\n", 0})
+		ran{"0\n", "checksum 0x0000000000000000: as expected\n", 0})
 }
 
 // All records are there, so the output is whole; the exit code is not that of
@@ -102,7 +102,7 @@ func TestDumpInterrupted(t *testing.T) {
 	run(t, f, "dump", "-o", "count", "--allow-interrupted").check(t, ran{"3\n", changedWarning, 0})
 	run(t, f, "dump", "-o", "count", "--verify", sum).check(t, ran{"3\n", changedWarning, 1})
 	run(t, f, "dump", "-o", "count", "--verify", sum, "--allow-interrupted").check(t,
-		ran{"3\n", changedWarning + "checksum " + sum + ": as it should be\n", 0})
+		ran{"3\n", changedWarning + "checksum " + sum + ": as expected\n", 0})
 	run(t, f, "dump", "-o", "count", "--verify", "1", "--allow-interrupted").check(t,
 		ran{"3\n", changedWarning + "bulkdump: checksum " + sum, 1})
 }

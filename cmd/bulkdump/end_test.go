@@ -163,9 +163,9 @@ func TestEndWhileNobodyReads(t *testing.T) {
 			}
 			ctx, signal := interruptible(t)
 			args := []string{"dump", "--timeout", "5s"}
-			want := "bulkdump: not done within 5s: nobody takes the output\n"
+			want := "bulkdump: not done within 5s: nobody reads the output\n"
 			if bySignal {
-				args, want = args[:1], "bulkdump: nobody takes the output: send the signal again to end at once\n"
+				args, want = args[:1], "bulkdump: nobody reads the output: send the signal again to end at once\n"
 				time.AfterFunc(time.Second, func() { signal(unix.SIGINT) })
 				time.AfterFunc(time.Minute, func() { _ = r.Close() })
 			}
@@ -277,7 +277,7 @@ func TestProgramDiesOfSignal(t *testing.T) {
 			}
 			// Nobody reads: it says so.
 			line, err := stderr.ReadString('\n')
-			if err != nil || line != "bulkdump: nobody takes the output: send the signal again to end at once\n" {
+			if err != nil || line != "bulkdump: nobody reads the output: send the signal again to end at once\n" {
 				t.Errorf("%v: %q, %v", s, line, err)
 			}
 			if twice {

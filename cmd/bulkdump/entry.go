@@ -22,8 +22,8 @@ func (a *app) getCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get {ID | --name NAME}",
 		Short: "Print one entry",
-		Long: `get prints the entry with the id, or of those with the name the one with the
-smallest id. It counts as a hit of the entry.`,
+		Long: `get prints the entry with the id, or the one with the name. If several have the
+name, it is the one with the smallest id. Each get counts as a hit of the entry.`,
 		Example: `  bulkdump get 7
   bulkdump get --name entry-7-54c1 -o json`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -73,7 +73,7 @@ func (a *app) printEntry(e *client.Entry) error {
 	return errors.Join(err, p.End())
 }
 
-// describePayload tells the size and the first bytes.
+// describePayload returns the size and the first bytes.
 func describePayload(b []byte) string {
 	const shown = 16
 	if len(b) > shown {
@@ -94,21 +94,21 @@ type entryFlags struct {
 
 func (f *entryFlags) register(cmd *cobra.Command) {
 	number32(cmd, &f.flags, "flags", "32 bits for any purpose")
-	number64(cmd, &f.value, "value", "a number of 64 bits for any purpose")
+	number64(cmd, &f.value, "value", "64-bit number for any purpose")
 	cmd.Flags().StringVar(&f.payload, "payload", "", "up to 60000 bytes: `TEXT`, @FILE (@- is stdin), or hex:DIGITS")
 }
 
-// readPayload returns what the flag says, not nil. Like every wrong value of a
-// flag, a payload that is none is wrong usage.
+// readPayload returns the payload, never nil. A malformed one is wrong usage, as
+// with every flag.
 func (a *app) readPayload(text string) ([]byte, error) {
 	b := []byte(text)
 	var err error
 	switch {
 	case text == "@":
-		return nil, usagef("--payload: the name of a file is missing after @")
+		return nil, usagef("--payload: @ needs the name of a file")
 	case strings.HasPrefix(text, "hex:"):
 		if b, err = hex.DecodeString(text[len("hex:"):]); err != nil {
-			return nil, usagef("--payload: hex: has two hexadecimal digits for each byte, and nothing else")
+			return nil, usagef("--payload: hex: needs two hexadecimal digits for each byte, and nothing else")
 		}
 	case strings.HasPrefix(text, "@"):
 		if b, err = a.readFile(text[1:]); err != nil {
@@ -121,7 +121,7 @@ func (a *app) readPayload(text string) ([]byte, error) {
 	return b, nil
 }
 
-// readFile reads no more than shows that it is too much.
+// readFile reads at most one byte too many.
 func (a *app) readFile(name string) ([]byte, error) {
 	in := a.stdin
 	if name != "-" {
@@ -135,7 +135,7 @@ func (a *app) readFile(name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(in, client.PayloadLenMax+1))
 }
 
-// checkName tells what the kernel would refuse.
+// checkName refuses what the kernel would refuse.
 func checkName(name string) error {
 	if name == "" || len(name) > client.NameLenMax {
 		return usagef("name %q must have 1 to %d bytes, not %d", name, client.NameLenMax, len(name))

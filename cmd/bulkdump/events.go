@@ -45,7 +45,7 @@ func appendEventTable(b []byte, e *client.Event) []byte {
 	return output.AppendQuoted(b, []byte(e.Entry.Name))
 }
 
-// appendEventCSV has the columns of an entry, then those of many.
+// appendEventCSV has the columns of an entry, then those of a fill or flush.
 func appendEventCSV(b []byte, e *client.Event) []byte {
 	b = append(append(b, e.Kind.String()...), ',')
 	switch e.Kind {
@@ -61,12 +61,12 @@ func appendEventCSV(b []byte, e *client.Event) []byte {
 	return append(appendCSV(b, recordOf(&e.Entry)), ",,,"...)
 }
 
-// pending is how many events wait between their reader and their printer.
+// pending is how many events may wait between their reader and the printer.
 const pending = 256
 
-// printEvents prints events as they come, until they end or there were as many
-// as count, if that is not 0. A loss goes to lost; any other error ends it. What
-// was printed is seen at once, unless more is to print already.
+// printEvents prints events as they come, until they end or count of them were
+// printed; 0 is no limit. Losses go to lost, any other error ends it. It flushes
+// when no event is waiting.
 func (a *app) printEvents(ctx context.Context, count uint64, events func(context.Context) iter.Seq2[client.Event, error],
 	lost func(error) bool) (n uint64, err error) {
 	type item struct {

@@ -36,8 +36,8 @@ func TestFailuresOfTheKernel(t *testing.T) {
 				prefix = "bulkdump: id 7: "
 			}
 			run(t, f, args...).check(t, ran{"", prefix + "entry-x: operation not permitted: admin only (attribute id)\n" +
-				"bulkdump: this needs CAP_NET_ADMIN in the initial user namespace; with the module's userns_admin=1, in that " +
-				"which owns the network namespace\n", 1})
+				"bulkdump: this needs CAP_NET_ADMIN in the initial user namespace, or, with the module's userns_admin=1, in the " +
+				"one that owns the network namespace\n", 1})
 			if got := f.asked[len(f.asked)-1]; got != "close" {
 				t.Errorf("the last thing asked: got %q, want close", got)
 			}
@@ -53,7 +53,7 @@ func TestFailuresOfTheKernel(t *testing.T) {
 	}
 }
 
-const noFamily = "bulkdump: module not loaded: run modprobe bulkdump, or make load where it is built (the kernel has no generic netlink family \"bulkdump\")\n"
+const noFamily = "bulkdump: module not loaded: run modprobe bulkdump, or make load where it was built (the kernel has no generic netlink family \"bulkdump\")\n"
 
 func TestDialFails(t *testing.T) {
 	for _, args := range everyCommand {
@@ -95,7 +95,7 @@ func TestClosedPipeHidesNothing(t *testing.T) {
 	runTo(t, f, closedPipe(t), "dump").check(t, ran{"", "page truncated", 1})
 
 	f.err = nil
-	runTo(t, f, closedPipe(t), "dump", "--verify", sum).check(t, ran{"", "as it should be", 0})
+	runTo(t, f, closedPipe(t), "dump", "--verify", sum).check(t, ran{"", "as expected", 0})
 	runTo(t, f, closedPipe(t), "dump", "--verify", "1").check(t, ran{"", "want 0x0000000000000001", 1})
 	f.records = slices.Repeat(f.records, 10_000)
 	runTo(t, f, closedPipe(t), "dump", "--verify", "1").check(t,

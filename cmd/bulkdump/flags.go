@@ -15,8 +15,8 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// parseNumber reads a number from first to last. No base but the two that the
-// help names: with base 0 of strconv, 010 would be 8.
+// parseNumber reads a decimal or hexadecimal number from first to last. With base 0
+// of strconv, 010 would be 8.
 func parseNumber(text string, first, last uint64) (uint64, error) {
 	digits, base := text, 10
 	if rest, ok := strings.CutPrefix(strings.ToLower(text), "0x"); ok {
@@ -29,7 +29,7 @@ func parseNumber(text string, first, last uint64) (uint64, error) {
 	return v, nil
 }
 
-// parseArgument is parseNumber for what is no flag and needs a name therefore.
+// parseArgument is parseNumber for an argument, which the error has to name.
 func parseArgument(name, text string, first uint32) (uint32, error) {
 	v, err := parseNumber(text, uint64(first), math.MaxUint32)
 	if err != nil {
@@ -53,7 +53,7 @@ func idArgument(id *uint32) cobra.PositionalArgs {
 
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usagef("%s takes flags only, and %q is not one", cmd.Name(), args[0])
+		return usagef("%s takes only flags, and %q is none", cmd.Name(), args[0])
 	}
 	return nil
 }
@@ -77,8 +77,8 @@ func (n number[T]) String() string { return strconv.FormatUint(uint64(*n.to), 10
 
 func (n number[T]) Type() string { return "N" }
 
-// number32 registers a flag that may be any number of 32 bits. Its default is
-// what is in to.
+// number32 registers a flag for any number of 32 bits. Its default is the value of
+// to.
 func number32(cmd *cobra.Command, to *uint32, name, usage string) {
 	cmd.Flags().Var(number[uint32]{to, 0, math.MaxUint32}, name, usage)
 }
@@ -148,7 +148,7 @@ func idRange(cmd *cobra.Command, from, to *uint32, o *client.DumpOptions) error 
 	return nil
 }
 
-// flagsFilter is the value of a flag: which bits an entry's flags must have.
+// flagsFilter is the value of a flag: the bits that an entry's flags must have.
 type flagsFilter struct{ value, mask uint32 }
 
 func (f *flagsFilter) Set(text string) error {
@@ -164,7 +164,7 @@ func (f *flagsFilter) Set(text string) error {
 		}
 	}
 	if v&^m != 0 {
-		return usagef("the value has bits that the mask has not")
+		return usagef("the value has bits outside the mask")
 	}
 	f.value, f.mask = uint32(v), uint32(m)
 	return nil

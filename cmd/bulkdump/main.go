@@ -30,12 +30,12 @@ const (
 	exitSignal = 128 // and the signal's number
 )
 
-// patience is how long the end may take before it says why.
+// patience is how long the end may take before the program says why.
 const patience = time.Second
 
-// init keeps the process's first thread for main, which only waits there. The
-// kernel wakes that thread for a signal if it can; were it the one that is in a
-// long system call, a fill, nobody would take the signal before its end.
+// init keeps the process's first thread for main, which only waits. The kernel
+// prefers that thread for a signal. If it were in a long system call, a fill,
+// nobody would take the signal before the call's end.
 func init() { runtime.LockOSThread() }
 
 func main() {
@@ -44,9 +44,9 @@ func main() {
 	end(<-code)
 }
 
-// end ends the process. After a signal it dies as the signal would have had it: a
-// shell that runs it in a loop ends the loop then. What the kernel is at for it,
-// a fill, ends with it.
+// end ends the process, and with it what the kernel does for it, such as a fill.
+// After a signal, the process dies of that signal, so that a shell that runs it in
+// a loop ends the loop.
 func end(code int) {
 	if sig := unix.Signal(code - exitSignal); sig > 0 {
 		signal.Reset(sig)
@@ -58,12 +58,12 @@ func end(code int) {
 	os.Exit(code)
 }
 
-// A signaled is why a context is done: a signal came.
+// A signaled is the cause of a context that a signal has ended.
 type signaled struct{ unix.Signal }
 
 func (s signaled) Error() string { return "ended by " + unix.SignalName(s.Signal) }
 
-// signalOf returns the signal that ended the context, 0 if none did.
+// signalOf returns the signal that ended the context, or 0.
 func signalOf(ctx context.Context) unix.Signal {
 	var s signaled
 	errors.As(context.Cause(ctx), &s)
@@ -71,15 +71,15 @@ func signalOf(ctx context.Context) unix.Signal {
 }
 
 func start(quit func(code int)) int {
-	// A reader that has seen enough closes the pipe: then writes fail with
-	// EPIPE, which run() takes for success, instead of a death by signal.
+	// A reader that has seen enough closes the pipe. Writes then fail with EPIPE,
+	// which run takes for success. The signal would kill.
 	signal.Ignore(unix.SIGPIPE)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM)
 	go func() {
 		s := <-signals
-		// A second signal kills: a write to a pipe that nobody reads ends by no context.
+		// A second signal kills: a context does not end a write to a pipe that nobody reads.
 		signal.Reset(unix.SIGINT, unix.SIGTERM)
 		cancel(signaled{s.(unix.Signal)})
 	}()
@@ -112,7 +112,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 		_, err = a.out.Write(help.Bytes())
 	}
 	if usage := (*usageError)(nil); errors.As(err, &usage) || err != nil && !a.running {
-		// What fails before a command runs is the command line.
+		// If no command has run, the command line is wrong.
 		a.stderr.Note("bulkdump: %v%s", err, suggestion(root, err, args))
 		a.stderr.Note("See '%s --help'.", cmd.CommandPath())
 		return exitUsage
@@ -124,14 +124,14 @@ func (a *app) run(ctx context.Context, args []string) int {
 	return code
 }
 
-// explain says on stderr what an error means, and returns the exit code.
+// explain prints what an error means, and returns the exit code.
 func (a *app) explain(ctx context.Context, err error) int {
 	refused := (*client.Error)(nil)
 	switch {
 	case unlessPipe(err) == nil:
 		return exitOK
 	case errors.Is(err, client.ErrNoFamily):
-		a.stderr.Note(`bulkdump: module not loaded: run modprobe bulkdump, or make load where it is built (the kernel has no generic netlink family "bulkdump")`)
+		a.stderr.Note(`bulkdump: module not loaded: run modprobe bulkdump, or make load where it was built (the kernel has no generic netlink family "bulkdump")`)
 	case signalOf(ctx) != 0 && errors.Is(err, context.Canceled):
 		a.stderr.Note("bulkdump: %v before it was done", context.Cause(ctx))
 	case errors.Is(err, errReported):
@@ -144,15 +144,15 @@ func (a *app) explain(ctx context.Context, err error) int {
 	return exitFailed
 }
 
-// neededRight is what the kernel asks of whoever changes the table, or has it do
-// what costs much. Modules of this version say so themselves.
-const neededRight = "this needs CAP_NET_ADMIN in the initial user namespace; with the module's userns_admin=1, in that " +
-	"which owns the network namespace"
+// neededRight is what a change of the table, or a costly dump of it, needs. The
+// module says so itself, unless it is an older one.
+const neededRight = "this needs CAP_NET_ADMIN in the initial user namespace, or, with the module's userns_admin=1, in the " +
+	"one that owns the network namespace"
 
-// errReported says that the failure was told on stderr already.
+// errReported says that stderr has the failure already.
 var errReported = errors.New("failed")
 
-// A usageError is the fault of whoever wrote the command line.
+// A usageError is a mistake in the command line.
 type usageError struct{ text string }
 
 func (e *usageError) Error() string { return e.text }

@@ -27,19 +27,20 @@ func (a *app) mirrorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "mirror",
 		Short: "Keep a copy of the table that stays right",
-		Long: `mirror dumps the table and then follows its changes, until a signal ends it or
---timeout. Lost events cost a dump of what changed since, or one of all if the
-kernel's log of changes does not reach back so far. The copy is in memory: that
-is as large as the table.
+		Long: `mirror dumps the table and then follows its changes, until a signal or --timeout
+ends it. Lost events cost a dump of what changed since, or of all entries if the
+kernel's log of changes does not reach back that far. The copy is in memory,
+which grows with the table.
 
 With -o jsonl or csv it prints each entry once, as an event "new", and then each
-change that it applies to its copy, those that a dump brought too. If they come
-faster than they are read, it prints what came of them, and stderr says so. With
---once it prints the entries as soon as the copy is exact, and ends; with
---dump-at-end when it ends.
+change that it applies to its copy, including those from a dump. If the changes
+come faster than they are read, it prints only their result, and stderr says so.
+With --once it prints the entries as soon as the copy is exact, and ends. With
+--dump-at-end it prints them when it ends.
 
-On a terminal a line on stderr tells how it is doing. Its figures come last, on
-stderr. The exit code is 0 after --timeout, 130 or 143 after a signal.`,
+On a terminal, a line on stderr shows its state. At the end, it prints its
+figures on stderr. The exit code is 0 after --timeout, and 130 or 143 after a
+signal.`,
 		Example: `  bulkdump mirror
   bulkdump mirror --once -o json
   bulkdump mirror -o jsonl --rcvbuf 8388608
@@ -50,16 +51,16 @@ stderr. The exit code is 0 after --timeout, 130 or 143 after a signal.`,
 			return a.mirror(cmd.Context(), t, f)
 		}),
 	}
-	cmd.Flags().BoolVar(&f.once, "once", false, "print the entries once the copy is exact, and end")
+	cmd.Flags().BoolVar(&f.once, "once", false, "print the entries as soon as the copy is exact, and end")
 	cmd.Flags().BoolVar(&f.dumpAtEnd, "dump-at-end", false, "print the entries when a signal or --timeout ends it")
-	timeFlag(cmd, &f.timeout, "timeout", "stop after this `TIME`, such as 90s or 2h; 0: do not")
+	timeFlag(cmd, &f.timeout, "timeout", "stop after this `TIME`, such as 90s or 2h; 0: never")
 	receiveBufferFlag(cmd, &f.rcvbuf)
 	return cmd
 }
 
 func (f *mirrorFlags) check(a *app) error {
 	if f.once && f.dumpAtEnd {
-		return usagef("--once and --dump-at-end are two ways to end: give one of them")
+		return usagef("--once and --dump-at-end are two ways to end: give only one")
 	}
 	if f.entries() {
 		return nil
@@ -67,7 +68,7 @@ func (f *mirrorFlags) check(a *app) error {
 	return a.checkStream("mirror")
 }
 
-// entries tells whether it prints entries, not changes.
+// entries tells whether it prints entries instead of changes.
 func (f *mirrorFlags) entries() bool { return f.once || f.dumpAtEnd }
 
 func (a *app) mirror(ctx context.Context, t table, f *mirrorFlags) error {
@@ -78,7 +79,7 @@ func (a *app) mirror(ctx context.Context, t table, f *mirrorFlags) error {
 		ctx, stop = a.out.WhileRead(ctx)
 		defer stop()
 	}
-	// Not with the context: at its end there is the copy to print.
+	// Without the context's end: after it, the copy may have to be printed.
 	m, err := t.openMirror(context.WithoutCancel(ctx), client.MirrorOptions{ReceiveBuffer: int(f.rcvbuf)})
 	if err != nil {
 		return err
@@ -99,8 +100,8 @@ func (a *app) mirror(ctx context.Context, t table, f *mirrorFlags) error {
 	return err
 }
 
-// follow returns when the command is to end. It is an error if there is no copy
-// to print then.
+// follow returns when the command has to end. It is an error if the copy cannot be
+// printed then.
 func (a *app) follow(ctx context.Context, m mirror, f *mirrorFlags) error {
 	switch {
 	case f.entries():
@@ -113,7 +114,7 @@ func (a *app) follow(ctx context.Context, m mirror, f *mirrorFlags) error {
 		}
 	case a.out.Format != output.FormatTable:
 		lagged := a.newLosses(client.ErrLagged, func() string {
-			return "not every change is printed, but what came of them: nobody reads them fast enough"
+			return "some changes were merged into one: they are not read fast enough"
 		})
 		_, err := a.printEvents(ctx, 0, m.Follow, lagged.note)
 		return unlessDone(err)
@@ -151,7 +152,7 @@ func (a *app) printMirrorStats(s client.MirrorStats) {
 
 const statusEvery = time.Second
 
-// showStatus tells on a terminal how the mirror is doing, until hide is called.
+// showStatus shows the state of the mirror on a terminal, until hide is called.
 func (a *app) showStatus(m mirror) (hide func()) {
 	last := m.Stats()
 	return a.out.Status(output.FormatTable).Every(statusEvery, func() []string {
@@ -162,7 +163,7 @@ func (a *app) showStatus(m mirror) (hide func()) {
 	})
 }
 
-// statusParts is for two looks that are a second apart: what matters most first.
+// statusParts compares two looks, a second apart. What matters most comes first.
 func statusParts(last, now client.MirrorStats) []string {
 	state := "catching up"
 	if now.Synced {

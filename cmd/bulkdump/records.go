@@ -22,7 +22,7 @@ var recordLayouts = output.Layouts[*client.Record]{
 	CSV:       appendCSV,
 }
 
-// recordOf is an entry of which a record is to be printed.
+// recordOf returns the record of an entry.
 func recordOf(e *client.Entry) *client.Record {
 	return &client.Record{ID: e.ID, Name: []byte(e.Name), Flags: e.Flags, Value: e.Value, Payload: e.Payload,
 		Stats: e.Stats, Generation: e.Generation, Deleted: e.Deleted}
@@ -51,7 +51,7 @@ func appendFlags(b []byte, flags uint32) []byte {
 	return b
 }
 
-// padUint appends v, with blanks before it up to the width.
+// padUint appends v, right-aligned in the width.
 func padUint(b []byte, v uint64, width int) []byte {
 	var digits [20]byte
 	d := strconv.AppendUint(digits[:0], v, 10)
@@ -61,8 +61,8 @@ func padUint(b []byte, v uint64, width int) []byte {
 	return append(b, d...)
 }
 
-// appendJSON writes what encoding/json makes of client.Entry, but that what is
-// not printable is escaped.
+// appendJSON appends what encoding/json makes of a client.Entry, with everything
+// escaped that is not printable.
 func appendJSON(b []byte, r *client.Record) []byte {
 	b = strconv.AppendUint(append(b, `{"id":`...), uint64(r.ID), 10)
 	b = appendJSONString(append(b, `,"name":`...), r.Name)
@@ -104,7 +104,7 @@ func appendJSONString(b, text []byte) []byte {
 	return output.AppendVisibleJSON(b, bytes.TrimSuffix(quoted.Bytes(), []byte("\n")))
 }
 
-// appendCSV writes the payload in hex.
+// appendCSV appends the payload in hex.
 func appendCSV(b []byte, r *client.Record) []byte {
 	b = append(strconv.AppendUint(b, uint64(r.ID), 10), ',')
 	b = append(appendCSVText(b, r.Name), ',')

@@ -14,14 +14,14 @@ import (
 	"bulkdump/cmd/bulkdump/internal/output"
 )
 
-// schemaText describes what the commands print as JSON: the definition with a
-// command's name is what it prints with -o json.
+// schemaText describes what the commands print with -o json: each has a definition
+// with its name.
 //
 //go:embed schema.json
 var schemaText []byte
 
-// A schema is the JSON Schema of the whole program, or of one command: then Ref
-// says which of the definitions is its.
+// A schema is the JSON Schema of the whole program, or of one command, whose
+// definition Ref names.
 type schema struct {
 	Schema      string                     `json:"$schema"`
 	Title       string                     `json:"title"`
@@ -42,17 +42,17 @@ func (a *app) schemaCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema [COMMAND]",
 		Short: "Print the JSON Schema of what a command prints as JSON",
-		Long: `schema prints a JSON Schema (draft 2020-12): of what the command prints with
--o json, or of what all of them print, each under its name in $defs. It tells
-what each property means, and its unit.
+		Long: `schema prints the JSON Schema (draft 2020-12) of the command's JSON output, or of
+that of all commands, each under its name in $defs. The schema says what each
+property means, and its unit.
 
-With -o jsonl, each item of an array is a line of its own, and what is no array
-is one line.`,
+With -o jsonl, each item of an array is one line, and anything else is one line
+as a whole.`,
 		Example: `  bulkdump schema
   bulkdump schema dump > dump.schema.json`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usagef("give one command, or none for all")
+				return usagef("give one command, or none for all of them")
 			}
 			if known := commandsWithSchema(cmd.Root()); len(args) == 1 && !slices.Contains(known, args[0]) {
 				return usagef("no command %q prints JSON, only %s", args[0], strings.Join(known, ", "))
@@ -91,8 +91,8 @@ func commandsWithSchema(root *cobra.Command) []string {
 
 var refs = regexp.MustCompile(`"\$ref": *"#/\$defs/([^"]+)"`)
 
-// of returns the schema of one command's output, with the definitions that it
-// needs and no others.
+// of returns the schema of one command's output, with only the definitions that it
+// needs.
 func (s schema) of(command string) schema {
 	all := s.Defs
 	s.Title = "What bulkdump " + command + " prints as JSON"

@@ -44,7 +44,7 @@ func TestDumpSync(t *testing.T) {
 	run(t, f, "dump", "--sync", "-o", "csv", "--limit", "2").check(t, ran{rows, ofGeneration, 0})
 	f, _ = streamed()
 	run(t, f, "dump", "--sync", "-o", "count", "--verify", sum).check(t,
-		ran{"3\n", ofGeneration + "checksum " + sum + ": as it should be\n", 0})
+		ran{"3\n", ofGeneration + "checksum " + sum + ": as expected\n", 0})
 	f, _ = streamed()
 	run(t, f, "dump", "--sync", "--sync-passes", "7", "--from", "0", "--encoding", "columns", "--buffer", "4096", "--stats", "-o", "count").check(t,
 		ran{"3\n", ofGeneration + "pages ", 0})
@@ -60,9 +60,9 @@ func TestDumpSyncFails(t *testing.T) {
 		want string
 	}{
 		{fmt.Errorf("%w after 5 passes: entry-get: %w", client.ErrNotSynced, client.ErrInterrupted),
-			"bulkdump: not synced after 5 passes: entry-get: dump interrupted: the table changed meanwhile (give --sync-passes more)\n"},
+			"bulkdump: not synced after 5 passes: entry-get: dump interrupted: the table changed meanwhile (give a larger --sync-passes)\n"},
 		{fmt.Errorf("entry-get: %w", unix.EMSGSIZE), "bulkdump: entry-get: message too long\n"},
-		{client.ErrNoFamily, "bulkdump: module not loaded: run modprobe bulkdump, or make load where it is built (the kernel has no generic netlink family \"bulkdump\")\n"},
+		{client.ErrNoFamily, "bulkdump: module not loaded: run modprobe bulkdump, or make load where it was built (the kernel has no generic netlink family \"bulkdump\")\n"},
 	} {
 		f, _ := streamed()
 		f.err = tt.err
@@ -73,7 +73,7 @@ func TestDumpSyncFails(t *testing.T) {
 
 func TestDumpParallel(t *testing.T) {
 	f, sum := three()
-	run(t, f, "dump", "-o", "count", "--parallel", "4", "--verify", sum).check(t, ran{"3\n", "as it should be\n", 0})
+	run(t, f, "dump", "-o", "count", "--parallel", "4", "--verify", sum).check(t, ran{"3\n", "as expected\n", 0})
 	if f.sockets != 4 || f.unordered {
 		t.Errorf("%d sockets, unordered %v", f.sockets, f.unordered)
 	}

@@ -16,10 +16,10 @@ func (a *app) fillCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fill COUNT",
 		Short: "Make many synthetic entries",
-		Long: `fill makes COUNT entries, all or none. Their names, flags, values and payloads
-follow from the seed. It prints the checksum of the new entries, which
-'bulkdump dump --verify' compares with what it reads. If a signal or --timeout
-ends it before, nothing of it is left.`,
+		Long: `fill makes COUNT entries, or none if it fails or if a signal or --timeout ends
+it. Their names, flags, values and payloads follow from the seed. fill prints
+the checksum of the new entries, which 'bulkdump dump --verify' compares with
+what it reads.`,
 		Example: `  bulkdump fill 1000000
   bulkdump fill 1000 --seed 42 --id-start 10 --id-stride 10
   bulkdump fill 100 --payload-min 1000 --payload-max 60000`,
@@ -48,9 +48,9 @@ ends it before, nothing of it is left.`,
 			}, filled)
 		}),
 	}
-	number64(cmd, &o.Seed, "seed", "what everything else follows from")
+	number64(cmd, &o.Seed, "seed", "what the entries follow from")
 	number32(cmd, &o.IDStart, "id-start", "id of the first entry")
-	numberWithin(cmd, &o.IDStride, 1, math.MaxUint32, "id-stride", "from one id to the next")
+	numberWithin(cmd, &o.IDStride, 1, math.MaxUint32, "id-stride", "distance from one id to the next")
 	numberWithin(cmd, &o.PayloadMin, 0, client.PayloadLenMax, "payload-min", "shortest payload in bytes")
 	numberWithin(cmd, &o.PayloadMax, 0, client.PayloadLenMax, "payload-max", "longest payload in bytes, up to 60000 (default: the shortest)")
 	return cmd
@@ -60,7 +60,7 @@ func (a *app) flushCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "flush",
 		Short:   "Delete all entries",
-		Long:    `flush deletes all entries and prints how many they were.`,
+		Long:    `flush deletes all entries and prints how many there were.`,
 		Example: `  bulkdump flush`,
 		Args:    noArguments,
 		RunE: a.runs(func(cmd *cobra.Command, t table, _ []string) error {
@@ -80,9 +80,8 @@ func (a *app) tableCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "table",
 		Short: "Print the size, limits and counters of the table",
-		Long: `table prints the size, the generation, the limits and the counters of the
-table. dumps-started is the sum of dumps-finished, dumps-abandoned and
-dumps-open.`,
+		Long: `table prints the size, the generation, the limits and the counters of the table.
+dumps-started is the sum of dumps-finished, dumps-abandoned and dumps-open.`,
 		Example: `  bulkdump table
   bulkdump table -o json`,
 		Args: noArguments,

@@ -13,24 +13,24 @@ import (
 func TestUsageErrors(t *testing.T) {
 	const noID = " must be a number from 0 to 4294967295"
 	const no64 = " must be a number from 0 to 18446744073709551615"
-	const negative = ": a number cannot be negative; what else begins with - goes after --"
+	const negative = ": a number cannot be negative; put other arguments that begin with - after --"
 	long := strings.Repeat("x", 64)
 	for _, tt := range []struct {
 		args []string
 		want string // after "bulkdump: "
 		help string // the command to look at
 	}{
-		{nil, "a command is needed", ""},
+		{nil, "give a command", ""},
 		{[]string{"dumpp"}, `unknown command "dumpp" for "bulkdump": did you mean dump?`, ""},
 		{[]string{"completion"}, "give one of bash, zsh, fish", "completion"},
 		{[]string{"completion", "sh"}, "give one of bash, zsh, fish", "completion"},
-		{[]string{"schema", "dump", "get"}, "give one command, or none for all", "schema"},
+		{[]string{"schema", "dump", "get"}, "give one command, or none for all of them", "schema"},
 		{[]string{"schema", "entry"}, `no command "entry" prints JSON, only cursors, del, dump, fill, flush, get, guard, mirror, new, set, sockets, table, trace, watch`, "schema"},
 		{[]string{"schema", "man"}, `no command "man" prints JSON, only`, "schema"},
 		{[]string{"man"}, "give one directory", "man"},
 		{[]string{"--bogus"}, "unknown flag: --bogus", ""},
-		{[]string{"help", "foo"}, `no help: there is no command "foo"`, "help"},
-		{[]string{"help", "dump", "x"}, `no help: there is no command "dump x"`, "help"},
+		{[]string{"help", "foo"}, `there is no command "foo"`, "help"},
+		{[]string{"help", "dump", "x"}, `there is no command "dump x"`, "help"},
 
 		{[]string{"fill"}, "give one count", "fill"},
 		{[]string{"fill", "1", "2"}, "give one count", "fill"},
@@ -49,7 +49,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"fill", "5", "--payload-min", "9", "--payload-max", "8"}, "--payload-max is below --payload-min", "fill"},
 		{[]string{"fill", "5", "--payload-min", "9", "--payload-max", "0"}, "--payload-max is below --payload-min", "fill"},
 
-		{[]string{"dump", "5"}, `dump takes flags only, and "5" is not one`, "dump"},
+		{[]string{"dump", "5"}, `dump takes only flags, and "5" is none`, "dump"},
 		{[]string{"dump", "--bogus"}, "unknown flag: --bogus", "dump"},
 		{[]string{"dump", "-o"}, "flag needs an argument: 'o' in -o", "dump"},
 		{[]string{"dump", "-o", "xml"}, `dump has no output format "xml", only table, json, jsonl, csv, count`, "dump"},
@@ -61,14 +61,14 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"dump", "--flags", "-1"}, `invalid argument "-1" for "--flags" flag:` + noID, "dump"},
 		{[]string{"dump", "--flags", "1/-1"}, `invalid argument "1/-1" for "--flags" flag: the mask must be a number from 1 to 4294967295`, "dump"},
 		{[]string{"dump", "--to", "-1"}, `invalid argument "-1" for "--to" flag:` + noID, "dump"},
-		{[]string{"dump", "--name-prefix", ""}, "--name-prefix has 1 to 63 bytes", "dump"},
-		{[]string{"dump", "--name-prefix", strings.Repeat("x", 64)}, "--name-prefix has 1 to 63 bytes", "dump"},
-		{[]string{"dump", "--flags", "0x3/0x1"}, `invalid argument "0x3/0x1" for "--flags" flag: the value has bits that the mask has not`, "dump"},
+		{[]string{"dump", "--name-prefix", ""}, "--name-prefix must have 1 to 63 bytes", "dump"},
+		{[]string{"dump", "--name-prefix", strings.Repeat("x", 64)}, "--name-prefix must have 1 to 63 bytes", "dump"},
+		{[]string{"dump", "--flags", "0x3/0x1"}, `invalid argument "0x3/0x1" for "--flags" flag: the value has bits outside the mask`, "dump"},
 		{[]string{"dump", "--flags", "0/0"}, `invalid argument "0/0" for "--flags" flag: the mask must be a number from 1 to 4294967295`, "dump"},
 		{[]string{"dump", "--flags", "x"}, `invalid argument "x" for "--flags" flag:` + noID, "dump"},
 		{[]string{"dump", "--cursor", "id"}, `invalid argument "id" for "--cursor" flag: "id" is no cursor; there are key, bucket, index, walker`, "dump"},
 		{[]string{"dump", "--encoding", "x"}, `invalid argument "x" for "--encoding" flag: "x" is no encoding; there are plain, direct, columns`, "dump"},
-		{[]string{"dump", "--since", "1", "--cursor", "key"}, "--since goes with --from and --to only", "dump"},
+		{[]string{"dump", "--since", "1", "--cursor", "key"}, "--since goes only with --from and --to", "dump"},
 		{[]string{"dump", "--since", "1", "--verify", "0"}, "--verify needs all entries: leave --since out", "dump"},
 		{[]string{"dump", "--from", "6", "--to", "5"}, "--from 6 is above --to 5", "dump"},
 		{[]string{"dump", "--buffer", "-1"}, `invalid argument "-1" for "--buffer" flag: must be a number from 4096 to 16777216`, "dump"},
@@ -87,10 +87,10 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"dump", "--sync", "--allow-interrupted"}, "--sync does not go with --allow-interrupted", "dump"},
 		{[]string{"dump", "--parallel", "2", "--since", "1"}, "--parallel does not go with --since", "dump"},
 		{[]string{"dump", "--parallel", "2", "--cursor", "key"}, "--parallel does not go with --cursor", "dump"},
-		{[]string{"dump", "--sync-passes", "3"}, "--sync-passes goes with --sync only", "dump"},
+		{[]string{"dump", "--sync-passes", "3"}, "--sync-passes goes only with --sync", "dump"},
 		{[]string{"dump", "--sync", "--sync-passes", "0"}, `invalid argument "0" for "--sync-passes" flag: must be a number from 1 to 1048576`, "dump"},
-		{[]string{"dump", "--unordered"}, "--unordered goes with --parallel only", "dump"},
-		{[]string{"dump", "--sync", "--unordered"}, "--unordered goes with --parallel only", "dump"},
+		{[]string{"dump", "--unordered"}, "--unordered goes only with --parallel", "dump"},
+		{[]string{"dump", "--sync", "--unordered"}, "--unordered goes only with --parallel", "dump"},
 		{[]string{"dump", "--parallel", "0"}, `invalid argument "0" for "--parallel" flag: must be a number from 1 to 256`, "dump"},
 		{[]string{"dump", "--parallel", "257"}, `invalid argument "257" for "--parallel" flag: must be a number from 1 to 256`, "dump"},
 
@@ -130,19 +130,19 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"set", "1", "--value", "-1"}, `invalid argument "-1" for "--value" flag:` + no64, "set"},
 		{[]string{"set", "1", "--value", "1", "-o", "count"}, `set has no output format "count", only`, "set"},
 
-		{[]string{"del"}, "give an id, or several", "del"},
+		{[]string{"del"}, "give one id or more", "del"},
 		{[]string{"del", "-1"}, "-1" + negative, "del"},
 		{[]string{"del", "1", "-2"}, "-2" + negative, "del"},
 		{[]string{"del", "--", "1", "-2"}, `id "-2"` + noID, "del"},
 		{[]string{"del", "1", "x"}, `id "x"` + noID, "del"},
 		{[]string{"del", "1", "-o", "count"}, `del has no output format "count", only`, "del"},
-		{[]string{"flush", "1"}, `flush takes flags only, and "1" is not one`, "flush"},
+		{[]string{"flush", "1"}, `flush takes only flags, and "1" is none`, "flush"},
 		{[]string{"flush", "-o", "count"}, `flush has no output format "count", only`, "flush"},
-		{[]string{"table", "x"}, `table takes flags only, and "x" is not one`, "table"},
-		{[]string{"guard", "x"}, `guard takes flags only, and "x" is not one`, "guard"},
+		{[]string{"table", "x"}, `table takes only flags, and "x" is none`, "table"},
+		{[]string{"guard", "x"}, `guard takes only flags, and "x" is none`, "guard"},
 		{[]string{"guard", "-o", "count"}, `guard has no output format "count", only`, "guard"},
 		{[]string{"guard", "--entries", "999"}, `invalid argument "999" for "--entries" flag: must be a number from 1000 to 10000000`, "guard"},
-		{[]string{"trace", "x"}, `trace takes flags only, and "x" is not one`, "trace"},
+		{[]string{"trace", "x"}, `trace takes only flags, and "x" is none`, "trace"},
 		{[]string{"trace", "-o", "png"}, `trace has no output format "png", only table, json, jsonl, csv, svg`, "trace"},
 		{[]string{"dump", "-o", "svg"}, `dump has no output format "svg", only`, "dump"},
 		{[]string{"trace", "--scenario", "x"}, `there is no scenario "x", only mid-dump-change, slow-reader, small-buffer, two-readers`, "trace"},
@@ -152,7 +152,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"trace", "--delay", "5"}, `invalid argument "5" for "--delay" flag`, "trace"},
 		{[]string{"trace", "--from", "-1"}, `invalid argument "-1" for "--from" flag:` + noID, "trace"},
 		{[]string{"trace", "--from", "6", "--to", "5"}, "--from 6 is above --to 5", "trace"},
-		{[]string{"sockets", "x"}, `sockets takes flags only, and "x" is not one`, "sockets"},
+		{[]string{"sockets", "x"}, `sockets takes only flags, and "x" is none`, "sockets"},
 		{[]string{"sockets", "-o", "count"}, `sockets has no output format "count", only`, "sockets"},
 		{[]string{"sockets", "--source", "sys"}, `--source is auto, diag or proc, not "sys"`, "sockets"},
 		{[]string{"sockets", "--color", "red"}, `invalid argument "red" for "--color" flag: must be auto, always or never`, "sockets"},

@@ -24,29 +24,29 @@ type watchFlags struct {
 	rcvbuf  uint32
 }
 
-// maxReceiveBuffer is what the kernel can double.
+// maxReceiveBuffer is the most that the kernel can double.
 const maxReceiveBuffer = math.MaxInt32 / 2
 
 func receiveBufferFlag(cmd *cobra.Command, to *uint32) {
 	numberWithin(cmd, to, 0, maxReceiveBuffer, "rcvbuf",
-		"receive buffer of so many `BYTES` for events that wait to be read; 0: the system's default")
+		"receive buffer, in `BYTES`, for events that wait to be read; 0: the system's default")
 }
 
 func (a *app) watchCommand() *cobra.Command {
 	f := &watchFlags{}
 	cmd := &cobra.Command{
 		Use:   "watch",
-		Short: "Print the changes of the table as they come",
-		Long: `watch prints each change of the table when it is made: new, set and del of an
+		Short: "Print the changes of the table as they are made",
+		Long: `watch prints each change of the table when it is made: new, set and del of one
 entry, fill and flush of many. It needs the same memory for ten events and for
-ten million, and goes on until a signal ends it, --timeout or --count. How many
-there were is said on stderr then. The exit code is 0, or 130 or 143 after a
-signal.
+ten million. It runs until a signal, --timeout or --count ends it, and then
+prints on stderr how many events there were. The exit code is 0, or 130 or 143
+after a signal.
 
-Events that come faster than they are printed wait in the socket, and when that
-is full, they are lost: stderr says so. A larger --rcvbuf holds more of them: an
-event takes about 1 KiB there, and its payload. More than net.core.rmem_max is
-for CAP_NET_ADMIN. What was lost, 'dump --since GENERATION' tells.`,
+Events that come faster than they are printed wait in the socket. When it is
+full, events are lost, and stderr says so. A larger --rcvbuf holds more of them:
+an event takes about 1 KiB there, plus its payload. More than net.core.rmem_max
+needs CAP_NET_ADMIN. 'dump --since GENERATION' prints what the lost events told.`,
 		Example: `  bulkdump watch
   bulkdump watch -o jsonl --rcvbuf 8388608 > events.jsonl
   bulkdump watch -o csv --count 10 --timeout 1m`,
@@ -56,21 +56,21 @@ for CAP_NET_ADMIN. What was lost, 'dump --since GENERATION' tells.`,
 			return a.watch(cmd.Context(), t, f)
 		}),
 	}
-	number64(cmd, &f.count, "count", "stop after so many events; 0: do not")
-	timeFlag(cmd, &f.timeout, "timeout", "stop after this `TIME`, such as 90s or 2h; 0: do not")
+	number64(cmd, &f.count, "count", "stop after this many events; 0: never")
+	timeFlag(cmd, &f.timeout, "timeout", "stop after this `TIME`, such as 90s or 2h; 0: never")
 	receiveBufferFlag(cmd, &f.rcvbuf)
 	return cmd
 }
 
-// checkStream refuses what does not go with an output that may have no end.
+// checkStream refuses a format that an output without an end cannot have.
 func (a *app) checkStream(name string) error {
 	if a.out.Format == output.FormatJSON {
-		return usagef("%s may have no end, and JSON needs one: give -o jsonl", name)
+		return usagef("the output of %s may have no end, and JSON needs one: give -o jsonl", name)
 	}
 	return nil
 }
 
-// within is the context of a command with a timeout.
+// within returns a context with the timeout; 0: without.
 func within(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
 	if timeout == 0 {
 		return context.WithCancel(ctx)
@@ -78,8 +78,8 @@ func within(ctx context.Context, timeout time.Duration) (context.Context, contex
 	return context.WithTimeout(ctx, timeout)
 }
 
-// unlessDone drops the error of a context: a signal or --timeout is how the
-// command is meant to end.
+// unlessDone drops the error of a context: a signal or --timeout is the intended
+// end of the command.
 func unlessDone(err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return nil
@@ -112,12 +112,12 @@ func (a *app) watch(ctx context.Context, t table, f *watchFlags) error {
 // larger says which receive buffer to try.
 func (f *watchFlags) larger() string {
 	if f.rcvbuf == 0 {
-		return "give --rcvbuf 8388608, say"
+		return "give --rcvbuf, for example 8388608"
 	}
-	return fmt.Sprintf("give --rcvbuf more than %d", f.rcvbuf)
+	return fmt.Sprintf("give a --rcvbuf above %d", f.rcvbuf)
 }
 
-// losses tells on stderr of what was lost, but not all the time.
+// losses reports lost events on stderr, but not each of them.
 type losses struct {
 	a    *app
 	what error
@@ -132,7 +132,7 @@ func (a *app) newLosses(what error, text func() string) *losses {
 	return &losses{a: a, what: what, text: text}
 }
 
-// note tells whether the error is such a loss.
+// note reports whether the error is such a loss.
 func (l *losses) note(err error) bool {
 	if !errors.Is(err, l.what) {
 		return false

@@ -64,7 +64,7 @@ func TestWatchUsage(t *testing.T) {
 	for want, args := range map[string][]string{
 		"give -o jsonl":          {"watch", "-o", "json"},
 		"and not negative":       {"watch", "--timeout", "-1s"},
-		"flags only":             {"watch", "7"},
+		"only flags":             {"watch", "7"},
 		"two ways to end":        {"mirror", "--once", "--dump-at-end"},
 		"mirror may have no":     {"mirror", "-o", "json"},
 		"must be a time such as": {"mirror", "--once", "--timeout", "-1s"},
@@ -119,16 +119,16 @@ func TestWatchSaysWhatWasLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeTable{events: oneOfEach, lost: client.ErrOverrun}
 		got := run(t, f, "watch", "-o", "jsonl", "--rcvbuf", "4096")
-		if strings.Count(got.stderr, "--rcvbuf more than 4096") != 1 || !strings.Contains(got.stderr, "5 overruns") || strings.Count(got.stdout, "\n") != 5 {
+		if strings.Count(got.stderr, "--rcvbuf above 4096") != 1 || !strings.Contains(got.stderr, "5 overruns") || strings.Count(got.stdout, "\n") != 5 {
 			t.Errorf("%+v", got)
 		}
 		got = run(t, f, "watch")
-		if !strings.Contains(got.stderr, "give --rcvbuf 8388608") {
+		if !strings.Contains(got.stderr, "give --rcvbuf, for example 8388608") {
 			t.Errorf("%+v", got)
 		}
 		f.lost = client.ErrLagged
 		got = run(t, f, "mirror", "-o", "csv")
-		if !strings.Contains(got.stderr, "not every change is printed") || strings.Count(got.stdout, "\n") != 6 {
+		if !strings.Contains(got.stderr, "some changes were merged") || strings.Count(got.stdout, "\n") != 6 {
 			t.Errorf("%+v", got)
 		}
 	})
