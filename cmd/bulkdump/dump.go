@@ -231,8 +231,12 @@ func (a *app) synced(ctx context.Context, t table, o client.SyncOptions, bar *ou
 		var result client.Synced
 		o.Reset, o.Synced = held.Reset, &result
 		for r, err := range t.Sync(ctx, o) {
+			if errors.Is(err, client.ErrNotSynced) {
+				// No longer an ErrInterrupted, which means that all was printed.
+				err = fmt.Errorf("%s (give a larger --sync-passes)", err)
+			}
 			if err != nil {
-				yield(nil, explainNotSynced(err))
+				yield(nil, err)
 				return
 			}
 			held.Apply(r)
@@ -247,15 +251,6 @@ func (a *app) synced(ctx context.Context, t table, o client.SyncOptions, bar *ou
 			}
 		}
 	}
-}
-
-// explainNotSynced says what to do. The error no longer is an ErrInterrupted, which
-// means that all records were printed.
-func explainNotSynced(err error) error {
-	if errors.Is(err, client.ErrNotSynced) {
-		return fmt.Errorf("%s (give a larger --sync-passes)", err)
-	}
-	return err
 }
 
 func (a *app) printStats(s nldump.Stats) {

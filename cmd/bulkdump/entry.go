@@ -76,13 +76,14 @@ func (a *app) printEntry(e *client.Entry) error {
 // describePayload returns the size and the first bytes.
 func describePayload(b []byte) string {
 	const shown = 16
+	text := fmt.Sprintf("%d bytes", len(b))
+	if len(b) > 0 {
+		text += fmt.Sprintf(": % x", b[:min(len(b), shown)])
+	}
 	if len(b) > shown {
-		return fmt.Sprintf("%d bytes: % x ...", len(b), b[:shown])
+		text += " ..."
 	}
-	if len(b) == 0 {
-		return "0 bytes"
-	}
-	return fmt.Sprintf("%d bytes: % x", len(b), b)
+	return text
 }
 
 // entryFlags are the attributes that new and set take as flags.

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -170,11 +169,7 @@ func (f *flagsFilter) Set(text string) error {
 	return nil
 }
 
-func (f *flagsFilter) String() string {
-	if f.mask == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%#x/%#x", f.value, f.mask)
-}
+// String is the default, for the help: there is none.
+func (f *flagsFilter) String() string { return "" }
 
 func (f *flagsFilter) Type() string { return "VALUE[/MASK]" }

@@ -113,9 +113,7 @@ func (a *app) follow(ctx context.Context, m mirror, f *mirrorFlags) error {
 			return err
 		}
 	case a.out.Format != output.FormatTable:
-		lagged := a.newLosses(client.ErrLagged, func() string {
-			return "some changes were merged into one: they are not read fast enough"
-		})
+		lagged := losses{a: a, what: client.ErrLagged, text: "some changes were merged into one: they are not read fast enough"}
 		_, err := a.printEvents(ctx, 0, m.Follow, lagged.note)
 		return unlessDone(err)
 	}
@@ -150,12 +148,10 @@ func (a *app) printMirrorStats(s client.MirrorStats) {
 	})
 }
 
-const statusEvery = time.Second
-
 // showStatus shows the state of the mirror on a terminal, until hide is called.
 func (a *app) showStatus(m mirror) (hide func()) {
 	last := m.Stats()
-	return a.out.Status(output.FormatTable).Every(statusEvery, func() []string {
+	return a.out.Status(output.FormatTable).Every(time.Second, func() []string {
 		now := m.Stats()
 		parts := statusParts(last, now)
 		last = now

@@ -42,9 +42,9 @@ func (a *app) schemaCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema [COMMAND]",
 		Short: "Print the JSON Schema of what a command prints as JSON",
-		Long: `schema prints the JSON Schema (draft 2020-12) of the command's JSON output, or of
-that of all commands, each under its name in $defs. The schema says what each
-property means, and its unit.
+		Long: `schema prints the JSON Schema (draft 2020-12) of the command's JSON output.
+Without a command, it prints that of all of them, each under its name in $defs.
+The schema says what each property means, and its unit.
 
 With -o jsonl, each item of an array is one line, and anything else is one line
 as a whole.`,

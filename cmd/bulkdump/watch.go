@@ -94,9 +94,7 @@ func (a *app) watch(ctx context.Context, t table, f *watchFlags) error {
 	defer stop()
 	o := client.WatchOptions{ReceiveBuffer: int(f.rcvbuf)}
 	events := func(ctx context.Context) iter.Seq2[client.Event, error] { return t.Watch(ctx, o) }
-	losses := a.newLosses(client.ErrOverrun, func() string {
-		return "events were lost: they came faster than they were printed (" + f.larger() + ")"
-	})
+	losses := losses{a: a, what: client.ErrOverrun, text: "events were lost: they came faster than they were printed (" + f.larger() + ")"}
 	start := time.Now()
 	n, err := a.printEvents(ctx, f.count, events, losses.note)
 	if errors.Is(context.Cause(ctx), unix.EPIPE) {
@@ -121,15 +119,9 @@ func (f *watchFlags) larger() string {
 type losses struct {
 	a    *app
 	what error
-	text func() string
+	text string
 	n    uint64
 	next time.Time
-}
-
-const lossesEvery = time.Second
-
-func (a *app) newLosses(what error, text func() string) *losses {
-	return &losses{a: a, what: what, text: text}
 }
 
 // note reports whether the error is such a loss.
@@ -139,8 +131,8 @@ func (l *losses) note(err error) bool {
 	}
 	l.n++
 	if now := time.Now(); now.After(l.next) {
-		l.next = now.Add(lossesEvery)
-		l.a.stderr.Note("bulkdump: warning: %s", l.text())
+		l.next = now.Add(time.Second)
+		l.a.stderr.Note("bulkdump: warning: %s", l.text)
 	}
 	return true
 }

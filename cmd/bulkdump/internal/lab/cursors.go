@@ -22,7 +22,7 @@ type CursorsReport struct {
 	Parked []CursorParked `json:"parked"`
 }
 
-// CursorChurn is what one dump missed and repeated of the entries that nobody
+// CursorChurn is what one dump missed and repeated, of the entries that nobody
 // touched while others were made and deleted.
 type CursorChurn struct {
 	Cursor    client.Cursor `json:"cursor"`
@@ -114,9 +114,9 @@ func refill(ctx context.Context, t Table, o client.FillOptions) error {
 
 var churnKinds = []string{"inserts", "deletes", "both"}
 
-// measureChurn dumps a table in which every other entry is touched by nobody.
-// The rest is there at first if it is to be deleted, and not if it is to be
-// made; both: half of it.
+// measureChurn dumps a table in which nobody touches every other entry. The rest
+// exists at first if the churn deletes it, and does not if the churn makes it.
+// With both, half of it exists.
 func measureChurn(ctx context.Context, t Table, cursor client.Cursor, kind string, o CursorsOptions) (CursorChurn, error) {
 	c := CursorChurn{Cursor: cursor, Churn: kind, Untouched: int(o.Entries)}
 	if err := refill(ctx, t, client.FillOptions{Count: o.Entries, IDStride: 2}); err != nil {
@@ -139,7 +139,7 @@ func measureChurn(ctx context.Context, t Table, cursor client.Cursor, kind strin
 	change := func() error {
 		i := random.Uint32N(o.Entries)
 		if kind == "inserts" && there[i] || kind == "deletes" && !there[i] {
-			return nil // this one had its turn
+			return nil // this one was changed already
 		}
 		var err error
 		if there[i] {
@@ -164,7 +164,7 @@ func measureChurn(ctx context.Context, t Table, cursor client.Cursor, kind strin
 		if r.ID%2 == 0 && times[r.ID/2] < 255 {
 			times[r.ID/2]++
 		}
-		// A page of this buffer has about so many.
+		// A page of this buffer has about 80 records.
 		if records++; records%80 == 0 {
 			for range o.Changes {
 				if err := change(); err != nil {
@@ -203,7 +203,7 @@ func measureCost(ctx context.Context, t Table, cursor client.Cursor, n uint64) (
 		return c, err
 	}
 	if records != n {
-		return c, fmt.Errorf("%v: %d records of %d entries: does somebody else change the table?", cursor, records, n)
+		return c, fmt.Errorf("%v: %d records of %d entries: is somebody else changing the table?", cursor, records, n)
 	}
 	c.NSPerRecord = float64(took.Nanoseconds()) / float64(n)
 	c.ScannedPerRecord = float64(after.Scanned-before.Scanned) / float64(n)

@@ -24,7 +24,7 @@ type guardKernel interface {
 
 type guardStayer interface {
 	owns(tid int) bool
-	kill() error // an error also if it has ended before
+	kill() error // an error if it had ended before
 }
 
 // GuardEvent is one trace event: somebody waits at the guard, enters or leaves.
@@ -32,7 +32,7 @@ type GuardEvent struct {
 	Micros  uint64 `json:"us"` // since the first one
 	Actor   string `json:"actor"`
 	Event   string `json:"event"`
-	Readers uint64 `json:"readers"` // that are in then
+	Readers uint64 `json:"readers"` // that are in
 	Writing bool   `json:"writing"` // the writer is in
 
 	tid int
@@ -48,7 +48,7 @@ const (
 	writeExit  = "guard_write_exit"
 )
 
-// Who takes part; others are whoever else uses a table then.
+// The actors. Everybody else who uses a table then is one of the others.
 const (
 	readerA = "reader A"
 	writer  = "writer"
@@ -69,8 +69,8 @@ type GuardProperty struct {
 }
 
 // ShowGuard fills the table, which must be empty, and has two readers and a
-// writer meet at its guard. It empties the table in the end. The second reader
-// has a connection of its own, because one has one request at a time.
+// writer meet at its guard. It empties the table at the end. Reader B needs the
+// second connection, because a connection has one request at a time.
 func ShowGuard(ctx context.Context, t, second Table, entries uint32, tell Tell) (*GuardReport, error) {
 	return showGuard(ctx, linux{}, t, second, entries, tell)
 }
@@ -128,8 +128,8 @@ func guardEvents(traced []tracefs.Event) ([]GuardEvent, error) {
 	return events, nil
 }
 
-// guardProperties looks for each property in the order of the events. found
-// says whether reader B's lookups found an entry.
+// guardProperties judges each property by the order of the events, and by whether
+// reader B's lookups found an entry.
 func guardProperties(events []GuardEvent, found []bool) []GuardProperty {
 	first := func(actor, event string, from int) int {
 		for i := max(from, 0); i < len(events) && from >= 0; i++ {
@@ -187,8 +187,8 @@ func (r *GuardReport) WriteCSV(out *output.Stdout) error {
 // from then on.
 var guardSteps = map[string]struct{ text, then string }{"wait": {"waits", ":"}, "enter": {"enters", "|"}, "exit": {"leaves", ""}}
 
-// WriteTable has time flow down, a column for each actor: a line goes on while
-// it is in, a dotted one while it waits.
+// WriteTable draws a column for each actor, with time flowing down: a line while
+// the actor is in, a dotted one while it waits.
 func (r *GuardReport) WriteTable(out *output.Stdout) error {
 	columns := []string{readerA, writer, readerB}
 	if slices.ContainsFunc(r.Events, func(e GuardEvent) bool { return e.Actor == others }) {

@@ -17,12 +17,12 @@ import (
 // guardPatience bounds the wait for an event that must come.
 const guardPatience = 30 * time.Second
 
-// An actor is a thread that asks one thing of the table after the other, so
-// that its events are known by the thread's number.
+// An actor is a thread that makes one request after the other. Its events are
+// recognized by the thread's number.
 type actor struct {
 	tid   int
 	asked chan func() error
-	ended chan error // one for each that was asked
+	ended chan error // one for each request
 }
 
 func newActor() *actor {
@@ -41,7 +41,7 @@ func newActor() *actor {
 	return a
 }
 
-// leave waits until all that was asked has ended.
+// leave waits until all requests have ended.
 func (a *actor) leave() (errs []error) {
 	close(a.asked)
 	for err := range a.ended {
@@ -57,7 +57,7 @@ type guardStage struct {
 	tell   Tell
 }
 
-// events are all events so far, with their actors' names.
+// events returns all events so far, with the names of their actors.
 func (s *guardStage) events() ([]GuardEvent, error) {
 	traced, err := s.trace.Events()
 	if err != nil {
@@ -92,14 +92,13 @@ func (s *guardStage) await(ctx context.Context, what string, is func(GuardEvent)
 	}
 }
 
-// by makes a question for await: one of the events, of the actor.
+// by returns a condition for await: one of the events, by the actor.
 func by(actor string, events ...string) func(GuardEvent) bool {
 	return func(e GuardEvent) bool { return e.Actor == actor && slices.Contains(events, e.Event) }
 }
 
-// play has the actors come and go, and returns which of reader B's lookups
-// found an entry. Where the guard does not do as it should, it goes on: the
-// events tell.
+// play has the actors come and go, and returns which of reader B's lookups found
+// an entry. If the guard misbehaves, play goes on: the events will show it.
 func (s *guardStage) play(ctx context.Context, k guardKernel, t, second Table) (found []bool, err error) {
 	stayer, err := k.stayIn()
 	if err != nil {
@@ -108,7 +107,7 @@ func (s *guardStage) play(ctx context.Context, k guardKernel, t, second Table) (
 	w, b := newActor(), newActor()
 	s.actors[w.tid], s.actors[b.tid] = writer, readerB
 
-	// In the actor's own thread, by whose number its events are known.
+	// These run in an actor's thread.
 	own := context.WithoutCancel(ctx)
 	flush := func() error { _, err := t.Flush(own); return err }
 	lookup := func() error { _, err := second.Get(own, 0); return err }

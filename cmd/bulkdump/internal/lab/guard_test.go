@@ -338,7 +338,7 @@ func TestStayerMustStay(t *testing.T) {
 	if err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.kill(); err == nil || !strings.Contains(err.Error(), "ended by itself, before it was killed (exit status 0): give more --entries") {
+	if err := s.kill(); err == nil || !strings.Contains(err.Error(), "ended by itself before it was killed (exit status 0): give more --entries") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -27,21 +27,21 @@ func (linux) collect(name string) (collector, error) { return tracefs.New("/sys/
 func (linux) kind() (string, error) {
 	text, err := os.ReadFile("/sys/module/bulkdump/parameters/guard")
 	if err != nil {
-		return "", fmt.Errorf("which guard the module has: %w", err)
+		return "", fmt.Errorf("cannot tell which guard the module has: %w", err)
 	}
 	return strings.TrimSpace(string(text)), nil
 }
 
-// A process is a reader that is another process: it alone can be killed.
+// A process is a reader in a process of its own, so that it can be killed.
 type process struct{ cmd *exec.Cmd }
 
-// stayIn starts a dump that looks for what is not there, in the slowest way
-// that there is: it ends when it is killed, or in some hours.
+// stayIn starts a dump that looks for a missing entry in the slowest way there is.
+// It ends when it is killed, or after hours.
 func (linux) stayIn() (guardStayer, error) {
 	cmd := exec.Command("/proc/self/exe", "dump", "-o", "count", "--name-prefix", "nothing", "--cursor", "index")
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Setpgid:   true,            // ^C is for us, who then end it
-		Pdeathsig: syscall.SIGKILL, // if we are killed
+		Setpgid:   true,            // ^C is for this process, which then ends it
+		Pdeathsig: syscall.SIGKILL, // if this process is killed
 	}
 	return process{cmd}, cmd.Start()
 }
@@ -55,7 +55,7 @@ func (p process) kill() error {
 	err := p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
 	if ws := p.cmd.ProcessState.Sys().(syscall.WaitStatus); err != nil || ws.Signal() != unix.SIGKILL {
-		return fmt.Errorf("reader A ended by itself, before it was killed (%v): give more --entries", p.cmd.ProcessState)
+		return fmt.Errorf("reader A ended by itself before it was killed (%v): give more --entries", p.cmd.ProcessState)
 	}
 	return nil
 }
@@ -63,7 +63,7 @@ func (p process) kill() error {
 func (linux) netns() (uint32, error) {
 	var st unix.Stat_t
 	if err := unix.Stat("/proc/thread-self/ns/net", &st); err != nil {
-		return 0, fmt.Errorf("its own network namespace: %w", err)
+		return 0, fmt.Errorf("cannot tell the own network namespace: %w", err)
 	}
 	return uint32(st.Ino), nil
 }
@@ -74,7 +74,7 @@ func (linux) now() uint64 {
 	return uint64(ts.Nano() / 1000)
 }
 
-// A dumpSocket is a loopSocket of the kernel's.
+// A dumpSocket is a loopSocket of the running kernel.
 type dumpSocket struct {
 	nldump.Socket
 	raw syscall.RawConn

@@ -57,7 +57,7 @@ func printSocketsTable(out *output.Stdout, sockets []nlsock.Socket) error {
 	})
 }
 
-// ownersText is for people: the first of the owners, and how many more.
+// ownersText is for people: the first owner, and how many more there are.
 func ownersText(s nlsock.Socket) string {
 	switch n := len(s.Owners); {
 	case n == 0 && s.PortID == 0:
@@ -71,7 +71,7 @@ func ownersText(s nlsock.Socket) string {
 	}
 }
 
-// ownerText quotes the command also for CSV, where several are in one field.
+// ownerText quotes the command even for CSV, which has several in one field.
 func ownerText(o nlsock.Owner) string { return fmt.Sprintf("%s/%d", output.Quoted(o.Command), o.PID) }
 
 func groupsText(groups []nlsock.Group, separator string) string {

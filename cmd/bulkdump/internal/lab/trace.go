@@ -43,7 +43,7 @@ func trace(ctx context.Context, k loopKernel, t Table, o TraceOptions, tell Tell
 	for range o.Readers {
 		s.readers = append(s.readers, o.Reader)
 	}
-	// Before the fill: it takes long where the machine has many processors.
+	// Before the fill, because it takes long on a machine with many processors.
 	c, err := k.collect("bulkdump-trace")
 	if err != nil {
 		return nil, err
@@ -63,45 +63,45 @@ func trace(ctx context.Context, k loopKernel, t Table, o TraceOptions, tell Tell
 	return s.play(ctx, k, t, c)
 }
 
-// A scenario is a table, who reads it and how, and what changes meanwhile.
+// A scenario is a table, its readers, and what changes meanwhile.
 type scenario struct {
 	help        string // a line or two of the command's help
 	title, says string // of the picture
 	fill        client.FillOptions
 	readers     []ReaderOptions
-	// change is called by the first reader before each of its calls, with the
-	// number of reads so far; nil for none.
+	// The first reader calls change, if it is not nil, before each of its calls,
+	// with the number of its reads so far.
 	change func(ctx context.Context, t Table, reads int) error
 }
 
-// smallPage is a page that takes 8 KiB with all its overhead: some ten of them
-// can be drawn.
+// smallPage is a page that takes 8 KiB with its overhead: small enough for a
+// dump of about ten, which can be drawn.
 const smallPage = 7680
 
 var scenarios = map[string]scenario{
 	"slow-reader": {
-		help:    "a page waits, and nothing else is done, until the reader comes",
+		help:    "a page waits, and nothing else happens, until the reader reads",
 		title:   "A slow reader parks its dump",
 		says:    "Each read takes one page and sets off the next. While the reader does something else, one page waits, and the kernel does nothing.",
 		fill:    client.FillOptions{Count: 400, PayloadMin: 32, PayloadMax: 64},
 		readers: []ReaderOptions{reads(20*time.Millisecond, 16<<10, false)},
 	},
 	"small-buffer": {
-		help:    "a reader that peeks sets off two pages for each that it\n  takes, until half of its receive buffer is full",
+		help:    "a reader that peeks sets off two pages for each one that\n  it takes, until half of its receive buffer is full",
 		title:   "Half of the receive buffer is the limit",
 		says:    "A look (MSG_PEEK) sets off a page, too, and takes none. So pages pile up, until more than half of the buffer is left in use: then a read sets nothing off.",
 		fill:    client.FillOptions{Count: 600, PayloadMin: 32, PayloadMax: 64},
 		readers: []ReaderOptions{reads(4*time.Millisecond, 20_000, true)},
 	},
 	"two-readers": {
-		help:    "each has its own dump, at its own pace",
+		help:    "each has a dump of its own, at its own pace",
 		title:   "Two readers, two dumps, one table",
 		says:    "Each socket has its own cursor and its own queue: the slow one does not keep the other.",
 		fill:    client.FillOptions{Count: 400, PayloadMin: 32, PayloadMax: 64},
 		readers: []ReaderOptions{reads(5*time.Millisecond, 16<<10, false), reads(25*time.Millisecond, 16<<10, false)},
 	},
 	"mid-dump-change": {
-		help:    "entries before and behind the cursor change; the next page\n  that is built says so (NLM_F_DUMP_INTR)",
+		help:    "entries on both sides of the cursor change; the next page\n  that is built says so (NLM_F_DUMP_INTR)",
 		title:   "The table changes in the middle of a dump",
 		says:    "Changes above the curve are still to come, those below were passed by. The page that waits is of before; the first one that is built afterwards says INTR.",
 		fill:    client.FillOptions{Count: 500, IDStride: 2, PayloadMin: 32, PayloadMax: 64},
@@ -133,7 +133,7 @@ func changeMidDump(ctx context.Context, t Table, reads int) error {
 	return errors.Join(err1, err2, err3, err4)
 }
 
-// play has the readers dump, all at once, and puts together what came of it.
+// play has all readers dump at once, and combines what they and the kernel noted.
 func (s scenario) play(ctx context.Context, k loopKernel, t Table, c collector) (*loop.Trace, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -28,13 +28,13 @@ type loopKernel interface {
 // A loopSocket is a socket whose state can be seen.
 type loopSocket interface {
 	nldump.Socket
-	family() uint16               // the number of the family
-	peek(buf []byte) (int, error) // Recv, but what comes stays
+	family() uint16               // the family's number
+	peek(buf []byte) (int, error) // Recv that takes nothing away
 	rmem() (uint32, error)        // memory of what waits
 }
 
-// A watcher is a reader that notes each of its system calls. It is the socket of
-// a Stream, between that and the real one.
+// A watcher is a reader that notes each of its system calls. It sits between a
+// Stream and its socket.
 type watcher struct {
 	loopSocket
 	ctx     context.Context
@@ -47,8 +47,8 @@ type watcher struct {
 	reads   int
 }
 
-// run dumps the table, in a thread of its own: the kernel's events are told
-// apart by it.
+// run dumps the table in a thread of its own, by which the kernel's events are told
+// apart.
 func (w *watcher) run() error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -78,7 +78,7 @@ func (w *watcher) run() error {
 	return nil
 }
 
-// last is the read that has brought what the stream yields.
+// last is the read that brought what the stream yields.
 func (w *watcher) last() *loop.Call { return &w.calls[len(w.calls)-1] }
 
 // Send notes the request.
@@ -91,7 +91,7 @@ func (w *watcher) Send(m nldump.Message) (sent nldump.Message, err error) {
 	return sent, err
 }
 
-// Recv peeks, if it is to, and reads. Before each it does something else.
+// Recv peeks, if the options say so, and reads. Before each, time passes.
 func (w *watcher) Recv(buf []byte) (d nldump.Datagram, err error) {
 	if w.options.Peek {
 		if err := w.doSomethingElse(); err != nil {
@@ -110,8 +110,8 @@ func (w *watcher) Recv(buf []byte) (d nldump.Datagram, err error) {
 			d, err = w.loopSocket.Recv(buf)
 			return d.Len, err
 		})
-		// The page that found no room was not built, so nothing is lost: it will
-		// be once what waits is read (af_netlink.c:netlink_dump).
+		// Nothing is lost: the page that found no room was not built. It will be
+		// when what waits has been read (af_netlink.c:netlink_dump).
 		if errors.Is(err, unix.ENOBUFS) && w.last().RMem > 0 {
 			continue
 		}
@@ -120,8 +120,7 @@ func (w *watcher) Recv(buf []byte) (d nldump.Datagram, err error) {
 	}
 }
 
-// doSomethingElse takes the time that it is to take. In the middle of it, the
-// table may change.
+// doSomethingElse lets the delay pass. In the middle of it, the table may change.
 func (w *watcher) doSomethingElse() error {
 	if err := w.pause(); err != nil {
 		return err
@@ -134,7 +133,7 @@ func (w *watcher) doSomethingElse() error {
 	return w.pause()
 }
 
-// pause takes half of the time.
+// pause lets half of the delay pass.
 func (w *watcher) pause() error {
 	if w.options.Delay == 0 {
 		return nil

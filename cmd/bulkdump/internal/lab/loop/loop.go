@@ -13,14 +13,14 @@ import (
 	"bulkdump/cmd/bulkdump/internal/lab/tracefs"
 )
 
-// Events are the trace events of the module that Build wants.
+// Events are the trace events of the module that Build needs.
 var Events = []string{"dump_start", "dump_page", "dump_done", "table_change"}
 
-// A Trace is what happened, in order of time. All times are microseconds since
-// the first of it.
+// A Trace is what happened, in order of time. All times are microseconds since the
+// first event.
 type Trace struct {
 	Title   string   `json:"title"`
-	Says    string   `json:"says,omitempty"` // what there is to see
+	Says    string   `json:"says,omitempty"` // what to look at
 	Readers []Reader `json:"readers"`
 	Calls   []Call   `json:"calls"`
 	Pages   []Page   `json:"pages"`
@@ -68,7 +68,7 @@ type Page struct {
 	Place   uint64 `json:"place"`   // where the cursor stands after it
 	RMem    uint32 `json:"rmem"`    // with this page
 	RcvBuf  uint32 `json:"rcvbuf"`
-	Last    bool   `json:"last"`         // the callback has said that it is through
+	Last    bool   `json:"last"`         // the callback has said that it is done
 	By      *int   `json:"by,omitempty"` // index in Calls of what set it off
 }
 
@@ -87,8 +87,8 @@ type End struct {
 	Abandoned bool   `json:"abandoned"`
 }
 
-// Build puts together what the readers noted and what the kernel traced, with
-// CLOCK_MONOTONIC, in one network namespace. Dumps of others are left out.
+// Build combines what the readers noted and what the kernel traced in one network
+// namespace, both with CLOCK_MONOTONIC. It leaves out the dumps of others.
 func Build(readers []Reader, calls []Call, traced []tracefs.Event, netns uint32) (*Trace, error) {
 	t := &Trace{Readers: readers, Calls: calls, Pages: []Page{}, Changes: []Change{}, Ends: []End{}}
 	if len(calls) == 0 {
@@ -111,8 +111,8 @@ func Build(readers []Reader, calls []Call, traced []tracefs.Event, netns uint32)
 	return t, t.fetch()
 }
 
-// rounding is how much later than it happened the kernel may say that an event
-// was: it rounds, and the reader cuts off.
+// rounding is by how much the kernel may date an event too late: the kernel rounds,
+// and the reader truncates.
 const rounding = 1
 
 func (t *Trace) add(e tracefs.Event, at uint64, netns uint32) error {
@@ -152,7 +152,7 @@ func (t *Trace) add(e tracefs.Event, at uint64, netns uint32) error {
 	return r.Err()
 }
 
-// callAt returns the call of the reader's thread that was under way, -1 if none.
+// callAt returns the call that the reader's thread was in at the time, or -1.
 func (t *Trace) callAt(reader, tid int, at uint64) int {
 	if t.Readers[reader].TID != tid {
 		return -1
@@ -168,7 +168,7 @@ func (t *Trace) callAt(reader, tid int, at uint64) int {
 	return -1
 }
 
-// fetch finds the page that each read fetched: the queue is one.
+// fetch finds the page that each read fetched: a socket is a queue.
 func (t *Trace) fetch() error {
 	next := make([]int, len(t.Readers)) // index in Pages
 	for i := range t.Calls {
@@ -202,9 +202,8 @@ type Step struct {
 	RMem uint32
 }
 
-// Queue returns how the memory of a reader's queue went: a read takes a page
-// away, then, if at most half of the receive buffer is left, the next one is
-// built.
+// Queue returns the course of the memory of a reader's queue. A read takes a page
+// away. If at most half of the receive buffer is in use then, the next one is built.
 func (t *Trace) Queue(reader int) []Step {
 	var steps []Step
 	var sizes []uint32 // of what waits
@@ -228,7 +227,7 @@ func (t *Trace) Queue(reader int) []Step {
 			to(p.At, p.RMem)
 			at = max(at, p.At)
 		}
-		switch { // what no event tells of: DONE alone
+		switch { // DONE alone, of which no event tells
 		case c.RMem > level:
 			sizes = append(sizes, c.RMem-level)
 			to(at, c.RMem)
@@ -240,7 +239,7 @@ func (t *Trace) Queue(reader int) []Step {
 	return steps
 }
 
-// End is when the last of it was.
+// end is when the last event was.
 func (t *Trace) end() uint64 {
 	last := uint64(0)
 	for _, c := range t.Calls {

@@ -151,7 +151,7 @@ func TestBuildRefuses(t *testing.T) {
 		"page 3: the kernel traced 1000 bytes at 770 us, and 1020 bytes were read until 760 us": func(c []Call, text string) ([]Call, string) {
 			return c, strings.ReplaceAll(text, "1.000801: dump_page", "1.000860: dump_page")
 		},
-		"trace event dump_page: field rmem: not there": func(c []Call, text string) ([]Call, string) {
+		"trace event dump_page: field rmem: missing": func(c []Call, text string) ([]Call, string) {
 			return c, strings.Replace(text, " rmem=16896", "", 1)
 		},
 		"trace event table_change: field id: ": func(c []Call, text string) ([]Call, string) {

@@ -13,7 +13,7 @@ import (
 // Measures of the picture, in pixels.
 const (
 	width     = 1600.0
-	left      = 220.0 // of the time axis: before it, the lanes' names
+	left      = 220.0 // of the time axis, after the lanes' names
 	right     = 1470.0
 	callsH    = 34.0
 	pagesH    = 26.0
@@ -21,7 +21,7 @@ const (
 	plotH     = 130.0
 	laneGap   = 44.0
 	labelSize = 14.0
-	manyCalls = 150 // more than so many are drawn without arrows
+	manyCalls = 150 // above it, there are no arrows
 )
 
 // A picture is a Trace as it is drawn, from the top down.
@@ -33,9 +33,9 @@ type picture struct {
 	top  float64 // of the lanes
 }
 
-// WriteSVG draws a timeline: for each reader its lane, that of the kernel below
-// it with what set off what, and how much waits between them; then the cursors,
-// and the table's changes.
+// WriteSVG draws a timeline. For each reader, it has the reader's lane, below it the
+// kernel's with what set off what, and how much waits between them. Then come the
+// cursors, and the changes of the table.
 func (t *Trace) WriteSVG(w io.Writer) error {
 	p := &picture{t: t, span: max(float64(t.end()), 1)}
 	p.head()
@@ -110,8 +110,8 @@ func (p *picture) lane(name, note string, y, height float64) {
 	}
 }
 
-// loop draws a reader's calls, the pages that the kernel built for it, and which
-// brought about which.
+// loop draws a reader's calls, the pages that the kernel built for it, and which set
+// off which.
 func (p *picture) loop(reader int) {
 	t := p.t
 	p.y += 26 // for the labels above
@@ -173,7 +173,7 @@ func (p *picture) rest(reader int, y float64) {
 	p.rect("rest", from, y, max(to-from, 0), callsH)
 }
 
-// callLabel is what stands above a call, and how.
+// callLabel returns the text above a call, and its class.
 func (p *picture) callLabel(c Call) (text, class string) {
 	switch {
 	case c.Error != "":
@@ -188,7 +188,7 @@ func (p *picture) callLabel(c Call) (text, class string) {
 	return "", ""
 }
 
-// fetchedBy is the read that took a page away, -1 if none did.
+// fetchedBy returns the read that took a page away, or -1.
 func (p *picture) fetchedBy(page int) int {
 	return slices.IndexFunc(p.t.Calls, func(c Call) bool { return c.What == Read && c.Page != nil && *c.Page == page })
 }
@@ -206,7 +206,7 @@ func (p *picture) queue(reader int) {
 		}
 	}
 	top := max(most, half) * 1.15
-	above := half > 4*most // so high that the rest could not be seen
+	above := half > 4*most // so high that the rest would be too small
 	if above {
 		top = most * 1.6
 	}
@@ -226,7 +226,7 @@ func (p *picture) queue(reader int) {
 	p.y += plotH + laneGap
 }
 
-// plot draws the ground of a plot up to top, and returns where a value is in it.
+// plot draws the ground of a plot up to top, and returns the place of a value in it.
 func (p *picture) plot(top float64) (y func(float64) float64) {
 	bottom := p.y + plotH
 	y = func(v float64) float64 { return bottom - plotH*v/top }
@@ -241,7 +241,7 @@ func (p *picture) plot(top float64) (y func(float64) float64) {
 	return y
 }
 
-// steps draws a curve that stays as it is until the next point.
+// steps draws a curve that is level until the next point.
 func (p *picture) steps(class string, n int, at func(int) (uint64, float64), y float64) {
 	points := []point{{left, y}}
 	for i := range n {
@@ -252,8 +252,8 @@ func (p *picture) steps(class string, n int, at func(int) (uint64, float64), y f
 	p.path(class, append(points, point{right, y}))
 }
 
-// cursors plots where each dump's cursor stands, and the changes of the table
-// where they are: below the curve, the dump has passed them by.
+// cursors plots the place of each dump's cursor, and the changes of the table. The
+// dump has passed those below the curve.
 func (p *picture) cursors() {
 	t := p.t
 	top := 1.0
@@ -288,7 +288,7 @@ func (p *picture) cursors() {
 		if at.x+size > right {
 			at.x = p.x(c.At) - 10 - size
 		}
-		// Each label is taken for one as wide as this.
+		// Each label is assumed to be as wide as this one.
 		if !slices.ContainsFunc(labels, func(l point) bool { return math.Abs(l.y-at.y) < 16 && math.Abs(l.x-at.x) < size+40 }) {
 			p.text("changetext", "start", at.x, at.y, text)
 			labels = append(labels, at)

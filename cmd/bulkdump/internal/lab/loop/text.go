@@ -11,15 +11,15 @@ import (
 	"bulkdump/cmd/bulkdump/internal/output"
 )
 
-// A row is a line of the text: empty where there is nothing to tell.
+// A row is a line of the text. What does not apply is empty.
 type row struct {
 	at                                           uint64
 	who, what, bytes, records, rmem, half, place string
 	color                                        output.Color
 }
 
-// rows has everything in order of time; what happens in a system call comes
-// after its line.
+// rows returns everything in order of time. What happens in a system call follows
+// its line.
 func (t *Trace) rows() []row {
 	var rows []row
 	for _, c := range t.Calls {
@@ -89,7 +89,7 @@ func (t *Trace) done(c Call) bool {
 	return c.Page == nil || t.Pages[*c.Page].Last && c.Bytes > int(t.Pages[*c.Page].Bytes)
 }
 
-// text is what changed, without the generation. A flush has no id.
+// text says what changed, without the generation. A flush has no id.
 func (c Change) text() string {
 	if c.What == "flush" {
 		return c.What

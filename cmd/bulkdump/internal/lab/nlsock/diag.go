@@ -16,7 +16,7 @@ import (
 // ErrNoDiag says that the kernel has no netlink_diag, or cannot load it.
 var ErrNoDiag = errors.New("the kernel has no netlink_diag (CONFIG_NETLINK_DIAG)")
 
-// What package unix lacks, of include/uapi/linux/netlink_diag.h.
+// From include/uapi/linux/netlink_diag.h: package unix lacks them.
 const (
 	sockDiagByFamily = 20 // SOCK_DIAG_BY_FAMILY
 
@@ -46,10 +46,10 @@ func diagRequest() nldump.Message {
 }
 
 // readDiag lists the sockets of the stream's namespace, without the stream's own.
-// net/netlink/diag.c:__netlink_diag_dump makes two mistakes: at the end of a page
-// it may leave a socket out, since it goes on behind the one that found no room;
-// and one that is subscribed to a group comes twice, since it looks for those
-// that were sent already (sk_hashed) where none is any more.
+// net/netlink/diag.c:__netlink_diag_dump has two bugs. At the end of a page, it may
+// leave out a socket, because it continues after the one that found no room. And a
+// socket that is subscribed to a group comes twice, because its test for sockets
+// that were sent already (sk_hashed) is never true.
 func readDiag(ctx context.Context, s *nldump.Stream) ([]Socket, error) {
 	var all []Socket
 	for m, err := range s.Records(ctx, diagRequest()) {
@@ -105,8 +105,8 @@ func parseDiag(b []byte) (Socket, error) {
 	return s, a.Err()
 }
 
-// groupsIn reads a set of bits, in words of the kernel's: group 1 is the lowest
-// of the first.
+// groupsIn reads a set of bits in words of the kernel. Group 1 is the lowest bit of
+// the first word.
 func groupsIn(words []byte) []Group {
 	const word = 8
 	var groups []Group

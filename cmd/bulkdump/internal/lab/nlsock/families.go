@@ -12,8 +12,8 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// readFamilies returns the multicast groups of the generic netlink families that
-// are there in the stream's namespace, by number: "family:group".
+// readFamilies returns the multicast groups of the generic netlink families in the
+// stream's namespace, by number, as "family:group".
 func readFamilies(ctx context.Context, s *nldump.Stream) (map[uint32]string, error) {
 	req := nldump.Message{
 		Type: unix.GENL_ID_CTRL,
@@ -21,7 +21,7 @@ func readFamilies(ctx context.Context, s *nldump.Stream) (map[uint32]string, err
 	}
 	groups := make(map[uint32]string)
 	for m, err := range s.Records(ctx, req) {
-		if errors.Is(err, nldump.ErrInterrupted) { // a name that was told is right all the same
+		if errors.Is(err, nldump.ErrInterrupted) { // the names that came are right all the same
 			break
 		}
 		if err == nil {

@@ -18,16 +18,16 @@ import (
 // A List is what was found.
 type List struct {
 	Sockets    []Socket
-	NotEntered int   // namespaces that are in sight, but not to be entered
-	Fallback   error // why it was not read from Diag first; nil if it was
+	NotEntered int   // namespaces that are in sight, but cannot be entered
+	Fallback   error // why Diag was not used; nil if it was
 }
 
-// Read lists the netlink sockets of all network namespaces in sight, as far as
-// the caller may enter them: without CAP_SYS_ADMIN it is the caller's own. The
-// sockets that it uses itself are left out.
+// Read lists the netlink sockets of all network namespaces in sight that the caller
+// may enter: without CAP_SYS_ADMIN, that is only its own. Read leaves out the
+// sockets that it uses itself.
 //
-// With only "", it reads sock_diag, and what that leaves out from
-// /proc/net/netlink, or all from there if the kernel has no netlink_diag.
+// If only is "", it reads sock_diag, and what is missing there from
+// /proc/net/netlink. If the kernel has no netlink_diag, it reads only the latter.
 func Read(ctx context.Context, only Source) (*List, error) {
 	s := look("/proc", "/run/netns")
 	defer s.close()
@@ -59,7 +59,7 @@ func Read(ctx context.Context, only Source) (*List, error) {
 		for i := range found {
 			sock := &found[i]
 			sock.NetNS = ns.Namespace
-			// None is an empty list, in JSON as well.
+			// Never nil, so that JSON has an empty list.
 			sock.Owners = append([]Owner{}, s.owners[sock.Inode]...)
 			sock.Groups = append([]Group{}, sock.Groups...)
 		}
@@ -109,8 +109,7 @@ func (l *List) read(ctx context.Context, only Source) ([]Socket, error) {
 	return all, nil
 }
 
-// with lends a stream that is closed before the next look, so that it is not
-// among what is seen then.
+// with lends a stream, and closes it, so that the next look does not see it.
 func with(family int, fn func(*nldump.Stream) error) error {
 	s, err := nldump.Dial(family, nldump.Config{})
 	if err != nil {
@@ -123,19 +122,19 @@ func with(family int, fn func(*nldump.Stream) error) error {
 func ownNamespace() (uint64, error) {
 	target, err := os.Readlink("/proc/thread-self/ns/net")
 	if err != nil {
-		return 0, fmt.Errorf("the own network namespace: %w", err)
+		return 0, fmt.Errorf("cannot tell the own network namespace: %w", err)
 	}
 	inode, ok := inodeIn(target, "net", 64)
 	if !ok {
-		return 0, fmt.Errorf("the own network namespace: %q is none", target)
+		return 0, fmt.Errorf("cannot tell the own network namespace from %q", target)
 	}
 	return inode, nil
 }
 
 var errNotEntered = errors.New("not entered")
 
-// within calls fn in a network namespace, nil for the own one: in a thread that
-// dies with it.
+// within calls fn in a network namespace, nil being the own one, in a thread that
+// dies afterwards.
 func within(file *os.File, fn func() error) error {
 	if file == nil {
 		return fn()

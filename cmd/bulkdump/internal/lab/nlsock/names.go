@@ -37,7 +37,7 @@ var protocols = map[Protocol]string{
 	unix.NETLINK_SMC:            "smc",
 }
 
-// String is the protocol's name, its number if it has none.
+// String is the protocol's name, or its number if it has none.
 func (p Protocol) String() string {
 	if name, ok := protocols[p]; ok {
 		return name
@@ -45,16 +45,16 @@ func (p Protocol) String() string {
 	return strconv.Itoa(int(p))
 }
 
-// MarshalJSON is the name, as a text.
+// MarshalJSON returns the name, as a string.
 func (p Protocol) MarshalJSON() ([]byte, error) { return json.Marshal(p.String()) }
 
-// A Group is a multicast group of a protocol, with its name where that is known.
+// A Group is a multicast group of a protocol, with its name if it is known.
 type Group struct {
 	ID   uint32 `json:"id"`
 	Name string `json:"name,omitempty"`
 }
 
-// String is the name, the number if it has none.
+// String is the name, or the number if it has none.
 func (g Group) String() string {
 	if g.Name != "" {
 		return g.Name
@@ -72,8 +72,8 @@ var routeGroups = []string{
 	"ipv4-mcaddr", "ipv6-mcaddr", "ipv6-acaddr",
 }
 
-// groupName knows the groups of NETLINK_ROUTE by heart. Those of generic netlink
-// are given out as families come: families has them.
+// groupName returns "" if the name is unknown. The groups of generic netlink are
+// numbered as families come: families has their names.
 func groupName(p Protocol, id uint32, families map[uint32]string) string {
 	switch {
 	case p == unix.NETLINK_ROUTE && int64(id) < int64(len(routeGroups)):

@@ -99,7 +99,7 @@ func TestParseProc(t *testing.T) {
 		"0 256 1 0 0 0 0 2 0 1\n":        "field 2: ",
 		"0 16 -1 0 0 0 0 2 0 1\n":        "field 3: ",
 		"0 16 1 0 0 0 2 2 0 1\n":         "field 7: ",
-		"0 16 1 100000000 0 0 0 2 0 1\n": `field 4: "100000000" is no number of 32 bits`,
+		"0 16 1 100000000 0 0 0 2 0 1\n": `field 4: "100000000" is not a number of 32 bits`,
 	} {
 		if got, err := parseProc(procHead + text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %+v, %v; want %q", text, got, err, want)

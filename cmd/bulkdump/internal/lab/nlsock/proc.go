@@ -25,7 +25,7 @@ func parseProc(text string) ([]Socket, error) {
 		number := func(i, base, size int) uint32 {
 			v, err := strconv.ParseUint(f[i], base, size)
 			if err != nil && failed == nil {
-				failed = fmt.Errorf("/proc/net/netlink: field %d: %q is no number of %d bits", i+1, f[i], size)
+				failed = fmt.Errorf("/proc/net/netlink: field %d: %q is not a number of %d bits", i+1, f[i], size)
 			}
 			return uint32(v)
 		}
@@ -46,8 +46,8 @@ func parseProc(text string) ([]Socket, error) {
 	return all, nil
 }
 
-// merge returns the sockets of both lists, each once: as sock_diag has it, if it
-// does. In /proc/net/netlink, one that came or went meanwhile may be missing, too.
+// merge returns the sockets of both lists, each once, and preferably as sock_diag
+// has it. One that came or went meanwhile may be missing in /proc/net/netlink, too.
 func merge(diag, proc []Socket) []Socket {
 	var all []Socket
 	known := make(map[key]bool, len(diag))

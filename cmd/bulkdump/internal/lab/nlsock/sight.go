@@ -17,11 +17,11 @@ import (
 
 // A Namespace is a network namespace.
 type Namespace struct {
-	Inode uint64 `json:"inode"`          // what the kernel tells namespaces apart by
+	Inode uint64 `json:"inode"`          // by which the kernel tells namespaces apart
 	Name  string `json:"name,omitempty"` // in /run/netns
 }
 
-// String is the name, the number if it has none.
+// String is the name, or the number if it has none.
 func (n Namespace) String() string {
 	if n.Name != "" {
 		return n.Name
@@ -29,27 +29,27 @@ func (n Namespace) String() string {
 	return strconv.FormatUint(n.Inode, 10)
 }
 
-// A sight is what a look at /proc shows: namespaces, and who has which socket
-// open. What may not be looked at is left out.
+// A sight is what a look at /proc shows: namespaces, and who has which socket open,
+// except for what the caller may not see.
 type sight struct {
 	namespaces map[uint64]*seen
 	owners     map[uint32][]Owner // by the socket's inode
 }
 
-// seen is a namespace, kept open so that it does not go.
+// seen is a namespace, kept open so that it does not vanish.
 type seen struct {
 	Namespace
 	file *os.File
 }
 
-// look finds the namespaces of all threads, those that a process has a file of,
-// and those with a name in the directory names.
+// look finds the namespaces of all threads, those that a process has open, and those
+// with a name in the directory names.
 func look(proc, names string) *sight {
 	s := &sight{namespaces: make(map[uint64]*seen), owners: make(map[uint32][]Owner)}
 	named, _ := filepath.Glob(filepath.Join(names, "*"))
 	for _, path := range named {
 		if s.addNamed(path) != nil {
-			continue // no namespace, or no longer
+			continue // not a namespace, or gone
 		}
 	}
 	for _, pid := range numbers(proc) {
@@ -71,8 +71,8 @@ func look(proc, names string) *sight {
 	return s
 }
 
-// numbers are the names in a directory that are numbers; none if it may not be
-// looked at, or is gone.
+// numbers returns the names in a directory that are numbers. There are none if the
+// caller may not see it, or if it is gone.
 func numbers(dir string) (all []int) {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -100,7 +100,7 @@ func (s *sight) addNamed(path string) error {
 		err = unix.Fstat(int(f.Fd()), &st)
 	}
 	if err == nil && in.Type != unix.NSFS_MAGIC {
-		err = fmt.Errorf("%s is no namespace", path)
+		err = fmt.Errorf("%s is not a namespace", path)
 	}
 	if err != nil || s.namespaces[st.Ino] != nil {
 		_ = f.Close()

@@ -5,10 +5,10 @@ package nlsock
 
 import "cmp"
 
-// A Socket is a netlink socket. What its source does not tell is nil.
+// A Socket is a netlink socket. What its source does not know is nil.
 //
-// Its name is (namespace, protocol, port id): the port id alone says nothing. A
-// socket without a port id is the kernel's own, to which requests go. One that
+// Its name is (namespace, protocol, port id): the port id alone is not unique. A
+// socket without a port id is the kernel's own, to which requests go. A socket that
 // was neither bound nor sent from has no name yet, and is not listed.
 type Socket struct {
 	NetNS    Namespace `json:"netns"`
@@ -17,14 +17,14 @@ type Socket struct {
 	Groups   []Group   `json:"groups"` // that it is subscribed to
 	Queued   uint32    `json:"queued"` // bytes of memory that wait to be read (rmem)
 	RcvBuf   *uint32   `json:"rcvbuf"` // how many there may be
-	Drops    uint32    `json:"drops"`  // messages lost for want of room
+	Drops    uint32    `json:"drops"`  // messages that found no room
 	Dump     bool      `json:"dump"`   // one is running: it waits for its reader
-	Inode    uint32    `json:"inode"`  // of the file; 0 if it has none any more
-	Owners   []Owner   `json:"owners"` // processes that have the file open, as far as they may be looked at
+	Inode    uint32    `json:"inode"`  // of the file; 0 if it no longer has one
+	Owners   []Owner   `json:"owners"` // processes that have the file open, as far as the caller may see them
 	Source   Source    `json:"source"`
 }
 
-// A Source is where the kernel told of a socket.
+// A Source is where a socket was listed.
 type Source string
 
 // The sources.
@@ -39,8 +39,8 @@ type Owner struct {
 	Command string `json:"command"`
 }
 
-// key is what no two sockets of a namespace have in common. The inode tells one
-// socket from its successor with the same port id.
+// key is unique in a namespace. The inode tells a socket from a later one with the
+// same port id.
 type key struct {
 	protocol uint8
 	port     uint32

@@ -19,12 +19,12 @@ type Event struct {
 }
 
 // ErrLost says that events are missing.
-var ErrLost = errors.New("the trace lost events: is the table in use besides?")
+var ErrLost = errors.New("the trace lost events: is somebody else using the table?")
 
-// COMM-TID [CPU] FLAGS SECONDS: EVENT: FIELDS. COMM may have anything in it.
+// COMM-TID [CPU] FLAGS SECONDS: EVENT: FIELDS. COMM may hold anything.
 var eventLine = regexp.MustCompile(`-(\d+) +\[\d+\] +\S+ +(\d+)\.(\d{6}): (\w+): ((?:\w+=\S+ ?)*)$`)
 
-// How many events are in the buffer, and how many ever were.
+// How many events are in the buffer, and how many were ever written.
 var countLine = regexp.MustCompile(`^# entries-in-buffer/entries-written: (\d+)/(\d+) `)
 
 // Parse reads the text of a file "trace".
@@ -43,20 +43,20 @@ func Parse(text []byte) ([]Event, error) {
 		}
 		m := eventLine.FindStringSubmatch(line)
 		if m == nil {
-			return nil, fmt.Errorf("a line of the trace that is none: %q", line)
+			return nil, fmt.Errorf("not a line of a trace: %q", line)
 		}
 		tid, err1 := strconv.ParseInt(m[1], 10, 32)
 		at, err2 := strconv.ParseUint(m[2]+m[3], 10, 64)
 		if err1 != nil || err2 != nil {
-			return nil, fmt.Errorf("a line of the trace that is none: %q", line)
+			return nil, fmt.Errorf("not a line of a trace: %q", line)
 		}
 		events = append(events, Event{TID: int(tid), Micros: at, Name: m[4], fields: m[5]})
 	}
 	return events, nil
 }
 
-// A Reader reads the fields of one event. The first field that is not there, or
-// is no number of its size, is its error, and is zero.
+// A Reader reads the fields of one event. A field that is missing or malformed is
+// zero. Err returns the first such error.
 type Reader struct {
 	event Event
 	err   error
@@ -65,14 +65,14 @@ type Reader struct {
 // Read returns a Reader of the event.
 func (e Event) Read() *Reader { return &Reader{event: e} }
 
-// Text returns a field as it stands.
+// Text returns a field as it is.
 func (r *Reader) Text(name string) string {
 	for field := range strings.FieldsSeq(r.event.fields) {
 		if key, value, _ := strings.Cut(field, "="); key == name {
 			return value
 		}
 	}
-	r.fail(name, errors.New("not there"))
+	r.fail(name, errors.New("missing"))
 	return ""
 }
 
@@ -81,7 +81,7 @@ func (r *Reader) Uint(name string, bits int) uint64 {
 	text := r.Text(name)
 	v, err := strconv.ParseUint(text, 10, bits)
 	if err != nil {
-		r.fail(name, fmt.Errorf("%q is no number of %d bits", text, bits))
+		r.fail(name, fmt.Errorf("%q is not a number of %d bits", text, bits))
 	}
 	return v
 }
@@ -94,7 +94,7 @@ func (r *Reader) Int(name string) int {
 	text := r.Text(name)
 	v, err := strconv.ParseInt(text, 10, 32)
 	if err != nil {
-		r.fail(name, fmt.Errorf("%q is no number of 32 bits with a sign", text))
+		r.fail(name, fmt.Errorf("%q is not a signed number of 32 bits", text))
 	}
 	return int(v)
 }

@@ -38,8 +38,8 @@ func TestParseRefuses(t *testing.T) {
 		"CPU:1 [LOST 5 EVENTS]\n":                                                     ErrLost.Error(),
 		"# entries-in-buffer/entries-written: 2/3   #P:2\n":                           ErrLost.Error(),
 		"# entries-in-buffer/entries-written: 2/3\n":                                  ErrLost.Error(),
-		" x-1 [000] ..... 1.000000\n":                                                 "a line of the trace that is none",
-		" x-99999999999 [000] ..... 1.000000: guard_read_wait: readers=1 writing=0\n": "a line of the trace that is none",
+		" x-1 [000] ..... 1.000000\n":                                                 "not a line of a trace",
+		" x-99999999999 [000] ..... 1.000000: guard_read_wait: readers=1 writing=0\n": "not a line of a trace",
 	} {
 		if got, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %+v, %v; want %q", text, got, err, want)
@@ -50,10 +50,10 @@ func TestParseRefuses(t *testing.T) {
 func TestReaderRefuses(t *testing.T) {
 	e := Event{Name: "dump_page", fields: "ret=-5 records=x rmem=4294967296"}
 	for want, read := range map[string]func(*Reader){
-		"dump_page: field room: not there":                 func(r *Reader) { r.Text("room") },
-		`field records: "x" is no number of 32 bits`:       func(r *Reader) { r.Uint32("records") },
-		`field rmem: "4294967296" is no number of 32 bits`: func(r *Reader) { r.Uint32("rmem") },
-		`field ret: "-5" is no number of 1 bits`:           func(r *Reader) { r.Bool("ret") },
+		"dump_page: field room: missing":                      func(r *Reader) { r.Text("room") },
+		`field records: "x" is not a number of 32 bits`:       func(r *Reader) { r.Uint32("records") },
+		`field rmem: "4294967296" is not a number of 32 bits`: func(r *Reader) { r.Uint32("rmem") },
+		`field ret: "-5" is not a number of 1 bits`:           func(r *Reader) { r.Bool("ret") },
 	} {
 		r := e.Read()
 		if read(r); r.Err() == nil || !strings.Contains(r.Err().Error(), want) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package tracefs collects the kernel's trace events in a buffer of its own,
-// whose settings are nobody else's.
+// Package tracefs collects the kernel's trace events in a buffer of its own, so
+// that nobody else's settings change.
 package tracefs
 
 import (
@@ -23,8 +23,8 @@ const (
 // An Instance is a trace buffer of our own.
 type Instance struct{ dir string }
 
-// New makes a buffer in the tracefs that is mounted at root. It takes much
-// longer than what follows.
+// New makes a buffer in the tracefs that is mounted at root. It takes much longer
+// than the other calls.
 func New(root, name string) (*Instance, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(root, &st); err != nil {
@@ -35,7 +35,7 @@ func New(root, name string) (*Instance, error) {
 	}
 	dir, err := os.MkdirTemp(filepath.Join(root, "instances"), name+".")
 	if errors.Is(err, fs.ErrPermission) {
-		return nil, fmt.Errorf("tracing writes to tracefs, which is for root (CAP_DAC_OVERRIDE in the initial user namespace): %w", err)
+		return nil, fmt.Errorf("tracing writes to tracefs, which needs root (CAP_DAC_OVERRIDE in the initial user namespace): %w", err)
 	}
 	if err != nil {
 		return nil, err
@@ -56,8 +56,8 @@ func (i *Instance) Start(clock, system string, events ...string) error {
 	return nil
 }
 
-// Events returns all events since the start, in order of time. That some were
-// lost is an error.
+// Events returns all events since the start, in order of time. It is an error if
+// some were lost.
 func (i *Instance) Events() ([]Event, error) {
 	text, err := os.ReadFile(filepath.Join(i.dir, "trace"))
 	if err != nil {
@@ -66,5 +66,5 @@ func (i *Instance) Events() ([]Event, error) {
 	return Parse(text)
 }
 
-// Close leaves nothing in the kernel.
+// Close removes the buffer.
 func (i *Instance) Close() error { return unix.Rmdir(i.dir) }
