@@ -70,52 +70,6 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-// Every record and DONE tell that a filter was applied, and none does if there
-// is none; and each of them is one of many.
-// Rules 9, 10.
-func TestMultiAndFilteredOnEveryMessage(t *testing.T) {
-	c := setup(t)
-	fill(t, c, client.FillOptions{Count: 300})
-	for _, tt := range []struct {
-		name  string
-		attr  []byte
-		wants bool
-	}{
-		{"nothing", nil, false},
-		{"fields", attrU32(attrFields, 1), false},
-		{"cursor", attrU32(attrCursor, uint32(client.CursorWalker)), false},
-		{"id", nest(attrFilter, attrU32(attrIDTo, 200)), true},
-		{"prefix", nest(attrFilter, attrText(attrNamePrefix, "entry-1")), true},
-		{"flags", nest(attrFilter, attrU32(attrFlagsValue, 1), attrU32(attrFlagsMask, 1)), true},
-		{"nothing left", nest(attrFilter, attrText(attrNamePrefix, "x")), true},
-		{"since", attr(attrSince, 1, 0, 0, 0), true},
-	} {
-		for _, encoding := range encodings {
-			s := openRaw(t, client.FamilyName, 64<<10)
-			body := [][]byte{attrU32(attrEncoding, uint32(encoding))}
-			if tt.attr != nil {
-				body = append(body, tt.attr)
-			}
-			since := attrU32(attrSince, uint32(state(t, c).LogFloor))
-			if tt.name == "since" {
-				body[1] = since
-			}
-			s.send(cmdEntryGet, flagDump, body...)
-			pages, _ := s.readDump()
-			for _, ms := range pages {
-				for _, m := range ms {
-					if got := m.Flags&flagFiltered != 0; got != tt.wants {
-						t.Fatalf("%s, %v: message of type %d has flags %#x", tt.name, encoding, m.Type, m.Flags)
-					}
-					if m.Flags&unix.NLM_F_MULTI == 0 {
-						t.Fatalf("%s, %v: message of type %d without NLM_F_MULTI", tt.name, encoding, m.Type)
-					}
-				}
-			}
-		}
-	}
-}
-
 // A dump from an id on starts there, and one up to an id ends there.
 func TestFilterByIDDoesNotScan(t *testing.T) {
 	c := setup(t)

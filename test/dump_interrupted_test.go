@@ -3,8 +3,11 @@
 package test
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 
@@ -377,4 +380,111 @@ func TestGenerationOnEveryRecord(t *testing.T) {
 			t.Errorf("%d records, want %d", n, all)
 		}
 	})
+}
+
+// Any change between two pages is told, and the dump still delivers whatever
+// was there throughout.
+// Rule 8.
+func TestChangeDuringDumpInterrupts(t *testing.T) {
+	const count = 2000
+	for _, tt := range []struct {
+		name   string
+		change func(context.Context, *client.Client) error
+	}{
+		{"new behind", func(ctx context.Context, c *client.Client) error {
+			_, err := c.New(ctx, client.Entry{ID: 0, Name: "new"})
+			return err
+		}},
+		{"new ahead", func(ctx context.Context, c *client.Client) error {
+			_, err := c.New(ctx, client.Entry{ID: math.MaxUint32, Name: "new"})
+			return err
+		}},
+		{"set", func(ctx context.Context, c *client.Client) error {
+			_, err := c.Set(ctx, client.Change{ID: 1, Value: ptr(uint64(1))})
+			return err
+		}},
+		{"set and back", func(ctx context.Context, c *client.Client) error {
+			_, err1 := c.New(ctx, client.Entry{ID: 0, Name: "new"})
+			_, err2 := c.Delete(ctx, 0)
+			return errors.Join(err1, err2)
+		}},
+		{"delete", func(ctx context.Context, c *client.Client) error {
+			_, err := c.Delete(ctx, 1)
+			return err
+		}},
+		{"fill", func(ctx context.Context, c *client.Client) error {
+			_, err := c.Fill(ctx, client.FillOptions{Count: 10, IDStart: 1 << 20})
+			return err
+		}},
+		{"flush", func(ctx context.Context, c *client.Client) error {
+			_, err := c.Flush(ctx)
+			return err
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := setup(t)
+			fill(t, c, client.FillOptions{Count: count, IDStart: 1})
+			before := state(t, c)
+			n := 0
+			var last error
+			for _, err := range c.Records(t.Context(), client.DumpOptions{BufferSize: 4 << 10}) {
+				if last = err; err != nil {
+					break
+				}
+				if n++; n == 1 {
+					if err := tt.change(t.Context(), c); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if !errors.Is(last, client.ErrInterrupted) {
+				t.Errorf("error %v, want %v", last, client.ErrInterrupted)
+			}
+			if n < count && tt.name != "flush" {
+				t.Errorf("%d records, want at least %d", n, count)
+			}
+			after := checkCounters(t, c)
+			if got := after.DumpsInterrupted - before.DumpsInterrupted; got != 1 {
+				t.Errorf("interrupted dumps rose by %d, want 1", got)
+			}
+			if got := after.DumpsFinished - before.DumpsFinished; got != 1 {
+				t.Errorf("finished dumps rose by %d, want 1", got)
+			}
+		})
+	}
+}
+
+// What changes nothing does not interrupt: lookups, refused changes, other
+// dumps, and changes before the dump or after it.
+// Rule 8.
+func TestNoInterruptWithoutChange(t *testing.T) {
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: 2000})
+	before := state(t, c)
+	n := 0
+	for r, err := range c.Records(t.Context(), client.DumpOptions{BufferSize: 4 << 10}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; n%100 != 1 {
+			continue
+		}
+		if _, err := c.Get(t.Context(), r.ID); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.New(t.Context(), client.Entry{ID: r.ID, Name: "taken"}); !errors.Is(err, unix.EEXIST) {
+			t.Fatalf("error %v, want EEXIST", err)
+		}
+		if _, err := c.Delete(t.Context(), 1<<20); !errors.Is(err, unix.ENOENT) {
+			t.Fatalf("error %v, want ENOENT", err)
+		}
+		mustDump(t, c, client.DumpOptions{IDFrom: ptr(uint32(1990))})
+	}
+	after := state(t, c)
+	if n != 2000 || after.Generation != before.Generation || after.DumpsInterrupted != before.DumpsInterrupted {
+		t.Errorf("%d records, generation rose by %d, interrupted dumps by %d", n,
+			after.Generation-before.Generation, after.DumpsInterrupted-before.DumpsInterrupted)
+	}
+	makeEntry(t, c, client.Entry{ID: 1 << 20})
+	mustDump(t, c, client.DumpOptions{})
 }

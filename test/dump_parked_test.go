@@ -135,21 +135,3 @@ func received(t testing.TB, fd int) uint32 {
 	}
 	return memory[0]
 }
-
-// A namespace goes with many entries, while a dump is parked in another one.
-func TestNamespaceEndsBesideParkedDump(t *testing.T) {
-	here := setup(t)
-	fill(t, here, client.FillOptions{Count: 5000})
-	ns := newNetNS(t)
-	there, err := client.Dial(client.Config{NetNS: int(ns.Fd())})
-	if err != nil {
-		t.Fatal(err)
-	}
-	fill(t, there, client.FillOptions{Count: aMillion(t)})
-	p := parkAsItIs(t, here, attrU32(attrCursor, uint32(client.CursorWalker)))
-	_ = ns.Close()
-	_ = there.Close() // the last that holds it
-	if missed, repeated := p.compare(); missed != nil || repeated != nil {
-		t.Errorf("missed %d, repeated %d", len(missed), len(repeated))
-	}
-}

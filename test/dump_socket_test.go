@@ -3,13 +3,9 @@
 package test
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"os"
-	"os/exec"
-	"runtime"
-	"syscall"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -119,126 +115,22 @@ func TestSocketClosedDuringDump(t *testing.T) {
 	}
 }
 
-// newNetNS makes a network namespace and returns a file that names it. The
-// thread that entered it ends with its goroutine.
-func newNetNS(t testing.TB) *os.File {
-	t.Helper()
-	type result struct {
-		file *os.File
-		err  error
-	}
-	made := make(chan result)
-	go func() {
-		runtime.LockOSThread()
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			made <- result{err: err}
-			return
+// A dump that found no room for a page waits, and goes on where it was when
+// there is room again: its reader is told ENOBUFS, and misses nothing.
+func TestDumpGoesOnAfterENOBUFS(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		c, generation := consistencyTable(t)
+		s := openRaw(t, client.FamilyName, 64<<10)
+		seq := s.parkBeforeFirstPage(c, k.attrs(generation))
+		pages, lost := s.restOf(seq)
+		wantMarks(t, pages)
+		var ids []uint32
+		for _, p := range pages {
+			ids = append(ids, p.ids...)
 		}
-		f, err := os.Open("/proc/thread-self/ns/net")
-		made <- result{f, err}
-	}()
-	r := <-made
-	if r.err != nil {
-		t.Fatal(r.err)
-	}
-	t.Cleanup(func() { _ = r.file.Close() })
-	return r.file
-}
-
-// Rule 13.
-func TestTwoNamespacesSeeTwoTables(t *testing.T) {
-	here := setup(t)
-	there, err := client.Dial(client.Config{NetNS: int(newNetNS(t).Fd())})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = there.Close() })
-	hereBefore, thereBefore := state(t, here), state(t, there)
-	if thereBefore.Count != 0 || thereBefore.DumpsStarted != 0 || thereBefore.Generation != 1 {
-		t.Errorf("the table of a new namespace: %+v", thereBefore)
-	}
-	// Pages after the first are built in a thread of this namespace, for a
-	// socket of the other.
-	fHere := fill(t, here, client.FillOptions{Count: 3000, Seed: 1})
-	fThere := fill(t, there, client.FillOptions{Count: 4000, Seed: 2, IDStart: 1 << 20})
-	for _, tt := range []struct {
-		name string
-		c    *client.Client
-		want client.Filled
-	}{{"here", here, fHere}, {"there", there, fThere}} {
-		d := mustDump(t, tt.c, client.DumpOptions{BufferSize: 4 << 10})
-		if d.count != uint64(tt.want.Count) || d.sum != tt.want.Checksum {
-			t.Errorf("%s: %d records with checksum %v, want %d with %v", tt.name, d.count, d.sum, tt.want.Count, tt.want.Checksum)
+		slices.Sort(ids)
+		if len(ids) != 400 || len(slices.Compact(ids)) != 400 || lost == 0 {
+			t.Errorf("%d records of 400, and %d reads said ENOBUFS", len(ids), lost)
 		}
-	}
-	flush(t, here)
-	if s := state(t, there); s.Count != 4000 || s.Generation != fThere.Generation {
-		t.Errorf("a flush here left %d entries of generation %d there", s.Count, s.Generation)
-	}
-	if got := checkCounters(t, here).DumpsStarted - hereBefore.DumpsStarted; got != 1 {
-		t.Errorf("dumps started here: %d, want 1", got)
-	}
-	if got := checkCounters(t, there).DumpsStarted; got != 1 {
-		t.Errorf("dumps started there: %d, want 1", got)
-	}
-}
-
-// A namespace goes with entries in it, and while a dump is parked in it.
-// Rule 18.
-func TestNamespaceEndsWithEntries(t *testing.T) {
-	setup(t)
-	ns := newNetNS(t)
-	c, err := client.Dial(client.Config{NetNS: int(ns.Fd())})
-	if err != nil {
-		t.Fatal(err)
-	}
-	fill(t, c, client.FillOptions{Count: 10000})
-	_ = ns.Close()
-	for _, err := range c.Records(t.Context(), client.DumpOptions{BufferSize: 4 << 10}) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = c.Close() // the last that holds the namespace, with the dump open
-		break
-	}
-}
-
-// roleEnv makes the test binary play another program.
-const roleEnv = "BULKDUMP_TEST_ROLE"
-
-const (
-	roleNobody = "nobody" // changes must be refused, a dump must not
-	roleGuest  = "guest"  // the same in a user namespace of its own, as root there
-	roleOwner  = "owner"  // in a user namespace of its own: everything is allowed
-	roleFill   = "fill"   // fills until it is killed
-	roleCharge = "charge" // fills, and ends
-	roleSync   = "sync"   // reads all by Sync, and tells of its memory
-)
-
-func play(role string) int {
-	if err := playRole(role); err != nil {
-		_, _ = os.Stderr.WriteString(role + ": " + err.Error() + "\n")
-		return 1
-	}
-	return 0
-}
-
-// roleCommand is this binary in a role.
-func roleCommand(t testing.TB, role string) *exec.Cmd {
-	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
-	cmd.Env = append(os.Environ(), roleEnv+"="+role)
-	return cmd
-}
-
-// runRole runs this binary in a role, with files after stderr.
-func runRole(t testing.TB, role string, attr *syscall.SysProcAttr, files ...*os.File) {
-	t.Helper()
-	cmd := roleCommand(t, role)
-	cmd.SysProcAttr = attr
-	cmd.ExtraFiles = files
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	if err := cmd.Run(); err != nil {
-		t.Errorf("%v: %s", err, stderr.String())
-	}
+	})
 }

@@ -4,7 +4,6 @@ package test
 
 import (
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -103,20 +102,5 @@ func TestDumpParallelAbandoned(t *testing.T) {
 		if after := checkCounters(t, c); after.DumpsStarted == before.DumpsStarted || after.DumpsMemory != 0 {
 			t.Errorf("%d dumps started, %d bytes held", after.DumpsStarted-before.DumpsStarted, after.DumpsMemory)
 		}
-	}
-}
-
-func TestCLIDumpParallel(t *testing.T) {
-	c := setup(t)
-	filled := fill(t, c, client.FillOptions{Count: 20_000, PayloadMax: 50})
-	verify := []string{"--verify", filled.Checksum.String(), "-o", "count"}
-	for _, args := range [][]string{{"--parallel", "3"}, {"--parallel", "3", "--unordered"}} {
-		r := bulkdump(t, append(append([]string{"dump"}, args...), verify...)...)
-		if r.code != 0 || r.stdout != fmt.Sprintln(filled.Count) {
-			t.Errorf("%q: exit code %d, stdout %q, stderr %q", args, r.code, r.stdout, r.stderr)
-		}
-	}
-	if one, many := mustRun(t, "dump", "-o", "csv"), mustRun(t, "dump", "-o", "csv", "--parallel", "4"); one != many {
-		t.Error("several sockets print something else than one")
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"reflect"
 	"regexp"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -300,37 +299,4 @@ func residentMemory() (int, error) {
 		return 0, fmt.Errorf("no VmRSS in %q", status)
 	}
 	return strconv.Atoi(string(m[1]))
-}
-
-var ofGeneration = regexp.MustCompile(`^the table of generation (\d+), after \d+ passes \(\d+ full\)\n$`)
-
-// What the command prints is the table of the generation that it names.
-func TestCLIDumpSync(t *testing.T) {
-	c := setup(t)
-	h := newHistorian(t, c, 1000)
-	stop := h.churn(t, true)
-	r := bulkdump(t, "dump", "--sync", "-o", "jsonl")
-	stop()
-	m := ofGeneration.FindStringSubmatch(r.stderr)
-	if r.code != 0 || m == nil {
-		t.Fatalf("exit code %d, stderr %q", r.code, r.stderr)
-	}
-	generation, err := strconv.ParseUint(m[1], 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []client.Entry
-	for line := range strings.Lines(r.stdout) {
-		var e client.Entry
-		if err := json.Unmarshal([]byte(line), &e); err != nil {
-			t.Fatal(err)
-		}
-		if n := len(got); n > 0 && e.ID <= got[n-1].ID {
-			t.Fatalf("id %d after %d", e.ID, got[n-1].ID)
-		}
-		got = append(got, e)
-	}
-	if want := h.at(generation); !maps.Equal(generations(got), want) {
-		t.Errorf("generation %d: %d entries, want %d, or they differ", generation, len(got), len(want))
-	}
 }

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"os"
+	"runtime"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
+)
+
+// newNetNS makes a network namespace and returns a file that names it. The
+// thread that entered it ends with its goroutine.
+func newNetNS(t testing.TB) *os.File {
+	t.Helper()
+	type result struct {
+		file *os.File
+		err  error
+	}
+	made := make(chan result)
+	go func() {
+		runtime.LockOSThread()
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			made <- result{err: err}
+			return
+		}
+		f, err := os.Open("/proc/thread-self/ns/net")
+		made <- result{f, err}
+	}()
+	r := <-made
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	t.Cleanup(func() { _ = r.file.Close() })
+	return r.file
+}
+
+// Rule 13.
+func TestTwoNamespacesSeeTwoTables(t *testing.T) {
+	here := setup(t)
+	there, err := client.Dial(client.Config{NetNS: int(newNetNS(t).Fd())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = there.Close() })
+	hereBefore, thereBefore := state(t, here), state(t, there)
+	if thereBefore.Count != 0 || thereBefore.DumpsStarted != 0 || thereBefore.Generation != 1 {
+		t.Errorf("the table of a new namespace: %+v", thereBefore)
+	}
+	// Pages after the first are built in a thread of this namespace, for a
+	// socket of the other.
+	fHere := fill(t, here, client.FillOptions{Count: 3000, Seed: 1})
+	fThere := fill(t, there, client.FillOptions{Count: 4000, Seed: 2, IDStart: 1 << 20})
+	for _, tt := range []struct {
+		name string
+		c    *client.Client
+		want client.Filled
+	}{{"here", here, fHere}, {"there", there, fThere}} {
+		d := mustDump(t, tt.c, client.DumpOptions{BufferSize: 4 << 10})
+		if d.count != uint64(tt.want.Count) || d.sum != tt.want.Checksum {
+			t.Errorf("%s: %d records with checksum %v, want %d with %v", tt.name, d.count, d.sum, tt.want.Count, tt.want.Checksum)
+		}
+	}
+	flush(t, here)
+	if s := state(t, there); s.Count != 4000 || s.Generation != fThere.Generation {
+		t.Errorf("a flush here left %d entries of generation %d there", s.Count, s.Generation)
+	}
+	if got := checkCounters(t, here).DumpsStarted - hereBefore.DumpsStarted; got != 1 {
+		t.Errorf("dumps started here: %d, want 1", got)
+	}
+	if got := checkCounters(t, there).DumpsStarted; got != 1 {
+		t.Errorf("dumps started there: %d, want 1", got)
+	}
+}
+
+// A namespace goes with entries in it, and while a dump is parked in it.
+// Rule 18.
+func TestNamespaceEndsWithEntries(t *testing.T) {
+	setup(t)
+	ns := newNetNS(t)
+	c, err := client.Dial(client.Config{NetNS: int(ns.Fd())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill(t, c, client.FillOptions{Count: 10000})
+	_ = ns.Close()
+	for _, err := range c.Records(t.Context(), client.DumpOptions{BufferSize: 4 << 10}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Close() // the last that holds the namespace, with the dump open
+		break
+	}
+}
+
+// A namespace goes with many entries, while a dump is parked in another one.
+func TestNamespaceEndsBesideParkedDump(t *testing.T) {
+	here := setup(t)
+	fill(t, here, client.FillOptions{Count: 5000})
+	ns := newNetNS(t)
+	there, err := client.Dial(client.Config{NetNS: int(ns.Fd())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill(t, there, client.FillOptions{Count: aMillion(t)})
+	p := parkAsItIs(t, here, attrU32(attrCursor, uint32(client.CursorWalker)))
+	_ = ns.Close()
+	_ = there.Close() // the last that holds it
+	if missed, repeated := p.compare(); missed != nil || repeated != nil {
+		t.Errorf("missed %d, repeated %d", len(missed), len(repeated))
+	}
+}
