@@ -11,7 +11,7 @@ import (
 )
 
 // One entry through all commands.
-func TestCLIEntry(t *testing.T) {
+func TestCLIOneEntryThroughAllCommands(t *testing.T) {
 	c := setup(t)
 	mustRun(t, "new", "7", "seven", "--value", "49", "--payload", "hex:c0ffee")
 	want := client.Entry{ID: 7, Name: "seven", Value: 49, Payload: []byte{0xc0, 0xff, 0xee}}

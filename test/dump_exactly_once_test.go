@@ -131,7 +131,7 @@ func TestDumpEndsAtTheLargestID(t *testing.T) {
 }
 
 // A range starts and ends where it says, on an entry or between two.
-func TestDumpRange(t *testing.T) {
+func TestDumpRangeHasExactBounds(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 1000, IDStart: 1000, IDStride: 10})
 	for _, tt := range []struct{ from, to, first, last, count uint32 }{

@@ -148,7 +148,7 @@ func TestDumpRecordAsLargeAsTheBuffer(t *testing.T) {
 }
 
 // Whatever the buffer: the whole set, or an error that says why not.
-func TestDumpReceiveBuffers(t *testing.T) {
+func TestDumpWithEachReceiveBuffer(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		fill     client.FillOptions

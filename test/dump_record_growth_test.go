@@ -74,7 +74,7 @@ func TestRecordOutgrowsItsPage(t *testing.T) {
 }
 
 // One that comes later is sent, on a page that is made for it.
-func TestRecordGrowsAhead(t *testing.T) {
+func TestRecordThatGrowsAheadIsSent(t *testing.T) {
 	c := setup(t)
 	d := parkDump(t, c)
 	grow(t, c, d.next+1)

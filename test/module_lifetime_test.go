@@ -100,7 +100,7 @@ func TestModuleIsNamedAfterItsFamily(t *testing.T) {
 	}
 }
 
-func TestModuleParameters(t *testing.T) {
+func TestModuleParametersHaveBounds(t *testing.T) {
 	setup(t)
 	mustUnload(t, "bulkdump")
 	for _, params := range []string{"hash_bits=3", "hash_bits=25", "hash_bits=4294967295"} {

@@ -48,7 +48,7 @@ func parameters(lines []string) map[string]string {
 }
 
 // A module says what it is, and each parameter what it does.
-func TestModinfo(t *testing.T) {
+func TestModinfoDescribesEachParameter(t *testing.T) {
 	setup(t)
 	for _, name := range []string{"bulkdump_minimal", "bulkdump_nested"} {
 		load(t, name, "")

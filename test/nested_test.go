@@ -268,7 +268,7 @@ func TestNestedDumpRefusesAttributes(t *testing.T) {
 	wantAttributesRefused(t, nestedFamily, nestedID, nestedChild)
 }
 
-func TestNestedParameter(t *testing.T) {
+func TestNestedParameterRefusesNonsense(t *testing.T) {
 	loadNested(t)
 	for _, text := range []string{"", "x", "1 2", "4294967295", "1 4294967295 0", "1 4294967294 2", "-1"} {
 		err := os.WriteFile("/sys/module/"+nestedModule+"/parameters/parent", []byte(text), 0)

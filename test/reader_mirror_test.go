@@ -82,7 +82,7 @@ func TestMirrorConvergesAfterChurn(t *testing.T) {
 }
 
 // An hour's worth of changes, one after the other without a pause.
-func TestMirrorHour(t *testing.T) {
+func TestMirrorOfAnHourOfChanges(t *testing.T) {
 	changes := *hourOfChanges
 	if watcher() != "" {
 		changes /= 20

@@ -165,7 +165,7 @@ func checkSnapshot(t testing.TB, h *historian, s *client.Snapshot, now replica) 
 	}
 }
 
-func TestSnapshot(t *testing.T) {
+func TestSnapshotIsTheTable(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 3000, IDStart: 1, IDStride: 3, PayloadMax: 100})
 	makeEntry(t, c, client.Entry{ID: 0})

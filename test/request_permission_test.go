@@ -33,7 +33,7 @@ func wantUntouched(t *testing.T, c *client.Client, fn func()) {
 }
 
 // Without a right one may read, whatever the module was loaded with.
-func TestUnprivileged(t *testing.T) {
+func TestUnprivilegedMayOnlyRead(t *testing.T) {
 	for _, params := range []string{"", "userns_admin=1"} {
 		t.Run(params, func(t *testing.T) {
 			c := reload(t, params)

@@ -73,7 +73,7 @@ func TestNewOfTakenID(t *testing.T) {
 	}
 }
 
-func TestGetByName(t *testing.T) {
+func TestGetByNameIsTheSmallestID(t *testing.T) {
 	c := setup(t)
 	for _, id := range []uint32{9, 3, 7} {
 		makeEntry(t, c, client.Entry{ID: id, Name: "same"})
@@ -130,7 +130,7 @@ func TestStatsCountLookups(t *testing.T) {
 }
 
 // Set changes what it is given and nothing else.
-func TestSet(t *testing.T) {
+func TestSetChangesOnlyWhatIsGiven(t *testing.T) {
 	c := setup(t)
 	was := client.Entry{ID: 1, Name: "name", Flags: 2, Value: 3, Payload: []byte{4, 5}}
 	for _, tt := range []struct {
@@ -174,7 +174,7 @@ func TestSet(t *testing.T) {
 	}
 }
 
-func TestSetOfNone(t *testing.T) {
+func TestSetOfMissingEntry(t *testing.T) {
 	c := setup(t)
 	before := state(t, c)
 	if _, err := c.Set(t.Context(), client.Change{ID: 1, Name: ptr("one")}); !errors.Is(err, os.ErrNotExist) {

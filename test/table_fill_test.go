@@ -14,7 +14,7 @@ import (
 )
 
 // The seed decides; ids, sizes and generations are as asked for.
-func TestFill(t *testing.T) {
+func TestFillFollowsItsSeed(t *testing.T) {
 	c := setup(t)
 	before := state(t, c)
 	o := client.FillOptions{Count: 1000, Seed: 42, IDStart: 7, IDStride: 3, PayloadMin: 10, PayloadMax: 20}
