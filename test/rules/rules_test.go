@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package rules checks that the page of rules, kmod/RULES.md, is true: each rule
-// has all its parts, what it quotes and names is in the module, and the tests
-// name the rules that they hold.
+// Package rules checks that two pages are true. The page of rules, kmod/RULES.md,
+// has each rule with all its parts; what it quotes and names is in the module, and
+// the tests name the rules that they hold. The index, test/README.md, names each
+// test file.
 package rules
 
 import (
