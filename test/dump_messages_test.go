@@ -111,7 +111,7 @@ func TestAnswerHasTheCommandOfTheRequest(t *testing.T) {
 // NLM_F_MULTI is on every record and NLM_F_DUMP_FILTERED on every message if,
 // and only if, a filter was given.
 // Rules 9, 10, 12, 19.
-func TestDumpFlags(t *testing.T) {
+func TestMultiAndFilteredAsRequested(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 1000})
 	for _, tt := range []struct {

@@ -28,7 +28,7 @@ func all(t *testing.T, k kind, generation uint64) (ids []uint32, pages []page) {
 
 // An empty table is DONE alone.
 // Rules 2, 20.
-func TestEmptyTable(t *testing.T) {
+func TestEmptyTableIsDoneAlone(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		c := setup(t)
 		if ids, pages := all(t, k, state(t, c).Generation); len(ids) != 0 || len(pages) != 1 || !pages[0].first {
@@ -39,7 +39,7 @@ func TestEmptyTable(t *testing.T) {
 
 // One record and DONE are one page.
 // Rule 20.
-func TestOneRecord(t *testing.T) {
+func TestOneRecordAndDoneShareAPage(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		c := setup(t)
 		generation := state(t, c).Generation
@@ -54,7 +54,7 @@ func TestOneRecord(t *testing.T) {
 
 // The largest id is sent once, and nothing after it, wherever the page ends.
 // Rules 3, 20.
-func TestLargestID(t *testing.T) {
+func TestLargestIDIsSentOnce(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		c := setup(t)
 		for count := uint32(1); count < 25; count += 3 {

@@ -40,7 +40,7 @@ func recordSize(t testing.TB, c *client.Client, payload int) int {
 	return unix.SizeofNlMsghdr + len(pages[0][0].Data)
 }
 
-func TestDumpPayloadSizes(t *testing.T) {
+func TestDumpWithEachPayloadSize(t *testing.T) {
 	c := setup(t)
 	sizes := []int{0, 1, 2, 3, 4, 5, 255, 256, 4095, 4096, 32767, 32768, payloadMax - 1, payloadMax}
 	want := make(map[uint32][]byte)
