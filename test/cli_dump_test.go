@@ -16,7 +16,7 @@ import (
 	"bulkdump/client"
 )
 
-// What fill promises, dump verifies; each format tells the same.
+// dump verifies the checksum that fill printed, and all formats print the same.
 func TestCLIFillAndDump(t *testing.T) {
 	const count = 3000
 	setup(t)
@@ -92,7 +92,7 @@ func TestCLIDumpParallel(t *testing.T) {
 
 var ofGeneration = regexp.MustCompile(`^the table of generation (\d+), after \d+ passes \(\d+ full\)\n$`)
 
-// What the command prints is the table of the generation that it names.
+// The command prints the table of the generation that it names.
 func TestCLIDumpSync(t *testing.T) {
 	c := setup(t)
 	h := newHistorian(t, c, 1000)

@@ -10,7 +10,7 @@ import (
 	"bulkdump/client"
 )
 
-// One entry through all commands.
+// All commands agree on one entry.
 func TestCLIOneEntryThroughAllCommands(t *testing.T) {
 	c := setup(t)
 	mustRun(t, "new", "7", "seven", "--value", "49", "--payload", "hex:c0ffee")

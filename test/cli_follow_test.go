@@ -57,8 +57,8 @@ func interrupt(t testing.TB, args ...string) (stderr string) {
 	return b.String()
 }
 
-// Each entry comes first, however many there are, and then the changes; a reader
-// that has seen enough ends it, and one that is slow gets what came of them.
+// Each entry comes first, however many there are, and then the changes. A reader
+// that has seen enough ends the command, and a slow reader gets merged changes.
 func TestCLIMirrorStreams(t *testing.T) {
 	const count = 3 * client.DefaultChangesLimit
 	c := setup(t)
@@ -136,7 +136,7 @@ func TestCLIMirrorStreams(t *testing.T) {
 	}
 }
 
-// What mirror prints is what dump prints, byte for byte.
+// mirror prints what dump prints, byte for byte.
 func TestCLIMirror(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 2000, PayloadMax: 40})
@@ -152,8 +152,8 @@ func TestCLIMirror(t *testing.T) {
 	}
 }
 
-// keepChanging changes an entry again and again, as a command may not listen yet,
-// until stop is called.
+// keepChanging changes an entry again and again until stop is called, because a
+// command may not be listening yet.
 func keepChanging(t testing.TB, c *client.Client) (stop func()) {
 	makeEntry(t, c, client.Entry{ID: 1})
 	ctx, cancel := context.WithCancel(t.Context())

@@ -18,15 +18,15 @@ import (
 	"bulkdump/client"
 )
 
-// startDump starts a dump that is in its middle when this returns, and cannot
-// come to its end unless somebody reads the rest.
+// startDump starts a dump and returns when it is in its middle. It cannot end
+// unless somebody reads the rest.
 func startDump(t testing.TB, c *client.Client, stderr io.Writer) (cmd *exec.Cmd, stdout io.ReadCloser) {
 	t.Helper()
 	fill(t, c, client.FillOptions{Count: 20_000})
 	return startCLI(t, stderr, 1000, "dump", "-o", "jsonl")
 }
 
-// startCLI starts the CLI and returns when it has printed so many bytes.
+// startCLI starts the CLI and returns when it has printed that many bytes.
 func startCLI(t testing.TB, stderr io.Writer, printed int, args ...string) (cmd *exec.Cmd, stdout io.ReadCloser) {
 	t.Helper()
 	cmd = exec.CommandContext(t.Context(), "bulkdump", args...)
@@ -51,7 +51,8 @@ func wantAbandoned(t testing.TB, c *client.Client, before client.Table) {
 	}
 }
 
-// Whoever closes the pipe has seen enough; the dump is abandoned, not failed.
+// A reader that closes the pipe has seen enough: the dump is abandoned, not
+// failed.
 func TestCLIDumpIntoClosedPipe(t *testing.T) {
 	c := setup(t)
 	before := state(t, c)
@@ -83,8 +84,8 @@ func TestCLIEndsOnSignal(t *testing.T) {
 	wantAbandoned(t, c, before)
 }
 
-// A page that the kernel does not come to the end of holds nobody: it waits here
-// until a fill has let go of the table.
+// The command ends even if the kernel does not finish a page: here, the page
+// waits until a fill has let go of the table.
 func TestCLIEndsInTheKernel(t *testing.T) {
 	c := reload(t, "guard=grab")
 	tr := trace(t, "*")
@@ -128,7 +129,7 @@ func TestCLIEndsInTheKernel(t *testing.T) {
 	waitFor(t, "the end of both dumps", func() bool { return count("dump_done") == 2 })
 }
 
-// A fill that takes too long leaves nothing.
+// A fill that takes too long leaves nothing behind.
 func TestCLIFillEndsInTime(t *testing.T) {
 	c := setup(t)
 	r := bulkdump(t, "fill", "4000000", "--timeout", "1s")
@@ -140,8 +141,8 @@ func TestCLIFillEndsInTime(t *testing.T) {
 	}
 }
 
-// Nobody reads, so the dump cannot end by itself: it says so, and a second
-// signal kills it. (Many at once would be more than Go's runtime can take.)
+// Nobody reads, so the dump cannot end by itself. It says so, and a second
+// signal kills it. (Many signals at once would be too much for Go's runtime.)
 func TestCLISecondSignalKills(t *testing.T) {
 	c := setup(t)
 	stderr, theirs, err := os.Pipe()
@@ -166,7 +167,7 @@ func TestCLISecondSignalKills(t *testing.T) {
 	diedOf(t, cmd, unix.SIGINT)
 }
 
-// One signal ends a fill, and nothing is left of it.
+// One signal ends a fill, which leaves nothing behind.
 func TestCLIFillEndsOnSignal(t *testing.T) {
 	c := setup(t)
 	cmd := exec.CommandContext(t.Context(), "bulkdump", "fill", "4000000")

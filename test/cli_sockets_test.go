@@ -58,7 +58,7 @@ func sockets(t testing.TB, args ...string) (all []socketShown, remark string) {
 	return all, remark
 }
 
-// A process may name itself as it likes: it is one cell of one line.
+// A process may choose any name: it is one cell of one line.
 func TestSocketsOfHostileProcess(t *testing.T) {
 	setup(t)
 	comm := fmt.Sprintf("/proc/%d/comm", os.Getpid())
@@ -100,8 +100,8 @@ func TestSocketsOfHostileProcess(t *testing.T) {
 	}
 }
 
-// needsDiag skips a test where sock_diag does not know netlink sockets: on
-// Debian's kernels that is a module.
+// needsDiag skips a test if sock_diag does not know netlink sockets: in Debian's
+// kernels, that is a module.
 func needsDiag(t testing.TB) {
 	t.Helper()
 	if _, remark := sockets(t, "--source", "diag"); remark != "" {
@@ -177,8 +177,8 @@ func waiting(t testing.TB, fd int) bool {
 	return err == nil
 }
 
-// The same port id in two namespaces and in two protocols is three sockets, and
-// a reply reaches the one that asked.
+// The same port id in two namespaces and in two protocols makes three sockets,
+// and a reply reaches the one that asked.
 func TestSocketsOfOnePortID(t *testing.T) {
 	setup(t)
 	const port = 0xbeef01
@@ -254,8 +254,8 @@ func openUnbound(t testing.TB, protocol int) int {
 	return fd
 }
 
-// A parked dump is running, until it is read to its end. What waits is as much
-// as the socket says itself.
+// A parked dump counts as running until it is read to its end. QUEUED is what
+// the socket itself reports.
 func TestSocketsWithParkedDump(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 2000})
@@ -285,7 +285,7 @@ func TestSocketsWithParkedDump(t *testing.T) {
 	check(false)
 }
 
-// Who is subscribed to what, and what was lost.
+// The command shows the groups of each socket, and what was lost.
 func TestSocketsWithGroups(t *testing.T) {
 	c := setup(t)
 	s := listen(t)
@@ -320,8 +320,8 @@ func TestSocketsWithGroups(t *testing.T) {
 	}
 }
 
-// More sockets than are told in one page: none is left out, and both sources
-// say the same of each.
+// There are more sockets than fit in one page. None is left out, and both
+// sources agree on each.
 func TestSocketsFromBothSources(t *testing.T) {
 	setup(t)
 	needsDiag(t)

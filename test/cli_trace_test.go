@@ -57,8 +57,8 @@ type pageShown struct {
 	By      *int
 }
 
-// tracedLoop runs trace beside a tracer of the test's own, checks that both tell
-// the same, and that all is left as it was.
+// tracedLoop runs trace while the test traces, too. It checks that both tell the
+// same, and that nothing is left behind.
 func tracedLoop(t *testing.T, c *client.Client, args ...string) loopShown {
 	t.Helper()
 	tr := trace(t, "dump_page")
@@ -104,9 +104,10 @@ func tracedLoop(t *testing.T, c *client.Client, args ...string) loopShown {
 	return l
 }
 
-// checkLoop holds what is shown against the kernel's rule: a read takes what it
-// fetched away; if at most half of the receive buffer is in use then, the next
-// page is built in it, else none (af_netlink.c:netlink_recvmsg).
+// checkLoop compares what is shown with the kernel's rule. A read takes away
+// what it fetched. If at most half of the receive buffer is in use then, the
+// next page is built in that call, and otherwise not
+// (af_netlink.c:netlink_recvmsg).
 func checkLoop(t *testing.T, l loopShown) {
 	t.Helper()
 	for reader := range l.Readers {
@@ -156,7 +157,7 @@ func checkLoop(t *testing.T, l loopShown) {
 	}
 }
 
-// fetches are the reads that took a page.
+// fetches returns the reads that took a page.
 func fetches(l loopShown, page int) (calls []callShown) {
 	for _, c := range l.Calls {
 		if c.What == "read" && c.Page != nil && *c.Page == page {
@@ -166,7 +167,7 @@ func fetches(l loopShown, page int) (calls []callShown) {
 	return calls
 }
 
-// records is how many a reader got.
+// records returns how many records a reader got.
 func (l *loopShown) records(reader int) (n uint32) {
 	for _, p := range l.Pages {
 		if p.Reader == reader {
@@ -192,7 +193,8 @@ func TestTraceSlowReader(t *testing.T) {
 	}
 }
 
-// Who peeks gets ahead, up to the half of the receive buffer, and no further.
+// A reader that peeks gets ahead, up to half of its receive buffer and no
+// further.
 func TestTraceSmallBuffer(t *testing.T) {
 	l := tracedLoop(t, setup(t), "--scenario", "small-buffer")
 	if l.records(0) != 600 {
@@ -219,8 +221,8 @@ func TestTraceTwoReaders(t *testing.T) {
 	}
 }
 
-// The page that is built first after the change says so, not the one that
-// waits then.
+// The first page that is built after the change says so, not the one that waits
+// then.
 func TestTraceMidDumpChange(t *testing.T) {
 	l := tracedLoop(t, setup(t), "--scenario", "mid-dump-change")
 	var what []string
@@ -244,7 +246,8 @@ func TestTraceMidDumpChange(t *testing.T) {
 	}
 }
 
-// A page that finds no room is told as ENOBUFS, and built later: nothing is lost.
+// A page that finds no room is reported as ENOBUFS, and built later: nothing is
+// lost.
 func TestTraceNoRoom(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 2000})
@@ -254,7 +257,7 @@ func TestTraceNoRoom(t *testing.T) {
 	}
 }
 
-// Text and picture are there, too, and a table that is in use is left alone.
+// Text and picture work, too, and a table in use is left alone.
 func TestTraceFormats(t *testing.T) {
 	c := setup(t)
 	svg := xml.NewDecoder(strings.NewReader(mustRun(t, "trace", "--scenario", "mid-dump-change", "-o", "svg")))

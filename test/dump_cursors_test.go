@@ -38,7 +38,7 @@ func unordered(t testing.TB, c *client.Client, o client.DumpOptions) (ids []uint
 	return ids, sum
 }
 
-// A table that rests comes whole with every cursor and every encoding.
+// A table at rest comes whole with every cursor and every encoding.
 func TestCursorsSendAll(t *testing.T) {
 	c := setup(t)
 	filled := fill(t, c, client.FillOptions{Count: 5000, Seed: 5, IDStart: 7, IDStride: 3, PayloadMax: 40})
@@ -58,7 +58,7 @@ func TestCursorsSendAll(t *testing.T) {
 	}
 }
 
-// The walker goes in order of creation, which a change of an entry keeps.
+// The walker follows the order of creation, which a change of an entry keeps.
 func TestWalkerHasOrderOfCreation(t *testing.T) {
 	c := setup(t)
 	for _, id := range []uint32{5, 1, 9, 3} {
@@ -146,9 +146,9 @@ func (p *parked) compare(gone ...uint32) (missed, repeated []uint32) {
 	return missed, repeated
 }
 
-// What a change of one entry does to a dump that is parked behind it: nothing
-// to those who remember a key or a node, and to those who count exactly what
-// the count says.
+// A change of one entry behind the cursor of a parked dump does nothing to
+// cursors that remember a key or a node. To those that count, it does exactly
+// what the count implies.
 // Rule 4.
 func TestCursorsUnderChange(t *testing.T) {
 	del := func(t *testing.T, c *client.Client, id uint32) {
@@ -228,7 +228,7 @@ func TestCursorsUnderChange(t *testing.T) {
 	}
 }
 
-// A table that goes while a dump is parked leaves nothing to send.
+// After a flush, a parked dump has nothing left to send.
 // Rule 5.
 func TestCursorsUnderFlush(t *testing.T) {
 	eachCursor(t, func(t *testing.T, cursor client.Cursor) {
@@ -241,8 +241,8 @@ func TestCursorsUnderFlush(t *testing.T) {
 	})
 }
 
-// Walkers are in the list that they walk: they pass each other, and those that
-// are abandoned go.
+// Walkers are in the list that they walk. They pass each other, and abandoned
+// ones are removed.
 // Rule 5.
 func TestWalkersPassEachOther(t *testing.T) {
 	c := setup(t)

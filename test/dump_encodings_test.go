@@ -13,8 +13,8 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// randomTable makes entries in which each length and each width of a number
-// occurs that an encoding could get wrong.
+// randomTable makes entries with every length and every width of a number that
+// an encoding could get wrong.
 func randomTable(t *testing.T, c *client.Client, r *rand.Rand, count int) {
 	t.Helper()
 	number := func() uint64 { return r.Uint64() >> r.IntN(64) }
@@ -44,8 +44,8 @@ func randomTable(t *testing.T, c *client.Client, r *rand.Rand, count int) {
 	}
 }
 
-// The direct encoding is the plain one, byte for byte, whatever is in the table
-// and whichever fields are asked for.
+// The direct encoding is the plain one, byte for byte, for any table and any
+// fields.
 // Rule 15.
 func TestDirectIsPlain(t *testing.T) {
 	c := setup(t)
@@ -68,7 +68,7 @@ func TestDirectIsPlain(t *testing.T) {
 	}
 }
 
-// only returns what of an entry the fields are.
+// only returns the entry with these fields.
 func only(e client.Entry, fields client.Field) client.Entry {
 	o := client.Entry{ID: e.ID}
 	if fields&client.FieldName != 0 {
@@ -103,7 +103,7 @@ func collect(t testing.TB, c *client.Client, o client.DumpOptions) (all []client
 	return all
 }
 
-// All encodings carry the same entries, and of them what is asked for.
+// All encodings carry the same entries, with the fields that were asked for.
 func TestEncodingsCarryTheSame(t *testing.T) {
 	c := setup(t)
 	randomTable(t, c, rand.New(rand.NewPCG(3, 4)), 100)
@@ -127,8 +127,8 @@ func TestEncodingsCarryTheSame(t *testing.T) {
 	}
 }
 
-// The longest payload fits in a page of columns, too, beside what else is
-// there; and a page never is so large that the length of the nest wraps.
+// The longest payload fits in a page of columns, beside the other columns, and
+// no page is so large that the length of the nest wraps.
 // Rule 14.
 func TestColumnsOfLargeRecords(t *testing.T) {
 	c := setup(t)
@@ -147,7 +147,7 @@ func TestColumnsOfLargeRecords(t *testing.T) {
 	}
 }
 
-// Without payloads the pages need not be as large as the largest entry.
+// A dump without payloads does not need pages as large as the largest entry.
 func TestFieldsBoundThePage(t *testing.T) {
 	c := setup(t)
 	makeEntry(t, c, client.Entry{ID: 0, Payload: make([]byte, client.PayloadLenMax)})

@@ -116,7 +116,7 @@ func TestDumpSmallestAndLargestID(t *testing.T) {
 	}
 }
 
-// The cursor must not wrap at the largest id, wherever the page breaks are.
+// The cursor does not wrap at the largest id, wherever the pages end.
 // Rule 3.
 func TestDumpEndsAtTheLargestID(t *testing.T) {
 	c := setup(t)
@@ -130,7 +130,8 @@ func TestDumpEndsAtTheLargestID(t *testing.T) {
 	}
 }
 
-// A range starts and ends where it says, on an entry or between two.
+// A range starts and ends at its bounds, which may lie on an entry or between
+// two.
 func TestDumpRangeHasExactBounds(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 1000, IDStart: 1000, IDStride: 10})

@@ -18,7 +18,7 @@ import (
 	"bulkdump/client"
 )
 
-// filtered is what a filter is to leave of a table.
+// filtered returns the ids that a filter has to leave of a table.
 func filtered(all []client.Entry, o client.DumpOptions) (ids []uint32) {
 	for _, e := range all {
 		if (o.IDFrom == nil || e.ID >= *o.IDFrom) && (o.IDTo == nil || e.ID <= *o.IDTo) &&
@@ -70,7 +70,7 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-// A dump from an id on starts there, and one up to an id ends there.
+// A dump from an id starts there, and a dump up to an id ends there.
 func TestFilterByIDDoesNotScan(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 20_000})
@@ -82,8 +82,8 @@ func TestFilterByIDDoesNotScan(t *testing.T) {
 	}
 }
 
-// A filter that nothing passes makes no page, so the kernel goes through the
-// whole table in one system call; but it lets itself be killed there.
+// A filter that matches nothing makes no page, so the kernel scans the whole
+// table in one system call. The scan can be killed.
 // Rule 16.
 func TestFilteredScanCanBeKilled(t *testing.T) {
 	c := setup(t)
@@ -113,8 +113,8 @@ func TestFilteredScanCanBeKilled(t *testing.T) {
 	})
 }
 
-// A filter that leaves nothing, or only the very last entry, of more entries
-// than are looked at in one go: no empty page, which would look like the end.
+// A filter matches nothing, or only the very last entry, of more entries than
+// one scan looks at: no empty page, which would look like the end.
 // Rule 2.
 func TestFilterThatLeavesLittle(t *testing.T) {
 	const count = 9000
@@ -145,7 +145,7 @@ func TestFilterThatLeavesLittle(t *testing.T) {
 	})
 }
 
-// A scan shares its processor: somebody else on it goes on meanwhile.
+// A scan shares its processor: another thread on it makes progress meanwhile.
 // Rule 16.
 func TestFilteredScanYields(t *testing.T) {
 	const share = 20 * time.Millisecond // some time slices
@@ -196,7 +196,7 @@ func pin(t testing.TB) (cpu int) {
 	return cpu
 }
 
-// setAffinity has the thread run on a processor only.
+// setAffinity binds the thread to a processor.
 func setAffinity(t testing.TB, cpu int) {
 	var set unix.CPUSet
 	set.Set(cpu)
@@ -205,7 +205,8 @@ func setAffinity(t testing.TB, cpu int) {
 	}
 }
 
-// startScan starts a process, on a processor, that dumps what no entry is.
+// startScan starts a process, on a processor, that dumps with a filter that
+// matches nothing.
 func startScan(t testing.TB, cursor client.Cursor, cpu int) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command("bulkdump", "dump", "-o", "count", "--name-prefix", "nothing", "--cursor", cursor.String())
@@ -221,8 +222,8 @@ func startScan(t testing.TB, cursor client.Cursor, cpu int) *exec.Cmd {
 	return cmd
 }
 
-// A scan holds no lock that others need: another family answers, and requests
-// of this one are, too.
+// A scan holds no lock that others need: another family answers, and so do other
+// requests of this one.
 // Rule 17.
 func TestScanHoldsNoLockOfTheCore(t *testing.T) {
 	c := setup(t)

@@ -65,7 +65,7 @@ func eachKind(t *testing.T, fn func(t *testing.T, k kind)) {
 	}
 }
 
-// attrs are the request's, for all that came after the generation.
+// attrs returns the attributes of a request for everything after the generation.
 func (k kind) attrs(generation uint64) []byte {
 	encoding := attrU32(attrEncoding, uint32(k.encoding))
 	if k.delta {
@@ -233,7 +233,7 @@ func touch(t *testing.T, c *client.Client, id uint32) {
 	}
 }
 
-// Without a change nothing is marked, and everything comes.
+// Without a change, no message is marked, and every record comes.
 // Rule 8.
 func TestIntrNeverWithoutAChange(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
@@ -266,7 +266,7 @@ func TestIntrOfAChangeBeforeTheFirstPage(t *testing.T) {
 	})
 }
 
-// A change between two pages marks the first message that is made after it, and
+// A change between two pages marks the first message that is built after it, and
 // no other.
 // Rule 8.
 func TestIntrOfAChangeBetweenPages(t *testing.T) {
@@ -317,7 +317,7 @@ func TestIntrOnDoneAlone(t *testing.T) {
 	})
 }
 
-// A change that comes when the last record was made is after the dump.
+// A change after the last record was built does not count for the dump.
 // Rule 8.
 func TestIntrNotAfterTheLastPage(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
@@ -343,8 +343,8 @@ func TestIntrNotAfterTheLastPage(t *testing.T) {
 	})
 }
 
-// Each record has the generation of its entry's last change, or of its end; and
-// each change is a generation.
+// Each record has the generation of its entry's last change, or of its deletion,
+// and each change makes a generation.
 // Rule 8.
 func TestGenerationOnEveryRecord(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
@@ -382,8 +382,8 @@ func TestGenerationOnEveryRecord(t *testing.T) {
 	})
 }
 
-// Any change between two pages is told, and the dump still delivers whatever
-// was there throughout.
+// Any change between two pages is reported, and the dump still delivers every
+// entry that was there throughout.
 // Rule 8.
 func TestChangeDuringDumpInterrupts(t *testing.T) {
 	const count = 2000
@@ -454,8 +454,8 @@ func TestChangeDuringDumpInterrupts(t *testing.T) {
 	}
 }
 
-// What changes nothing does not interrupt: lookups, refused changes, other
-// dumps, and changes before the dump or after it.
+// Nothing but a change interrupts: no lookups, refused changes or other dumps,
+// and no changes before the dump or after it.
 // Rule 8.
 func TestNoInterruptWithoutChange(t *testing.T) {
 	c := setup(t)

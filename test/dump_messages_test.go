@@ -14,8 +14,7 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// A number of 64 bits has 4 or 8 bytes, whichever it needs, and nothing is put
-// in only to align it.
+// A 64-bit number takes 4 or 8 bytes, as it needs, and there is no padding.
 // Rule 15.
 func TestUintIsFourOrEightBytes(t *testing.T) {
 	const attrValue, attrStats, attrLast = 4, 6, 7
@@ -108,8 +107,8 @@ func TestAnswerHasTheCommandOfTheRequest(t *testing.T) {
 	}
 }
 
-// NLM_F_MULTI is on every record and NLM_F_DUMP_FILTERED on every message if,
-// and only if, a filter was given.
+// NLM_F_MULTI is on every record. NLM_F_DUMP_FILTERED is on every message if,
+// and only if, there is a filter.
 // Rules 9, 10, 12, 19.
 func TestMultiAndFilteredAsRequested(t *testing.T) {
 	c := setup(t)
@@ -157,8 +156,8 @@ func TestMultiAndFilteredAsRequested(t *testing.T) {
 	}
 }
 
-// Every record and DONE tell that a filter was applied, and none does if there
-// is none; and each of them is one of many.
+// Every record and DONE say that a filter was applied, and none does without a
+// filter. Each has NLM_F_MULTI.
 // Rules 9, 10.
 func TestMultiAndFilteredOnEveryMessage(t *testing.T) {
 	c := setup(t)

@@ -10,8 +10,8 @@ import (
 	"bulkdump/client"
 )
 
-// all are the ids of a dump at rest, in the order of pages; sorted, since only
-// some cursors have that of ids.
+// all returns the ids of a dump at rest, sorted, because only some cursors have
+// their order, and its pages.
 func all(t *testing.T, k kind, generation uint64) (ids []uint32, pages []page) {
 	t.Helper()
 	s := openRaw(t, client.FamilyName, 4<<10)
@@ -69,8 +69,8 @@ func TestLargestIDIsSentOnce(t *testing.T) {
 	})
 }
 
-// Records of each size from one that leaves room for DONE to one that leaves
-// none: with the last one comes DONE, or it comes alone, and all is sent once.
+// Records of each size, from one that leaves room for DONE to one that leaves
+// none: DONE comes with the last record or alone, and every record comes once.
 // Rules 1, 20.
 func TestDoneAloneInItsPage(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
@@ -108,8 +108,9 @@ func TestDoneAloneInItsPage(t *testing.T) {
 	})
 }
 
-// A key cursor and a walker look at each entry once, and at the one that did
-// not fit again; who counts looks at all before it on every page.
+// A key cursor and a walker look at each entry once, and again at the one that
+// did not fit. A cursor that counts looks at all entries before it on every
+// page.
 // Rule 4.
 func TestCursorGoesOnWhereItIs(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {

@@ -28,7 +28,7 @@ const (
 // bufferSizes are the receive buffers that every set is read with.
 var bufferSizes = []int{4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10}
 
-// recordSize returns the length of the record of an entry with the payload.
+// recordSize returns the length of the record of an entry with such a payload.
 func recordSize(t testing.TB, c *client.Client, payload int) int {
 	t.Helper()
 	flush(t, c)
@@ -67,9 +67,8 @@ func TestDumpWithEachPayloadSize(t *testing.T) {
 	}
 }
 
-// Several records of such a size that they fill a page to the byte, or miss it
-// by a few: none is lost or cut at a page's end, and DONE comes also where it
-// has no room beside them.
+// Several records fill a page to the byte, or miss it by a few. None is lost or
+// cut at the end of a page, and DONE comes even if it has no room beside them.
 // Rules 1, 20.
 func TestDumpPageFilledToTheByte(t *testing.T) {
 	c := setup(t)
@@ -121,8 +120,8 @@ func TestDumpPageFilledToTheByte(t *testing.T) {
 	}
 }
 
-// A record that is as large as the buffer comes whole; one that is larger is
-// told, never cut.
+// A record that is as large as the buffer comes whole. A larger one is an error,
+// and never cut.
 func TestDumpRecordAsLargeAsTheBuffer(t *testing.T) {
 	c := setup(t)
 	overhead := recordSize(t, c, 4) - 4
@@ -147,7 +146,7 @@ func TestDumpRecordAsLargeAsTheBuffer(t *testing.T) {
 	}
 }
 
-// Whatever the buffer: the whole set, or an error that says why not.
+// With any buffer, a dump is complete, or fails with an error that says why.
 func TestDumpWithEachReceiveBuffer(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
@@ -185,7 +184,7 @@ func TestDumpWithEachReceiveBuffer(t *testing.T) {
 	}
 }
 
-// record-max is what it says: a buffer of that size never truncates.
+// A buffer of record-max bytes never truncates.
 func TestRecordMaxNeverTruncates(t *testing.T) {
 	c := setup(t)
 	for _, payload := range []uint32{3000, 5000, 40000, payloadMax} {

@@ -22,7 +22,7 @@ const (
 	largePageMemory = 64<<10 + 512 // of a page for the largest record
 )
 
-// What a parked dump holds.
+// A parked dump holds a page and little else.
 // Rule 7.
 func TestParkedDumpHoldsLittle(t *testing.T) {
 	c := setup(t)
@@ -37,11 +37,11 @@ func TestParkedDumpHoldsLittle(t *testing.T) {
 	checkParked(t, c, pageMemory)
 }
 
-// checkParked parks dumps with each cursor and each encoding. Each holds one
-// page: the next one is made when that is read, after it was freed
-// (af_netlink.c:netlink_recvmsg). Only a reader that looks without taking
-// (MSG_PEEK) gets more: until they are more than half of the socket's buffer.
-// Beside that, there is what start() allocated.
+// checkParked parks dumps with each cursor and each encoding. Each holds one page.
+// When that page is read, it is freed, and then the next one is built
+// (af_netlink.c:netlink_recvmsg). Only a reader that peeks (MSG_PEEK) gets more
+// pages, until they take more than half of the socket's buffer. In addition, a
+// dump holds what start() allocated.
 func checkParked(t *testing.T, c *client.Client, page uint32) {
 	t.Helper()
 	most, mostBeside := uint32(0), uint64(0)
@@ -87,7 +87,7 @@ func checkParked(t *testing.T, c *client.Client, page uint32) {
 	figures(t, "a parked dump of %d entries: at most %d bytes of pages, and %d beside them", state(t, c).Count, most, mostBeside)
 }
 
-// procNetlink is what /proc/net/netlink says of a socket.
+// procNetlink returns what /proc/net/netlink says about a socket.
 func procNetlink(t testing.TB, fd int) (received uint32, dumps bool) {
 	t.Helper()
 	var stat unix.Stat_t
@@ -122,8 +122,8 @@ func receiveBuffer(t testing.TB, fd int) uint32 {
 	return uint32(n)
 }
 
-// received is the memory of what waits in a socket to be read, in bytes, with
-// what the kernel needs to hold it.
+// received returns the memory, in bytes, of what waits in a socket, with the
+// kernel's overhead.
 func received(t testing.TB, fd int) uint32 {
 	t.Helper()
 	var memory [9]uint32 // the first is SK_MEMINFO_RMEM_ALLOC

@@ -36,7 +36,7 @@ func readProc(t testing.TB) (lines []string) {
 	return lines[1:]
 }
 
-// The file says what a dump says.
+// The file has what a dump has.
 func TestProcIsTheTable(t *testing.T) {
 	c := setup(t)
 	if lines := readProc(t); len(lines) != 0 {
@@ -57,7 +57,7 @@ func TestProcIsTheTable(t *testing.T) {
 	}
 }
 
-// What goes and comes between two reads shifts nothing.
+// Entries that come and go between two reads shift nothing.
 func TestProcUnderChange(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 1000, IDStride: 2})

@@ -20,7 +20,7 @@ type parkedDump struct {
 }
 
 // parkDump reads into the middle of a dump of equal records, whose ids rise by
-// one, and works out where the page starts that the next read will build.
+// one, and calculates where the page starts that the next read will build.
 func parkDump(t testing.TB, c *client.Client) *parkedDump {
 	t.Helper()
 	fill(t, c, client.FillOptions{Count: 5000, IDStart: 10_000, PayloadMin: 100})
@@ -53,8 +53,8 @@ func grow(t testing.TB, c *client.Client, id uint32) {
 	}
 }
 
-// A record that outgrows the page which it comes first on cannot be sent: the
-// dump ends aloud, not short.
+// A record that outgrows the page in which it comes first cannot be sent. The
+// dump then ends with an error, not short.
 // Rule 1.
 func TestRecordOutgrowsItsPage(t *testing.T) {
 	c := setup(t)
@@ -73,7 +73,7 @@ func TestRecordOutgrowsItsPage(t *testing.T) {
 	}
 }
 
-// One that comes later is sent, on a page that is made for it.
+// A record that grows before the dump reaches it is sent, on a page made for it.
 func TestRecordThatGrowsAheadIsSent(t *testing.T) {
 	c := setup(t)
 	d := parkDump(t, c)

@@ -14,16 +14,16 @@ import (
 	"bulkdump/client"
 )
 
-// largestRecord is what an entry may become in a dump, as RecordMax counts it:
-// numbers of 8 bytes, though small ones take 4.
+// largestRecord returns the largest record that an entry can make, as RecordMax
+// counts it: with numbers of 8 bytes, although small ones take 4.
 func largestRecord(name, payload int) uint32 {
 	attr := func(n int) int { return unix.SizeofNlAttr + (n+3)&^3 }
 	return uint32(unix.SizeofNlMsghdr + 4 + attr(4) + attr(name+1) + attr(4) + attr(8) +
 		attr(payload) + attr(4*attr(8)) + attr(8))
 }
 
-// RecordMax follows the largest record up and down, within a KiB, and is never on
-// the other side of what fits a page.
+// RecordMax follows the largest record up and down, within a KiB, and on the
+// right side of a page's size.
 func TestRecordMaxFollowsTheTable(t *testing.T) {
 	c := setup(t)
 	r := rand.New(rand.NewPCG(7, 8))
@@ -81,8 +81,8 @@ func TestRecordMaxFollowsTheTable(t *testing.T) {
 	check("fill that failed")
 }
 
-// Nothing is left of a large record in the pages of dumps: of those that start
-// when it is gone, and of one that runs from the page after the next.
+// After a large record is gone, pages are small again: in dumps that start then,
+// and in a running one from the page after the next.
 func TestPagesAreSmallAgain(t *testing.T) {
 	const (
 		count = 2000 // for several pages, also of 64 KiB

@@ -57,7 +57,7 @@ func (r replica) mustUpdate(t testing.TB, c *client.Client, o client.DumpOptions
 	return n
 }
 
-// wholeTable is what a dump of a table at rest says.
+// wholeTable returns what a dump of a table at rest says.
 func wholeTable(t testing.TB, c *client.Client) replica {
 	t.Helper()
 	r := make(replica)
@@ -118,8 +118,8 @@ func TestSinceTellsEachKindOfChange(t *testing.T) {
 	}
 }
 
-// Of a delta, too, each encoding carries what is asked for, and which of the
-// entries are deleted.
+// In a delta, too, each encoding carries the requested fields, and marks deleted
+// entries.
 func TestSinceCarriesTheFields(t *testing.T) {
 	c := setup(t)
 	since := state(t, c).Generation
@@ -152,8 +152,8 @@ func TestSinceCarriesTheFields(t *testing.T) {
 	}
 }
 
-// Random runs: what a reader has from a full dump and the deltas after it is
-// the table, whatever happened between, with whatever encoding.
+// In random runs, a full dump and the deltas after it add up to the table,
+// whatever happened between them, in any encoding.
 func TestSinceMakesTheTable(t *testing.T) {
 	c := setup(t)
 	r := rand.New(rand.NewPCG(7, 8))
@@ -195,8 +195,8 @@ func change(t testing.TB, c *client.Client, r *rand.Rand) {
 	}
 }
 
-// A reader that dumps the table while it changes, and then deltas, each since
-// the start of the dump before it, has the table as soon as it rests.
+// A reader dumps the table while it changes, and then takes deltas, each since
+// the start of the dump before it. It has the table as soon as that rests.
 func TestSinceConvergesUnderChange(t *testing.T) {
 	c := setup(t)
 	interrupted := 0
@@ -235,7 +235,7 @@ func TestSinceConvergesUnderChange(t *testing.T) {
 	}
 }
 
-// What a delta costs follows from what changed, not from the table.
+// The cost of a delta depends on what changed, not on the size of the table.
 func TestSinceCostsWhatChanged(t *testing.T) {
 	c := setup(t)
 	count := aMillion(t)
@@ -263,7 +263,7 @@ func TestSinceCostsWhatChanged(t *testing.T) {
 	}
 }
 
-// Who knows too little, or of another table, is told to read all of it.
+// A reader that knows too little, or another table, is told to read everything.
 func TestSinceRefuses(t *testing.T) {
 	c := setup(t)
 	makeEntry(t, c, client.Entry{ID: 1})
@@ -284,7 +284,7 @@ func TestSinceRefuses(t *testing.T) {
 	make(replica).mustUpdate(t, c, client.DumpOptions{}, state(t, c).Generation)
 }
 
-// A flush while a delta is parked takes away what it has not sent.
+// A flush while a delta is parked removes what the delta has not sent yet.
 func TestSinceIsStaleInTheMiddle(t *testing.T) {
 	c := setup(t)
 	since := uint32(state(t, c).Generation)
@@ -298,8 +298,8 @@ func TestSinceIsStaleInTheMiddle(t *testing.T) {
 	}
 }
 
-// At most max_tombstones deleted entries are known; who knows less than the
-// oldest that was forgotten is told to read all.
+// At most max_tombstones deleted entries are remembered. A reader that knows
+// less than the oldest forgotten one is told to read everything.
 func TestTombstonesAreBounded(t *testing.T) {
 	setup(t)
 	mustUnload(t, "bulkdump")

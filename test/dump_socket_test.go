@@ -13,7 +13,8 @@ import (
 	"bulkdump/client"
 )
 
-// A socket has one dump at a time: the second is refused, the first goes on.
+// A socket has one dump at a time: the second one is refused, the first one
+// continues.
 func TestSecondDumpOnBusySocket(t *testing.T) {
 	const count = 5000
 	c := setup(t)
@@ -115,8 +116,8 @@ func TestSocketClosedDuringDump(t *testing.T) {
 	}
 }
 
-// A dump that found no room for a page waits, and goes on where it was when
-// there is room again: its reader is told ENOBUFS, and misses nothing.
+// A dump that found no room for a page waits, and continues where it was when
+// there is room again. Its reader gets ENOBUFS, and misses nothing.
 func TestDumpGoesOnAfterENOBUFS(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		c, generation := consistencyTable(t)

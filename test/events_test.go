@@ -89,8 +89,8 @@ func (s *rawSocket) nothing() {
 	}
 }
 
-// Each change has its event, with its generation; a fill and a flush have one,
-// whatever their size, and what was refused has none.
+// Each change has an event with its generation. A fill and a flush have one
+// each, whatever their size. A refused change has none.
 func TestEventOfEachChange(t *testing.T) {
 	c := setup(t)
 	s := listen(t)
@@ -134,8 +134,8 @@ func TestEventOfEachChange(t *testing.T) {
 	want(event{cmd: eventFlush, count: 1001, generation: generation()})
 }
 
-// The event is sent after the change can be seen, and events of writers that
-// race come in order of generation, without a gap.
+// An event is sent once its change can be seen. Events of racing writers come in
+// order of generation, without a gap.
 func TestEventsComeInOrder(t *testing.T) {
 	c := setup(t)
 	s := listen(t)
@@ -164,8 +164,8 @@ func TestEventsComeInOrder(t *testing.T) {
 	wg.Wait()
 }
 
-// A listener that does not read loses events, is told so, and nobody else is
-// the worse for it.
+// A listener that does not read loses events and is told so. Nobody else is
+// affected.
 func TestEventsLostAreTold(t *testing.T) {
 	c := setup(t)
 	s := listen(t)
@@ -190,7 +190,7 @@ func TestEventsLostAreTold(t *testing.T) {
 	}
 }
 
-// Who asks with NLM_F_ECHO is told of its own change, without listening.
+// A request with NLM_F_ECHO gets the event of its own change, without listening.
 func TestEventIsEchoed(t *testing.T) {
 	setup(t)
 	s := openRaw(t, client.FamilyName, 64<<10)

@@ -67,8 +67,8 @@ func (f *failInARow) in(bytes, times int, call func()) (failed int) {
 	return times - left
 }
 
-// An XArray that finds no memory tries once more: two allocations in a row,
-// failed, at each place of a change. It is refused, and all is as it was.
+// An XArray without memory tries a second allocation. Both fail here, at each
+// place of a change: the change is refused, and the table is as before.
 func TestFaultsInARow(t *testing.T) {
 	needFaults(t)
 	c := setup(t)

@@ -28,7 +28,8 @@ type faults struct {
 
 const debugfs, failSlab, failPages = "/sys/kernel/debug/", "failslab", "fail_page_alloc"
 
-// needFaults skips the test where the kernel cannot do it: kernel "debug" can.
+// needFaults skips the test if the kernel cannot inject faults: kernel "debug"
+// can.
 func needFaults(t *testing.T) {
 	t.Helper()
 	if _, err := os.Stat(debugfs + failSlab); err != nil {
@@ -36,7 +37,7 @@ func needFaults(t *testing.T) {
 	}
 }
 
-// setFault sets what debugfs has of faults, for the time of the test.
+// setFault changes a setting of fault injection until the test ends.
 func setFault(t *testing.T, file, value string) {
 	t.Helper()
 	old, err := os.ReadFile(file)
@@ -111,8 +112,8 @@ func (f *faults) each(fn func(nth int) (reached bool)) (places int) {
 	return places
 }
 
-// outcome is the end of a request in which something failed: a message of the
-// kernel's, or an error of the system call or of the socket.
+// outcome returns the end of a request in which something failed: a message of
+// the kernel, or an error of the system call or of the socket.
 func (s *rawSocket) outcome(sent error) (text string, err error) {
 	s.t.Helper()
 	if sent != nil {
@@ -131,8 +132,8 @@ func (s *rawSocket) outcome(sent error) (text string, err error) {
 	return "", nil
 }
 
-// Every allocation of every change, failed: the request is refused or it is
-// done, wholly, and the kernel says which.
+// Each allocation of each change fails once: the request is refused, or done as
+// a whole, and the kernel says which.
 func TestFaultsInChanges(t *testing.T) {
 	needFaults(t)
 	c := setup(t)
@@ -214,9 +215,9 @@ func TestFaultsInChanges(t *testing.T) {
 	}
 }
 
-// again tries places at random until what is wanted was heard. The kernel's own
-// allocations, for what it checks, come and go, even in turns: they move the
-// places, so that a sweep may step over one, and the next sweep over the same.
+// again tries places at random until the wanted outcome was heard. The kernel
+// also allocates for its own checks, now and then, which moves the places: a
+// sweep may step over one, and the next sweep over the same one.
 func again(heard func() bool, places int, try func(place int)) {
 	r := rand.New(rand.NewPCG(1, 1))
 	for n := 0; n < 20*places && !heard(); n++ {
@@ -233,8 +234,8 @@ func (s *rawSocket) drain() {
 	}
 }
 
-// Every allocation of a dump, failed, in its start and on each of its pages:
-// it is refused, or goes on where it was, and all of it is given back.
+// Each allocation of a dump fails once, in its start and on each of its pages:
+// the dump is refused, or continues where it was, and gives back all its memory.
 // Rule 7.
 func TestFaultsInDump(t *testing.T) {
 	needFaults(t)
@@ -285,8 +286,8 @@ func TestFaultsInDump(t *testing.T) {
 	}
 }
 
-// dumpWith makes the calls of a dump by do. A read that finds no memory for the
-// next page is told so and may go on.
+// dumpWith makes the calls of a dump through do. A read that finds no memory for
+// the next page returns an error, and may go on.
 func (s *rawSocket) dumpWith(do func(func() error) error, message []byte) (records int, err error) {
 	s.t.Helper()
 	err = do(func() error {

@@ -18,7 +18,7 @@ import (
 	"bulkdump/client"
 )
 
-// reload loads the module anew, with parameters for the time of the test.
+// reload loads the module again, with parameters, until the test ends.
 func reload(t testing.TB, params string) *client.Client {
 	t.Helper()
 	setup(t)
@@ -45,8 +45,8 @@ func TestGuardIsOneOfTwo(t *testing.T) {
 	load(t, "bulkdump", "")
 }
 
-// With guard=grab, too, each cursor sends what is there throughout exactly
-// once where it promises it, under a writer that never rests.
+// With guard=grab, too, each cursor that promises it sends every untouched entry
+// exactly once, while a writer never rests.
 func TestGrabUnderChurn(t *testing.T) {
 	c := reload(t, "guard=grab")
 	const above = 1 << 26 // what changes
@@ -85,7 +85,7 @@ type guardShown struct {
 	}
 }
 
-// traceSettings are those that everybody has in common.
+// traceSettings returns the settings that all users of tracing share.
 func traceSettings(t testing.TB) string {
 	t.Helper()
 	var all strings.Builder
@@ -174,8 +174,8 @@ func TestGrabOrder(t *testing.T) {
 	}
 }
 
-// Each event tells how the guard is at that very moment: those before it say the
-// same, and who waits has a reason to.
+// Each event shows the guard's state at that moment. The events before it agree,
+// and a waiter has a reason to wait.
 func TestGrabTraceIsExact(t *testing.T) {
 	c := reload(t, "guard=grab")
 	tr := trace(t, "guard_*")
@@ -227,7 +227,7 @@ func TestGrabTraceIsExact(t *testing.T) {
 	}
 }
 
-// Where it has nothing to show, it says what to do, and leaves all as it was.
+// If guard has nothing to show, it says what to do, and changes nothing.
 func TestGuardRefuses(t *testing.T) {
 	setup(t)
 	want := func(what string) {

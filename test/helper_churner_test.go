@@ -91,13 +91,13 @@ func (c *churner) put(cmd uint8, attrs ...[]byte) {
 	c.queued++
 }
 
-// id is a random one of this churner's.
+// id returns a random id of this churner.
 func (c *churner) id(kind uint32) uint32 {
 	i := c.r.Uint32N((c.count-c.nr-1)/c.of+1)*c.of + c.nr
 	return i*idKinds + kind
 }
 
-// step puts one random change into the batch; a fill makes many.
+// step puts one random change into the batch. A fill makes many.
 func (c *churner) step() {
 	value := attr(attrValue, binary.NativeEndian.AppendUint64(nil, c.r.Uint64())...)
 	switch n := c.r.Uint32N(16); {
@@ -125,7 +125,7 @@ func (c *churner) step() {
 
 func (c *churner) fillStart() uint32 { return fillBase + c.nr*fillCount }
 
-// flush makes the changes of the batch and reads what the kernel says of each.
+// flush makes the changes of the batch and reads the kernel's answer to each.
 func (c *churner) flush() error {
 	err := unix.Sendto(c.s.fd, c.batch, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
 	if err != nil {
@@ -177,8 +177,8 @@ func (c *churner) start(t testing.TB, enough func() bool) (wait func()) {
 	return thread.Wait
 }
 
-// churn changes the table, which fillForChurn filled with so many, on several
-// sockets until stop is called, which tells how often.
+// churn changes the table, which fillForChurn filled with count entries, on
+// several sockets. stop ends it, and returns the number of changes.
 func churn(t testing.TB, sockets, count uint32) (stop func() uint64) {
 	t.Helper()
 	before := state(t, dial(t)).Generation
@@ -207,8 +207,8 @@ func churn(t testing.TB, sockets, count uint32) (stop func() uint64) {
 	}
 }
 
-// prefer makes the processors prefer the goroutine's thread to others. It ends
-// with the goroutine.
+// prefer makes the processors prefer the goroutine's thread. It ends with the
+// goroutine.
 func prefer(t testing.TB) {
 	t.Helper()
 	runtime.LockOSThread()

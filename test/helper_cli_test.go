@@ -64,7 +64,7 @@ func fitsSchema(t testing.TB, command, text string) error {
 	return schemas[command].Validate(value)
 }
 
-// mustRun runs the CLI, which must succeed and have nothing to remark.
+// mustRun runs the CLI, which must succeed and print nothing on stderr.
 func mustRun(t testing.TB, args ...string) string {
 	t.Helper()
 	r := bulkdump(t, args...)

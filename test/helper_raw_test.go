@@ -111,7 +111,7 @@ func (s *rawSocket) send(cmd uint8, flags uint16, attrs ...[]byte) uint32 {
 	return s.sendBody(flags, append([]byte{cmd, 1, 0, 0}, bytes.Join(attrs, nil)...))
 }
 
-// sendBody sends whatever body after a netlink header.
+// sendBody sends any body after a netlink header.
 func (s *rawSocket) sendBody(flags uint16, body []byte) uint32 {
 	s.t.Helper()
 	if err := unix.Sendto(s.fd, s.message(flags, body), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package test holds what only a kernel with the module can prove. The tests
-// run as root in a guest (make vm-test), which sets BULKDUMP_GUEST; elsewhere they
-// are skipped.
+// Package test has the tests that need a kernel with the module. They run as root
+// in a guest (make vm-test), which sets BULKDUMP_GUEST. Elsewhere they are skipped.
+// README.md says which file shows what.
 package test
 
 import (
@@ -23,8 +23,8 @@ import (
 )
 
 // init keeps the process's first thread for TestMain. A test may end its thread
-// in another namespace; this one would stay there instead, and /proc/net is where
-// it is.
+// in another namespace, but the first thread cannot end, and /proc/net is that
+// of the first thread.
 func init() { runtime.LockOSThread() }
 
 func TestMain(m *testing.M) {
@@ -34,8 +34,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// guestOnly: the tests flush the table, and load and unload modules, which is
-// not for just any machine.
+// guestOnly skips a test outside of a guest: the tests flush the table, and load
+// and unload modules.
 func guestOnly(t testing.TB) {
 	t.Helper()
 	if os.Getenv("BULKDUMP_GUEST") == "" {
@@ -135,8 +135,8 @@ func figures(t testing.TB, format string, args ...any) {
 
 var largeTable = flag.Uint("entries", 1_000_000, "how many entries a large table has")
 
-// watcher names what watches each allocation or each access of the kernel that
-// this runs on, which makes it slow many times over; "" if nothing does.
+// watcher returns what watches each allocation or each access of this kernel,
+// which makes it many times slower, or "".
 func watcher() string {
 	for _, name := range []string{"kmemleak", "kcsan"} {
 		if _, err := os.Stat("/sys/kernel/debug/" + name); err == nil {
@@ -146,8 +146,8 @@ func watcher() string {
 	return ""
 }
 
-// aMillion is how many entries a large table has. Where the kernel is watched it
-// is a twentieth of that: a fill would take minutes.
+// aMillion is how many entries a large table has. On a watched kernel, it is a
+// twentieth of that, because a fill would take minutes.
 func aMillion(t testing.TB) uint32 {
 	count := uint32(*largeTable)
 	if name := watcher(); name != "" {
@@ -177,8 +177,8 @@ func makeEntry(t testing.TB, c *client.Client, e client.Entry) {
 	}
 }
 
-// makeEntries makes entries of a name with the ids, many in one system call: one by
-// one each takes some, which are slow where the kernel checks itself.
+// makeEntries makes entries of a name with the ids, many in one system call,
+// because system calls are slow on a kernel that checks itself.
 func makeEntries(t testing.TB, c *client.Client, name string, payload []byte, ids ...uint32) {
 	t.Helper()
 	const most = 64 << 10 // bytes in a call

@@ -15,8 +15,8 @@ import (
 
 const chargedCount = 10_000 // entries that the role fills in
 
-// The memory of entries is charged to the control group of who makes them, not
-// of who started the namespace.
+// The memory of an entry is charged to the control group of the process that
+// makes it, not of the one that created the namespace.
 func TestMemoryIsCharged(t *testing.T) {
 	c := setup(t)
 	root := t.TempDir()
@@ -76,7 +76,7 @@ func TestMemoryIsCharged(t *testing.T) {
 // it may shrink: it does so with the nodes of an XArray (lib/radix-tree.c).
 type charge struct{ entries, nodes uint64 }
 
-// slab is what a group is charged for.
+// slab returns what a group is charged for.
 func slab(t testing.TB, group string) (c charge) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(group, "memory.stat"))

@@ -14,8 +14,8 @@ import (
 	"bulkdump/client"
 )
 
-// kernelMemory returns what the kernel has allocated for itself, in KiB. Of the
-// memory of processes, which comes and goes, nothing is in it.
+// kernelMemory returns what the kernel has allocated for itself, in KiB, without
+// the memory of processes, which comes and goes.
 func kernelMemory(t testing.TB) int {
 	t.Helper()
 	text, err := os.ReadFile("/proc/meminfo")
@@ -34,8 +34,8 @@ func kernelMemory(t testing.TB) int {
 	return sum
 }
 
-// What the table holds it gives back, by whichever way the entries go. A leak
-// of any of it would be at least twice what is let pass.
+// The table gives back all its memory, in whichever way its entries are removed.
+// A leak of any of it would be at least twice the tolerance.
 func TestMemoryComesBack(t *testing.T) {
 	const (
 		slack  = 4 << 10 // KiB

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// The memory of the log follows from the entries and the tombstones, not from
-// how often the table changed.
+// The memory of the log depends on the entries and the tombstones, not on how
+// often the table changed.
 func TestLogMemoryIsBounded(t *testing.T) {
 	const count, tombstones, changes = 4, 10, 20_000
 	c := reload(t, fmt.Sprintf("max_tombstones=%d", tombstones))
@@ -39,7 +39,7 @@ func TestLogMemoryIsBounded(t *testing.T) {
 	figures(t, "%d changes: from %d nodes of XArrays to %d", churner.changes, before, after)
 }
 
-// xarrayNodes is how many nodes all XArrays of the kernel have.
+// xarrayNodes returns how many nodes all XArrays of the kernel have.
 func xarrayNodes(t testing.TB) (nodes int) {
 	t.Helper()
 	// What a processor keeps for itself is counted as in use.

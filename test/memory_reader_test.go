@@ -39,7 +39,7 @@ func TestReaderMemoryIsFlat(t *testing.T) {
 	}
 }
 
-// Two hundred times the records, the same number of allocations.
+// Two hundred times as many records take the same number of allocations.
 func TestStreamDoesNotAllocatePerRecord(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 20_000, PayloadMax: 32})

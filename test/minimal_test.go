@@ -33,7 +33,7 @@ func loadMinimal(t testing.TB, entries int) {
 	loadCopied(t, minimalModule, fmt.Sprintf("entries=%d", entries))
 }
 
-// loadCopied loads a module that is there to be copied, or a copy, until the test
+// loadCopied loads a module that exists to be copied, or a copy, until the test
 // ends.
 func loadCopied(t testing.TB, module, params string) {
 	t.Helper()
@@ -57,8 +57,8 @@ func resizeMinimal(t testing.TB, entries int) {
 	}
 }
 
-// dumpMinimal reads a dump, calls between after each record, and returns how
-// many came, how many of them told of a change, and how it ended.
+// dumpMinimal reads a dump and calls between after each record. It returns how
+// many records came, how many were marked, and how the dump ended.
 func dumpMinimal(t testing.TB, between func(n int)) (n, marked int, last error) {
 	t.Helper()
 	s, err := nldump.Dial(unix.NETLINK_GENERIC, nldump.Config{BufferSize: 4 << 10})
@@ -106,7 +106,7 @@ func TestMinimalDump(t *testing.T) {
 	}
 }
 
-// The entries that stay come all, and the reader is told of the change.
+// Every entry that stays comes, and the reader is told of the change.
 func TestMinimalDumpInterrupted(t *testing.T) {
 	const before = 4000
 	loadMinimal(t, before)
@@ -126,7 +126,7 @@ func TestMinimalDumpInterrupted(t *testing.T) {
 	}
 }
 
-// A change after the start and before the first page is told, too.
+// A change between the start and the first page is reported, too.
 func TestMinimalDumpChangedEarly(t *testing.T) {
 	loadMinimal(t, 100)
 	wantEarlyChangeTold(t, minimalFamily, func() { resizeMinimal(t, 200) })
@@ -174,7 +174,7 @@ func TestMinimalDumpRefusesAttributes(t *testing.T) {
 }
 
 // wantAttributesRefused asks for dumps with the attributes, and with one that
-// there is not.
+// does not exist.
 func wantAttributesRefused(t testing.TB, family string, types ...uint16) {
 	t.Helper()
 	s := openRaw(t, family, 4<<10)

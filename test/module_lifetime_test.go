@@ -19,7 +19,7 @@ import (
 // Where the guest has the project's modules.
 const moduleDir = "/lib/modules/"
 
-// load loads a module; the guest unloads what a test leaves.
+// load loads a module. The guest unloads what a test leaves.
 func load(t testing.TB, name, params string) {
 	t.Helper()
 	f, err := os.Open(moduleDir + name + ".ko")
@@ -32,7 +32,7 @@ func load(t testing.TB, name, params string) {
 	}
 }
 
-// unload does not wait for references to go.
+// unload does not wait for references to end.
 func unload(name string) error { return unix.DeleteModule(name, unix.O_NONBLOCK) }
 
 func mustUnload(t testing.TB, name string) {
@@ -41,7 +41,7 @@ func mustUnload(t testing.TB, name string) {
 	waitFor(t, name+" unloads", func() bool { err = unload(name); return err == nil })
 }
 
-// A parked dump holds the module; when its socket is closed, done() lets go.
+// A parked dump holds the module. When its socket is closed, done() lets go.
 // Rule 18.
 func TestModuleStaysWhileDumpIsParked(t *testing.T) {
 	const count = 5000
@@ -74,7 +74,7 @@ func TestModuleStaysWhileDumpIsParked(t *testing.T) {
 	}
 }
 
-// A finished dump holds nothing, though its socket is open.
+// A finished dump does not hold the module, even if its socket is open.
 // Rule 18.
 func TestModuleGoesAfterDump(t *testing.T) {
 	c := setup(t)
@@ -86,8 +86,7 @@ func TestModuleGoesAfterDump(t *testing.T) {
 	load(t, "bulkdump", "")
 }
 
-// Who asks for the family by name makes the kernel load the module, where there
-// is a modprobe.
+// If there is a modprobe, asking for the family by its name loads the module.
 func TestModuleIsNamedAfterItsFamily(t *testing.T) {
 	dial(t)
 	module, err := os.ReadFile(moduleDir + "bulkdump.ko")
@@ -100,6 +99,7 @@ func TestModuleIsNamedAfterItsFamily(t *testing.T) {
 	}
 }
 
+// hash_bits has bounds, and max_entries bounds the table.
 func TestModuleParametersHaveBounds(t *testing.T) {
 	setup(t)
 	mustUnload(t, "bulkdump")

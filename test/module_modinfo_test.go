@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// modinfo reads what a module says of itself.
+// modinfo returns what a module says about itself.
 func modinfo(t testing.TB, name string) map[string][]string {
 	t.Helper()
 	f, err := elf.Open(moduleDir + name + ".ko")
@@ -47,7 +47,7 @@ func parameters(lines []string) map[string]string {
 	return all
 }
 
-// A module says what it is, and each parameter what it does.
+// modinfo says what a module is, and what each parameter does.
 func TestModinfoDescribesEachParameter(t *testing.T) {
 	setup(t)
 	for _, name := range []string{"bulkdump_minimal", "bulkdump_nested"} {

@@ -112,7 +112,7 @@ func (tr *tracer) events() []traced {
 	return tr.all
 }
 
-// The events of a dump tell what its reader got.
+// The events of a dump match what its reader got.
 func TestTraceOfDump(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 1000})
@@ -156,7 +156,7 @@ func TestTraceOfDump(t *testing.T) {
 	}
 }
 
-// A dump that is refused, and one that is abandoned.
+// A refused dump and an abandoned one have events, too.
 func TestTraceOfDumpThatFails(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 1000})

@@ -197,7 +197,7 @@ func TestNestedDump(t *testing.T) {
 	}
 }
 
-// Whatever happens to a parent and its children in mid-dump, all others come
+// Whatever happens to a parent and its children during a dump, all others come
 // exactly once, and the reader is told.
 func TestNestedDumpInterrupted(t *testing.T) {
 	loadNested(t)

@@ -44,9 +44,9 @@ func converge(t testing.TB, c *client.Client, m *client.Mirror) time.Duration {
 	return took
 }
 
-// Changes as fast as the kernel makes them, and a receive buffer that holds some
-// events only: the mirror has lost many, and when the changes end it is the table
-// in no time.
+// The kernel makes changes as fast as it can, and the receive buffer holds only
+// some events. So the mirror loses many, and when the changes end, it soon
+// equals the table.
 func TestMirrorConvergesAfterChurn(t *testing.T) {
 	runs, atLeast, patience := 20, uint64(5000), 2*time.Second
 	if name := watcher(); name != "" {
@@ -81,7 +81,7 @@ func TestMirrorConvergesAfterChurn(t *testing.T) {
 		runs, float64(changes)/churned.Seconds(), overruns, deltas, full, longest.Round(time.Millisecond))
 }
 
-// An hour's worth of changes, one after the other without a pause.
+// The mirror follows an hour's worth of changes, made without a pause.
 func TestMirrorOfAnHourOfChanges(t *testing.T) {
 	changes := *hourOfChanges
 	if watcher() != "" {
@@ -100,8 +100,8 @@ func TestMirrorOfAnHourOfChanges(t *testing.T) {
 		float64(churner.changes)/took.Seconds(), converged.Round(time.Millisecond), m.Stats())
 }
 
-// What has no event of its own: a fill that succeeds, one that has to be undone,
-// and a flush while events were lost.
+// Some changes have no event of their own: a fill that succeeds, a fill that is
+// undone, and a flush while events were lost.
 func TestMirrorOfFillAndFlush(t *testing.T) {
 	c := setup(t)
 	// The least that there is: it has room for one of the events below.

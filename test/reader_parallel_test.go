@@ -10,7 +10,7 @@ import (
 	"bulkdump/client"
 )
 
-// The records of several sockets are those that the fill promised, in order.
+// Several sockets together read the records that the fill promised, in order.
 func TestDumpParallel(t *testing.T) {
 	c := setup(t)
 	filled := fill(t, c, client.FillOptions{Count: 20_000, Seed: 1, PayloadMax: 16})
@@ -49,7 +49,7 @@ func TestDumpParallel(t *testing.T) {
 	}
 }
 
-// What is there throughout comes once, however the rest changes.
+// Every entry that is there throughout comes once, however the others change.
 func TestDumpParallelExactlyOnceUnderChurn(t *testing.T) {
 	const count = 5000
 	c := setup(t)
@@ -87,7 +87,7 @@ func TestDumpParallelExactlyOnceUnderChurn(t *testing.T) {
 	}
 }
 
-// A reader that leaves takes all its dumps along.
+// A reader that leaves abandons all its dumps.
 func TestDumpParallelAbandoned(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 20_000, PayloadMin: 100})

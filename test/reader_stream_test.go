@@ -59,8 +59,8 @@ func dialStream(t *testing.T, family int, cfg nldump.Config) *nldump.Stream {
 	return s
 }
 
-// Pages of records that are larger than the buffer make it grow, as often as
-// needed, and each entry comes once.
+// Pages that do not fit the buffer make it grow, as often as needed, and each
+// entry comes once.
 func TestStreamResumesAfterPagesThatDoNotFit(t *testing.T) {
 	c := setup(t)
 	const count = 300
@@ -98,7 +98,7 @@ func TestStreamResumesAfterPagesThatDoNotFit(t *testing.T) {
 	_ = s.Close()
 }
 
-// What becomes of a dump that is left, in the kernel's own count.
+// The kernel counts a dump that its reader leaves as abandoned.
 func TestStreamAbandons(t *testing.T) {
 	const count = 2000
 	for how, name := range map[nldump.Abandon]string{
@@ -143,8 +143,8 @@ func TestStreamAbandons(t *testing.T) {
 	}
 }
 
-// While a reader holds all of the pool's pages the kernel's dump waits, and
-// what it holds has not changed when it is looked at.
+// While a reader holds all pages of the pool, the kernel's dump waits, and the
+// held pages do not change.
 func TestPagesAreHeld(t *testing.T) {
 	c := setup(t)
 	const count, pages = 20_000, 8
@@ -203,9 +203,9 @@ func addAddress(t *testing.T, c *netlink.Conn, i int) {
 	}
 }
 
-// The addresses of links have no log of changes, and rtnetlink tells if they
-// changed during a dump: Retry delivers a pass in which they did not, or says
-// that there was none.
+// The addresses of links have no change log, but rtnetlink tells if they changed
+// during a dump. Retry delivers a pass in which they did not, or says that there
+// was none.
 func TestRetryOfAStockFamily(t *testing.T) {
 	guestOnly(t)
 	ns := int(newNetNS(t).Fd())

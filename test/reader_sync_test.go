@@ -72,9 +72,8 @@ func (h *historian) at(generation uint64) map[uint32]uint64 {
 	return table
 }
 
-// churn makes changes until the function that it returns is called. If it rests,
-// it does so after each batch, for as long as a reader needs for what is in one:
-// on a kernel that checks itself, too, where both are slower.
+// churn changes the table, which fillForChurn filled with count entries, on
+// several sockets. stop ends it, and returns the number of changes.
 func (c *churner) churn(t testing.TB, rests bool) (stop func()) {
 	stopped := make(chan struct{})
 	ended := make(chan error)
@@ -106,8 +105,9 @@ func (c *churner) churn(t testing.TB, rests bool) (stop func()) {
 	}
 }
 
-// What Sync makes is the table of the generation that it names, entry by entry,
-// while the table changes all the time; with rests, it never gives up.
+// Sync makes the table of the generation that it names, entry by entry, while
+// the table changes all the time. If the table rests at times, Sync never gives
+// up.
 func TestSyncIsExactUnderChurn(t *testing.T) {
 	for _, rests := range []bool{true, false} {
 		t.Run(fmt.Sprintf("rests %v", rests), func(t *testing.T) {
@@ -165,6 +165,7 @@ func checkSnapshot(t testing.TB, h *historian, s *client.Snapshot, now replica) 
 	}
 }
 
+// A snapshot is the table, in order of ids.
 func TestSnapshotIsTheTable(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 3000, IDStart: 1, IDStride: 3, PayloadMax: 100})
@@ -200,7 +201,7 @@ func TestSnapshotIsTheTable(t *testing.T) {
 	}
 }
 
-// A flush takes the log away: the reader starts over, and ends in what came after.
+// A flush drops the log. The reader starts over, and ends in the table after it.
 func TestSyncStartsOver(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 5000})
@@ -260,8 +261,9 @@ func playSync(ctx context.Context, c *client.Client) error {
 }
 
 // Sync takes no more memory for the last record than for the first, however many
-// there are and however the table changes. It has a process of its own: what
-// other tests and the churner leave would hide growth, or look like it.
+// there are and however the table changes. It runs in a process of its own,
+// because the memory of other tests and of the churner would hide growth, or
+// look like it.
 func TestSyncMemoryIsFlat(t *testing.T) {
 	const slack = 4 << 10 // KiB
 	c := setup(t)

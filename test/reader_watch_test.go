@@ -33,7 +33,7 @@ func nextEvents(t testing.TB, w *client.Watcher, n int) (all []client.Event) {
 	return all
 }
 
-// Each kind of event, with all that there is to know of it.
+// Each kind of event carries all that is known of its change.
 func TestWatchTellsEachKindOfChange(t *testing.T) {
 	c := setup(t)
 	w := openWatch(t, c, client.WatchOptions{})
@@ -74,8 +74,8 @@ func TestWatchTellsEachKindOfChange(t *testing.T) {
 	}
 }
 
-// Nothing that changes after a loss was told is missed: a delta that starts then
-// and the events after it are all there is.
+// No change after a reported loss is missed: a delta that starts then, and the
+// events after it, are all there is.
 func TestWatchTellsOfALoss(t *testing.T) {
 	c := setup(t)
 	w := openWatch(t, c, client.WatchOptions{ReceiveBuffer: 8 << 10})
@@ -109,7 +109,7 @@ func TestWatchTellsOfALoss(t *testing.T) {
 	}
 }
 
-// The module can go while somebody watches, who is told.
+// The module can be unloaded while somebody watches, who is told.
 func TestWatchEndsWithTheModule(t *testing.T) {
 	c := setup(t)
 	w := openWatch(t, c, client.WatchOptions{})

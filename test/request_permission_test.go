@@ -32,7 +32,8 @@ func wantUntouched(t *testing.T, c *client.Client, fn func()) {
 	}
 }
 
-// Without a right one may read, whatever the module was loaded with.
+// Without a capability, a process may read and nothing else, whatever the
+// module's parameters.
 func TestUnprivilegedMayOnlyRead(t *testing.T) {
 	for _, params := range []string{"", "userns_admin=1"} {
 		t.Run(params, func(t *testing.T) {
@@ -45,9 +46,9 @@ func TestUnprivilegedMayOnlyRead(t *testing.T) {
 	}
 }
 
-// The root of a user namespace may change the table of his own network namespace
-// only if the module was loaded so; and no other table in any case, though he
-// has a socket of its namespace which root opened.
+// The root of a user namespace may change the table of its own network namespace
+// only if the module was loaded with userns_admin=1. It may never change another
+// table, not even through a socket of that namespace which root opened.
 func TestOwnerOfNamespace(t *testing.T) {
 	for _, tt := range []struct{ params, role string }{{"", roleGuest}, {"userns_admin=1", roleOwner}} {
 		t.Run(tt.role, func(t *testing.T) {

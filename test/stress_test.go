@@ -71,9 +71,9 @@ func (y *tally) dump(ctx context.Context, c *client.Client, o client.DumpOptions
 	return nil
 }
 
-// Random changes as fast as the kernel makes them, against running dumps with
-// each cursor and each encoding: what was there throughout comes exactly once
-// with the two cursors that promise it. make stress does this for a minute.
+// Random changes, as fast as the kernel makes them, meet running dumps with each
+// cursor and each encoding. Every entry that was there throughout comes exactly
+// once with the two cursors that promise it. make stress does this for a minute.
 func TestStress(t *testing.T) {
 	const count, sockets = 3000, 3
 	c := setup(t)

@@ -43,9 +43,9 @@ func oneEntry(t testing.TB, c *client.Client, id uint32) client.Entry {
 	return all[0]
 }
 
-// The name of many entries, and other names in the bucket that these make long:
-// about one in sixteen of the others is there. A search for it goes through the
-// ids, and goes on at the 4097th entry.
+// Many entries share a name and make their bucket long. About one in sixteen
+// other names is in that bucket. A search goes through the ids, and continues at
+// the 4097th entry.
 func TestGetByNameOfMany(t *testing.T) {
 	const (
 		patience = 4096
@@ -82,8 +82,9 @@ func TestGetByNameOfMany(t *testing.T) {
 	wantNoName(t, c, "twin")
 }
 
-// Whatever comes, goes and moves around it, an entry that stays is found, and of
-// many the one with the smallest id: behind all that changes.
+// An entry that stays is found, whatever comes, goes and moves around it. Of
+// many with the name, it is the one with the smallest id, which lies behind
+// everything that changes.
 func TestGetByNameUnderChange(t *testing.T) {
 	const (
 		churned = 5000
@@ -105,9 +106,9 @@ func TestGetByNameUnderChange(t *testing.T) {
 	}
 }
 
-// A long search shares its processor, on which this test runs, and lets itself be
-// killed: the entry that it would have found is not found. How long is long, each
-// machine knows: more and more entries come before the one.
+// A long search shares its processor, on which this test runs, and can be
+// killed: then it does not find the entry. What is long depends on the machine,
+// so more and more entries come before that one.
 // Rule 16.
 func TestGetByNameCanBeKilled(t *testing.T) {
 	c := reload(t, fewBuckets+" guard=grab") // which traces when a search begins
@@ -161,8 +162,8 @@ func above(first, count uint32) (ids []uint32) {
 	return ids
 }
 
-// In which bucket a name is, nobody knows before the module is loaded; unless
-// he chose so.
+// The bucket of a name cannot be known before the module is loaded, unless
+// whoever loads it chose the salt.
 func TestHashIsSalted(t *testing.T) {
 	guestOnly(t)
 	order := func(params string) (ids []uint32) {

@@ -73,6 +73,7 @@ func TestNewOfTakenID(t *testing.T) {
 	}
 }
 
+// Of several entries with a name, the one with the smallest id is found.
 func TestGetByNameIsTheSmallestID(t *testing.T) {
 	c := setup(t)
 	for _, id := range []uint32{9, 3, 7} {
@@ -106,7 +107,7 @@ func TestGetByNameIsTheSmallestID(t *testing.T) {
 	}
 }
 
-// A lookup counts on its entry; a dump does not.
+// A lookup counts as a hit of its entry. A dump does not.
 func TestStatsCountLookups(t *testing.T) {
 	c := setup(t)
 	makeEntry(t, c, client.Entry{ID: 5, Name: "five", Payload: make([]byte, 100)})
@@ -129,7 +130,7 @@ func TestStatsCountLookups(t *testing.T) {
 	}
 }
 
-// Set changes what it is given and nothing else.
+// Set changes what the request gives, and nothing else.
 func TestSetChangesOnlyWhatIsGiven(t *testing.T) {
 	c := setup(t)
 	was := client.Entry{ID: 1, Name: "name", Flags: 2, Value: 3, Payload: []byte{4, 5}}

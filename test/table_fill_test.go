@@ -13,7 +13,7 @@ import (
 	"bulkdump/client"
 )
 
-// The seed decides; ids, sizes and generations are as asked for.
+// The entries follow from the seed. Ids, sizes and generations are as requested.
 func TestFillFollowsItsSeed(t *testing.T) {
 	c := setup(t)
 	before := state(t, c)
@@ -59,7 +59,7 @@ func TestFillFollowsItsSeed(t *testing.T) {
 	}
 }
 
-// All or none: whatever stops a fill, the table is as before.
+// All or nothing: whatever stops a fill, the table is as before.
 func TestFillRefused(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 100, IDStart: 500})
@@ -101,15 +101,16 @@ func TestFillRefused(t *testing.T) {
 	}
 }
 
-// The ids at the very end can be filled.
+// A fill may end at the largest id.
 func TestFillUpToTheLargestID(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 2, IDStride: math.MaxUint32})
 	wantIDs(t, mustDump(t, c, client.DumpOptions{}).ids, 0, math.MaxUint32)
 }
 
-// A dump does not wait for a fill: it sees entries of it, and is told so, as is
-// one that sees none of them yet. A fill that is killed leaves nothing.
+// A dump does not wait for a fill. It sees some of its entries, or none yet, and
+// is marked as interrupted in both cases. A fill that is killed leaves nothing
+// behind.
 func TestDumpDuringFill(t *testing.T) {
 	c := setup(t)
 	makeEntry(t, c, client.Entry{ID: math.MaxUint32})

@@ -76,7 +76,7 @@ func TestTwoNamespacesSeeTwoTables(t *testing.T) {
 	}
 }
 
-// A namespace goes with entries in it, and while a dump is parked in it.
+// A namespace can end with entries in it, and while a dump is parked in it.
 // Rule 18.
 func TestNamespaceEndsWithEntries(t *testing.T) {
 	setup(t)
@@ -96,7 +96,7 @@ func TestNamespaceEndsWithEntries(t *testing.T) {
 	}
 }
 
-// A namespace goes with many entries, while a dump is parked in another one.
+// A namespace with many entries can end while a dump is parked in another one.
 func TestNamespaceEndsBesideParkedDump(t *testing.T) {
 	here := setup(t)
 	fill(t, here, client.FillOptions{Count: 5000})
