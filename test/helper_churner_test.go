@@ -160,9 +160,9 @@ func (c *churner) makeBatch() error {
 	return c.flush()
 }
 
-// start changes the table until it is enough, which wait waits for, on a thread
-// that the processors prefer to others: readers have to bear many changes for each
-// page that they read, and a change takes the kernel as long as some ten records.
+// start changes the table until enough says so, which wait waits for. Processors
+// prefer its thread to others, so that readers meet many changes for each page: a
+// change takes the kernel as long as about ten records.
 func (c *churner) start(t testing.TB, enough func() bool) (wait func()) {
 	t.Helper()
 	var thread sync.WaitGroup

@@ -72,8 +72,9 @@ func (h *historian) at(generation uint64) map[uint32]uint64 {
 	return table
 }
 
-// churn changes the table, which fillForChurn filled with count entries, on
-// several sockets. stop ends it, and returns the number of changes.
+// churn makes changes until stop is called. If rests is true, it pauses after each
+// batch, for as long as a reader needs for the changes in it. That also fits a
+// kernel that checks itself, on which both are slower.
 func (c *churner) churn(t testing.TB, rests bool) (stop func()) {
 	stopped := make(chan struct{})
 	ended := make(chan error)

@@ -113,7 +113,7 @@ func takeLines(r io.Reader, report *figure.Report, progress io.Writer) error {
 			report.Clocks = append(report.Clocks, *l.Clock)
 		case l.Figure != nil:
 			report.Figures = append(report.Figures, *l.Figure)
-			fmt.Fprintf(progress, "%s, %d entries, %s: %.0f instructions a record\n",
+			fmt.Fprintf(progress, "%s, %d entries, %s: %.0f instructions per record\n",
 				l.Figure.Kernel, l.Figure.Entries, l.Figure.Contender, l.Figure.Cost())
 		case l.Speedup != nil:
 			report.Speedups = append(report.Speedups, *l.Speedup)

@@ -71,7 +71,7 @@ func profileContender(ctx context.Context, f *flags) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s, kernel %s, %d entries: %.1f instructions a record, and in which functions\n\n",
+	fmt.Printf("%s, kernel %s, %d entries: %.1f instructions per record, and in which functions\n\n",
 		f.profile, measured.Figure.Kernel, measured.Figure.Entries, measured.Figure.Cost())
 	return profile.Write(os.Stdout, functions, measured.Figure.Records)
 }

@@ -36,7 +36,7 @@ func TestTables(t *testing.T) {
 	if err := r.WriteTables(&b); err != nil {
 		t.Fatal(err)
 	}
-	want := `Kernel 6.1: instructions a record, and as a multiple of go plain
+	want := `Kernel 6.1: instructions per record, and as a multiple of go plain
 
            ENTRIES  1000     ×
           go plain  1000  1.00
@@ -82,12 +82,12 @@ func TestCompare(t *testing.T) {
 	}{
 		"nothing":        {func(*Report) {}, ""},
 		"a little more":  {func(r *Report) { r.Figures[0].Instructions = 1_039_000 }, ""},
-		"more":           {func(r *Report) { r.Figures[0].Instructions = 1_041_000 }, "6.1, 1000 entries, go plain: 1041.0 instructions a record, kept are 1000.0: +4.1 %"},
+		"more":           {func(r *Report) { r.Figures[0].Instructions = 1_041_000 }, "6.1, 1000 entries, go plain: 1041.0 instructions per record, kept are 1000.0: +4.1 %"},
 		"less":           {func(r *Report) { r.Figures[0].Instructions = 959_000 }, "-4.1 %"},
 		"in C":           {func(r *Report) { r.Figures[1].Instructions = 1_529_000 }, ""},
-		"in C, more":     {func(r *Report) { r.Figures[1].Instructions = 1_531_000 }, "cat: 3062.0 instructions a record, kept are 3000.0: +2.1 %"},
+		"in C, more":     {func(r *Report) { r.Figures[1].Instructions = 1_531_000 }, "cat: 3062.0 instructions per record, kept are 3000.0: +2.1 %"},
 		"collected":      {func(r *Report) { r.Figures[4].Instructions = 2_190_000 }, ""},
-		"collected more": {func(r *Report) { r.Figures[4].Instructions = 2_210_000 }, "collected: 1105.0 instructions a record, kept are 1000.0: +10.5 %"},
+		"collected more": {func(r *Report) { r.Figures[4].Instructions = 2_210_000 }, "collected: 1105.0 instructions per record, kept are 1000.0: +10.5 %"},
 		"no records":     {func(r *Report) { r.Figures[0].Instructions, r.Figures[0].Records = 0, 0 }, "NaN"},
 		"not measured":   {func(r *Report) { r.Figures = slices.Delete(r.Figures, 3, 4) }, "6.1, 2000 entries, go plain: not measured now"},
 		"another one":    {func(r *Report) { r.Figures = append(r.Figures, Figure{Kernel: "7.3", Contender: "x"}) }, "x: not among those kept"},

@@ -95,7 +95,7 @@ func Compare(kept, now *Report) []string {
 			continue
 		}
 		if change := n.Cost()/k.Cost() - 1; !(math.Abs(change) <= k.tolerance()) {
-			all = append(all, fmt.Sprintf("%s: %.1f instructions a record, kept are %.1f: %+.1f %%", k.name(), n.Cost(), k.Cost(), 100*change))
+			all = append(all, fmt.Sprintf("%s: %.1f instructions per record, kept are %.1f: %+.1f %%", k.name(), n.Cost(), k.Cost(), 100*change))
 		}
 	}
 	for _, n := range now.Figures {

@@ -25,7 +25,7 @@ func (r *Report) WriteTables(w io.Writer) error {
 
 // writeCosts has a line for each contender and two columns for each size.
 func (r *Report) writeCosts(w io.Writer, kernel string, sizes []uint32) error {
-	fmt.Fprintf(w, "Kernel %s: instructions a record, and as a multiple of %s\n\n", kernel, Ours)
+	fmt.Fprintf(w, "Kernel %s: instructions per record, and as a multiple of %s\n\n", kernel, Ours)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(tw, "ENTRIES")
 	for _, n := range sizes {
