@@ -33,7 +33,7 @@ var changedLayouts = output.Layouts[changed]{
 	TableHead: "        ID            GENERATION\n",
 	CSVHead:   "id,generation\n",
 	Table: func(b []byte, c changed) []byte {
-		return padUint(append(padUint(b, uint64(c.ID), 10), "  "...), c.Generation, 20)
+		return output.PadUint(append(output.PadUint(b, uint64(c.ID), 10), "  "...), c.Generation, 20)
 	},
 	JSON: func(b []byte, c changed) []byte {
 		return fmt.Appendf(b, `{"id":%d,"generation":%d}`, c.ID, c.Generation)

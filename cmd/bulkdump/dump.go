@@ -185,7 +185,7 @@ func (a *app) dump(ctx context.Context, t table, f *dumpFlags) error {
 // printDump prints the records. It returns their checksum, if --verify needs it,
 // and whether the table changed meanwhile.
 func (a *app) printDump(ctx context.Context, t table, f *dumpFlags) (sum client.Checksum, interrupted bool, err error) {
-	p := output.NewList(a.out, recordLayouts)
+	p := output.NewList(a.out, output.Records)
 	bar := a.progress(ctx, t, f)
 	defer bar.End()
 	for r, err := range a.records(ctx, t, f, bar) {
@@ -246,7 +246,7 @@ func (a *app) synced(ctx context.Context, t table, o client.SyncOptions, bar *ou
 		a.stderr.Note("the table of generation %d, after %d passes (%d full)",
 			result.Generation, result.Full+result.Deltas, result.Full)
 		for _, e := range held.Entries() {
-			if !yield(recordOf(&e), nil) {
+			if !yield(output.RecordOf(&e), nil) {
 				return
 			}
 		}

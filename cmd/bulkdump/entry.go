@@ -63,13 +63,13 @@ func (a *app) printEntry(e *client.Entry) error {
 			output.F("payload", describePayload(e.Payload)),
 			output.F("hits", e.Stats.Hits),
 			output.F("bytes", e.Stats.Bytes),
-			output.F("created", string(appendTime(nil, e.Stats.Created))),
-			output.F("updated", string(appendTime(nil, e.Stats.Updated))),
+			output.F("created", string(output.AppendTime(nil, e.Stats.Created))),
+			output.F("updated", string(output.AppendTime(nil, e.Stats.Updated))),
 			output.F("generation", e.Generation),
 		}, e)
 	}
-	p := output.NewList(a.out, recordLayouts)
-	err := p.Add(recordOf(e))
+	p := output.NewList(a.out, output.Records)
+	err := p.Add(output.RecordOf(e))
 	return errors.Join(err, p.End())
 }
 

@@ -126,9 +126,9 @@ func (a *app) follow(ctx context.Context, m mirror, f *mirrorFlags) error {
 }
 
 func (a *app) printEntries(m mirror) error {
-	p := output.NewList(a.out, recordLayouts)
+	p := output.NewList(a.out, output.Records)
 	for e := range m.All() {
-		if err := p.Add(recordOf(&e)); err != nil {
+		if err := p.Add(output.RecordOf(&e)); err != nil {
 			return err
 		}
 	}

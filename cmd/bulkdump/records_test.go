@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"bulkdump/client"
-	"bulkdump/cmd/bulkdump/internal/output"
 )
 
 func TestDumpFormats(t *testing.T) {
@@ -169,35 +168,4 @@ func TestTableOfDeleted(t *testing.T) {
 	if lines[2] != want || len(lines[1]) <= strings.Index(want, "(") || lines[1][strings.Index(want, "("):] != seven.Name {
 		t.Errorf("got\n%s\n%s\nwant\n%s", lines[1], lines[2], want)
 	}
-}
-
-func TestRecordsAreWrittenWithoutAllocation(t *testing.T) {
-	r := &client.Record{ID: 1 << 31, Name: []byte(seven.Name), Flags: 1 << 31, Value: 1<<64 - 1,
-		Payload: bytes.Repeat([]byte("payload"), 100), Stats: seven.Stats, Generation: seven.Generation}
-	for _, format := range append(slices.Clone(output.Formats), output.FormatCount) {
-		var out countingWriter
-		to := output.NewStdout(&out, false, nil)
-		to.Format = format
-		p := output.NewList(to, recordLayouts)
-		write := func() {
-			if err := p.Add(r); err != nil {
-				t.Fatal(err)
-			}
-		}
-		write() // makes the line
-		if n := testing.AllocsPerRun(1000, write); n != 0 {
-			t.Errorf("%s: got %v allocations for a record, want none", format, n)
-		}
-		if wrote := out > 0; wrote != (format != output.FormatCount) {
-			t.Errorf("%s: %d bytes written", format, out)
-		}
-	}
-}
-
-// A countingWriter counts the bytes.
-type countingWriter int
-
-func (w *countingWriter) Write(b []byte) (int, error) {
-	*w += countingWriter(len(b))
-	return len(b), nil
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -135,4 +136,60 @@ func (l *losses) note(err error) bool {
 		l.a.stderr.Note("bulkdump: warning: %s", l.text)
 	}
 	return true
+}
+
+// pending is how many events may wait between their reader and the printer.
+const pending = 256
+
+// printEvents prints events as they come, until they end or count of them were
+// printed; 0 is no limit. Losses go to lost, any other error ends it. It flushes
+// when no event is waiting.
+func (a *app) printEvents(ctx context.Context, count uint64, events func(context.Context) iter.Seq2[client.Event, error],
+	lost func(error) bool) (n uint64, err error) {
+	type item struct {
+		e   client.Event
+		err error
+	}
+	ctx, stop := context.WithCancel(ctx)
+	waiting := make(chan item, pending)
+	go func() {
+		defer close(waiting)
+		for e, err := range events(ctx) {
+			select {
+			case waiting <- item{e, err}:
+			case <-ctx.Done():
+				waiting <- item{err: ctx.Err()} // the printer takes all
+				return
+			}
+		}
+	}()
+	defer func() {
+		stop()
+		for range waiting { // until its reader has ended
+		}
+	}()
+
+	p := output.NewList(a.out, output.Events)
+	for {
+		if len(waiting) == 0 {
+			if err := p.Flush(); err != nil {
+				return p.Len(), err
+			}
+		}
+		i, ok := <-waiting
+		switch {
+		case !ok:
+			return p.Len(), p.Flush()
+		case i.err != nil && !lost(i.err):
+			return p.Len(), cmp.Or(p.Flush(), i.err)
+		case i.err != nil:
+			continue
+		}
+		if err := p.Add(&i.e); err != nil {
+			return p.Len(), err
+		}
+		if p.Len() == count { // never so for 0
+			return p.Len(), p.Flush()
+		}
+	}
 }

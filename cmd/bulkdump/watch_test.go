@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
+	"bulkdump/cmd/bulkdump/internal/output"
 )
 
 // One event of each kind.
@@ -214,5 +215,5 @@ func TestMirrorStatus(t *testing.T) {
 func TestEventsEndWithAnError(t *testing.T) {
 	broken := errors.New("broken")
 	run(t, &fakeTable{events: oneOfEach[:1], eventErr: broken}, "mirror", "-o", "csv").check(t, ran{code: exitFailed, stderr: "broken",
-		stdout: strings.Join([]string{eventLayouts.CSVHead, "new,7,seven,16,49,c0ffee,3,9,2026-01-02T03:04:05Z,2026-01-02T03:04:05.000000678Z,12,false,,,\n"}, "")})
+		stdout: strings.Join([]string{output.Events.CSVHead, "new,7,seven,16,49,c0ffee,3,9,2026-01-02T03:04:05Z,2026-01-02T03:04:05.000000678Z,12,false,,,\n"}, "")})
 }

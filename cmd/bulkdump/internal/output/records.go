@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package main
+package output
 
 import (
 	"bytes"
@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"bulkdump/client"
-	"bulkdump/cmd/bulkdump/internal/output"
 )
 
-var recordLayouts = output.Layouts[*client.Record]{
+// Records are the layouts of records.
+var Records = Layouts[*client.Record]{
 	TableHead: "        ID       FLAGS                 VALUE  PAYLOAD      HITS            GENERATION  NAME\n",
 	CSVHead:   "id,name,flags,value,payload,hits,bytes,created,updated,generation,deleted\n",
 	Table:     appendTable,
@@ -22,25 +22,25 @@ var recordLayouts = output.Layouts[*client.Record]{
 	CSV:       appendCSV,
 }
 
-// recordOf returns the record of an entry.
-func recordOf(e *client.Entry) *client.Record {
+// RecordOf returns the record of an entry.
+func RecordOf(e *client.Entry) *client.Record {
 	return &client.Record{ID: e.ID, Name: []byte(e.Name), Flags: e.Flags, Value: e.Value, Payload: e.Payload,
 		Stats: e.Stats, Generation: e.Generation, Deleted: e.Deleted}
 }
 
 // appendTable has the name last because its length varies.
 func appendTable(b []byte, r *client.Record) []byte {
-	b = padUint(b, uint64(r.ID), 10)
+	b = PadUint(b, uint64(r.ID), 10)
 	if r.Deleted {
 		b = append(b, "           -                     -        -         -  "...)
-		return append(padUint(b, r.Generation, 20), "  (deleted)"...)
+		return append(PadUint(b, r.Generation, 20), "  (deleted)"...)
 	}
 	b = appendFlags(append(b, "  "...), r.Flags)
-	b = append(padUint(append(b, "  "...), r.Value, 20), "  "...)
-	b = append(padUint(b, uint64(len(r.Payload)), 7), "  "...)
-	b = append(padUint(b, r.Stats.Hits, 8), "  "...)
-	b = append(padUint(b, r.Generation, 20), "  "...)
-	return output.AppendQuoted(b, r.Name)
+	b = append(PadUint(append(b, "  "...), r.Value, 20), "  "...)
+	b = append(PadUint(b, uint64(len(r.Payload)), 7), "  "...)
+	b = append(PadUint(b, r.Stats.Hits, 8), "  "...)
+	b = append(PadUint(b, r.Generation, 20), "  "...)
+	return AppendQuoted(b, r.Name)
 }
 
 func appendFlags(b []byte, flags uint32) []byte {
@@ -51,8 +51,8 @@ func appendFlags(b []byte, flags uint32) []byte {
 	return b
 }
 
-// padUint appends v, right-aligned in the width.
-func padUint(b []byte, v uint64, width int) []byte {
+// PadUint appends v, right-aligned in the width.
+func PadUint(b []byte, v uint64, width int) []byte {
 	var digits [20]byte
 	d := strconv.AppendUint(digits[:0], v, 10)
 	for range width - len(d) {
@@ -91,7 +91,7 @@ func appendJSONTime(b []byte, key string, t time.Time) []byte {
 }
 
 func appendJSONString(b, text []byte) []byte {
-	if output.IsPlain(text) {
+	if IsPlain(text) {
 		b = append(append(b, '"'), text...)
 		return append(b, '"')
 	}
@@ -101,7 +101,7 @@ func appendJSONString(b, text []byte) []byte {
 	if err := e.Encode(string(text)); err != nil {
 		panic(err) // a string and a buffer: neither fails
 	}
-	return output.AppendVisibleJSON(b, bytes.TrimSuffix(quoted.Bytes(), []byte("\n")))
+	return AppendVisibleJSON(b, bytes.TrimSuffix(quoted.Bytes(), []byte("\n")))
 }
 
 // appendCSV appends the payload in hex.
@@ -113,13 +113,13 @@ func appendCSV(b []byte, r *client.Record) []byte {
 	b = append(hex.AppendEncode(b, r.Payload), ',')
 	b = append(strconv.AppendUint(b, r.Stats.Hits, 10), ',')
 	b = append(strconv.AppendUint(b, r.Stats.Bytes, 10), ',')
-	b = append(appendTime(b, r.Stats.Created), ',')
-	b = append(appendTime(b, r.Stats.Updated), ',')
+	b = append(AppendTime(b, r.Stats.Created), ',')
+	b = append(AppendTime(b, r.Stats.Updated), ',')
 	b = append(strconv.AppendUint(b, r.Generation, 10), ',')
 	return strconv.AppendBool(b, r.Deleted)
 }
 
-func appendTime(b []byte, t time.Time) []byte {
+func AppendTime(b []byte, t time.Time) []byte {
 	if t.IsZero() {
 		return b
 	}
@@ -127,7 +127,7 @@ func appendTime(b []byte, t time.Time) []byte {
 }
 
 func appendCSVText(b, text []byte) []byte {
-	if output.IsPlain(text) {
+	if IsPlain(text) {
 		return append(b, text...)
 	}
 	b = append(b, '"')
