@@ -124,7 +124,7 @@ func TestFillDefaults(t *testing.T) {
 	}
 }
 
-// Set touches what is given and nothing else; what is given may be zero.
+// set changes what is given, even if it is zero, and nothing else.
 func TestSetChangesOnlyWhatIsGiven(t *testing.T) {
 	name, flags, value := "ten", uint32(0), uint64(0)
 	for _, tt := range []struct {

@@ -53,7 +53,7 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
-// The scripts are such as the shells take them.
+// The shells accept the scripts.
 func TestCompletionScripts(t *testing.T) {
 	for shell, want := range map[string]string{"bash": "complete -o", "zsh": "#compdef bulkdump", "fish": "complete -c bulkdump"} {
 		got := run(t, &fakeTable{}, "completion", shell)

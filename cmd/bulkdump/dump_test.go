@@ -85,8 +85,8 @@ func TestDumpVerify(t *testing.T) {
 		ran{"0\n", "checksum 0x0000000000000000: as expected\n", 0})
 }
 
-// All records are there, so the output is whole; the exit code is not that of
-// success unless that was asked for.
+// All records came, so the output is complete. The exit code says that it
+// failed, unless --allow-interrupted is given.
 func TestDumpInterrupted(t *testing.T) {
 	f, sum := three()
 	f.err = fmt.Errorf("entry-get: %w", client.ErrInterrupted)
@@ -107,7 +107,7 @@ func TestDumpInterrupted(t *testing.T) {
 		ran{"3\n", changedWarning + "bulkdump: checksum " + sum, 1})
 }
 
-// What came before the failure is printed, but not as if it were all.
+// The records before the failure are printed, but not as if they were all.
 func TestDumpFailsInTheMiddle(t *testing.T) {
 	f, sum := three()
 	f.records = f.records[:1]

@@ -95,7 +95,7 @@ func TestTimeout(t *testing.T) {
 	run(t, f, "dump", "-o", "count", "--timeout", "1h").check(t, ran{stdout: "3\n"})
 }
 
-// A signal is told by the exit code, whatever the command.
+// The exit code says which signal ended the command, whatever the command.
 func TestSignals(t *testing.T) {
 	for _, args := range whoHangs {
 		for s, name := range map[unix.Signal]string{unix.SIGINT: "SIGINT", unix.SIGTERM: "SIGTERM"} {
@@ -110,7 +110,7 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// The kernel is at a page for hours: the end of the program is its end.
+// The kernel works on a page for hours: the program ends all the same.
 func TestEndInTheKernel(t *testing.T) {
 	for _, tt := range []struct {
 		args   []string
@@ -147,7 +147,7 @@ func TestEndInTheKernel(t *testing.T) {
 	}
 }
 
-// Nobody takes what is written: --timeout ends that, a signal says how to.
+// Nobody reads the output: --timeout ends that, and a signal says how to.
 func TestEndWhileNobodyReads(t *testing.T) {
 	for _, bySignal := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -177,8 +177,7 @@ func TestEndWhileNobodyReads(t *testing.T) {
 	}
 }
 
-// Nothing is lost silently: not by a command that cannot write, nor by a
-// help.
+// No failed write is silent, not even that of a help.
 func TestFullDiskOfAll(t *testing.T) {
 	for _, args := range [][]string{
 		{"--help"}, {"help", "dump"}, {"dump", "--help"}, {"--version"}, {"schema"}, {"schema", "dump"},
@@ -219,8 +218,8 @@ func TestProgramWithStdoutClosed(t *testing.T) {
 	}
 }
 
-// startSockets starts the program in a way that it cannot come to its end before
-// somebody reads, and returns when it has begun to write.
+// startSockets starts the program and returns when it has begun to write. It
+// cannot end until somebody reads.
 func startSockets(t *testing.T) (cmd *exec.Cmd, stdout *os.File, stderr *bufio.Reader) {
 	t.Helper()
 	for range 200 { // a line each
@@ -266,8 +265,8 @@ func pipe(t *testing.T) (r, w *os.File) {
 	return r, w
 }
 
-// It dies as the signal would have had it, so that the shell that runs it knows;
-// that says 128 and the number.
+// The program dies of the signal, so that the shell that runs it knows: its
+// status is 128 plus the number.
 func TestProgramDiesOfSignal(t *testing.T) {
 	for _, s := range []unix.Signal{unix.SIGINT, unix.SIGTERM} {
 		for _, twice := range []bool{false, true} {
@@ -318,7 +317,7 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// What a package of Go says of a value is nothing for whoever typed it.
+// Messages do not quote a Go package's view of a value.
 func TestMessagesNameNoPackage(t *testing.T) {
 	for _, args := range [][]string{
 		{"dump", "--sync=x"}, {"dump", "--help=x"}, {"--version=x"}, {"dump", "--timeout", "5"}, {"trace", "--delay", "x"},

@@ -68,7 +68,7 @@ func TestDialFails(t *testing.T) {
 	}
 }
 
-// Whoever closes the pipe has seen enough.
+// A reader that closes the pipe has seen enough.
 func TestClosedPipe(t *testing.T) {
 	for _, args := range everyCommand {
 		for _, format := range output.Formats {
@@ -86,7 +86,7 @@ func TestClosedPipe(t *testing.T) {
 	}
 }
 
-// But a closed pipe makes no success of what failed besides.
+// A closed pipe does not hide another failure.
 func TestClosedPipeHidesNothing(t *testing.T) {
 	f, sum := three()
 	f.err = client.ErrInterrupted
@@ -126,7 +126,7 @@ func TestFullDisk(t *testing.T) {
 	runTo(t, f, fullDisk(t), "del", "7", "8").check(t, ran{"", "bulkdump: id 8: file does not exist\nbulkdump: " + full, 1})
 }
 
-// One that is missing does not keep the others.
+// A missing entry does not stop the deletion of the others.
 func TestDelGoesOn(t *testing.T) {
 	f := &fakeTable{errs: map[uint32]error{0: kernelError(unix.ENOENT, "there is no entry with the id")}}
 	args := []string{"del", "7", "0", "0xffffffff"}
@@ -151,7 +151,7 @@ func TestDelGoesOn(t *testing.T) {
 	run(t, f, "del", "7", "-o", "json").check(t, ran{"[\n]\n", "bulkdump: id 7: file does not exist\n", 1})
 }
 
-// Any other failure ends it: the rest would fail alike.
+// Any other failure ends the command: the rest would fail, too.
 func TestDelStops(t *testing.T) {
 	for err, want := range map[error]string{
 		kernelError(unix.EPERM, ""): "bulkdump: id 8: entry-x: operation not permitted (attribute id)\n",

@@ -292,7 +292,7 @@ func runTo(t testing.TB, f *fakeTable, w io.Writer, args ...string) ran {
 	return ran{"", stderr.String(), code}
 }
 
-// check compares; a stderr that is wanted needs only to be part of what came.
+// check compares. A wanted stderr only has to be part of what came.
 func (r ran) check(t testing.TB, want ran) {
 	t.Helper()
 	if r.code != want.code {

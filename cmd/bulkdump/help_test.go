@@ -33,8 +33,8 @@ func TestCommandsAreThose(t *testing.T) {
 	}
 }
 
-// Each command has a help, which goes to stdout, fits a terminal, and needs no
-// kernel.
+// Each command has a help, which goes to stdout, fits a terminal, and does not
+// ask the kernel.
 func TestHelp(t *testing.T) {
 	for _, cmd := range commands() {
 		name := cmd.Name()
@@ -75,7 +75,7 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// Each example does what it should on a table where everything succeeds.
+// Each example works on a table on which everything succeeds.
 func TestExamples(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if err := os.WriteFile("payload.bin", []byte("payload"), 0o600); err != nil {

@@ -44,8 +44,8 @@ func hostileSockets() *nlsock.List {
 	return l
 }
 
-// Whatever comes from outside, no terminal is told to do something, and no line
-// is another one, by any command in any format.
+// Whatever comes from outside, no command in any format controls the terminal,
+// or makes one line look like two.
 func TestNothingCommandsTheTerminal(t *testing.T) {
 	e := client.Entry{ID: 1, Name: hostile, Payload: []byte(hostile), Generation: 1}
 	table := func() *fakeTable {
@@ -87,7 +87,7 @@ func TestNothingCommandsTheTerminal(t *testing.T) {
 	}
 }
 
-// Nor by a message.
+// The same holds for messages.
 func TestMessagesAreOneLine(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "none"+strings.ReplaceAll(hostile, "\x00", ""))
 	for _, tt := range []struct {

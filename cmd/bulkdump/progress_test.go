@@ -80,7 +80,7 @@ func TestProgress(t *testing.T) {
 	}
 }
 
-// The line is gone before anything else is said.
+// The progress line is gone before anything else is printed.
 func TestProgressEndsBeforeMessages(t *testing.T) {
 	for _, tt := range []struct {
 		err  error
@@ -100,7 +100,7 @@ func TestProgressEndsBeforeMessages(t *testing.T) {
 	}
 }
 
-// What the table's state is good for is only the progress.
+// The table's state is needed only for the progress.
 func TestDumpGoesOnWithoutTheState(t *testing.T) {
 	f := &fakeTable{err: client.ErrInterrupted, state: client.Table{Count: 1}} // fails Table too
 	got := runOnTerminals(t, false, true, f, "dump", "--allow-interrupted")
@@ -120,7 +120,7 @@ func (slowWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// The progress of a sync is that of the reading: what is printed then was counted.
+// The progress of a sync counts what is read, not what is printed then.
 func TestProgressOfSyncEnds(t *testing.T) {
 	f := &fakeTable{}
 	for id := range uint32(3 * output.ProgressInterval) {

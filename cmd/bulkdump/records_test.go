@@ -100,7 +100,7 @@ func TestJSONIsThatOfEntry(t *testing.T) {
 	run(t, f, "dump", "-o", "json").check(t, ran{stdout: array})
 }
 
-// What encoding/csv reads is what was in the entries, byte for byte.
+// encoding/csv reads back the entries, byte for byte.
 func TestCSVIsReadBack(t *testing.T) {
 	all := append(namedEntries(), deleted)
 	got := run(t, &fakeTable{records: all}, "dump", "-o", "csv")
@@ -130,8 +130,7 @@ func TestCSVIsReadBack(t *testing.T) {
 	}
 }
 
-// No name, whatever it holds, can make a terminal do something, and each line
-// of a table is one entry.
+// No name can control the terminal, and each line of a table is one entry.
 func TestTableIsOnlyText(t *testing.T) {
 	all := namedEntries()
 	lines := strings.Split(run(t, &fakeTable{records: all}, "dump").stdout, "\n")

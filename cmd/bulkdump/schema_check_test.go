@@ -56,8 +56,8 @@ func resolved(s *jsonschema.Schema) *jsonschema.Schema {
 	return s
 }
 
-// checkSchema checks what a command has printed, if it is JSON. If the command
-// failed, the end may be missing.
+// checkSchema checks the JSON that a command printed. If the command failed, the
+// end may be missing.
 func checkSchema(t testing.TB, command, format string, got ran) {
 	t.Helper()
 	if format != output.FormatJSON && format != output.FormatJSONL || got.stdout == "" && got.code != exitOK {

@@ -36,7 +36,7 @@ var printed = map[string]any{
 	"mirror":  nil, // entries or events
 }
 
-// The schema is one, by the schema of schemas.
+// The schema is valid JSON Schema.
 func TestSchemaIsValid(t *testing.T) {
 	if _, err := compiled().Compile(schemaID); err != nil {
 		t.Error(err)
@@ -46,7 +46,7 @@ func TestSchemaIsValid(t *testing.T) {
 	}
 }
 
-// A command that looks at the format has a definition, and no other has.
+// Each command that looks at the format has a definition, and no other does.
 func TestSchemaHasEachCommand(t *testing.T) {
 	var want []string
 	for _, cmd := range commands() {
@@ -69,7 +69,7 @@ func TestSchemaHasEachCommand(t *testing.T) {
 	}
 }
 
-// What the Go types have, the schema describes, and nothing else.
+// The schema describes what the Go types have, and nothing else.
 func TestSchemaIsThatOfTheTypes(t *testing.T) {
 	c := typeCheck{t, map[string]bool{}}
 	for command, value := range printed {

@@ -110,8 +110,8 @@ func (c typeCheck) checkProperties(at string, alternatives []*jsonschema.Schema,
 
 var marshalers = []reflect.Type{reflect.TypeFor[json.Marshaler](), reflect.TypeFor[encoding.TextMarshaler]()}
 
-// kindOf is what a value of the type becomes: each with a method of its own
-// becomes a text.
+// kindOf returns the JSON type of a Go type. Types that marshal themselves
+// become strings.
 func kindOf(of reflect.Type) string {
 	if slices.ContainsFunc(marshalers, of.Implements) {
 		return "string"

@@ -83,7 +83,7 @@ func TestSockets(t *testing.T) {
 	}
 }
 
-// What cannot be told is said, and is no failure.
+// What the command cannot know, it says on stderr, and does not fail.
 func TestSocketsRemarks(t *testing.T) {
 	l := fakeSockets()
 	l.Fallback, l.NotEntered = nlsock.ErrNoDiag, 2

@@ -12,8 +12,8 @@ import (
 	"bulkdump/client"
 )
 
-// What a mirror says of itself fits the narrowest terminals and the largest
-// numbers, and is gone before a warning.
+// The status of a mirror fits the narrowest terminals, with the largest numbers,
+// and is gone before a warning.
 func TestMirrorStatusFits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, width := range []int{20, 40, 80, 200} {
@@ -39,7 +39,7 @@ func TestMirrorStatusFits(t *testing.T) {
 	})
 }
 
-// Who has closed the pipe ends a command that has nothing to write, too.
+// Closing the pipe also ends a command that has nothing to write.
 func TestStreamEndsWithItsReader(t *testing.T) {
 	for _, args := range [][]string{{"watch", "-o", "jsonl"}, {"mirror", "-o", "jsonl"}, {"mirror", "--dump-at-end", "-o", "jsonl"}, {"mirror", "--once"}} {
 		r, w := pipe(t)

@@ -53,7 +53,7 @@ func TestDumpSync(t *testing.T) {
 	}
 }
 
-// A sync that fails prints nothing, and is no dump that was interrupted.
+// A failed sync prints nothing, and does not count as an interrupted dump.
 func TestDumpSyncFails(t *testing.T) {
 	for _, tt := range []struct {
 		err  error

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Wrong usage ends with 2 before anything is asked of the kernel, prints no
-// data, says what is wrong, and where help is.
+// Wrong usage ends with 2 before the kernel is asked. It prints no data, says
+// what is wrong, and where the help is.
 func TestUsageErrors(t *testing.T) {
 	const noID = " must be a number from 0 to 4294967295"
 	const no64 = " must be a number from 0 to 18446744073709551615"
@@ -173,7 +173,7 @@ func TestUsageErrors(t *testing.T) {
 	}
 }
 
-// Behind --, a name may look as it likes; as the value of a flag, too.
+// After --, or as the value of a flag, a name may look like a number.
 func TestNameLikeANumber(t *testing.T) {
 	for _, args := range [][]string{{"new", "1", "--", "-1"}, {"set", "1", "--name", "-1"}} {
 		f := &fakeTable{}

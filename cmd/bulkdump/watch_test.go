@@ -90,7 +90,7 @@ func TestWatchEnds(t *testing.T) {
 		stdout: "          GENERATION  EVENT          ID       FLAGS                 VALUE  PAYLOAD  NAME\n"})
 }
 
-// A signal is how it is meant to end: it prints what it is to print then.
+// A signal is the intended end: the command prints its figures.
 func TestWatchEndsOnSignal(t *testing.T) {
 	for _, args := range [][]string{{"watch"}, {"mirror"}, {"mirror", "-o", "jsonl"}, {"mirror", "--dump-at-end"}} {
 		ctx, signal := interruptible(t)
@@ -135,7 +135,7 @@ func TestWatchSaysWhatWasLost(t *testing.T) {
 	})
 }
 
-// Who looks sees each event when it was made, not when a buffer is full.
+// Each event is visible when it is made, not when a buffer is full.
 func TestWatchIsSeenAtOnce(t *testing.T) {
 	r, w := io.Pipe()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -81,8 +81,8 @@ func (l *liveTable) Records(_ context.Context, o client.DumpOptions) iter.Seq2[*
 	}
 }
 
-// The measurement sees what a cursor that counts does wrong, and nothing wrong
-// in one that remembers a key.
+// The measurement finds the errors of a cursor that counts, and none in one that
+// remembers a key.
 func TestCursors(t *testing.T) {
 	l := newLiveTable()
 	r, err := MeasureCursors(t.Context(), l, CursorsOptions{Entries: 10_000, Changes: 10, CostUpTo: 100_000, IndexUpTo: 10_000}, ignore)

@@ -233,7 +233,7 @@ func TestGuard(t *testing.T) {
 	}
 }
 
-// Each fault of a guard is seen, and the others are not said to be there.
+// Each fault of a guard is found, and no other is reported.
 func TestGuardNotShown(t *testing.T) {
 	for fault, want := range map[guardFault][]bool{
 		writersFirst:      {false, true, false},
@@ -259,7 +259,7 @@ func TestGuardNotShown(t *testing.T) {
 	}
 }
 
-// Somebody else who reads gets a column, and is not taken for an actor.
+// Another reader gets a column of its own, and is not mistaken for an actor.
 func TestGuardAmongOthers(t *testing.T) {
 	g := newGuardedTable()
 	g.stranger = true
@@ -324,7 +324,7 @@ func TestGuardEvents(t *testing.T) {
 // stayerEnv has this program end at once: TestMain looks at it.
 const stayerEnv = "BULKDUMP_TEST_ENDS_AT_ONCE"
 
-// A reader that has ended before it is killed was not in all the time.
+// It is an error if reader A ends before it is killed.
 func TestStayerMustStay(t *testing.T) {
 	t.Setenv(stayerEnv, "1")
 	s, err := linux{}.stayIn()
@@ -343,7 +343,7 @@ func TestStayerMustStay(t *testing.T) {
 	}
 }
 
-// Each property needs all that makes it, and nothing else takes it away.
+// Each property depends on everything that makes it, and on nothing else.
 func TestGuardProperties(t *testing.T) {
 	good := []GuardEvent{
 		0: {Actor: readerA, Event: readEnter, Readers: 1},

@@ -72,7 +72,7 @@ func TestTrace(t *testing.T) {
 	}
 }
 
-// Interrupted may be DONE alone, of all that comes.
+// DONE alone may be marked as interrupted.
 func TestTraceInterruptedAtDone(t *testing.T) {
 	k := newFakeLoop()
 	k.interrupt = k.pages
@@ -156,7 +156,7 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-// One reader's failure ends the others, and leaves nothing.
+// The failure of one reader ends the others, and leaves nothing behind.
 func TestTraceFails(t *testing.T) {
 	no := errors.New("no such luck")
 	scenario := func(name string) func(*TraceOptions) {

@@ -63,7 +63,7 @@ func TestDataAfterStatus(t *testing.T) {
 	}
 }
 
-// The error of each of several goes on a line of its own.
+// Each of several joined errors gets a line of its own.
 func TestComplainOfSeveral(t *testing.T) {
 	var stderr strings.Builder
 	c := NewConsole(&stderr, nil)
@@ -75,7 +75,7 @@ func TestComplainOfSeveral(t *testing.T) {
 	}
 }
 
-// A dump that takes no time shows nothing, however long it is.
+// A quick dump shows nothing, however long it is.
 func TestProgressIsNotHasty(t *testing.T) {
 	var shown strings.Builder
 	p := NewProgress(NewConsole(&shown, func() int { return 80 }), 0)

@@ -125,7 +125,8 @@ func TestQueue(t *testing.T) {
 	}
 }
 
-// What was built in another thread, or between two calls, was set off by none.
+// A page that was built in another thread, or between two calls, was set off by
+// no call.
 func TestBuildPagesOfNoCall(t *testing.T) {
 	for name, text := range map[string]string{
 		"another thread":    strings.ReplaceAll(kernelTrace, "bulkdump-7 [0] ..... 1.000150", "bulkdump-6 [0] ..... 1.000150"),

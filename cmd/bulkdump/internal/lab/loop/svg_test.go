@@ -105,7 +105,7 @@ func svg(t testing.TB, trace *Trace) (text string, all []drawn) {
 	return b.String(), all
 }
 
-// Each thing that happened is there once, and once in the legend.
+// Everything that happened is drawn once, and is once in the legend.
 func TestSVG(t *testing.T) {
 	text, all := svg(t, aTrace(t))
 	count := make(map[string]int)
@@ -184,7 +184,7 @@ func TestSVGPlaces(t *testing.T) {
 	}
 }
 
-// Many of everything, at one time: labels are left out, not written over others.
+// With many things at one time, labels are left out, not written over others.
 func TestSVGOfMuch(t *testing.T) {
 	trace := aTrace(t)
 	for i := range 1000 {
@@ -210,7 +210,7 @@ func TestSVGOfMuch(t *testing.T) {
 	}
 }
 
-// The least there can be: a dump that was refused, and sent only.
+// The least there can be: a request that was sent and refused.
 func TestSVGOfLittle(t *testing.T) {
 	trace, err := Build(aReaders()[:1], aCalls()[:1], nil, 5)
 	if err != nil {

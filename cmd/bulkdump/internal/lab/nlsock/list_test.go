@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A made up /proc, whose links lead to nowhere as those of the kernel seem to.
+// A made-up /proc, with dangling links like those of the kernel.
 func TestLook(t *testing.T) {
 	proc := t.TempDir()
 	link := func(path, target string) {
@@ -53,7 +53,7 @@ func TestLook(t *testing.T) {
 	}
 }
 
-// The running kernel, with a socket that is this test's.
+// The running kernel, with a socket of this test.
 func TestRead(t *testing.T) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {

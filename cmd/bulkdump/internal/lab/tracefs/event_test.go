@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// The kernel's own text, of a reader whose name looks like more of it.
+// The kernel's own text, with a reader whose name looks like a part of it.
 func TestParse(t *testing.T) {
 	const text = "# tracer: nop\n#\n# entries-in-buffer/entries-written: 2/2   #P:2\n#\n" +
 		"        bulkdump-84      [001] .....     9.000001: guard_read_enter: readers=1 writing=0\n" +
