@@ -11,20 +11,20 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// A result is what came of a row.
+// A result is the outcome of a row.
 type result struct {
 	outcome
 	pagesSmall int // by the smallest buffer; 0 if a record or a page is larger
 	remark     []string
 }
 
-// restless bounds how long a dump may move by itself until two of the same are
-// read: new links send for a while, on a busy machine for long.
+// restless bounds how long it may take to read the same dump twice, because a dump
+// may move by itself: new links send for a while, on a busy machine for long.
 const restless = time.Minute
 
-// compare reads a row's dump by each way, and by the reader in C before and
-// after that. Only if those two got the same, the table did not move between
-// them, and the other ways must have got that as well.
+// compare reads a row's dump in each way, and with the reader in C before and
+// after. If those two got the same, the table did not move between them, and the
+// other ways must have got the same, too.
 func compare(d dump) (r result, err error) {
 	hidden := masksOf(d)
 	for _, m := range hidden {
@@ -77,9 +77,9 @@ func compare(d dump) (r result, err error) {
 	}
 }
 
-// compareSmall reads a dump to the smallest buffer, by both readers. If no record
-// is too large for that, split tells what it has to do with the size of pages
-// what is dumped, and diff what is wrong with package nldump.
+// compareSmall reads a dump into the smallest buffer, with both readers. If no
+// record is too large for it, split says how the dump depends on the size of
+// pages, and diff says what is wrong with package nldump.
 func (r *result) compareSmall(d dump, unaddressed bool, same func([]byte) []byte) (split, diff string, err error) {
 	if r.largest() > goodsize {
 		return "", "", nil
@@ -99,11 +99,11 @@ func (r *result) compareSmall(d dump, unaddressed bool, same func([]byte) []byte
 	return r.differ(want, same), diff, nil
 }
 
-// goodsize is the page that the kernel makes at least, with pages of 4 KiB of
-// memory (NLMSG_GOODSIZE).
+// goodsize is the smallest page that the kernel builds, if its memory pages have
+// 4 KiB (NLMSG_GOODSIZE).
 const goodsize = 3776
 
-// judge sees that there is a reason for whatever is not as usual.
+// judge checks that there is a reason for everything unusual.
 func (r *result) judge(d dump, unaddressed bool, split string) error {
 	switch {
 	case unaddressed && r.ownPort:
@@ -146,8 +146,7 @@ func (d dump) reason(of map[string]string) string {
 	return ""
 }
 
-// splits are the dumps that are not the same with pages of another size, and
-// why.
+// splits are the dumps that depend on the size of pages, and why.
 var splits = map[string]string{
 	"NLBL_MGMT listall":                   "the kernel loses records after a page's end (netlbl_domhsh_walk)",
 	"IOAM6 dump-namespaces":               "the kernel loses a record at each page's end (ioam6_genl_dumpns)",
@@ -168,7 +167,7 @@ var splits = map[string]string{
 	"wireguard get-device":                "a record is as large as its page",
 }
 
-// reasons are why a dump has no record, or is refused.
+// reasons say why a dump has no record, or is refused.
 var reasons = map[string]string{
 	"802.15.4 MAC":                        "no key of 802.15.4 is set",
 	"IPVS get-daemon":                     "no daemon runs",

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestEveryDump reads every dump of the kernel's by package nldump and by the
+// TestEveryDump reads every dump of the kernel, with package nldump and with the
 // reader in C, and prints the table.
 func TestEveryDump(t *testing.T) {
 	version := inGuest(t)

@@ -21,8 +21,8 @@ type generic struct {
 }
 
 // families asks the controller for all families and the commands that dump:
-// those that it says can (CTRL_ATTR_OPS), and those that have a policy for it
-// (CTRL_CMD_GETPOLICY), where the kernel tells dump from do.
+// those that it lists as such (CTRL_ATTR_OPS), and those with a policy for a
+// dump (CTRL_CMD_GETPOLICY), in which the kernel tells a dump from a do.
 func families(t *testing.T) map[string]*generic {
 	t.Helper()
 	all := map[string]*generic{}
@@ -77,8 +77,8 @@ func families(t *testing.T) map[string]*generic {
 	return all
 }
 
-// control has the reader in C ask the controller. Nothing comes of a family that
-// has no policy.
+// control has the reader in C ask the controller. A family without a policy
+// yields no records.
 func control(t *testing.T, command byte, attrs ...byte) (records []nldump.Attrs) {
 	t.Helper()
 	header := []byte{command, 1, 0, 0}
@@ -92,8 +92,8 @@ func control(t *testing.T, command byte, attrs ...byte) (records []nldump.Attrs)
 	return records
 }
 
-// generics makes rows of what the families dump. Those in only the first
-// namespace are read there.
+// generics makes rows of the dumps of the families. Families of the first
+// namespace only are read there.
 func generics(here, home map[string]*generic, w *world) (rows []dump) {
 	for _, name := range slices.Sorted(maps.Keys(home)) {
 		g := home[name]

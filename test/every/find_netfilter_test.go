@@ -14,9 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The messages that dump, of nfnetlink's subsystems, by the modules that have
-// them. One cannot ask for others: of what is no dump, the bits of NLM_F_DUMP
-// are NLM_F_REPLACE and NLM_F_EXCL.
+// The messages of nfnetlink's subsystems that dump, by module. Others cannot be
+// tried: in a request that is not a dump, the bits of NLM_F_DUMP are
+// NLM_F_REPLACE and NLM_F_EXCL.
 var netfilter = map[string][]struct {
 	subsystem uint16
 	name      string
@@ -39,8 +39,8 @@ var netfilter = map[string][]struct {
 	"nfnetlink_hook": {{12, "hook", map[uint16]string{0: "get"}}},
 }
 
-// netfilters makes rows of nfnetlink's subsystems. A module that registers one
-// and is not known here is an error.
+// netfilters makes rows of the subsystems of nfnetlink. It is an error if a
+// module registers one that is unknown here.
 func netfilters(t *testing.T, w *world) (rows []dump) {
 	t.Helper()
 	users, err := callers("nfnetlink_subsys_register")
@@ -72,8 +72,8 @@ func netfilters(t *testing.T, w *world) (rows []dump) {
 	return rows
 }
 
-// callers are the modules in the guest that call a function of the kernel's: none
-// where all is built in.
+// callers returns the modules in the guest that call a function of the kernel.
+// There are none if everything is built in.
 func callers(function string) (names []string, err error) {
 	files, err := filepath.Glob("/lib/modules/*.ko")
 	if err != nil {

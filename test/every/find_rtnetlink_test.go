@@ -41,16 +41,16 @@ var routeTypes = map[uint16]struct {
 	122:                   {"gettunnel", 8},
 }
 
-// Families that have dumps of their own in rtnetlink, though maybe no record.
+// Families that have dumps of their own in rtnetlink, even if without a record.
 var routeFamilies = map[byte]string{
 	unix.AF_UNSPEC: "", unix.AF_INET: "inet", unix.AF_BRIDGE: "bridge", unix.AF_INET6: "inet6", unix.AF_MPLS: "mpls",
 	unix.AF_CAN: "can", unix.AF_PHONET: "phonet", 45: "mctp", 128: "ipmr", 129: "ip6mr",
 }
 
 // routes finds the dumps of rtnetlink: it asks for each message type with each
-// family. Where a family has none of its own, the kernel takes that of
-// AF_UNSPEC, which many have: such an answer makes no row, nor does that of a
-// family that has nothing.
+// family. If a family has no dump of its own, the kernel takes that of
+// AF_UNSPEC. Such an answer makes no row, nor does that of a family that has
+// nothing.
 func routes(t *testing.T, w *world) (rows []dump) {
 	t.Helper()
 	const firstGet, lastGet = unix.RTM_GETLINK, 0x3fe

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The families of sock_diag, and the protocols of the internet's.
+// The families of sock_diag, and the internet protocols.
 var (
 	diagFamilies = map[byte]string{
 		unix.AF_UNIX: "unix", unix.AF_INET: "inet", unix.AF_INET6: "inet6", unix.AF_NETLINK: "netlink", unix.AF_PACKET: "packet",
@@ -32,8 +32,8 @@ const (
 	protoMPTCP   = 262
 )
 
-// diags finds the dumps of sock_diag: each family, and each protocol of the
-// internet's, that it does not refuse as unknown.
+// diags finds the dumps of sock_diag: each family, and each internet protocol,
+// that it does not refuse as unknown.
 func diags(t *testing.T) (rows []dump) {
 	t.Helper()
 	add := func(d dump) {
@@ -85,7 +85,7 @@ func diags(t *testing.T) (rows []dump) {
 	return rows
 }
 
-// inetDiag is a struct inet_diag_req_v2 for all states.
+// inetDiag returns a struct inet_diag_req_v2 for all states.
 func inetDiag(family, protocol byte) []byte {
 	b := make([]byte, 56)
 	b[0], b[1], b[2] = family, protocol, 0xff // with all extensions
@@ -93,8 +93,9 @@ func inetDiag(family, protocol byte) []byte {
 	return b
 }
 
-// familyDiag is a request for all sockets of a family, with what is constant of
-// them: for each, the structure begins with the family and the protocol.
+// familyDiag returns a request for all sockets of a family, with everything
+// about them that does not change. Each such structure begins with the family
+// and the protocol.
 func familyDiag(family byte) []byte {
 	b := make([]byte, 64)
 	b[0] = family

@@ -26,8 +26,8 @@ func (d dump) title() string { return strings.TrimSpace(d.command + " " + d.note
 
 func (d dump) String() string { return d.family + " " + d.title() }
 
-// others are the protocols that have few dumps, known by name: one cannot ask
-// for all, as of nfnetlink.
+// others returns the rows of protocols with few dumps, which are known by name:
+// as with nfnetlink, one cannot try all requests.
 func others(t *testing.T, here map[int]bool) (rows []dump) {
 	t.Helper()
 	const getSA, getPolicy, getAlg, listRules = 18, 21, 19, 1013
@@ -70,8 +70,8 @@ func others(t *testing.T, here map[int]bool) (rows []dump) {
 	return rows
 }
 
-// Protocols of netlink with a socket of the kernel's, and why those that make
-// no row have no dump.
+// Protocols of netlink for which the kernel has a socket, and why those without a
+// row have no dump.
 var protocols = map[int]string{
 	unix.NETLINK_ROUTE: "", unix.NETLINK_SOCK_DIAG: "", unix.NETLINK_XFRM: "", unix.NETLINK_AUDIT: "", unix.NETLINK_NETFILTER: "",
 	unix.NETLINK_GENERIC: "", unix.NETLINK_RDMA: "", unix.NETLINK_CRYPTO: "",
@@ -84,8 +84,8 @@ var protocols = map[int]string{
 	unix.NETLINK_ECRYPTFS:       "it sends events only",
 }
 
-// protocolsHere are those of netlink that the kernel has. One without a finder
-// is an error.
+// protocolsHere returns the protocols of netlink that the kernel has. It is an
+// error if one has no finder.
 func protocolsHere(t *testing.T) map[int]bool {
 	t.Helper()
 	here := map[int]bool{}
@@ -107,7 +107,7 @@ func protocolsHere(t *testing.T) map[int]bool {
 	return here
 }
 
-// attr is an attribute with a value, or with the attributes that are in it.
+// attr returns an attribute with a value, or with nested attributes.
 func attr(typ uint16, value ...[]byte) []byte {
 	v := slices.Concat(value...)
 	b := binary.NativeEndian.AppendUint16(nil, uint16(4+len(v)))

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package every reads each dump that a kernel has, by package nldump and by a
-// reader in C, and asks that both got the same. It runs in a guest that has
-// objects of as many kinds as its kernel's modules know (make every-dump);
-// elsewhere it is skipped.
+// Package every reads each dump that a kernel has, with package nldump and with a
+// reader in C, and compares them. It runs in a guest with objects of as many kinds
+// as its kernel's modules know (make every-dump). Elsewhere it is skipped.
 package every
 
 import (
@@ -23,7 +22,8 @@ import (
 // it is, and a test ends its thread in another namespace.
 func init() { runtime.LockOSThread() }
 
-// inGuest skips a test elsewhere, and returns the kernel's version, as 6.1.
+// inGuest skips a test outside of a guest, and returns the kernel's version,
+// such as 6.1.
 func inGuest(t *testing.T) string {
 	t.Helper()
 	if os.Getenv("BULKDUMP_GUEST") == "" {
@@ -38,7 +38,7 @@ func inGuest(t *testing.T) string {
 }
 
 // ownNetNS puts the test into a network namespace of its own, which ends with
-// its thread and takes with it what was made there.
+// the thread, and with everything in it.
 func ownNetNS(t *testing.T) {
 	t.Helper()
 	runtime.LockOSThread() // and never unlocks

@@ -13,8 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// makeByMessages makes what no program of Debian's makes, or only one that is
-// large.
+// makeByMessages makes what no program in Debian makes, or only a large one.
 func makeByMessages(t *testing.T, w *world) {
 	t.Helper()
 	nf := func(message uint16, n int, attrs func(i int) []byte) {
@@ -76,7 +75,7 @@ func name(s string, i int) []byte {
 	return text(s + "-" + string(rune('a'+i/26)) + string(rune('a'+i%26)))
 }
 
-// send sends n requests of one kind, each of which must be done.
+// send sends n requests of one kind, all of which must succeed.
 func send(t *testing.T, protocol int, typ uint16, n int, data func(i int) []byte) {
 	t.Helper()
 	c, err := netlink.Dial(protocol, nil)

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A mask is a part of a dump's records that changes while nothing does, which
-// is left out where records are compared.
+// A mask is a part of a dump's records that changes by itself. It is left out when
+// records are compared.
 type mask struct {
 	family, command string   // of the rows; the family's begin is enough
 	header          int      // of the family's, before the attributes
@@ -40,7 +40,7 @@ var masks = []mask{
 	{"sock_diag netlink", "get", 0, nil, 0, 0, "sockets of sock_diag: the readers' own"},
 }
 
-// masksOf are those of a row.
+// masksOf returns the masks of a row.
 func masksOf(d dump) (of []mask) {
 	for _, m := range masks {
 		if m.command == d.command && (d.family == m.family || strings.HasPrefix(d.family, m.family+" ")) {
@@ -50,15 +50,15 @@ func masksOf(d dump) (of []mask) {
 	return of
 }
 
-// readers tells whether a record is that of a socket of sock_diag's own, which
-// each reader has one of.
+// readers tells whether a record is that of a sock_diag socket, of which each
+// reader has one.
 func readers(record []byte) bool {
 	const offset = 4 + 2 // ndiag_protocol
 	return len(record) > offset && record[offset] == unix.NETLINK_SOCK_DIAG
 }
 
-// hide returns a record without what the masks are for: nothing if that is all
-// of it.
+// hide returns a record without the masked parts, or nothing if that is all of
+// it.
 func hide(record []byte, masks []mask) []byte {
 	if len(masks) == 0 {
 		return record

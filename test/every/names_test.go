@@ -4,8 +4,8 @@ package every
 
 import "fmt"
 
-// commands are the names of the commands of generic netlink that dump. One that
-// is not here is dumped as well, and called by its number.
+// commands are the names of the commands of generic netlink that dump. One without
+// a name here is dumped as well, and called by its number.
 var commands = map[string]map[uint32]string{
 	"802.15.4 MAC": {31: "list-iface", 32: "list-phy", 38: "llsec-list-key", 41: "llsec-list-dev", 44: "llsec-list-devkey",
 		47: "llsec-list-seclevel"},

@@ -7,8 +7,8 @@ import (
 	"io"
 )
 
-// objects are what is made, by programs that read it line by line, if the kernel
-// has the module that it is about.
+// objects are made by programs that read them line by line, if the kernel has the
+// module.
 var objects = []struct {
 	module  string
 	program string
@@ -276,8 +276,8 @@ var objects = []struct {
 	}},
 }
 
-// atHome is made in the first namespace: netlabel knows no other. The label is one
-// that AppArmor has from the start.
+// atHome is made in the first namespace, because netlabel knows no other. AppArmor
+// has the label from the start.
 const atHome = `netlabelctl cipsov4 add pass doi:1 tags:1
 netlabelctl calipso add pass doi:1
 for i in $(seq 200); do netlabelctl map add domain:every$i protocol:unlbl; done

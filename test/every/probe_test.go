@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An answer is the begin of what the kernel says to a dump request: its first
-// page, without what differs from socket to socket, or moves by itself.
+// An answer is the beginning of the kernel's answer to a dump request: its first
+// page, without what differs between sockets, or moves by itself.
 type answer struct {
 	errno   syscall.Errno
 	records []byte
@@ -22,11 +22,11 @@ func (a answer) is(other answer) bool {
 	return a.errno == other.errno && bytes.Equal(a.records, other.records)
 }
 
-// probed is what probe reads to: one thread does.
+// probed is the buffer of probe, which one thread calls.
 var probed [64 << 10]byte
 
 // probe asks for a dump, looks at its first page, and leaves it. A few thousand
-// of these are as long as one dump of all.
+// probes take as long as one dump of everything.
 func probe(r request, hidden []mask) (a answer, err error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, r.protocol)
 	if err != nil {

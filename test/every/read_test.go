@@ -27,15 +27,15 @@ type request struct {
 	data     []byte
 }
 
-// acknowledged tells whether a dump is also acknowledged, if that is asked for:
-// audit does so first, and answers later; sock_diag of TIPC does so as well
+// acknowledged tells whether a dump is also acknowledged on request. audit
+// acknowledges first and answers later, and so does sock_diag of TIPC
 // (net/tipc/diag.c:tipc_sock_diag_handler_dump).
 func (r request) acknowledged() bool {
 	return r.protocol == unix.NETLINK_AUDIT || r.protocol == unix.NETLINK_SOCK_DIAG && r.typ == getByFamily && r.data[0] == unix.AF_TIPC
 }
 
-// outcome is what a reader got of a dump: each record as type, flags and
-// payload, in order, and how it ended.
+// outcome is what a reader got from a dump: each record as type, flags and payload,
+// in order, and how the dump ended.
 type outcome struct {
 	records     [][]byte
 	errno       syscall.Errno
@@ -59,7 +59,7 @@ const readerInC = "every-reader"
 // errCut says that a page is larger than the buffer.
 var errCut = errors.New("page larger than the buffer")
 
-// readC has the reader in C read a dump to a buffer of that many bytes.
+// readC has the reader in C read a dump into a buffer of that many bytes.
 func readC(r request, buffer int) (o outcome, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
@@ -119,14 +119,14 @@ func readGo(s *nldump.Stream, r request, unaddressed bool) (o outcome, err error
 	return o, nil
 }
 
-// The buffers that are read to: one that holds any page, and the smallest.
+// The buffers: one that holds any page, and the smallest.
 const (
 	large = 1 << 20
 	small = nldump.MinBufferSize
 )
 
-// A way is one of those to read by package nldump that must get what the reader
-// in C gets with the same buffer.
+// A way is a way to read with package nldump, which must get what the reader in C
+// gets with the same buffer.
 type way struct {
 	name   string
 	buffer int
@@ -149,8 +149,8 @@ func (w way) read(r request, unaddressed bool) (o outcome, err error) {
 	return readGo(s, r, unaddressed)
 }
 
-// differ says what two outcomes do not have in common, or "". Records are
-// compared as a set in which each counts as often as it is there.
+// differ says how two outcomes differ, or "". It compares records as a set that
+// counts repetitions.
 func (o outcome) differ(other outcome, same func([]byte) []byte) string {
 	if o.errno != other.errno {
 		return fmt.Sprintf("errno %d, want %d", other.errno, o.errno)

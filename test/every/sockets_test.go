@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// makeSockets opens sockets of each kind that sock_diag tells of. What a kernel
-// has no module for is left out: its row has no record then.
+// makeSockets opens sockets of each kind that sock_diag lists. Without its
+// module, a kind is left out, and its row has no record.
 func makeSockets(t *testing.T) {
 	t.Helper()
 	open := func(family, kind, protocol int) int {
@@ -87,7 +87,7 @@ func makeSockets(t *testing.T) {
 	makeMulticastRoutes(t, open)
 }
 
-// makeMulticastRoutes is what a daemon of multicast routing does.
+// makeMulticastRoutes does what a daemon for multicast routing does.
 func makeMulticastRoutes(t *testing.T, open func(family, kind, protocol int) int) {
 	t.Helper()
 	set := func(fd, level, option int, value []byte) {

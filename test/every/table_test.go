@@ -23,12 +23,12 @@ type tableRow struct {
 
 func (r tableRow) key() string { return r.family + " " + r.command }
 
-// quiet are the generic families that have no dump in any kernel.
+// quiet are the generic families without a dump in any kernel.
 var quiet = []string{"NCSI", "NET_DM", "SMBD_GENL", "TASKSTATS", "TCM-USER", "TIPC", "VFS_DQUOT", "acpi_event", "handshake", "hsr", "lockd",
 	"nbd", "ovs_ct_limit", "ovs_meter", "ovs_packet", "pmcraid", "team"}
 
-// dumpless are the rows for what makes none by itself: families that have no
-// dump, or that this kernel does not have.
+// dumpless returns rows for families without a dump, or that this kernel does
+// not have.
 func dumpless(home map[string]*generic, table []tableRow) (rows []tableRow) {
 	add := func(family, command, remark string) {
 		rows = append(rows, tableRow{family: family, command: command, pages: "-", multi: "-", intr: "-", remark: remark})
@@ -78,10 +78,10 @@ func dumpless(home map[string]*generic, table []tableRow) (rows []tableRow) {
 	return rows
 }
 
-// checkTable compares the table with the one that is kept for the kernel: a row
-// that is missing is an error, and so are flags or an emptiness that are others.
-// A row more is none: it was compared like the rest. Of a kernel that none is
-// kept of, nothing is asked here.
+// checkTable compares the table with the one that is kept for the kernel. It is
+// an error if a row is missing, or has other flags or another emptiness. An
+// additional row is none: it was compared like the rest. Without a kept table,
+// nothing is checked here.
 func checkTable(t *testing.T, version string, table []tableRow) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", version))

@@ -21,8 +21,8 @@ type world struct {
 	asked    map[string][]ask
 }
 
-// makeWorld makes the objects. What a kernel refuses is an error: a dump of
-// nothing proves nothing.
+// makeWorld makes the objects. It is an error if the kernel refuses one: a dump
+// of nothing proves nothing.
 func makeWorld(t *testing.T) *world {
 	t.Helper()
 	for _, o := range objects {
@@ -49,7 +49,7 @@ func makeWorld(t *testing.T) *world {
 	return w
 }
 
-// hasModule tells whether a module is there, or none is needed.
+// hasModule tells whether a module is loaded, or none is needed.
 func hasModule(name string) bool {
 	if name == "" {
 		return true
@@ -58,14 +58,15 @@ func hasModule(name string) bool {
 	return err == nil
 }
 
-// An ask is what a dump must be asked to answer: attributes, and where it is
-// not all zero, the header before them. With several, there are several rows.
+// An ask is what a dump needs in its request: attributes, and the header before
+// them if it is not all zero. Several asks make several rows.
 type ask struct {
 	note          string
 	header, attrs []byte
 }
 
-// asks are those of a row: the plain request where nothing else is known.
+// asks returns the requests of a row, which is the plain one if nothing else is
+// known.
 func (w *world) asks(family, command string) []ask {
 	if asked := w.asked[family+" "+command]; asked != nil {
 		return asked
@@ -76,7 +77,7 @@ func (w *world) asks(family, command string) []ask {
 	return []ask{{}}
 }
 
-// requests are those that a plain request is not enough for: the kernel would
+// requests returns what a plain request is not enough for: the kernel would
 // refuse it, or answer with nothing.
 func (w *world) requests() map[string][]ask {
 	link := func(name string) []byte { return u32(w.index[name]) }

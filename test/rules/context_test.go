@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Nobody takes cb->ctx as something else than what is asserted to fit in it, in
-// the same function; and cb->args is for the cursors that show how others do it.
+// No function uses cb->ctx as a type other than the one whose size it asserts,
+// and only the cursors that show how others do it use cb->args.
 // Rule 6.
 func TestContextIsTyped(t *testing.T) {
 	function := regexp.MustCompile(`(?m)^[a-z][^;{}=]*\([^;{}]*\)\n\{\n(?s:.*?)^\}`)

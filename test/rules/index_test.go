@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// The index of the tests names each file, once, by its name.
+// The index of the tests names each file once.
 func TestIndexOfTests(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 	"bulkdump/client"
 )
 
-// patience bounds what takes a moment, on a slow machine too.
+// patience bounds what takes a moment, even on a slow machine.
 const patience = 180 * time.Second
 
 // init keeps the process's first thread for the tests' main. A test may end its

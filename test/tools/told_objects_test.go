@@ -57,7 +57,7 @@ var batches = map[string]string{
 	"ip": "-batch", "bridge": "-batch", "tc": "-batch", "nft": "-f", "ipset": "restore -file", "conntrack": "-R",
 }
 
-// runLines runs commands, those of one program's that follow each other at once.
+// runLines runs commands, and those of one program in a row at once.
 func runLines(t *testing.T, all []string) {
 	t.Helper()
 	for len(all) > 0 {
@@ -71,7 +71,8 @@ func runLines(t *testing.T, all []string) {
 	}
 }
 
-// program is what a line starts with: ip -6, say, is a program of its own.
+// program returns what a line starts with. For example, ip -6 counts as a
+// program of its own.
 func program(line string) string {
 	f := strings.Fields(line)
 	if f[0] == "ip" && strings.HasPrefix(f[1], "-") {

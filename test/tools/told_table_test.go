@@ -14,7 +14,7 @@ import (
 
 // The table of the dumps that tell, in package nldump's documentation.
 
-// A tellRow is what is told of a family on some kernels.
+// A tellRow is what a family reports on some kernels.
 type tellRow struct {
 	name                    string
 	kernels                 []string
@@ -129,9 +129,9 @@ func readTold(t *testing.T, file string) []tellRow {
 	return parseTold(t, table)
 }
 
-// wantDocumented compares the rows of a kernel with the documented ones, of which
-// there are no others if all families were tried. Which modules there are is
-// documented of Debian's kernels.
+// wantDocumented compares the rows of a kernel with the documented ones. If all
+// families were tried, there must be no others. The documentation has the
+// modules of Debian's kernels.
 func wantDocumented(t *testing.T, rows, documented []tellRow, debian, all bool) {
 	t.Helper()
 	for _, r := range rows {
@@ -178,8 +178,8 @@ func mergeTold(tables [][]tellRow) (merged []tellRow) {
 
 var toldOut = flag.String("told", "", "the directory of vm/run's --out, with each kernel's `results`, that the documented table is made of")
 
-// The documented table is as the program writes it; make told-table has it
-// written anew.
+// The documented table is as the program writes it. make told-table writes it
+// again.
 func TestToldTableIsWellFormed(t *testing.T) {
 	file := "../../client/nldump/doc.go"
 	if os.Getenv("BULKDUMP_GUEST") != "" {

@@ -101,9 +101,9 @@ type tellTest struct {
 	req    nldump.Message
 }
 
-// A changeSocket calls a function before it reads the next datagram. The kernel
-// has built a dump's first page by then, and no other. It notes whether there
-// is NLM_F_DUMP_INTR, and takes it away, so that what else tells can be seen.
+// A changeSocket calls a function before it reads the next datagram. By then, the
+// kernel has built the first page of a dump, and no other. It notes and removes
+// NLM_F_DUMP_INTR, so that what else reports the change can be seen.
 type changeSocket struct {
 	nldump.PollSocket
 	change      func()
@@ -143,8 +143,8 @@ func (f *tellFamily) start(t *testing.T) *tellTest {
 	return test
 }
 
-// pages dumps, calls change behind the first page, and tells whether the kernel
-// says that the dump was interrupted, and whether the generation does.
+// pages dumps, and calls change after the first page. It returns whether the
+// kernel says that the dump was interrupted, and whether the generation does.
 func (f *tellTest) pages(t *testing.T, change func()) (pages [][]byte, flag, generation bool, err error) {
 	t.Helper()
 	f.sock.change, f.sock.interrupted = change, false
@@ -162,9 +162,9 @@ func (f *tellTest) pages(t *testing.T, change func()) (pages [][]byte, flag, gen
 	return pages, f.sock.interrupted, false, nil
 }
 
-// places are the objects of three places: sent in the first page, the next
-// after it, and the last, as far as objects of ours are there. It dumps without
-// a change, of which nothing may tell.
+// places returns the objects of three places, as far as the dump has objects of
+// ours there: sent in the first page, in the next one, and last. It dumps
+// without a change, so nothing may be reported.
 func (f *tellTest) places(t *testing.T) (objects []int) {
 	t.Helper()
 	pages, flag, generation, err := f.pages(t, nil)
@@ -208,8 +208,8 @@ func (f *tellTest) places(t *testing.T) (objects []int) {
 	return objects
 }
 
-// tell does something to an object at each place in mid-dump, and returns
-// whether it is told of, by the flag and by the generation.
+// tell changes an object at each place during a dump, and returns whether the
+// change is reported, by the flag and by the generation.
 func (f *tellTest) tell(t *testing.T, what string, o, before, after op) (flag, generation string) {
 	t.Helper()
 	if !o.is() {
@@ -312,7 +312,7 @@ func (f *tellFamily) run(t *testing.T) tellRow {
 	return r
 }
 
-// lacking tells why a family cannot be tried on this kernel.
+// lacking says why a family cannot be tried on this kernel.
 func (f *tellFamily) lacking(t *testing.T) string {
 	if f.never != "" {
 		return f.never
@@ -335,7 +335,8 @@ func tooOld(t *testing.T, release string) bool {
 	return olderThan(t, major, minor)
 }
 
-// All families, one after the other, and what is documented of them.
+// It tries all families, one after the other, and compares the result with the
+// documentation.
 func TestWhichDumpsTell(t *testing.T) {
 	if os.Getenv("BULKDUMP_GUEST") == "" {
 		t.Skip("this runs in a guest only: make vm-tools")

@@ -72,8 +72,8 @@ func part(all []byte, ends []uint16, i int) []byte {
 	return all[start:ends[i]]
 }
 
-// The dump through the stock tool, with each of its attributes: the same entries
-// in the same order as the Go client gets.
+// The stock tool dumps, with each attribute, the same entries in the same order
+// as the Go client.
 func TestYNLDumps(t *testing.T) {
 	c := setup(t)
 	if _, err := c.Fill(t.Context(), client.FillOptions{Count: 600, Seed: 1, IDStride: 3, PayloadMax: 40}); err != nil {
@@ -157,8 +157,8 @@ func same(t *testing.T, got, want []client.Entry) {
 	}
 }
 
-// The small-receive option: a buffer of 4000 bytes is enough for every page of
-// entries that fit in it, and no message is cut.
+// With the small-receive option, a buffer of 4000 bytes is enough for every page
+// of entries that fit in it, and no message is cut.
 func TestYNLSmallReceive(t *testing.T) {
 	c := setup(t)
 	if _, err := c.Fill(t.Context(), client.FillOptions{Count: 300, Seed: 1, PayloadMax: 40}); err != nil {

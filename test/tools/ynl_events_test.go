@@ -28,7 +28,7 @@ func listens(pid int) bool {
 }
 
 // Each notification reaches a listener of the stock tool, by its name in the
-// spec, with what the change was.
+// spec, with the details of the change.
 func TestYNLListens(t *testing.T) {
 	c := setup(t)
 	cmd := exec.CommandContext(t.Context(), "python3", ynlArgs("--subscribe", "entries", "--duration", "600")...)

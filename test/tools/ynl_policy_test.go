@@ -56,7 +56,7 @@ func plain(t *testing.T, text []byte) (v any) {
 	return v
 }
 
-// The stock tool's --policy tells of the kernel what the spec says.
+// The stock tool's --policy prints what the spec says.
 func TestYNLTellsThePolicy(t *testing.T) {
 	setup(t)
 	s := readSpec(t)

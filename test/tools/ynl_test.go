@@ -90,7 +90,7 @@ type changed struct {
 	Generation uint64
 }
 
-// The spec is as the kernel's schema wants it.
+// The spec fits the kernel's schema.
 func TestYNLValidatesTheSpec(t *testing.T) {
 	setup(t)
 	if out, _ := run(t, "python3", ynlTool, "--spec", specFile, "--validate"); out != "" {
@@ -98,8 +98,8 @@ func TestYNLValidatesTheSpec(t *testing.T) {
 	}
 }
 
-// Every do operation through the stock tool; what it printed is what the Go
-// client says of the table.
+// The stock tool does every do operation, and prints what the Go client says
+// about the table.
 func TestYNLDoes(t *testing.T) {
 	c := setup(t)
 	first := state(t, c).Generation
@@ -193,7 +193,7 @@ func tableMap(t *testing.T, s client.Table) map[string]uint64 {
 	return m
 }
 
-// A refusal is told by the stock tool with the text and the attribute.
+// The stock tool prints a refusal with its text and attribute.
 func TestYNLTellsRefusals(t *testing.T) {
 	setup(t)
 	out, err := exec.CommandContext(t.Context(), "python3", ynlArgs("--dump", "entry-get", "--json", `{"cursor": 4}`)...).CombinedOutput()
