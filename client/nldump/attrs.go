@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -105,6 +106,95 @@ func (a *Attrs) IsBigEndian() bool { return a.typ&unix.NLA_F_NET_BYTEORDER != 0 
 // Bytes returns the value, lent.
 func (a *Attrs) Bytes() []byte { return a.b[a.at:a.end:a.end] }
 
+// Flag checks that the value is empty, as that of a flag is, and returns true. At
+// no attribute it is false.
+func (a *Attrs) Flag() bool { return a.at > 0 && a.width(0) }
+
+// Uint8 returns the value, which must be of 1 byte.
+func (a *Attrs) Uint8() uint8 {
+	if !a.width(1) {
+		return 0
+	}
+	return a.b[a.at]
+}
+
+// Uint16 returns the value, which must be of 2 bytes.
+func (a *Attrs) Uint16() uint16 {
+	if !a.width(2) {
+		return 0
+	}
+	return binary.NativeEndian.Uint16(a.b[a.at:])
+}
+
+// Uint32 returns the value, which must be of 4 bytes.
+func (a *Attrs) Uint32() uint32 {
+	if !a.width(4) {
+		return 0
+	}
+	return binary.NativeEndian.Uint32(a.b[a.at:])
+}
+
+// Uint64 returns the value, which must be of 8 bytes. It need not be aligned.
+func (a *Attrs) Uint64() uint64 {
+	if !a.width(8) {
+		return 0
+	}
+	return binary.NativeEndian.Uint64(a.b[a.at:])
+}
+
+// Uint returns the value, which must be of 4 or 8 bytes: the type "uint" of
+// YNL, nla_get_uint in the kernel.
+func (a *Attrs) Uint() uint64 {
+	if a.len() == 4 {
+		return uint64(a.Uint32())
+	}
+	return a.Uint64()
+}
+
+// Int8 is Uint8 with a sign.
+func (a *Attrs) Int8() int8 { return int8(a.Uint8()) }
+
+// Int16 is Uint16 with a sign.
+func (a *Attrs) Int16() int16 { return int16(a.Uint16()) }
+
+// Int32 is Uint32 with a sign.
+func (a *Attrs) Int32() int32 { return int32(a.Uint32()) }
+
+// Int64 is Uint64 with a sign.
+func (a *Attrs) Int64() int64 { return int64(a.Uint64()) }
+
+// Int is Uint with a sign: the type "sint" of YNL, nla_get_sint in the kernel.
+func (a *Attrs) Int() int64 {
+	if a.len() == 4 {
+		return int64(a.Int32())
+	}
+	return a.Int64()
+}
+
+// Uint16BE returns the value, which must be of 2 bytes, big endian.
+func (a *Attrs) Uint16BE() uint16 {
+	if !a.width(2) {
+		return 0
+	}
+	return binary.BigEndian.Uint16(a.b[a.at:])
+}
+
+// Uint32BE returns the value, which must be of 4 bytes, big endian.
+func (a *Attrs) Uint32BE() uint32 {
+	if !a.width(4) {
+		return 0
+	}
+	return binary.BigEndian.Uint32(a.b[a.at:])
+}
+
+// Uint64BE returns the value, which must be of 8 bytes, big endian.
+func (a *Attrs) Uint64BE() uint64 {
+	if !a.width(8) {
+		return 0
+	}
+	return binary.BigEndian.Uint64(a.b[a.at:])
+}
+
 // Text returns the value up to its first NUL, lent. The NUL may be missing
 // (NLA_STRING).
 func (a *Attrs) Text() []byte {
@@ -171,6 +261,120 @@ func AddrOf(family uint8, b []byte) netip.Addr {
 // Nested returns a cursor over the attributes in the value, with errors of its
 // own. Those of Nest are a's.
 func (a *Attrs) Nested() Attrs { return Parse(a.Bytes()) }
+
+// Nest yields the attributes in the value, each with its type and with the cursor
+// at it. A nest may be a record of its own, or an array: members whose types are
+// their indices (the type "indexed-array" of YNL), or all of one type
+// ("multi-attr" within a nest).
+//
+//	for typ, n := range a.Nest() {
+//		switch typ {
+//		case unix.IFLA_INFO_KIND:
+//			kind = string(n.Text())
+//		case unix.IFLA_INFO_DATA:
+//			for typ, n := range n.Nest() {
+//				...
+//			}
+//		}
+//	}
+//
+// What is in a member is read by its Nest again, or by its Nested and Find.
+//
+// An error in the nest, or of what is read of it, ends the loop and is a's then; so
+// one look at a.Err after it, or after all of a, is enough.
+func (a *Attrs) Nest() iter.Seq2[uint16, *Attrs] {
+	return func(yield func(uint16, *Attrs) bool) {
+		e := Parse(a.Bytes())
+		var member Attrs // alone, so that Find stays with it
+		for e.Next() {
+			own := e.b[e.at-attrHeader : e.end : e.end]
+			member = Attrs{b: own, at: attrHeader, end: len(own), next: len(own), typ: e.typ}
+			more := yield(member.Type(), &member)
+			if e.take(member.err); !more {
+				break
+			}
+		}
+		a.take(e.err)
+	}
+}
+
+// Uint16s yields the numbers of a C array, with their index. The value's length
+// must be a multiple of 2 bytes; if it is not, nothing is yielded.
+func (a *Attrs) Uint16s() iter.Seq2[int, uint16] {
+	return numbers(a, 2, binary.NativeEndian.Uint16)
+}
+
+// Uint32s yields the numbers of a C array, with their index. The value's length
+// must be a multiple of 4 bytes; if it is not, nothing is yielded.
+func (a *Attrs) Uint32s() iter.Seq2[int, uint32] {
+	return numbers(a, 4, binary.NativeEndian.Uint32)
+}
+
+// Uint64s yields the numbers of a C array, with their index. The value's length
+// must be a multiple of 8 bytes; if it is not, nothing is yielded. It need not
+// be aligned.
+func (a *Attrs) Uint64s() iter.Seq2[int, uint64] {
+	return numbers(a, 8, binary.NativeEndian.Uint64)
+}
+
+func numbers[T any](a *Attrs, size int, get func([]byte) T) iter.Seq2[int, T] {
+	return func(yield func(int, T) bool) {
+		if a.len()%size != 0 {
+			a.fail("attribute %d: array of %d bytes, want a multiple of %d", a.Type(), a.len(), size)
+			return
+		}
+		b := a.Bytes()
+		for i := 0; len(b) > 0; i++ {
+			if !yield(i, get(b)) {
+				return
+			}
+			b = b[size:]
+		}
+	}
+}
+
+// A Nexthop is one of those that RTA_MULTIPATH holds (struct rtnexthop,
+// include/uapi/linux/rtnetlink.h).
+type Nexthop struct {
+	Flags uint8  // RTNH_F_DEAD and the like
+	Hops  uint8  // the nexthop's weight, less one
+	Link  uint32 // index of the outgoing link; 0 means none
+	Attrs Attrs  // RTA_GATEWAY, RTA_VIA, RTA_ENCAP …
+}
+
+// Nexthops yields the nexthops of a route, each with its attributes. An error in
+// one of them, or of its attributes, is a's from then on, and ends the loop.
+//
+//	for h := range a.Nexthops() {
+//		if h.Attrs.Find(unix.RTA_GATEWAY) {
+//			use(h.Link, h.Attrs.Addr())
+//		}
+//	}
+func (a *Attrs) Nexthops() iter.Seq[*Nexthop] {
+	return func(yield func(*Nexthop) bool) {
+		for b := a.Bytes(); len(b) > 0; {
+			n := 0
+			if len(b) >= unix.SizeofRtNexthop {
+				n = int(binary.NativeEndian.Uint16(b))
+			}
+			if n < unix.SizeofRtNexthop || n > len(b) {
+				a.fail("attribute %d: nexthop of %d bytes where %d are left", a.Type(), n, len(b))
+				return
+			}
+			h := Nexthop{
+				Flags: b[2],
+				Hops:  b[3],
+				Link:  binary.NativeEndian.Uint32(b[4:]),
+				Attrs: Parse(b[unix.SizeofRtNexthop:n:n]),
+			}
+			more := yield(&h)
+			if a.take(h.Attrs.err); !more || a.err != nil {
+				return
+			}
+			b = b[min(align(n), len(b)):]
+		}
+	}
+}
 
 func (a *Attrs) len() int { return a.end - a.at }
 

@@ -3,103 +3,133 @@
 package nldump
 
 import (
-	"encoding/binary"
+	"context"
 	"fmt"
-
-	"golang.org/x/sys/unix"
+	"iter"
+	"sync/atomic"
 )
 
-// headerLen is sizeof(struct nlmsghdr).
-const headerLen = unix.SizeofNlMsghdr
+// A Pool is a bounded set of page buffers that streams share (Config.Pool). It
+// may be used by several goroutines at once.
+type Pool struct {
+	// Poison makes Release overwrite a page, so that whoever still reads one of
+	// its records finds rubbish, and the race detector finds him. It is set
+	// where the program is built with that, and must not change while pages are
+	// held.
+	Poison bool
 
-// Flags that package unix lacks (include/uapi/linux/netlink.h).
-const (
-	flagCapped  = 0x100 // NLM_F_CAPPED
-	flagAckTLVs = 0x200 // NLM_F_ACK_TLVS
-)
-
-// A Message is one netlink message. Data is lent: it points into the page
-// buffer and is valid until the next one is asked for.
-type Message struct {
-	Type   uint16
-	Flags  uint16
-	Seq    uint32
-	PortID uint32
-	Data   []byte // what follows the netlink header
+	free chan *buffer
 }
 
-// Attrs returns a cursor over the attributes after a fixed header of the
-// family's, of the size: unix.SizeofRtMsg, say, or 4 of generic netlink. If the
-// message is too short for the header, it holds ErrMalformed from the start;
-// else m.Data[:header] is there.
-func (m Message) Attrs(header int) Attrs {
-	if len(m.Data) < header {
-		return Attrs{err: fmt.Errorf("%w: message of %d bytes, want a header of %d", ErrMalformed, len(m.Data), header)}
+// A buffer is one of a pool's, or a stream's own.
+type buffer struct {
+	pool  *Pool         // nil if it is a stream's own
+	turn  atomic.Uint64 // counts releases: a Page of another turn is stale
+	bytes []byte        // as large as was ever asked for
+}
+
+// NewPool returns a pool of that many pages, at least 1. Memory is taken as it
+// is needed, for each page as much as the largest buffer of the streams.
+func NewPool(pages int) *Pool {
+	p := &Pool{Poison: poison, free: make(chan *buffer, max(pages, 1))}
+	for range cap(p.free) {
+		p.free <- &buffer{pool: p}
 	}
-	return Parse(m.Data[min(align(header), len(m.Data)):])
+	return p
 }
 
-// NextMessage cuts the first message off a datagram that is no page of a dump,
-// but an event, say. The message is lent: it points into the datagram. If what
-// is left is no message, the error is ErrMalformed.
-func NextMessage(datagram []byte) (m Message, rest []byte, err error) {
-	p := page(datagram)
-	m, err = p.next()
-	return m, p, err
-}
+// Held returns how many pages are out, and not released yet.
+func (p *Pool) Held() int { return cap(p.free) - len(p.free) }
 
-// page walks the messages of one datagram.
-type page []byte
-
-// next cuts off the first message.
-func (p *page) next() (Message, error) {
-	b := *p
-	if len(b) < headerLen {
-		return Message{}, fmt.Errorf("%w: %d bytes after the last message of a page", ErrMalformed, len(b))
-	}
-	n := int64(binary.NativeEndian.Uint32(b))
-	if n < headerLen || n > int64(len(b)) {
-		return Message{}, fmt.Errorf("%w: message of %d bytes where %d are left", ErrMalformed, n, len(b))
-	}
-	m := b.message(int(n))
-	*p = b.after(int(n))
-	return m, nil
-}
-
-// message is the first one, which is of n bytes.
-func (p page) message(n int) Message {
-	h := (*[headerLen]byte)(p)
-	return Message{
-		Type:   binary.NativeEndian.Uint16(h[4:]),
-		Flags:  binary.NativeEndian.Uint16(h[6:]),
-		Seq:    binary.NativeEndian.Uint32(h[8:]),
-		PortID: binary.NativeEndian.Uint32(h[12:]),
-		Data:   p[headerLen:n:n],
+// get waits for a buffer.
+func (p *Pool) get(ctx context.Context) (*buffer, error) {
+	select {
+	case b := <-p.free:
+		return b, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("nldump: all %d pages are held: %w", cap(p.free), ctx.Err())
 	}
 }
 
-// after is what is left behind the first message, which is of n bytes.
-func (p page) after(n int) page { return p[min(align(n), len(p)):] }
+// put gives back a buffer that no Page has.
+func (b *buffer) put() {
+	if b.pool != nil {
+		b.pool.free <- b
+	}
+}
 
-// alike cuts off the messages at the start whose headers are that of first, but
-// for the length, and returns how many they are and what is left.
-func (p page) alike(first page) (n int, rest page) {
-	want := (*[headerLen]byte)(first)
-	kind, port := binary.NativeEndian.Uint64(want[4:]), binary.NativeEndian.Uint32(want[12:])
-	p = p[:len(p):len(p)] // and below, as in Messages.Next
-	for len(p) >= headerLen {
-		h := (*[headerLen]byte)(p)
-		length := int64(binary.NativeEndian.Uint32(h[:]))
-		if binary.NativeEndian.Uint64(h[4:]) != kind || binary.NativeEndian.Uint32(h[12:]) != port ||
-			length < headerLen || length > int64(len(p)) {
-			break
+// grow makes the buffer as large as needed, and returns so much of it. Not more:
+// the kernel would make larger pages from then on.
+func (b *buffer) grow(size int) []byte {
+	if len(b.bytes) < size {
+		b.bytes = make([]byte, size)
+	}
+	return b.bytes[:size]
+}
+
+// with returns the page in the buffer, valid until the buffer's next turn.
+func (b *buffer) with(p page, records int) Page {
+	return Page{b: b, turn: b.turn.Load(), page: p, n: records}
+}
+
+// A Page is one page of a dump, and belongs to whoever has it until Release.
+// It may be passed to another goroutine, as a copy. Without a pool it is lent,
+// until the loop's next iteration. Using it after that or after Release, or
+// releasing it twice, panics. The zero Page has no records.
+type Page struct {
+	b    *buffer
+	turn uint64
+	page page
+	n    int
+}
+
+// Len returns the number of records.
+func (p Page) Len() int {
+	p.check()
+	return p.n
+}
+
+// Records yields the records, which were all checked before. A Message is
+// valid until Release.
+func (p Page) Records() iter.Seq[Message] {
+	return func(yield func(Message) bool) {
+		for ms := p.Messages(); len(ms) > 0; ms = ms.Next() {
+			if !yield(ms.Message()) {
+				return
+			}
+			p.check()
 		}
-		n++
-		next := align(int(length))
-		if len(p)-next < headerLen {
-			return n, p[min(next, len(p)):]
-		}
-		p = p[next:len(p):len(p)]
 	}
-	return n, p
+}
+
+// Release gives the buffer back to the pool.
+func (p Page) Release() {
+	if p.b == nil {
+		return
+	}
+	if !p.b.turn.CompareAndSwap(p.turn, p.turn+1) {
+		panic("nldump: a page was released twice")
+	}
+	if p.b.pool != nil && p.b.pool.Poison {
+		p.page.poison()
+	}
+	p.b.put()
+}
+
+// poison fills the page with bytes that make lengths which no message and no
+// attribute can have. It copies: of single writes the race detector forgets
+// those of the first bytes of a word.
+func (p page) poison() {
+	copy(p, "\xdb")
+	for n := 1; n < len(p); n *= 2 {
+		copy(p[n:], p[:n])
+	}
+}
+
+const stale = "nldump: a page was used after its release"
+
+func (p *Page) check() {
+	if p.b != nil && p.b.turn.Load() != p.turn {
+		panic(stale)
+	}
 }
