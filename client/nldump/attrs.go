@@ -19,9 +19,9 @@ const attrHeader = unix.SizeofNlAttr
 // NLA_F_NET_BYTEORDER.
 const attrTypeMask = ^uint16(unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER)
 
-// Attrs is a cursor over netlink attributes. It allocates only for an error,
-// and what it returns points into the bytes it walks. The first error stops
-// it: Next returns false from then on, and the accessors return zero.
+// Attrs is a cursor over netlink attributes. It allocates nothing, except for an
+// error. What it returns points into the bytes that it walks. The first error stops
+// it: from then on Next returns false, and the accessors return zero.
 //
 //	a := nldump.Parse(b)
 //	for a.Next() {
@@ -32,10 +32,10 @@ const attrTypeMask = ^uint16(unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER)
 //	}
 //	if err := a.Err(); err != nil { ... } // ErrMalformed
 //
-// Numbers are in the byte order of the host, as most families have them; those
-// with BE in their name are big endian, which NLA_F_NET_BYTEORDER announces in
-// some families. Lengths are strict: a number of another size is an
-// ErrMalformed, never cut or extended.
+// Numbers are in the byte order of the host, as in most families. The accessors with
+// BE in their name are for big endian, which some families announce by
+// NLA_F_NET_BYTEORDER. Sizes are strict: a number of another size is an ErrMalformed.
+// It is never cut or extended.
 type Attrs struct {
 	// Places, not slices: to store a pointer costs more than a number, and Next
 	// would store two.
@@ -49,8 +49,8 @@ type Attrs struct {
 // Parse returns a cursor before the first attribute of b.
 func Parse(b []byte) Attrs { return Attrs{b: b} }
 
-// Next goes to the next attribute. It returns false at the end of the bytes,
-// and if what is left is no attribute.
+// Next goes to the next attribute. It returns false at the end of the bytes, and
+// if they do not go on with an attribute.
 func (a *Attrs) Next() bool {
 	left := len(a.b) - a.next
 	if left < attrHeader {
@@ -77,10 +77,10 @@ func (a *Attrs) stop(left int) bool {
 	return false
 }
 
-// Find goes to the first attribute of the type, without its flag bits, wherever
-// the cursor is, and returns false if there is none. Next goes on from there. So
-// attributes are found in any order; those of which there may be several of one
-// type need a loop over Next.
+// Find goes to the first attribute of the type, wherever the cursor is, and returns
+// false if there is none. The flag bits of the type do not matter. Next goes on from
+// there. So attributes are found in any order. If there may be several of one type,
+// use a loop over Next.
 func (a *Attrs) Find(typ uint16) bool {
 	a.next = 0
 	for a.Next() {
@@ -106,8 +106,8 @@ func (a *Attrs) IsBigEndian() bool { return a.typ&unix.NLA_F_NET_BYTEORDER != 0 
 // Bytes returns the value, lent.
 func (a *Attrs) Bytes() []byte { return a.b[a.at:a.end:a.end] }
 
-// Flag checks that the value is empty, as that of a flag is, and returns true. At
-// no attribute it is false.
+// Flag checks that the value is empty, as the value of a flag is, and returns true.
+// It returns false if the cursor is at no attribute.
 func (a *Attrs) Flag() bool { return a.at > 0 && a.width(0) }
 
 // Uint8 returns the value, which must be of 1 byte.
@@ -205,9 +205,8 @@ func (a *Attrs) Text() []byte {
 	return value
 }
 
-// Struct returns the first size bytes of the value, lent. The value must have
-// as many: kernels later than the caller's headers append to their structures,
-// and never cut them.
+// Struct returns the first size bytes of the value, lent. The value must have at
+// least as many: newer kernels append to their structures, and never cut them.
 func (a *Attrs) Struct(size int) []byte {
 	if a.err == nil && a.len() < size {
 		a.fail("attribute %d: structure of %d bytes, want %d", a.Type(), a.len(), size)
@@ -218,8 +217,8 @@ func (a *Attrs) Struct(size int) []byte {
 	return a.Bytes()[:size:size]
 }
 
-// Addr returns the value, which must be of 4 or 16 bytes, as an IP address. Its
-// AsSlice is what a request has in such an attribute.
+// Addr returns the value, which must be of 4 or 16 bytes, as an IP address. To put
+// one into a request, use its AsSlice.
 func (a *Attrs) Addr() netip.Addr {
 	addr, ok := netip.AddrFromSlice(a.Bytes())
 	if !ok && a.err == nil {
@@ -228,9 +227,8 @@ func (a *Attrs) Addr() netip.Addr {
 	return addr
 }
 
-// Via returns the address of a struct rtvia (include/uapi/linux/rtnetlink.h), as
-// RTA_VIA has it: the value must be an address family, AF_INET or AF_INET6, and an
-// address of it.
+// Via returns the address in a struct rtvia (include/uapi/linux/rtnetlink.h), which
+// is the value of RTA_VIA: an address family, AF_INET or AF_INET6, and an address.
 func (a *Attrs) Via() netip.Addr {
 	b := a.Bytes()
 	var addr netip.Addr
@@ -244,10 +242,10 @@ func (a *Attrs) Via() netip.Addr {
 	return addr
 }
 
-// AddrOf returns the IP address that b starts with: 4 bytes of AF_INET, 16 of
-// AF_INET6. Structures such as those of xfrm and inet_diag have room for both, and
-// the family elsewhere. Of another family, or of fewer bytes, it is the zero
-// netip.Addr.
+// AddrOf returns the IP address at the start of b: 4 bytes for AF_INET, 16 for
+// AF_INET6. It is for structures such as those of xfrm and inet_diag, which have room
+// for both, and the family elsewhere. For another family, or if b is too short, it
+// returns the zero netip.Addr.
 func AddrOf(family uint8, b []byte) netip.Addr {
 	switch {
 	case family == unix.AF_INET && len(b) >= 4:
@@ -258,14 +256,13 @@ func AddrOf(family uint8, b []byte) netip.Addr {
 	return netip.Addr{}
 }
 
-// Nested returns a cursor over the attributes in the value, with errors of its
-// own. Those of Nest are a's.
+// Nested returns a cursor over the attributes in the value. It has errors of its own;
+// those of Nest are a's.
 func (a *Attrs) Nested() Attrs { return Parse(a.Bytes()) }
 
-// Nest yields the attributes in the value, each with its type and with the cursor
-// at it. A nest may be a record of its own, or an array: members whose types are
-// their indices (the type "indexed-array" of YNL), or all of one type
-// ("multi-attr" within a nest).
+// Nest yields the attributes in the value: the type of each, and a cursor at it. A
+// nest may be a structure, or an array: its members have their indices as types (the
+// type "indexed-array" of YNL), or all the same type ("multi-attr" within a nest).
 //
 //	for typ, n := range a.Nest() {
 //		switch typ {
@@ -278,10 +275,10 @@ func (a *Attrs) Nested() Attrs { return Parse(a.Bytes()) }
 //		}
 //	}
 //
-// What is in a member is read by its Nest again, or by its Nested and Find.
+// To read what is in a member, use its Nest, or its Nested and Find.
 //
-// An error in the nest, or of what is read of it, ends the loop and is a's then; so
-// one look at a.Err after it, or after all of a, is enough.
+// An error in the nest ends the loop, and becomes an error of a. So it is enough to
+// look at a.Err after the loop, or at the end of a.
 func (a *Attrs) Nest() iter.Seq2[uint16, *Attrs] {
 	return func(yield func(uint16, *Attrs) bool) {
 		e := Parse(a.Bytes())
@@ -333,7 +330,7 @@ func numbers[T any](a *Attrs, size int, get func([]byte) T) iter.Seq2[int, T] {
 	}
 }
 
-// A Nexthop is one of those that RTA_MULTIPATH holds (struct rtnexthop,
+// A Nexthop is a nexthop in RTA_MULTIPATH (struct rtnexthop,
 // include/uapi/linux/rtnetlink.h).
 type Nexthop struct {
 	Flags uint8  // RTNH_F_DEAD and the like
@@ -342,8 +339,8 @@ type Nexthop struct {
 	Attrs Attrs  // RTA_GATEWAY, RTA_VIA, RTA_ENCAP …
 }
 
-// Nexthops yields the nexthops of a route, each with its attributes. An error in
-// one of them, or of its attributes, is a's from then on, and ends the loop.
+// Nexthops yields the nexthops of a route, each with its attributes. An error in one
+// of them, or in its attributes, ends the loop and becomes an error of a.
 //
 //	for h := range a.Nexthops() {
 //		if h.Attrs.Find(unix.RTA_GATEWAY) {
@@ -378,7 +375,7 @@ func (a *Attrs) Nexthops() iter.Seq[*Nexthop] {
 
 func (a *Attrs) len() int { return a.end - a.at }
 
-// width says whether the value is of n bytes.
+// width tells whether the value has n bytes.
 func (a *Attrs) width(n int) bool { return a.len() == n && a.err == nil || a.failWidth(n) }
 
 func (a *Attrs) failWidth(n int) bool {
@@ -392,7 +389,7 @@ func (a *Attrs) fail(format string, args ...any) {
 	a.take(fmt.Errorf("%w: "+format, append([]any{ErrMalformed}, args...)...))
 }
 
-// take stops the cursor for its first error, or the first of what is in its value.
+// take stops the cursor at its first error, or the first in its value.
 func (a *Attrs) take(err error) {
 	if a.err == nil && err != nil {
 		a.err = err

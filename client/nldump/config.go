@@ -11,95 +11,94 @@ import (
 )
 
 const (
-	// DefaultBufferSize is the page buffer that Config's zero value asks for.
-	// The kernel caps the pages that it sizes by the reader's buffer at about
-	// 32 KiB (af_netlink.c:netlink_recvmsg), but a single record may need one
-	// of 64 KiB, and that of a network device with hundreds of virtual functions
-	// more (net/core/rtnetlink.c:rtnl_calcit).
+	// DefaultBufferSize is the size of the page buffer if Config does not say.
+	// Pages that the kernel sizes by the reader's buffer have at most about 32 KiB
+	// (af_netlink.c:netlink_recvmsg). But a single record may need 64 KiB, and that
+	// of a network device with hundreds of virtual functions more
+	// (net/core/rtnetlink.c:rtnl_calcit).
 	DefaultBufferSize = 64 << 10
 
-	// MinBufferSize is the smallest page buffer: the kernel builds pages of
-	// NLMSG_GOODSIZE (3776 bytes with pages of 4 KiB) whatever the reader asks.
+	// MinBufferSize is the smallest page buffer. The kernel makes pages of at
+	// least NLMSG_GOODSIZE (3776 bytes with memory pages of 4 KiB).
 	MinBufferSize = 4 << 10
 
-	// DefaultMaxBufferSize is how large a page buffer of Config's zero value
-	// may grow.
+	// DefaultMaxBufferSize is how large the page buffer may grow if Config does
+	// not say.
 	DefaultMaxBufferSize = 1 << 20
 
-	// DefaultRepeatLimit is the repeat limit of Config's zero value: more than a
-	// million records that are all alike.
+	// DefaultRepeatLimit is the repeat limit if Config does not say: more than a
+	// million equal records.
 	DefaultRepeatLimit = 1 << 20
 )
 
-// Abandon says what a Stream does with a dump whose loop is left before its
-// end, by break or return, by a panic, or with an error after which the kernel
-// may still have more of it.
+// Abandon says what a Stream does with a dump whose loop is left before its end:
+// by break or return, by a panic, or with an error after which the kernel may have
+// more of the dump.
 type Abandon int
 
 const (
-	// AbandonPark leaves it parked in the kernel: the stream is not idle, and
-	// the caller chooses between Drain and Close.
+	// AbandonPark leaves the dump parked in the kernel. The stream is not idle
+	// until the caller chooses Drain or Close.
 	AbandonPark Abandon = iota
 
-	// AbandonClose closes the socket, upon which the kernel frees what the
-	// dump held (af_netlink.c:netlink_release). The stream is idle, and opens
-	// another socket for its next dump. Only a stream of Dial can.
+	// AbandonClose closes the socket, and the kernel frees the dump
+	// (af_netlink.c:netlink_release). The stream is idle, and opens another socket
+	// for its next dump. Only a stream of Dial can do this.
 	AbandonClose
 
-	// AbandonDrain reads the rest of it, before the loop's next statement, if
-	// the loop was left by break or return. That takes as long as the dump
-	// has records left, unless its context ends. After an error it is parked:
-	// more of it may never come.
+	// AbandonDrain reads the rest of the dump before the statement behind the loop,
+	// if the loop was left by break or return. That takes as long as the dump has
+	// records left, unless the context ends. After an error the dump is parked,
+	// because the rest of it may never come.
 	AbandonDrain
 )
 
-// Config says how a Stream reads. The zero value is good.
+// Config says how a Stream reads. The zero value is a good choice.
 type Config struct {
 	// BufferSize is the size of the page buffer in bytes; 0 means
-	// DefaultBufferSize. The kernel makes its pages as large as the largest
-	// buffer that the socket was ever read with, up to about 32 KiB, so a
-	// small one makes small pages and more system calls. It also makes more
-	// records too large for a page, which a few dumps hide: see the package's
-	// text. The buffer does not grow for those.
+	// DefaultBufferSize. The kernel makes pages as large as the largest buffer that
+	// the socket was read with, up to about 32 KiB. So a small buffer means small
+	// pages and more system calls. It also means that more records are too large
+	// for a page, which a few dumps hide: see the package's text. The buffer does
+	// not grow for those.
 	BufferSize int
 
 	// MaxBufferSize is how large the page buffer may grow, in bytes; 0 means
-	// DefaultMaxBufferSize, or BufferSize if that is larger. A page that does
-	// not fit is an ErrTruncated in any case, because its end is lost. If it
-	// is not larger than this, the buffer grows to its size, for Dump.Resume
-	// and for the next dump.
+	// DefaultMaxBufferSize, or BufferSize if that is larger. A page that does not
+	// fit is always an ErrTruncated, because its end is lost. If it is not larger
+	// than MaxBufferSize, the buffer grows to its size, for Dump.Resume and for the
+	// next dump.
 	MaxBufferSize int
 
 	// ReceiveBuffer is the size of the socket's receive queue in bytes of
-	// messages (SO_RCVBUF); 0 means the system's default. A dump alone does
-	// with any: the kernel builds the next page when one was read, and the
-	// first always fits. Dial fails if the kernel gives less, as it does beyond
-	// net.core.rmem_max without CAP_NET_ADMIN.
+	// messages (SO_RCVBUF); 0 means the system's default. A dump works with any
+	// size, because the kernel makes the next page when one was read, and the first
+	// always fits. Dial fails if the kernel gives less than asked for, as it does
+	// beyond net.core.rmem_max without CAP_NET_ADMIN.
 	ReceiveBuffer int
 
-	// StallTimeout is how long a dump may go without a page until it ends with
-	// ErrStalled; 0 means for ever. The kernel builds a page within the system
-	// call that reads the one before, so a healthy dump never waits for long.
-	// What the loop's body takes does not count.
+	// StallTimeout is the longest wait for a page, after which the dump ends with
+	// ErrStalled; 0 means no limit. The kernel makes a page within the system call
+	// that reads the one before, so a healthy dump never waits for long. The time
+	// that the loop's body takes does not count.
 	StallTimeout time.Duration
 
 	// RepeatLimit is how many records may come in pages that each repeat the one
-	// before it, byte for byte, until ErrNoProgress ends the dump; 0 means
-	// DefaultRepeatLimit, and less than 0 no limit. It catches a dump callback
-	// whose cursor stands still, which would send its last records for ever. A page
-	// without a byte counts as one, and of those 4,096 in a row are too many, too.
-	// Records may be equal in a right dump, too, such as ip rules without a
-	// priority of their own. See Dump.Key for a cursor that goes round in larger
-	// circles.
+	// before, byte for byte, until the dump ends with ErrNoProgress; 0 means
+	// DefaultRepeatLimit, less than 0 no limit. It catches a dump callback whose
+	// cursor stands still, which sends the same records for ever. An empty page
+	// counts as one record, and 4,096 of them in a row are too many in any case. A
+	// correct dump may have equal records, such as ip rules without a priority of
+	// their own. For a cursor that goes round in larger circles, see Dump.Key.
 	RepeatLimit int
 
-	// Abandon says what becomes of a dump that is not read to its end.
+	// Abandon says what to do with a dump that is not read to its end.
 	Abandon Abandon
 
-	// NoStrictCheck leaves NETLINK_GET_STRICT_CHK off. With it on, where the
-	// kernel has it (4.20), a request whose header or attributes the family
-	// does not know is refused, and filters in it are applied; some families
-	// refuse what older programs send. Off, they ignore it.
+	// NoStrictCheck leaves NETLINK_GET_STRICT_CHK off. With that option, which
+	// exists since Linux 4.20, a family refuses a header or attribute that it does
+	// not know, and applies filters; some families refuse what older programs send.
+	// Without it, they ignore all that.
 	NoStrictCheck bool
 
 	// NetNS is a file descriptor of the network namespace to work in; 0 means
@@ -107,11 +106,11 @@ type Config struct {
 	// namespace needs CAP_SYS_ADMIN. Only Dial looks at it.
 	NetNS int
 
-	// NetNSPath is NetNS by name, such as /run/netns/blue or /proc/42/ns/net;
-	// "" means no name. It is looked up each time that a socket is opened.
+	// NetNSPath is NetNS by name, such as /run/netns/blue or /proc/42/ns/net. It is
+	// looked up each time that a socket is opened.
 	NetNSPath string
 
-	// Pool is where Stream.Pages has its buffers from. Streams may share one.
+	// Pool has the buffers for Stream.Pages. Streams may share one.
 	Pool *Pool
 }
 
@@ -143,8 +142,8 @@ type Stats struct {
 	Records     uint64 `json:"records"`      // records delivered
 	Bytes       uint64 `json:"bytes"`        // bytes of all datagrams from the kernel
 	LargestPage int    `json:"largest_page"` // bytes of the largest of them
-	EmptyPages  uint64 `json:"empty_pages"`  // datagrams from the kernel without a byte: come again
-	Foreign     uint64 `json:"foreign"`      // datagrams that are no answer: not from the kernel, or multicast
+	EmptyPages  uint64 `json:"empty_pages"`  // empty datagrams from the kernel, which ask the reader to come again
+	Foreign     uint64 `json:"foreign"`      // datagrams that do not answer: not from the kernel, or multicast
 	Resumed     uint64 `json:"resumed"`      // how often Dump.Resume went on after a truncated page
 	Interrupted bool   `json:"interrupted"`  // NLM_F_DUMP_INTR was seen, or Dump.Generation changed
 	Filtered    bool   `json:"filtered"`     // NLM_F_DUMP_FILTERED was seen

@@ -4,11 +4,11 @@
 // or not, record by record, in constant memory and without an allocation per
 // record.
 //
-// A dump is a request with NLM_F_DUMP. The kernel answers it with pages
-// (datagrams), each of which holds many messages (records); after the last
-// one comes NLMSG_DONE. The kernel builds a page when the reader has made
-// room for it (net/netlink/af_netlink.c:netlink_recvmsg calls netlink_dump),
-// so a reader that streams keeps one page in memory, however large the table.
+// A dump is a request with NLM_F_DUMP. The kernel answers with pages (datagrams) of
+// many messages (records) each; after the last one comes NLMSG_DONE. The kernel makes
+// the next page when the reader reads one (net/netlink/af_netlink.c:netlink_recvmsg
+// calls netlink_dump). So a reader that streams needs memory for one page, however
+// large the table is.
 //
 //	s, err := nldump.Dial(unix.NETLINK_ROUTE, nldump.Config{})
 //	...
@@ -21,19 +21,19 @@
 //		use(m.Data) // struct rtmsg and attributes, valid until the next iteration
 //	}
 //
-// Data is what follows the netlink header: the family's own header, struct
-// genlmsghdr {command, version, 0, 0} for generic netlink, then attributes, which
-// netlink.AttributeEncoder of github.com/mdlayher/netlink makes. The examples
-// (example_recipes_test.go and the files beside it) have links, routes, nexthops,
-// generic families and sets of nf_tables.
+// Data is what follows the netlink header: the header of the family (for generic
+// netlink, struct genlmsghdr {command, version, 0, 0}), then attributes, which
+// netlink.AttributeEncoder of github.com/mdlayher/netlink encodes. The examples
+// (example_*_test.go) have links, routes, nexthops, generic families and sets of
+// nf_tables.
 //
 // # Which loop
 //
 //   - [Stream.Records] takes a request and lends each record.
-//   - [Stream.Dump] does so with what its reader knows of the family: a key
-//     that must rise, and a request that goes on after a key.
-//   - [Stream.Pages] yields whole pages: to be kept and passed on, in buffers
-//     of a [Pool], or lent one after the other, which is the fastest way.
+//   - [Stream.Dump] is for a reader that knows more about the family: a key that must
+//     rise, say, or the request that goes on after a key.
+//   - [Stream.Pages] yields whole pages: in buffers of a [Pool], to be kept and passed
+//     on, or lent one after the other, which is the fastest way.
 //   - [Stream.Retry] repeats a dump until the table did not change meanwhile.
 //   - [Stream.Do] takes a request that is no dump, and yields all that answers it.
 //
@@ -43,90 +43,89 @@
 //
 // # What is checked
 //
-// A loop that ends without an error has seen the whole dump, from a table that
-// did not change meanwhile. Everything else is an error:
+// A loop that ends without an error has seen the whole dump, and the kernel did not
+// report that the table changed meanwhile. Everything else is an error:
 //
 //   - [ErrInterrupted]: the kernel said that the table changed during the
 //     dump (NLM_F_DUMP_INTR on any record or on NLMSG_DONE), or a generation in
 //     the records did (Dump.Generation). It comes last: all records were
-//     delivered before it. Not each family tells; see below.
+//     delivered before it. Not every family tells; see below.
 //   - [ErrTruncated]: a page did not fit into the buffer.
 //   - [ErrOverrun]: the socket's receive queue overflowed (ENOBUFS).
 //   - [ErrStalled]: no page came for as long as Config.StallTimeout.
 //   - [KernelError]: the kernel refused the dump or ended it early; it holds
 //     the errno and what the extended acknowledgement says.
-//   - [ErrMalformed], [ErrProtocol], [ErrNoProgress]: the bytes are not those
-//     of a correct dump, or the records not those of one in order.
+//   - [ErrMalformed], [ErrProtocol], [ErrNoProgress]: the bytes, or the order of the
+//     records, are not those of a correct dump.
 //   - the context's error, as soon as the context is done.
 //
-// The kernel tells of a change if the family's dump callback takes a counter of
-// changes for cb->seq and compares it from page to page
-// (include/net/netlink.h:nl_dump_check_consistent). So it tells of what that
-// counter counts, and of nothing else, and most families have none: the table
+// The kernel tells of a change if the family's dump callback puts a counter of
+// changes into cb->seq and compares it from page to page
+// (include/net/netlink.h:nl_dump_check_consistent). So it tells of the changes that
+// this counter counts, and of no others. Most families have no counter: the table
 // below says which do.
 //
-// What makes a message a record is its type, its sequence number and its port id.
-// NLM_F_MULTI says nothing: some dumps of netdev and ethtool go without.
+// A record is a message with a type of the family, and with the sequence number and
+// the port id of the request. NLM_F_MULTI says nothing: some dumps of netdev and
+// ethtool do not set it.
 //
 // # Pages and buffers
 //
-// The kernel makes a page as large as the largest buffer that the socket was
-// ever read with, up to 32768 bytes less its overhead (32448), and larger only
-// for a record that needs it, which the family announces
-// (af_netlink.c:netlink_dump, min_dump_alloc). So with the default buffer of
-// 64 KiB a page that does not fit is rare: a network device with hundreds of
-// virtual functions makes one. It is an error then, because its end is lost;
-// the buffer grows, and the next dump, or the same one where it can be resumed,
-// has room.
+// The kernel makes a page as large as the largest buffer that the socket was read
+// with, up to 32768 bytes less its overhead (32448). A page is only larger if the
+// family says that a record needs it (af_netlink.c:netlink_dump, min_dump_alloc). So
+// a page that does not fit the default buffer of 64 KiB is rare: a network device
+// with hundreds of virtual functions makes one. Such a page is an error, because its
+// end is lost. The buffer grows, so that the next dump has room, or the same one, if
+// it can be resumed.
 //
-// A stream on a real socket reads an acknowledgement before its first dump, so
-// the first page is as large as those that follow: one exchange for each socket.
+// A stream on a real socket reads an acknowledgement before its first dump, so that
+// the first page is as large as the others. That is one exchange a socket.
 //
 // # Records that are larger than a page
 //
-// A record that does not fit into an empty page of 32 KiB, or of Config.BufferSize
-// if that is less, ends the dump. Most families say so: the error is EMSGSIZE, in
-// a [KernelError]. Four dumps of rtnetlink do not, on kernels since 6.9: they end
-// as if they were whole, and nothing in what the kernel sends tells the difference
-// (net/core/rtnetlink.c:rtnl_dumpit, RTNL_FLAG_DUMP_SPLIT_NLM_DONE). They are
-// links, IPv4 addresses, and IPv4 and IPv6 routes. How to ask so that none is lost:
+// A record that does not fit an empty page of 32 KiB, or of Config.BufferSize if that
+// is less, ends the dump. Most families report it as EMSGSIZE, in a [KernelError].
+// Since Linux 6.9, four dumps of rtnetlink do not: links, IPv4 addresses, and IPv4 and
+// IPv6 routes. They end as if they were whole, and nothing that the kernel sends tells
+// the difference (net/core/rtnetlink.c:rtnl_dumpit, RTNL_FLAG_DUMP_SPLIT_NLM_DONE).
+// Ask like this, and no record is lost:
 //
-//   - Links: send IFLA_EXT_MASK, with RTEXT_FILTER_SKIP_STATS for instance. With
-//     a mask the kernel measures all links and makes its pages as large as the
-//     largest (rtnl_calcit). A link with hundreds of alternative names is larger
-//     than 32 KiB.
+//   - Links: send IFLA_EXT_MASK, with RTEXT_FILTER_SKIP_STATS for instance. With a
+//     mask the kernel measures all links and makes pages as large as the largest
+//     (rtnl_calcit). A link with hundreds of alternative names is larger than 32 KiB.
 //   - Routes and addresses: ask with AF_UNSPEC for those of all address families.
-//     That dump fails with EMSGSIZE (rtnl_dump_all), or for a route of IPv6, for
-//     which newer kernels send empty pages without end, with [ErrNoProgress]. Linux
-//     6.1 has nothing that tells of a route of IPv6 that it left out. A route with
-//     2,000 nexthops, of IPv6 with 1,200, is larger than 32 KiB; made of nexthop
-//     objects, it is not.
+//     That dump fails with EMSGSIZE (rtnl_dump_all). For a route of IPv6 newer
+//     kernels send empty pages without end, so the error is [ErrNoProgress]. Linux 6.1
+//     leaves out a route of IPv6 that is too large, and nothing tells. A route with
+//     2,000 nexthops (1,200 for IPv6) is larger than 32 KiB, unless it is made of
+//     nexthop objects.
 //
 // # Families with ways of their own
 //
 // A request that the kernel ignores is an error at once, because it is sent with
-// NLM_F_ACK. An empty datagram is no end: nl80211 and nl802154 ask so to be read
-// again, for a larger page. For a family whose records do not have the request's
-// sequence number and port id (thermal, NetLabel), set Dump.Unaddressed; for one
-// that acknowledges first and answers later, Dump.NoAck. For events on the dump's
-// socket, set Dump.Foreign.
+// NLM_F_ACK. An empty datagram does not end a dump: nl80211 and nl802154 send one to
+// get a larger page. Set Dump.Unaddressed for a family whose records do not have the
+// sequence number and port id of the request (thermal, NetLabel). Set Dump.NoAck for a
+// family that acknowledges first and answers later. Set Dump.Foreign for events on the
+// socket of the dump.
 //
 // # Early end
 //
-// A loop may be left at any time. The kernel then keeps the dump parked at its
-// place, and the socket refuses a new one (EBUSY). [Config].Abandon chooses:
-// leave it so, until [Stream.Drain] reads it to its end or [Stream.Close]
-// abandons it ([Stream.Idle] tells whether one of them is needed); close the
-// socket, and open another for the next dump; or drain it at once. None of them
-// waits for an end that cannot come.
+// A loop may be left at any time. The kernel then parks the dump at its place, and
+// the socket refuses a new one (EBUSY). [Config].Abandon chooses what to do: leave it,
+// until [Stream.Drain] reads it to its end or [Stream.Close] abandons it
+// ([Stream.Idle] tells whether one of them is needed); close the socket, and open
+// another one for the next dump; or drain it at once. None of these waits for an end
+// that cannot come.
 //
 // A Stream is for one goroutine at a time; only Close may be called from any.
 //
 // # Use it from another module
 //
-// Command go get fetches no module whose path has no dot, so use it from a
-// checkout, say in ../bulkdump. Once your code imports it, require it and replace
-// it in your module's directory:
+// go get cannot fetch a module whose path has no dot. Use a checkout, in ../bulkdump,
+// say. Once your code imports the package, require and replace its module in the
+// directory of yours:
 //
 //	go mod edit -require=bulkdump/client@v0.0.0 -replace=bulkdump/client=../bulkdump/client
 //	go mod tidy
@@ -135,40 +134,40 @@
 //
 //	go work init . ../bulkdump/client
 //
-// In the checkout, make module-path gives the module another path.
+// In the checkout, make module-path gives the modules another path.
 //
 // # Which families tell of a change
 //
-// What a family tells of is what its counter counts:
+// A family tells of what its counter counts:
 //
-//   - Links and their statistics count the links that come and go
-//     (net/core/dev.c:list_netdevice). A link that gets another name, MTU or state
-//     is not told of. netconf and ethtool counted links, too, in older kernels.
-//   - Addresses count those links, and addresses that come and go. A new lifetime
+//   - Links and their statistics count links that come and go
+//     (net/core/dev.c:list_netdevice). A new name, MTU or state of a link does not
+//     count. In older kernels netconf and ethtool count links, too.
+//   - Addresses count links, and addresses that come and go. A new lifetime
 //     counts for IPv6 (net/ipv6/addrconf.c:__ipv6_ifa_notify), not for IPv4
 //     (net/ipv4/fib_frontend.c:fib_inetaddr_event). A dump of one link's
 //     addresses (ifa_index) has no counter (net/ipv4/devinet.c:inet_dump_addr).
 //   - Nexthops and their buckets count every change (net/ipv4/nexthop.c).
-//   - nf_tables counts the commits, whatever is in them. For set elements it takes
-//     that counter and never compares it (nf_tables_api.c:nf_tables_dump_set),
-//     but its low 16 bits are in each record, for [Dump].Generation.
-//   - Netfilter's hooks compare the list of them, which is a new one after each
-//     change (nfnetlink_hook.c:nfnl_hook_dump). They need [Dump].Unaddressed.
-//   - WireGuard counts the requests that set something (drivers/net/wireguard:
-//     wg_set_device). What a peer does by itself, such as to roam, does not count.
+//   - nf_tables counts commits, whatever is in them. The dump of set elements takes
+//     that counter and never compares it (nf_tables_api.c:nf_tables_dump_set), but
+//     its low 16 bits are in each record, for [Dump].Generation.
+//   - The dump of netfilter's hooks compares their list, which is a new one after each
+//     change (nfnetlink_hook.c:nfnl_hook_dump). It needs [Dump].Unaddressed.
+//   - WireGuard counts requests that set something (drivers/net/wireguard:
+//     wg_set_device). What a peer does by itself, such as roaming, does not count.
 //   - MACsec counts its devices that come and go (drivers/net/macsec.c).
-//   - TIPC has no counter. A dump of its names is told to be interrupted if the
-//     one where it was to go on is gone (net/tipc/name_table.c).
+//   - TIPC has no counter. A dump of its names is marked as interrupted if the name
+//     where it was to go on is gone (net/tipc/name_table.c).
 //   - bulkdump counts every change, also one before the first page.
 //
-// Of those not in the table, batman-adv and NFC have counters, by their source.
-// nl802154 compares one that it never sets.
+// Some families are not in the table. By their source, batman-adv and NFC have
+// counters, and nl802154 compares one that it never sets.
 //
-// In the table, "told" means that ErrInterrupted came wherever the change was: in
-// what was sent already, in the next record or in the last one; "some", that it
-// came for some of these places; "no", for none; "-", that there is no such change.
-// A dump without a change was never interrupted. The column "generation" says
-// whether Dump.Generation tells of all of them. The kernels are Debian's.
+// In the table, "told" means that ErrInterrupted came wherever the change was: in a
+// record that was sent already, in the next one, or in the last one. "some" means that
+// it came for some of these places, "no" for none, and "-" that there is no such
+// change. A dump without a change was never interrupted. The column "generation" says
+// whether Dump.Generation tells of all changes. The kernels are Debian's.
 //
 //	family                       kernel    added  removed  changed  generation  changed in place, or why not tried
 //	links                        all       told   told     no       -           name, mtu, up, down, alias, address, master, group

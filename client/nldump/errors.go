@@ -15,26 +15,25 @@ import (
 
 var (
 	// ErrInterrupted says that the table changed during the dump
-	// (NLM_F_DUMP_INTR). All records have been delivered when it comes, but
-	// together they may be no state that the table ever had.
+	// (NLM_F_DUMP_INTR). It comes after all records. Together they may be a state
+	// that the table never had.
 	ErrInterrupted = errors.New("dump interrupted: the table changed meanwhile")
 
-	// ErrTruncated says that a page was larger than the buffer and lost its
-	// end; nothing of it is delivered. See [TruncatedError] for the sizes.
+	// ErrTruncated says that a page was larger than the buffer and lost its end.
+	// Nothing of the page is delivered. See [TruncatedError] for the sizes.
 	ErrTruncated = errors.New("page truncated: the buffer is too small")
 
-	// ErrOverrun says that the socket's receive queue overflowed and that
-	// messages may be lost, or that there was no memory for a page. The dump is
-	// still open in the kernel, and whether more of it comes is not sure: close
-	// the stream, rather than drain it. If the kernel said so by errno, the
-	// error is ENOBUFS too.
+	// ErrOverrun says that the socket's receive queue overflowed, so that messages
+	// may be lost, or that there was no memory for a page. The dump is still open
+	// in the kernel, but the rest of it may never come: close the stream, rather
+	// than drain it. If the kernel reported it by errno, the error is also ENOBUFS.
 	ErrOverrun = errors.New("receive queue overrun")
 
 	// ErrMalformed says that a page or an attribute has impossible lengths.
 	ErrMalformed = errors.New("malformed netlink data")
 
-	// ErrProtocol says that a message is well formed but does not belong
-	// into this dump.
+	// ErrProtocol says that a message is well formed, but does not belong in this
+	// dump.
 	ErrProtocol = errors.New("netlink protocol violated")
 
 	// ErrNoProgress says that the kernel sent the same page again and again
@@ -42,19 +41,19 @@ var (
 	ErrNoProgress = errors.New("dump makes no progress")
 
 	// ErrStalled says that no page came within Config.StallTimeout. The dump is
-	// still open in the kernel. The error is an os.ErrDeadlineExceeded too.
+	// still open in the kernel. The error is also an os.ErrDeadlineExceeded.
 	ErrStalled = errors.New("dump stalled: no page")
 
-	// ErrBusy says that the stream's last dump was left before its end, or that
-	// its loop is still running.
+	// ErrBusy says that the stream's last dump was left before its end, or that its
+	// loop still runs.
 	ErrBusy = errors.New("the last dump on this stream was not read to its end")
 )
 
-// A TruncatedError is an ErrTruncated with its numbers.
+// A TruncatedError is an ErrTruncated with the sizes.
 type TruncatedError struct {
 	Size   int  // bytes of the page
 	Buffer int  // bytes of the buffer
-	Grown  bool // for the stream's next dump the buffer is as large as that page
+	Grown  bool // the buffer of the stream's next dump is as large as that page
 }
 
 func (e *TruncatedError) Error() string {
@@ -72,18 +71,18 @@ type KernelError struct {
 	Errno syscall.Errno
 	// Message is the kernel's own explanation (NLMSGERR_ATTR_MSG), or "".
 	Message string
-	// Offset is where in the request, in bytes from its netlink header, the
-	// offending attribute starts (NLMSGERR_ATTR_OFFS); 0 if not told.
+	// Offset is where the offending attribute starts in the request, in bytes from
+	// its netlink header (NLMSGERR_ATTR_OFFS); 0 if the kernel does not say.
 	Offset uint32
 	// MissingType is the type of a required attribute that the request lacks
-	// (NLMSGERR_ATTR_MISS_TYPE); 0 if not told.
+	// (NLMSGERR_ATTR_MISS_TYPE); 0 if the kernel does not say.
 	MissingType uint32
 	// MissingNest is the offset of the nest that lacks it
 	// (NLMSGERR_ATTR_MISS_NEST); 0 for the top level.
 	MissingNest uint32
 	// Done is true if the error came in NLMSG_DONE: the dump callback failed.
 	Done bool
-	// Records is how many records were delivered before.
+	// Records is how many records were delivered before the error.
 	Records uint64
 }
 
@@ -110,7 +109,7 @@ func (e *KernelError) Error() string {
 	return b.String()
 }
 
-// hint is what to do about an errno whose own text does not say it.
+// hint says what to do about an errno whose own text does not.
 func (e *KernelError) hint() string {
 	switch {
 	case e.Errno == unix.EMSGSIZE && e.Done:

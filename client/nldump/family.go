@@ -12,18 +12,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Family is a family of generic netlink, as its controller describes it.
+// A Family is a family of generic netlink, as the controller describes it.
 type Family struct {
-	ID      uint16 // the type of its messages, until it is registered anew
+	ID      uint16 // the type of its messages, until it is registered again
 	Name    string
 	Version uint32
 	Header  uint32            // bytes of its own header behind struct genlmsghdr
 	Groups  map[string]uint32 // its multicast groups: the number by the name
 }
 
-// Family asks the controller for the family of that name, which has the kernel
-// load its module, if there is one. The stream must be of unix.NETLINK_GENERIC.
-// Of a family that does not exist the error is an os.ErrNotExist.
+// Family asks the controller for the family of that name. The kernel loads the
+// family's module, if it has one. The stream must be one of unix.NETLINK_GENERIC. If
+// there is no such family, the error is an os.ErrNotExist.
 func (s *Stream) Family(ctx context.Context, name string) (f Family, err error) {
 	if name == "" || len(name) >= unix.GENL_NAMSIZ || strings.Contains(name, "\x00") {
 		return f, fmt.Errorf("nldump: family %q: a name has 1 to %d bytes, none of them 0: %w", name, unix.GENL_NAMSIZ-1, os.ErrNotExist)

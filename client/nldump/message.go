@@ -18,8 +18,8 @@ const (
 	flagAckTLVs = 0x200 // NLM_F_ACK_TLVS
 )
 
-// A Message is one netlink message. Data is lent: it points into the page
-// buffer and is valid until the next one is asked for.
+// A Message is one netlink message. Data is lent: it points into the page buffer
+// and is valid until the next iteration.
 type Message struct {
 	Type   uint16
 	Flags  uint16
@@ -28,10 +28,10 @@ type Message struct {
 	Data   []byte // what follows the netlink header
 }
 
-// Attrs returns a cursor over the attributes after a fixed header of the
-// family's, of the size: unix.SizeofRtMsg, say, or 4 of generic netlink. If the
-// message is too short for the header, it holds ErrMalformed from the start;
-// else m.Data[:header] is there.
+// Attrs returns a cursor over the attributes behind the family's header, whose size
+// is unix.SizeofRtMsg, say, or 4 for generic netlink. If the message is shorter than
+// the header, the cursor has an ErrMalformed from the start. Otherwise
+// m.Data[:header] exists.
 func (m Message) Attrs(header int) Attrs {
 	if len(m.Data) < header {
 		return Attrs{err: fmt.Errorf("%w: message of %d bytes, want a header of %d", ErrMalformed, len(m.Data), header)}
@@ -39,9 +39,9 @@ func (m Message) Attrs(header int) Attrs {
 	return Parse(m.Data[min(align(header), len(m.Data)):])
 }
 
-// NextMessage cuts the first message off a datagram that is no page of a dump,
-// but an event, say. The message is lent: it points into the datagram. If what
-// is left is no message, the error is ErrMalformed.
+// NextMessage cuts the first message off a datagram, for datagrams that are not
+// pages of a dump: events, say. The message is lent: it points into the datagram.
+// If the datagram does not begin with a message, the error is ErrMalformed.
 func NextMessage(datagram []byte) (m Message, rest []byte, err error) {
 	p := page(datagram)
 	m, err = p.next()
@@ -66,7 +66,7 @@ func (p *page) next() (Message, error) {
 	return m, nil
 }
 
-// message is the first one, which is of n bytes.
+// message is the first message, of n bytes.
 func (p page) message(n int) Message {
 	h := (*[headerLen]byte)(p)
 	return Message{
@@ -78,11 +78,11 @@ func (p page) message(n int) Message {
 	}
 }
 
-// after is what is left behind the first message, which is of n bytes.
+// after is the rest behind the first message, of n bytes.
 func (p page) after(n int) page { return p[min(align(n), len(p)):] }
 
-// alike cuts off the messages at the start whose headers are that of first, but
-// for the length, and returns how many they are and what is left.
+// alike cuts off the messages at the start whose headers equal that of first, but
+// for the length, and returns their number and the rest.
 func (p page) alike(first page) (n int, rest page) {
 	want := (*[headerLen]byte)(first)
 	kind, port := binary.NativeEndian.Uint64(want[4:]), binary.NativeEndian.Uint32(want[12:])
@@ -104,20 +104,19 @@ func (p page) alike(first page) (n int, rest page) {
 	return n, p
 }
 
-// Messages are the records of a page, from one of them to the last, for loops
-// where each instruction counts: a range over Page.Records calls two functions
-// for each record, and this none.
+// Messages are the records of a page, from one of them to the last. They are for
+// loops where each instruction counts: a range over Page.Records calls two functions
+// a record, and this loop none.
 //
 //	for ms := p.Messages(); len(ms) > 0; ms = ms.Next() {
 //		use(ms.Type(), ms.Data())
 //	}
 //
-// All records were checked before. Whether the page is still the caller's is
-// looked at in Page.Messages alone: what is read after its release is another
-// page's.
+// All records have been checked. Only Page.Messages checks that the page is still
+// the caller's: what is read after its release belongs to another page.
 //
-// Every method is small enough to be put into the caller's loop; go build
-// -gcflags=-m tells.
+// Each method is small enough to be inlined into the caller's loop (go build
+// -gcflags=-m).
 type Messages []byte
 
 // Messages returns the page's records.
@@ -135,14 +134,14 @@ func (p Page) messages() Messages {
 	return ms
 }
 
-// Next is what is behind the first record: nothing behind the last one. A page
-// may have messages of the netlink layer between them, which it skips.
+// Next returns the records behind the first one: none behind the last. It skips
+// messages of the netlink layer between them.
 func (ms Messages) Next() Messages {
 	for {
 		n := align(ms.size())
-		// No checked page has less than a header left. From this, and from a
-		// capacity that is the length, the compiler knows that the pointer stays
-		// within the page, and that there is a type to read.
+		// A checked page never has less than a header left. From this check, and
+		// from a capacity that equals the length, the compiler knows that the
+		// pointer stays within the page and that there is a type to read.
 		if len(ms)-n < headerLen {
 			return nil
 		}
@@ -152,8 +151,8 @@ func (ms Messages) Next() Messages {
 	}
 }
 
-// header is that of the first record: one check of the slice's length for all
-// that is read of it.
+// header is the header of the first record: one check of the length for all its
+// fields.
 func (ms Messages) header() *[headerLen]byte { return (*[headerLen]byte)(ms) }
 
 // size is the nlmsg_len of the first record.
@@ -162,14 +161,14 @@ func (ms Messages) size() int { return int(binary.NativeEndian.Uint32(ms.header(
 // Type is the nlmsg_type of the first record.
 func (ms Messages) Type() uint16 { return binary.NativeEndian.Uint16(ms.header()[4:]) }
 
-// Bytes is the whole first record, its netlink header too. It is lent, as the
+// Bytes is the whole first record, with its netlink header. It is lent, as the
 // page is.
 func (ms Messages) Bytes() []byte {
 	n := ms.size()
 	return ms[:n:n]
 }
 
-// Data is what follows the first record's netlink header. It is lent, as the
+// Data is what follows the netlink header of the first record. It is lent, as the
 // page is.
 func (ms Messages) Data() []byte {
 	n := ms.size()

@@ -12,24 +12,24 @@ import (
 // A Pool is a bounded set of page buffers that streams share (Config.Pool). It
 // may be used by several goroutines at once.
 type Pool struct {
-	// Poison makes Release overwrite a page, so that whoever still reads one of
-	// its records finds rubbish, and the race detector finds him. It is set
-	// where the program is built with that, and must not change while pages are
-	// held.
+	// Poison makes Release overwrite a page, so that a reader that still uses one
+	// of its records gets garbage, and the race detector reports it. NewPool sets
+	// it in programs built with the race detector. It must not change while pages
+	// are held.
 	Poison bool
 
 	free chan *buffer
 }
 
-// A buffer is one of a pool's, or a stream's own.
+// A buffer belongs to a pool, or to a stream.
 type buffer struct {
-	pool  *Pool         // nil if it is a stream's own
-	turn  atomic.Uint64 // counts releases: a Page of another turn is stale
-	bytes []byte        // as large as was ever asked for
+	pool  *Pool         // nil if it belongs to a stream
+	turn  atomic.Uint64 // counts releases: a Page of an earlier turn is stale
+	bytes []byte        // as large as the largest page asked for
 }
 
-// NewPool returns a pool of that many pages, at least 1. Memory is taken as it
-// is needed, for each page as much as the largest buffer of the streams.
+// NewPool returns a pool of that many pages, at least 1. A page takes memory when
+// it is first used: as much as the largest buffer of the streams.
 func NewPool(pages int) *Pool {
 	p := &Pool{Poison: poison, free: make(chan *buffer, max(pages, 1))}
 	for range cap(p.free) {
@@ -38,7 +38,7 @@ func NewPool(pages int) *Pool {
 	return p
 }
 
-// Held returns how many pages are out, and not released yet.
+// Held returns how many pages are not released yet.
 func (p *Pool) Held() int { return cap(p.free) - len(p.free) }
 
 // get waits for a buffer.
@@ -58,8 +58,8 @@ func (b *buffer) put() {
 	}
 }
 
-// grow makes the buffer as large as needed, and returns so much of it. Not more:
-// the kernel would make larger pages from then on.
+// grow returns size bytes of the buffer, which it makes larger if need be. Not
+// more than that, or the kernel would make larger pages from then on.
 func (b *buffer) grow(size int) []byte {
 	if len(b.bytes) < size {
 		b.bytes = make([]byte, size)
@@ -72,10 +72,10 @@ func (b *buffer) with(p page, records int) Page {
 	return Page{b: b, turn: b.turn.Load(), page: p, n: records}
 }
 
-// A Page is one page of a dump, and belongs to whoever has it until Release.
-// It may be passed to another goroutine, as a copy. Without a pool it is lent,
-// until the loop's next iteration. Using it after that or after Release, or
-// releasing it twice, panics. The zero Page has no records.
+// A Page is one page of a dump. It belongs to its holder until Release, and may be
+// passed to another goroutine, as a copy. Without a pool it is lent until the next
+// iteration of the loop. To use it after that or after Release, or to release it
+// twice, panics. The zero Page has no records.
 type Page struct {
 	b    *buffer
 	turn uint64
@@ -89,8 +89,8 @@ func (p Page) Len() int {
 	return p.n
 }
 
-// Records yields the records, which were all checked before. A Message is
-// valid until Release.
+// Records yields the records, which have all been checked. A Message is valid
+// until Release.
 func (p Page) Records() iter.Seq[Message] {
 	return func(yield func(Message) bool) {
 		for ms := p.Messages(); len(ms) > 0; ms = ms.Next() {
@@ -116,9 +116,9 @@ func (p Page) Release() {
 	p.b.put()
 }
 
-// poison fills the page with bytes that make lengths which no message and no
-// attribute can have. It copies: of single writes the race detector forgets
-// those of the first bytes of a word.
+// poison fills the page with lengths that no message and no attribute can have.
+// It copies, because the race detector forgets single writes to the first bytes of
+// a word.
 func (p page) poison() {
 	copy(p, "\xdb")
 	for n := 1; n < len(p); n *= 2 {

@@ -16,43 +16,43 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Socket is what a Stream needs of a netlink socket. [Open] makes one of a
+// A Socket is a netlink socket, as far as a Stream needs it. [Open] makes one from a
 // real socket; a test can script one.
 type Socket interface {
 	// Send sends a request and returns it with its sequence number and port id
 	// filled in.
 	Send(Message) (Message, error)
 
-	// Recv waits for a datagram and copies it to buf. A datagram longer than
-	// buf is cut, and its full length returned. A deadline that passes while
-	// it waits is an os.ErrDeadlineExceeded, a Close an os.ErrClosed.
+	// Recv waits for a datagram and copies it to buf. A datagram longer than buf
+	// is cut, and its full length returned. If a deadline passes while Recv waits,
+	// the error is an os.ErrDeadlineExceeded; after a Close, an os.ErrClosed.
 	Recv(buf []byte) (Datagram, error)
 
-	// SetReadDeadline makes Recv give up then, also one that waits already.
-	// The zero time means never.
+	// SetReadDeadline makes Recv give up at that time, also one that waits
+	// already. The zero time means never.
 	SetReadDeadline(time.Time) error
 
 	Close() error
 }
 
-// A PollSocket is a Socket that can also look without waiting, which tells a
-// reader of events that none is left in the receive queue.
+// A PollSocket is a Socket that can also look without waiting. That tells a reader
+// of events that the receive queue is empty.
 type PollSocket interface {
 	Socket
 
-	// Poll is Recv of a datagram that is there. If there is none, the error is
+	// Poll is Recv that does not wait. If there is no datagram, the error is
 	// unix.EAGAIN.
 	Poll(buf []byte) (Datagram, error)
 }
 
-// A Datagram is what Recv learns of a datagram beside its bytes.
+// A Datagram is what Recv returns about a datagram, besides its bytes.
 type Datagram struct {
 	Len   int    // full length, even if more than the buffer holds
 	From  uint32 // port id of the sender; 0 is the kernel
 	Group uint32 // number of the multicast group it was sent to; 0 means to this socket only
 }
 
-// foreign tells whether it is no answer of the kernel's to this socket.
+// foreign tells whether it is not an answer of the kernel to this socket.
 func (d Datagram) foreign() bool { return d.From != 0 || d.Group != 0 }
 
 // conn is a Socket on the file descriptor of a netlink.Conn.
@@ -62,9 +62,9 @@ type conn struct {
 	closed atomic.Bool
 
 	protocol int  // NETLINK_ROUTE …
-	primed   bool // it was read with the page buffer; see Stream.prime
+	primed   bool // it was read with a page buffer; see Stream.prime
 
-	// For recvmsg, kept here so that a read allocates nothing.
+	// For recvmsg, here so that a read allocates nothing.
 	read  func(fd uintptr) bool
 	poll  func(fd uintptr) bool
 	msg   unix.Msghdr
@@ -75,15 +75,15 @@ type conn struct {
 	errno syscall.Errno
 }
 
-// Open returns a Socket that reads from c's file descriptor, for [New]. It sets
-// the socket options that a dump is better with, as far as the kernel has them:
-// extended acknowledgements, not to echo the request (NETLINK_CAP_ACK), and what
-// Config says of strict checking and the receive buffer. c must not be used for
-// receiving any more; closing the Socket closes it.
+// Open returns a Socket that reads from c's file descriptor, for [New]. It sets the
+// socket options that help a dump, as far as the kernel has them: extended
+// acknowledgements, acknowledgements without the request (NETLINK_CAP_ACK), and what
+// Config says about strict checking and the receive buffer. Do not receive from c any
+// more. Closing the Socket closes c.
 //
-// c may have joined multicast groups. Their events share the receive queue with
-// the pages of a dump: a Stream hands them to Dump.Foreign, and drops them if that
-// is nil. So events that must not be lost belong on a socket of their own.
+// c may have joined multicast groups. Their events share the receive queue with the
+// pages of a dump: a Stream hands them to Dump.Foreign, and drops them if that is nil.
+// If you must not lose events, use a socket of their own.
 func Open(c *netlink.Conn, cfg Config) (PollSocket, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -119,8 +119,8 @@ func Open(c *netlink.Conn, cfg Config) (PollSocket, error) {
 	return s, nil
 }
 
-// recvmsg is called by the runtime's poller; false means: wait until readable.
-// The call must not be a RawSyscall: in it the kernel builds the next page.
+// recvmsg is called by the runtime's poller; false means: wait until readable. The
+// call must not be a RawSyscall, because the kernel makes the next page in it.
 func (s *conn) recvmsg(fd uintptr) bool {
 	for {
 		s.msg.Name = (*byte)(unsafe.Pointer(&s.from))
@@ -163,8 +163,8 @@ func (s *conn) receive(buf []byte, read func(fd uintptr) bool) (Datagram, error)
 	return Datagram{Len: s.n, From: s.from.Pid, Group: s.group()}, nil
 }
 
-// group is the number in NETLINK_PKTINFO. The address has a mask of groups, in
-// which those above 32 are none (af_netlink.c:netlink_group_mask).
+// group is the number in NETLINK_PKTINFO. The address has a mask of groups, which
+// lacks those above 32 (af_netlink.c:netlink_group_mask).
 func (s *conn) group() uint32 {
 	h := (*unix.Cmsghdr)(unsafe.Pointer(&s.ctrl))
 	if s.msg.Controllen < unix.SizeofCmsghdr+4 || h.Level != unix.SOL_NETLINK || h.Type != unix.NETLINK_PKTINFO {
@@ -192,8 +192,8 @@ func (s *conn) Close() error {
 	return s.Conn.Close()
 }
 
-// orClosed gives an error after Close the name that callers know: the poller
-// and the library have names of their own.
+// orClosed makes an error after Close an os.ErrClosed: the poller and the library
+// have errors of their own.
 func (s *conn) orClosed(err error) error {
 	if err != nil && s.closed.Load() {
 		return fmt.Errorf("%w (%v)", os.ErrClosed, err)
@@ -234,7 +234,7 @@ func (c Config) netNSName() string {
 	return fmt.Sprintf("(file descriptor %d)", c.NetNS)
 }
 
-// setOptions sets what a dump is better with, as far as the kernel has it.
+// setOptions sets the options that help a dump, as far as the kernel has them.
 func setOptions(c *netlink.Conn, cfg Config) error {
 	options := []netlink.ConnOption{netlink.ExtendedAcknowledge, netlink.CapAcknowledge, netlink.PacketInfo}
 	if !cfg.NoStrictCheck {
@@ -248,10 +248,10 @@ func setOptions(c *netlink.Conn, cfg Config) error {
 	return nil
 }
 
-// setReceiveBuffer makes the receive queue of at least n bytes, or fails. The
-// kernel doubles what it is given, for what it needs beside the messages
-// (net/core/sock.c:__sock_set_rcvbuf), and cuts it silently to
-// net.core.rmem_max unless it is forced.
+// setReceiveBuffer makes the receive queue at least n bytes long, or fails. The
+// kernel doubles the size, for what it needs besides the messages
+// (net/core/sock.c:__sock_set_rcvbuf), and cuts it silently to net.core.rmem_max
+// unless it is forced.
 func setReceiveBuffer(raw syscall.RawConn, n int) error {
 	var got int
 	var err error
