@@ -201,6 +201,6 @@ gen: ## regenerate from kmod/bulkdump.yaml
 gen-check: ## fail if that changes anything
 gen gen-check:
 	$(MAKE) -s -C kmod $@
-	go -C client run ./internal/gen $(if $(filter gen-check,$@),-check) -spec ../kmod/bulkdump.yaml -o uapi_gen.go
+	go -C client run ./internal/gen $(if $(filter gen-check,$@),-check) -spec ../kmod/bulkdump.yaml -o .
 
 .PHONY: help demo vm-test vm-quick vm-matrix stress vm-large bench bench-check bench-profile bench-keep vm-tools compare compare-keep told-table vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check every-dump new-family new-family-check test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check

@@ -12,6 +12,7 @@ import (
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
+	"bulkdump/client/internal/uapi"
 	"bulkdump/client/nldump"
 )
 
@@ -34,24 +35,24 @@ func decodeRecord(b []byte, r *Record) error {
 	a := nldump.Parse(b)
 	for a.Next() {
 		switch a.Type() {
-		case attrEntryID:
+		case uapi.AttrEntryID:
 			r.ID = a.Uint32()
 			hasID = true
-		case attrEntryName:
+		case uapi.AttrEntryName:
 			r.Name = bytes.TrimSuffix(a.Bytes(), nul)
-		case attrEntryFlags:
+		case uapi.AttrEntryFlags:
 			r.Flags = a.Uint32()
-		case attrEntryValue:
+		case uapi.AttrEntryValue:
 			r.Value = a.Uint()
-		case attrEntryPayload:
+		case uapi.AttrEntryPayload:
 			r.Payload = a.Bytes()
-		case attrEntryStats:
+		case uapi.AttrEntryStats:
 			if err := decodeStats(a.Nested(), &r.Stats); err != nil {
 				return fmt.Errorf("%w: stats: %w", ErrBadReply, err)
 			}
-		case attrEntryGeneration:
+		case uapi.AttrEntryGeneration:
 			r.Generation = a.Uint()
-		case attrEntryDeleted:
+		case uapi.AttrEntryDeleted:
 			r.Deleted = a.Flag()
 		}
 	}
@@ -71,13 +72,13 @@ func decodeRecord(b []byte, r *Record) error {
 func decodeStats(a nldump.Attrs, s *Stats) error {
 	for a.Next() {
 		switch a.Type() {
-		case attrStatsHits:
+		case uapi.AttrStatsHits:
 			s.Hits = a.Uint()
-		case attrStatsBytes:
+		case uapi.AttrStatsBytes:
 			s.Bytes = a.Uint()
-		case attrStatsCreated:
+		case uapi.AttrStatsCreated:
 			s.Created = decodeTime(a.Uint())
-		case attrStatsUpdated:
+		case uapi.AttrStatsUpdated:
 			s.Updated = decodeTime(a.Uint())
 		}
 	}
@@ -97,43 +98,43 @@ func decodeTable(b []byte) (Table, error) {
 	a := nldump.Parse(b)
 	for a.Next() {
 		switch a.Type() {
-		case attrTableCount:
+		case uapi.AttrTableCount:
 			t.Count = a.Uint()
-		case attrTableGeneration:
+		case uapi.AttrTableGeneration:
 			t.Generation = a.Uint()
-		case attrTableIDMin:
+		case uapi.AttrTableIDMin:
 			t.IDMin = u32(&a)
-		case attrTableIDMax:
+		case uapi.AttrTableIDMax:
 			t.IDMax = u32(&a)
-		case attrTableBytes:
+		case uapi.AttrTableBytes:
 			t.Bytes = a.Uint()
-		case attrTableRecordMax:
+		case uapi.AttrTableRecordMax:
 			t.RecordMax = a.Uint32()
-		case attrTableEntriesMax:
+		case uapi.AttrTableEntriesMax:
 			t.EntriesMax = a.Uint()
-		case attrTableDumpsStarted:
+		case uapi.AttrTableDumpsStarted:
 			t.DumpsStarted = a.Uint()
-		case attrTableDumpsFinished:
+		case uapi.AttrTableDumpsFinished:
 			t.DumpsFinished = a.Uint()
-		case attrTableDumpsAbandoned:
+		case uapi.AttrTableDumpsAbandoned:
 			t.DumpsAbandoned = a.Uint()
-		case attrTableDumpsInterrupted:
+		case uapi.AttrTableDumpsInterrupted:
 			t.DumpsInterrupted = a.Uint()
-		case attrTableDumpsOpen:
+		case uapi.AttrTableDumpsOpen:
 			t.DumpsOpen = a.Uint()
-		case attrTablePages:
+		case uapi.AttrTablePages:
 			t.Pages = a.Uint()
-		case attrTableRecords:
+		case uapi.AttrTableRecords:
 			t.Records = a.Uint()
-		case attrTableScanned:
+		case uapi.AttrTableScanned:
 			t.Scanned = a.Uint()
-		case attrTableDumpsMemory:
+		case uapi.AttrTableDumpsMemory:
 			t.DumpsMemory = a.Uint()
-		case attrTableLogFloor:
+		case uapi.AttrTableLogFloor:
 			t.LogFloor = a.Uint()
-		case attrTableTombstones:
+		case uapi.AttrTableTombstones:
 			t.Tombstones = a.Uint()
-		case attrTableTombstonesMax:
+		case uapi.AttrTableTombstonesMax:
 			t.TombstonesMax = a.Uint()
 		}
 	}
@@ -149,11 +150,11 @@ func decodeFilled(b []byte) (Filled, error) {
 	a := nldump.Parse(b)
 	for a.Next() {
 		switch a.Type() {
-		case attrFillCount:
+		case uapi.AttrFillCount:
 			f.Count = a.Uint32()
-		case attrFillGeneration:
+		case uapi.AttrFillGeneration:
 			f.Generation = a.Uint()
-		case attrFillChecksum:
+		case uapi.AttrFillChecksum:
 			f.Checksum = Checksum(a.Uint())
 		}
 	}

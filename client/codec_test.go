@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/internal/script"
+	"bulkdump/client/internal/uapi"
 	"bulkdump/client/nldump"
 )
 
@@ -50,7 +51,7 @@ var wholeEntryIs = Entry{
 
 func TestDecodeRecord(t *testing.T) {
 	needLittleEndian(t)
-	id := script.U32(attrEntryID, 9)
+	id := script.U32(uapi.AttrEntryID, 9)
 	for _, tt := range []struct {
 		name string
 		in   []byte
@@ -58,16 +59,16 @@ func TestDecodeRecord(t *testing.T) {
 	}{
 		{"whole", wholeEntry, wholeEntryIs},
 		{"id only", id, Entry{ID: 9}},
-		{"id 0", script.U32(attrEntryID, 0), Entry{}},
-		{"largest id", script.U32(attrEntryID, 0xffffffff), Entry{ID: 0xffffffff}},
-		{"name without NUL", append(script.Attr(attrEntryName, []byte("xyz")), id...), Entry{ID: 9, Name: "xyz"}},
-		{"longest name", append(script.Text(attrEntryName, strings.Repeat("n", 63)), id...), Entry{ID: 9, Name: strings.Repeat("n", 63)}},
-		{"longest payload", append(script.Attr(attrEntryPayload, make([]byte, 60000)), id...), Entry{ID: 9, Payload: make([]byte, 60000)}},
+		{"id 0", script.U32(uapi.AttrEntryID, 0), Entry{}},
+		{"largest id", script.U32(uapi.AttrEntryID, 0xffffffff), Entry{ID: 0xffffffff}},
+		{"name without NUL", append(script.Attr(uapi.AttrEntryName, []byte("xyz")), id...), Entry{ID: 9, Name: "xyz"}},
+		{"longest name", append(script.Text(uapi.AttrEntryName, strings.Repeat("n", 63)), id...), Entry{ID: 9, Name: strings.Repeat("n", 63)}},
+		{"longest payload", append(script.Attr(uapi.AttrEntryPayload, make([]byte, 60000)), id...), Entry{ID: 9, Payload: make([]byte, 60000)}},
 		{"unknown attribute", append(script.U32(999, 1), id...), Entry{ID: 9}},
-		{"unknown in stats", append(script.Attr(attrEntryStats, script.U32(99, 1), script.U32(attrStatsHits, 4)), id...), Entry{ID: 9, Stats: Stats{Hits: 4}}},
-		{"deleted", append(script.Attr(attrEntryDeleted), id...), Entry{ID: 9, Deleted: true}},
-		{"last of two", append(script.U32(attrEntryID, 1), id...), Entry{ID: 9}},
-		{"last time", append(script.Attr(attrEntryStats, script.U64(attrStatsCreated, 1<<64-1)), id...),
+		{"unknown in stats", append(script.Attr(uapi.AttrEntryStats, script.U32(99, 1), script.U32(uapi.AttrStatsHits, 4)), id...), Entry{ID: 9, Stats: Stats{Hits: 4}}},
+		{"deleted", append(script.Attr(uapi.AttrEntryDeleted), id...), Entry{ID: 9, Deleted: true}},
+		{"last of two", append(script.U32(uapi.AttrEntryID, 1), id...), Entry{ID: 9}},
+		{"last time", append(script.Attr(uapi.AttrEntryStats, script.U64(uapi.AttrStatsCreated, 1<<64-1)), id...),
 			Entry{ID: 9, Stats: Stats{Created: time.Unix(18446744073, 709551615).UTC()}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -83,20 +84,20 @@ func TestDecodeRecord(t *testing.T) {
 }
 
 func TestDecodeRecordRefuses(t *testing.T) {
-	id := script.U32(attrEntryID, 9)
+	id := script.U32(uapi.AttrEntryID, 9)
 	for name, in := range map[string][]byte{
 		"nothing":            {},
-		"no id":              script.Text(attrEntryName, "a"),
-		"id of 8 bytes":      script.U64(attrEntryID, 9),
-		"flags of 8 bytes":   append(script.U64(attrEntryFlags, 9), id...),
-		"value of 2 bytes":   append(script.Attr(attrEntryValue, []byte{1, 2}), id...),
-		"hits of 1 byte":     append(script.Attr(attrEntryStats, script.Attr(attrStatsHits, []byte{1})), id...),
-		"created of 3 bytes": append(script.Attr(attrEntryStats, script.Attr(attrStatsCreated, []byte{1, 2, 3})), id...),
-		"stats cut":          append(script.Attr(attrEntryStats, []byte{8, 0, 1, 0, 1}), id...),
-		"name of 64 bytes":   append(script.Text(attrEntryName, strings.Repeat("n", 64)), id...),
-		"payload of 60001":   append(script.Attr(attrEntryPayload, make([]byte, 60001)), id...),
+		"no id":              script.Text(uapi.AttrEntryName, "a"),
+		"id of 8 bytes":      script.U64(uapi.AttrEntryID, 9),
+		"flags of 8 bytes":   append(script.U64(uapi.AttrEntryFlags, 9), id...),
+		"value of 2 bytes":   append(script.Attr(uapi.AttrEntryValue, []byte{1, 2}), id...),
+		"hits of 1 byte":     append(script.Attr(uapi.AttrEntryStats, script.Attr(uapi.AttrStatsHits, []byte{1})), id...),
+		"created of 3 bytes": append(script.Attr(uapi.AttrEntryStats, script.Attr(uapi.AttrStatsCreated, []byte{1, 2, 3})), id...),
+		"stats cut":          append(script.Attr(uapi.AttrEntryStats, []byte{8, 0, 1, 0, 1}), id...),
+		"name of 64 bytes":   append(script.Text(uapi.AttrEntryName, strings.Repeat("n", 64)), id...),
+		"payload of 60001":   append(script.Attr(uapi.AttrEntryPayload, make([]byte, 60001)), id...),
 		"cut":                append(id, wholeEntry[:10]...),
-		"generation empty":   append(script.Attr(attrEntryGeneration), id...),
+		"generation empty":   append(script.Attr(uapi.AttrEntryGeneration), id...),
 	} {
 		if err := decodeRecord(in, new(Record)); !errors.Is(err, ErrBadReply) {
 			t.Errorf("%s: error %v, want ErrBadReply", name, err)
@@ -110,16 +111,16 @@ func TestDecodeRecordRefuses(t *testing.T) {
 // What the kernel writes is as usual, with any fields, down to the last one; and
 // that is decoded to the same.
 func TestDecodeUsual(t *testing.T) {
-	id := script.U32(attrEntryID, 9)
+	id := script.U32(uapi.AttrEntryID, 9)
 	for name, in := range map[string][]byte{
-		"longest name":     append(slices.Clone(id), script.Text(attrEntryName, strings.Repeat("n", NameLenMax))...),
-		"longest payload":  append(slices.Clone(id), script.Attr(attrEntryPayload, make([]byte, PayloadLenMax))...),
-		"small value":      slices.Concat(id, script.U32(attrEntryFlags, 1), script.U32(attrEntryValue, 2), script.U32(attrEntryGeneration, 3)),
-		"large generation": slices.Concat(id, script.U32(attrEntryFlags, 1), script.U64(attrEntryValue, 2), script.U64(attrEntryGeneration, 3)),
-		"stats of small values": slices.Concat(id, script.Attr(attrEntryStats|unix.NLA_F_NESTED, script.U32(attrStatsHits, 1), script.U64(attrStatsBytes, 2),
-			script.U32(attrStatsCreated, 3), script.U32(attrStatsUpdated, 4)), script.U32(attrEntryGeneration, 5)),
-		"stats without times": slices.Concat(id, script.Attr(attrEntryStats|unix.NLA_F_NESTED, script.U32(attrStatsHits, 1), script.U32(attrStatsBytes, 2))),
-		"stats of nothing":    slices.Concat(id, script.Attr(attrEntryStats|unix.NLA_F_NESTED), script.U32(attrEntryGeneration, 5)),
+		"longest name":     append(slices.Clone(id), script.Text(uapi.AttrEntryName, strings.Repeat("n", NameLenMax))...),
+		"longest payload":  append(slices.Clone(id), script.Attr(uapi.AttrEntryPayload, make([]byte, PayloadLenMax))...),
+		"small value":      slices.Concat(id, script.U32(uapi.AttrEntryFlags, 1), script.U32(uapi.AttrEntryValue, 2), script.U32(uapi.AttrEntryGeneration, 3)),
+		"large generation": slices.Concat(id, script.U32(uapi.AttrEntryFlags, 1), script.U64(uapi.AttrEntryValue, 2), script.U64(uapi.AttrEntryGeneration, 3)),
+		"stats of small values": slices.Concat(id, script.Attr(uapi.AttrEntryStats|unix.NLA_F_NESTED, script.U32(uapi.AttrStatsHits, 1), script.U64(uapi.AttrStatsBytes, 2),
+			script.U32(uapi.AttrStatsCreated, 3), script.U32(uapi.AttrStatsUpdated, 4)), script.U32(uapi.AttrEntryGeneration, 5)),
+		"stats without times": slices.Concat(id, script.Attr(uapi.AttrEntryStats|unix.NLA_F_NESTED, script.U32(uapi.AttrStatsHits, 1), script.U32(uapi.AttrStatsBytes, 2))),
+		"stats of nothing":    slices.Concat(id, script.Attr(uapi.AttrEntryStats|unix.NLA_F_NESTED), script.U32(uapi.AttrEntryGeneration, 5)),
 	} {
 		checkUsual(t, name, in)
 	}
@@ -129,8 +130,8 @@ func TestDecodeUsual(t *testing.T) {
 			field Field
 			typ   uint16
 		}{
-			{0, attrEntryID}, {FieldName, attrEntryName}, {FieldFlags, attrEntryFlags}, {FieldValue, attrEntryValue},
-			{FieldPayload, attrEntryPayload}, {FieldStats, attrEntryStats}, {FieldGeneration, attrEntryGeneration},
+			{0, uapi.AttrEntryID}, {FieldName, uapi.AttrEntryName}, {FieldFlags, uapi.AttrEntryFlags}, {FieldValue, uapi.AttrEntryValue},
+			{FieldPayload, uapi.AttrEntryPayload}, {FieldStats, uapi.AttrEntryStats}, {FieldGeneration, uapi.AttrEntryGeneration},
 		} {
 			if fields&a.field == a.field {
 				attrs = append(attrs, wholeAttr(t, a.typ))
@@ -164,51 +165,51 @@ func checkUsual(t *testing.T, name string, in []byte) Record {
 
 // An odd record is left to decodeRecord.
 func TestDecodeUsualRefuses(t *testing.T) {
-	id := script.U32(attrEntryID, 9)
-	header := script.U32(attrEntryGeneration, 0)[:attrHeaderLen]
+	id := script.U32(uapi.AttrEntryID, 9)
+	header := script.U32(uapi.AttrEntryGeneration, 0)[:attrHeaderLen]
 	for name, in := range map[string][]byte{
 		"empty":                  {},
-		"no id":                  script.U32(attrEntryFlags, 1),
+		"no id":                  script.U32(uapi.AttrEntryFlags, 1),
 		"short id":               id[:7],
 		"two bytes more":         append(slices.Clone(id), 0, 0),
 		"unknown attribute":      append(slices.Clone(id), script.U32(999, 1)...),
-		"unknown before value":   slices.Concat(id, script.U32(999, 1), script.U64(attrEntryValue, 2), script.U32(attrEntryGeneration, 3)),
-		"unknown at the end":     slices.Concat(id, script.U32(attrEntryFlags, 1), script.U64(attrEntryValue, 2), script.U32(attrEntryGeneration, 3), script.U32(999, 1)),
-		"deleted":                append(slices.Clone(id), script.Attr(attrEntryDeleted)...),
-		"another order":          append(script.U32(attrEntryFlags, 1), id...),
+		"unknown before value":   slices.Concat(id, script.U32(999, 1), script.U64(uapi.AttrEntryValue, 2), script.U32(uapi.AttrEntryGeneration, 3)),
+		"unknown at the end":     slices.Concat(id, script.U32(uapi.AttrEntryFlags, 1), script.U64(uapi.AttrEntryValue, 2), script.U32(uapi.AttrEntryGeneration, 3), script.U32(999, 1)),
+		"deleted":                append(slices.Clone(id), script.Attr(uapi.AttrEntryDeleted)...),
+		"another order":          append(script.U32(uapi.AttrEntryFlags, 1), id...),
 		"twice":                  append(slices.Clone(id), id...),
-		"long payload":           append(slices.Clone(id), script.Attr(attrEntryPayload, make([]byte, PayloadLenMax+1))...),
-		"long name":              append(slices.Clone(id), script.Text(attrEntryName, strings.Repeat("n", NameLenMax+1))...),
-		"name without NUL":       append(slices.Clone(id), script.Attr(attrEntryName, []byte("abcd"))...),
-		"unknown in stats":       append(slices.Clone(id), script.Attr(attrEntryStats|unix.NLA_F_NESTED, script.Attr(99, []byte{1}))...),
-		"stats of odd bytes":     append(slices.Clone(id), script.Poke(script.Attr(attrEntryStats|unix.NLA_F_NESTED, script.Attr(99, []byte{1})), 0, 9)...),
-		"stats cut":              append(slices.Clone(id), script.Attr(attrEntryStats|unix.NLA_F_NESTED, script.U64(attrStatsHits, 1)[:11])...),
-		"stats another order":    append(slices.Clone(id), script.Attr(attrEntryStats|unix.NLA_F_NESTED, script.U32(attrStatsBytes, 1), script.U32(attrStatsHits, 2))...),
-		"bad stats":              append(slices.Clone(id), script.Attr(attrEntryStats|unix.NLA_F_NESTED, []byte{1})...),
+		"long payload":           append(slices.Clone(id), script.Attr(uapi.AttrEntryPayload, make([]byte, PayloadLenMax+1))...),
+		"long name":              append(slices.Clone(id), script.Text(uapi.AttrEntryName, strings.Repeat("n", NameLenMax+1))...),
+		"name without NUL":       append(slices.Clone(id), script.Attr(uapi.AttrEntryName, []byte("abcd"))...),
+		"unknown in stats":       append(slices.Clone(id), script.Attr(uapi.AttrEntryStats|unix.NLA_F_NESTED, script.Attr(99, []byte{1}))...),
+		"stats of odd bytes":     append(slices.Clone(id), script.Poke(script.Attr(uapi.AttrEntryStats|unix.NLA_F_NESTED, script.Attr(99, []byte{1})), 0, 9)...),
+		"stats cut":              append(slices.Clone(id), script.Attr(uapi.AttrEntryStats|unix.NLA_F_NESTED, script.U64(uapi.AttrStatsHits, 1)[:11])...),
+		"stats another order":    append(slices.Clone(id), script.Attr(uapi.AttrEntryStats|unix.NLA_F_NESTED, script.U32(uapi.AttrStatsBytes, 1), script.U32(uapi.AttrStatsHits, 2))...),
+		"bad stats":              append(slices.Clone(id), script.Attr(uapi.AttrEntryStats|unix.NLA_F_NESTED, []byte{1})...),
 		"cut":                    append(slices.Clone(id), wholeEntry[8:14]...),
-		"cut in value":           slices.Concat(id, script.U32(attrEntryFlags, 1), script.U64(attrEntryValue, 2)[:11]),
-		"name not padded":        append(slices.Clone(id), script.Text(attrEntryName, "ab")[:7]...),
-		"name of no bytes":       append(slices.Clone(id), script.Attr(attrEntryName)...),
-		"name of -2 bytes":       append(slices.Clone(id), script.Poke(script.Text(attrEntryName, "abc"), 0, 2)...),
-		"payload beyond the end": append(slices.Clone(id), script.Poke(script.Attr(attrEntryPayload, []byte("abc")), 0, 250)...),
-		"number cut":             append(slices.Clone(id), script.U32(attrEntryValue, 1)[:7]...),
-		"payload of -2 bytes":    append(slices.Clone(id), script.Poke(script.Attr(attrEntryPayload, []byte("abc")), 0, 2)...),
-		"flags of 8 bytes":       append(slices.Clone(id), script.U64(attrEntryFlags, 1)...),
-		"flags with a header in": slices.Concat(id, script.Attr(attrEntryFlags, make([]byte, 4), header), script.Attr(999)),
-		"id of 12 bytes":         append(script.Poke(script.U32(attrEntryID, 9), 0, 12), script.U32(attrEntryFlags, 1)...),
+		"cut in value":           slices.Concat(id, script.U32(uapi.AttrEntryFlags, 1), script.U64(uapi.AttrEntryValue, 2)[:11]),
+		"name not padded":        append(slices.Clone(id), script.Text(uapi.AttrEntryName, "ab")[:7]...),
+		"name of no bytes":       append(slices.Clone(id), script.Attr(uapi.AttrEntryName)...),
+		"name of -2 bytes":       append(slices.Clone(id), script.Poke(script.Text(uapi.AttrEntryName, "abc"), 0, 2)...),
+		"payload beyond the end": append(slices.Clone(id), script.Poke(script.Attr(uapi.AttrEntryPayload, []byte("abc")), 0, 250)...),
+		"number cut":             append(slices.Clone(id), script.U32(uapi.AttrEntryValue, 1)[:7]...),
+		"payload of -2 bytes":    append(slices.Clone(id), script.Poke(script.Attr(uapi.AttrEntryPayload, []byte("abc")), 0, 2)...),
+		"flags of 8 bytes":       append(slices.Clone(id), script.U64(uapi.AttrEntryFlags, 1)...),
+		"flags with a header in": slices.Concat(id, script.Attr(uapi.AttrEntryFlags, make([]byte, 4), header), script.Attr(999)),
+		"id of 12 bytes":         append(script.Poke(script.U32(uapi.AttrEntryID, 9), 0, 12), script.U32(uapi.AttrEntryFlags, 1)...),
 	} {
 		if decodeUsual(ofEntry(in), new(Record)) {
 			t.Errorf("%s: as usual", name)
 		}
 	}
-	if decodeUsual(script.Poke(ofEntry(id), unix.SizeofNlMsghdr, cmdEntryNew), new(Record)) {
+	if decodeUsual(script.Poke(ofEntry(id), unix.SizeofNlMsghdr, uapi.CmdEntryNew), new(Record)) {
 		t.Error("another command: as usual")
 	}
 }
 
 // ofEntry is a record with the attributes, not padded.
 func ofEntry(attrs []byte) []byte {
-	return append(script.Record(0, []byte{cmdEntryGet, familyVersion, 0, 0}), attrs...)
+	return append(script.Record(0, []byte{uapi.CmdEntryGet, uapi.Version, 0, 0}), attrs...)
 }
 
 // wholeAttr is the attribute of that type in wholeEntry, header and padding.
@@ -257,7 +258,7 @@ func TestEntryJSON(t *testing.T) {
 
 func TestDecodeTable(t *testing.T) {
 	var b []byte
-	for i := uint16(attrTableCount); i <= attrTableTombstonesMax; i++ {
+	for i := uint16(uapi.AttrTableCount); i <= uapi.AttrTableTombstonesMax; i++ {
 		b = append(b, script.U32(i, uint32(i)+100)...)
 	}
 	got, err := decodeTable(b)
@@ -273,13 +274,13 @@ func TestDecodeTable(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if got, err := decodeTable(script.U64(attrTableCount, 1<<40)); err != nil || got.Count != 1<<40 || got.IDMin != nil || got.IDMax != nil {
+	if got, err := decodeTable(script.U64(uapi.AttrTableCount, 1<<40)); err != nil || got.Count != 1<<40 || got.IDMin != nil || got.IDMax != nil {
 		t.Errorf("an empty table: %+v, %v", got, err)
 	}
-	if _, err := decodeTable(script.U64(attrTableIDMin, 1)); !errors.Is(err, ErrBadReply) {
+	if _, err := decodeTable(script.U64(uapi.AttrTableIDMin, 1)); !errors.Is(err, ErrBadReply) {
 		t.Errorf("id-min of 8 bytes: %v", err)
 	}
-	if _, err := decodeFilled(script.U64(attrFillCount, 1)); !errors.Is(err, ErrBadReply) {
+	if _, err := decodeFilled(script.U64(uapi.AttrFillCount, 1)); !errors.Is(err, ErrBadReply) {
 		t.Errorf("count of 8 bytes: %v", err)
 	}
 }

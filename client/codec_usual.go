@@ -7,6 +7,8 @@ import (
 
 	"golang.org/x/sys/cpu"
 	"golang.org/x/sys/unix"
+
+	"bulkdump/client/internal/uapi"
 )
 
 // decodeUsual is decodeRecord for a record as this kernel module writes it: one
@@ -17,13 +19,13 @@ import (
 // to cut them off costs as much as to find an attribute.
 func decodeUsual(b []byte, r *Record) bool {
 	const id, name = headersLen, headersLen + 8 // where these attributes begin
-	if len(b) < name || b[unix.SizeofNlMsghdr] != cmdEntryGet || headAt(b[id:]) != head(8, attrEntryID) {
+	if len(b) < name || b[unix.SizeofNlMsghdr] != uapi.CmdEntryGet || headAt(b[id:]) != head(8, uapi.AttrEntryID) {
 		return false
 	}
 	*r = Record{}
 	r.ID = binary.NativeEndian.Uint32(b[id+attrHeaderLen:])
 	end := name
-	if len(b) >= name+attrHeaderLen && binary.NativeEndian.Uint16(b[name+2:]) == attrEntryName {
+	if len(b) >= name+attrHeaderLen && binary.NativeEndian.Uint16(b[name+2:]) == uapi.AttrEntryName {
 		n := int(binary.NativeEndian.Uint16(b[name:]))
 		nul := name + n - 1
 		if n <= attrHeaderLen+1 || n > attrHeaderLen+NameLenMax+1 || nul >= len(b) || b[nul] != 0 {
@@ -40,10 +42,10 @@ func decodeUsual(b []byte, r *Record) bool {
 		return end <= len(b) && decodeUsualEnd(b[end:], r)
 	}
 	b = b[end:len(b):len(b)]
-	if headAt(b) == head(8, attrEntryFlags) && headAt(b[8:]) == head(12, attrEntryValue) {
+	if headAt(b) == head(8, uapi.AttrEntryFlags) && headAt(b[8:]) == head(12, uapi.AttrEntryValue) {
 		r.Flags = binary.NativeEndian.Uint32(b[4:])
 		r.Value = binary.NativeEndian.Uint64(b[12:])
-		if len(b) == 28 && headAt(b[20:]) == head(8, attrEntryGeneration) {
+		if len(b) == 28 && headAt(b[20:]) == head(8, uapi.AttrEntryGeneration) {
 			r.Generation = uint64(binary.NativeEndian.Uint32(b[24:]))
 			return true
 		}
@@ -55,27 +57,27 @@ func decodeUsual(b []byte, r *Record) bool {
 // decodeUsualEnd decodes what is behind the name, where that is more than flags,
 // a value of 8 bytes and a generation of 4, or less.
 func decodeUsualEnd(b []byte, r *Record) bool {
-	if len(b) >= 8 && headAt(b) == head(8, attrEntryFlags) {
+	if len(b) >= 8 && headAt(b) == head(8, uapi.AttrEntryFlags) {
 		r.Flags = binary.NativeEndian.Uint32(b[4:])
 		b = b[8:]
 	}
-	if value, rest, ok := cutUint(b, attrEntryValue); ok {
+	if value, rest, ok := cutUint(b, uapi.AttrEntryValue); ok {
 		r.Value, b = value, rest
 	}
-	if n := attrLen(b, attrEntryPayload); n > 0 {
+	if n := attrLen(b, uapi.AttrEntryPayload); n > 0 {
 		if n > attrHeaderLen+PayloadLenMax {
 			return false
 		}
 		r.Payload = b[attrHeaderLen:n:n]
 		b = b[min(alignAttr(n), len(b)):]
 	}
-	if n := attrLen(b, attrEntryStats|unix.NLA_F_NESTED); n > 0 {
+	if n := attrLen(b, uapi.AttrEntryStats|unix.NLA_F_NESTED); n > 0 {
 		if !decodeUsualStats(b[attrHeaderLen:n], &r.Stats) {
 			return false
 		}
 		b = b[n:] // numbers are padded
 	}
-	if generation, rest, ok := cutUint(b, attrEntryGeneration); ok {
+	if generation, rest, ok := cutUint(b, uapi.AttrEntryGeneration); ok {
 		r.Generation, b = generation, rest
 	}
 	return len(b) == 0
@@ -83,16 +85,16 @@ func decodeUsualEnd(b []byte, r *Record) bool {
 
 // decodeUsualStats does for decodeStats what decodeUsual does for decodeRecord.
 func decodeUsualStats(b []byte, s *Stats) bool {
-	if hits, rest, ok := cutUint(b, attrStatsHits); ok {
+	if hits, rest, ok := cutUint(b, uapi.AttrStatsHits); ok {
 		s.Hits, b = hits, rest
 	}
-	if bytes, rest, ok := cutUint(b, attrStatsBytes); ok {
+	if bytes, rest, ok := cutUint(b, uapi.AttrStatsBytes); ok {
 		s.Bytes, b = bytes, rest
 	}
-	if created, rest, ok := cutUint(b, attrStatsCreated); ok {
+	if created, rest, ok := cutUint(b, uapi.AttrStatsCreated); ok {
 		s.Created, b = decodeTime(created), rest
 	}
-	if updated, rest, ok := cutUint(b, attrStatsUpdated); ok {
+	if updated, rest, ok := cutUint(b, uapi.AttrStatsUpdated); ok {
 		s.Updated, b = decodeTime(updated), rest
 	}
 	return len(b) == 0

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"bulkdump/client/internal/uapi"
 	"bulkdump/client/nldump"
 )
 
@@ -57,31 +58,31 @@ func (c *columns) read(a nldump.Attrs) error {
 // set sets the column of the type, if it is known.
 func (c *columns) set(typ uint16, b []byte) error {
 	switch typ {
-	case attrColumnsID:
+	case uapi.AttrColumnsID:
 		return setArray(&c.id, "id", b)
-	case attrColumnsDeleted:
+	case uapi.AttrColumnsDeleted:
 		c.deleted = b
-	case attrColumnsNameEnd:
+	case uapi.AttrColumnsNameEnd:
 		return setArray(&c.nameEnd, "name-end", b)
-	case attrColumnsNames:
+	case uapi.AttrColumnsNames:
 		c.names = b
-	case attrColumnsFlags:
+	case uapi.AttrColumnsFlags:
 		return setArray(&c.flags, "flags", b)
-	case attrColumnsValue:
+	case uapi.AttrColumnsValue:
 		return setArray(&c.value, "value", b)
-	case attrColumnsPayloadEnd:
+	case uapi.AttrColumnsPayloadEnd:
 		return setArray(&c.payloadEnd, "payload-end", b)
-	case attrColumnsPayloads:
+	case uapi.AttrColumnsPayloads:
 		c.payloads = b
-	case attrColumnsHits:
+	case uapi.AttrColumnsHits:
 		return setArray(&c.hits, "hits", b)
-	case attrColumnsBytes:
+	case uapi.AttrColumnsBytes:
 		return setArray(&c.bytes, "bytes", b)
-	case attrColumnsCreated:
+	case uapi.AttrColumnsCreated:
 		return setArray(&c.created, "created", b)
-	case attrColumnsUpdated:
+	case uapi.AttrColumnsUpdated:
 		return setArray(&c.updated, "updated", b)
-	case attrColumnsGeneration:
+	case uapi.AttrColumnsGeneration:
 		return setArray(&c.generation, "generation", b)
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"bulkdump/client/internal/script"
+	"bulkdump/client/internal/uapi"
 	"bulkdump/client/nldump"
 )
 
@@ -25,19 +26,19 @@ func array[T any](typ uint16, values ...T) []byte {
 
 // wholePage has three rows of every column.
 var wholePage = slices.Concat(
-	array(attrColumnsID, uint32(1), uint32(0), uint32(0xffffffff)),
-	array(attrColumnsDeleted, uint8(0), uint8(1), uint8(0)),
-	array(attrColumnsNameEnd, uint16(3), uint16(3), uint16(4)),
-	script.Attr(attrColumnsNames, []byte("oneX")),
-	array(attrColumnsFlags, uint32(11), uint32(0), uint32(13)),
-	array(attrColumnsValue, uint64(21), uint64(0), uint64(1)<<63),
-	array(attrColumnsPayloadEnd, uint16(0), uint16(0), uint16(2)),
-	script.Attr(attrColumnsPayloads, []byte{7, 8}),
-	array(attrColumnsHits, uint64(31), uint64(0), uint64(33)),
-	array(attrColumnsBytes, uint64(41), uint64(0), uint64(43)),
-	array(attrColumnsCreated, uint64(1e9), uint64(0), uint64(3e9)),
-	array(attrColumnsUpdated, uint64(1e9+1), uint64(0), uint64(3e9+1)),
-	array(attrColumnsGeneration, uint64(51), uint64(52), uint64(53)),
+	array(uapi.AttrColumnsID, uint32(1), uint32(0), uint32(0xffffffff)),
+	array(uapi.AttrColumnsDeleted, uint8(0), uint8(1), uint8(0)),
+	array(uapi.AttrColumnsNameEnd, uint16(3), uint16(3), uint16(4)),
+	script.Attr(uapi.AttrColumnsNames, []byte("oneX")),
+	array(uapi.AttrColumnsFlags, uint32(11), uint32(0), uint32(13)),
+	array(uapi.AttrColumnsValue, uint64(21), uint64(0), uint64(1)<<63),
+	array(uapi.AttrColumnsPayloadEnd, uint16(0), uint16(0), uint16(2)),
+	script.Attr(uapi.AttrColumnsPayloads, []byte{7, 8}),
+	array(uapi.AttrColumnsHits, uint64(31), uint64(0), uint64(33)),
+	array(uapi.AttrColumnsBytes, uint64(41), uint64(0), uint64(43)),
+	array(uapi.AttrColumnsCreated, uint64(1e9), uint64(0), uint64(3e9)),
+	array(uapi.AttrColumnsUpdated, uint64(1e9+1), uint64(0), uint64(3e9+1)),
+	array(uapi.AttrColumnsGeneration, uint64(51), uint64(52), uint64(53)),
 )
 
 var wholePageIs = []Entry{
@@ -58,7 +59,7 @@ func decodePage(b []byte) (all []Entry, err error) {
 }
 
 func TestDecodeColumns(t *testing.T) {
-	id := array(attrColumnsID, uint32(5), uint32(6))
+	id := array(uapi.AttrColumnsID, uint32(5), uint32(6))
 	for _, tt := range []struct {
 		name string
 		in   []byte
@@ -67,8 +68,8 @@ func TestDecodeColumns(t *testing.T) {
 		{"whole", wholePage, wholePageIs},
 		{"ids only", id, []Entry{{ID: 5}, {ID: 6}}},
 		{"unknown column", append(script.U32(99, 1), id...), []Entry{{ID: 5}, {ID: 6}}},
-		{"flags", append(array(attrColumnsFlags, uint32(1), uint32(2)), id...), []Entry{{ID: 5, Flags: 1}, {ID: 6, Flags: 2}}},
-		{"no payloads", append(array(attrColumnsPayloadEnd, uint16(0), uint16(0)), id...), []Entry{{ID: 5}, {ID: 6}}},
+		{"flags", append(array(uapi.AttrColumnsFlags, uint32(1), uint32(2)), id...), []Entry{{ID: 5, Flags: 1}, {ID: 6, Flags: 2}}},
+		{"no payloads", append(array(uapi.AttrColumnsPayloadEnd, uint16(0), uint16(0)), id...), []Entry{{ID: 5}, {ID: 6}}},
 	} {
 		if got, err := decodePage(tt.in); err != nil || !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%s:\ngot  %+v, %v\nwant %+v", tt.name, got, err, tt.want)
@@ -79,7 +80,7 @@ func TestDecodeColumns(t *testing.T) {
 // Each column alone, beside the ids, sets its field and no other; what a row sets
 // is not there in the next.
 func TestDecodeColumnsEach(t *testing.T) {
-	id := array(attrColumnsID, uint32(1), uint32(2), uint32(3))
+	id := array(uapi.AttrColumnsID, uint32(1), uint32(2), uint32(3))
 	second := func(ns int64) time.Time { return time.Unix(2, ns).UTC() }
 	numbers := func(typ uint16) []byte { return array(typ, uint64(0), uint64(2e9+1), uint64(0)) }
 	text := func(ends, all uint16) []byte {
@@ -90,16 +91,16 @@ func TestDecodeColumnsEach(t *testing.T) {
 		want Record // of the second row
 		rest Record // of the first and the third
 	}{
-		"deleted":    {in: array(attrColumnsDeleted, uint8(0), uint8(1), uint8(0)), want: Record{Deleted: true}},
-		"name":       {in: text(attrColumnsNameEnd, attrColumnsNames), want: Record{Name: []byte("ab")}},
-		"payload":    {in: text(attrColumnsPayloadEnd, attrColumnsPayloads), want: Record{Payload: []byte("ab")}},
-		"flags":      {in: array(attrColumnsFlags, uint32(0), uint32(7), uint32(0)), want: Record{Flags: 7}},
-		"value":      {in: numbers(attrColumnsValue), want: Record{Value: 2e9 + 1}},
-		"hits":       {in: numbers(attrColumnsHits), want: Record{Stats: Stats{Hits: 2e9 + 1}}},
-		"bytes":      {in: numbers(attrColumnsBytes), want: Record{Stats: Stats{Bytes: 2e9 + 1}}},
-		"created":    {numbers(attrColumnsCreated), Record{Stats: Stats{Created: second(1)}}, Record{Stats: Stats{Created: decodeTime(0)}}},
-		"updated":    {numbers(attrColumnsUpdated), Record{Stats: Stats{Updated: second(1)}}, Record{Stats: Stats{Updated: decodeTime(0)}}},
-		"generation": {in: numbers(attrColumnsGeneration), want: Record{Generation: 2e9 + 1}},
+		"deleted":    {in: array(uapi.AttrColumnsDeleted, uint8(0), uint8(1), uint8(0)), want: Record{Deleted: true}},
+		"name":       {in: text(uapi.AttrColumnsNameEnd, uapi.AttrColumnsNames), want: Record{Name: []byte("ab")}},
+		"payload":    {in: text(uapi.AttrColumnsPayloadEnd, uapi.AttrColumnsPayloads), want: Record{Payload: []byte("ab")}},
+		"flags":      {in: array(uapi.AttrColumnsFlags, uint32(0), uint32(7), uint32(0)), want: Record{Flags: 7}},
+		"value":      {in: numbers(uapi.AttrColumnsValue), want: Record{Value: 2e9 + 1}},
+		"hits":       {in: numbers(uapi.AttrColumnsHits), want: Record{Stats: Stats{Hits: 2e9 + 1}}},
+		"bytes":      {in: numbers(uapi.AttrColumnsBytes), want: Record{Stats: Stats{Bytes: 2e9 + 1}}},
+		"created":    {numbers(uapi.AttrColumnsCreated), Record{Stats: Stats{Created: second(1)}}, Record{Stats: Stats{Created: decodeTime(0)}}},
+		"updated":    {numbers(uapi.AttrColumnsUpdated), Record{Stats: Stats{Updated: second(1)}}, Record{Stats: Stats{Updated: decodeTime(0)}}},
+		"generation": {in: numbers(uapi.AttrColumnsGeneration), want: Record{Generation: 2e9 + 1}},
 	} {
 		want := []Entry{tt.rest.Entry(), tt.want.Entry(), tt.rest.Entry()}
 		for i := range want {
@@ -112,34 +113,34 @@ func TestDecodeColumnsEach(t *testing.T) {
 }
 
 func TestDecodeColumnsRefuses(t *testing.T) {
-	id := array(attrColumnsID, uint32(5), uint32(6))
+	id := array(uapi.AttrColumnsID, uint32(5), uint32(6))
 	ends := func(typ uint16, a, b uint16) []byte { return array(typ, a, b) }
 	for name, in := range map[string][]byte{
 		"nothing":                {},
-		"no ids":                 array(attrColumnsFlags, uint32(1)),
-		"half an id":             script.Attr(attrColumnsID, make([]byte, 6)),
-		"an id and a half":       append(script.Attr(attrColumnsFlags, make([]byte, 8)), script.Attr(attrColumnsID, make([]byte, 10))...),
-		"half of flags":          append(script.Attr(attrColumnsFlags, make([]byte, 10)), id...),
-		"half of value":          append(script.Attr(attrColumnsValue, make([]byte, 20)), id...),
-		"half of name-end":       append(script.Attr(attrColumnsNameEnd, make([]byte, 5)), id...),
-		"empty flags":            append(script.Attr(attrColumnsFlags), id...),
-		"short deleted":          append(array(attrColumnsDeleted, uint8(1)), id...),
-		"long flags":             append(array(attrColumnsFlags, uint32(1), uint32(2), uint32(3)), id...),
-		"value of 4 bytes":       append(array(attrColumnsValue, uint32(1), uint32(2)), id...),
-		"short hits":             append(array(attrColumnsHits, uint64(1)), id...),
-		"short bytes":            append(array(attrColumnsBytes, uint64(1)), id...),
-		"short created":          append(array(attrColumnsCreated, uint64(1)), id...),
-		"short updated":          append(array(attrColumnsUpdated, uint64(1)), id...),
-		"short generation":       append(array(attrColumnsGeneration, uint64(1)), id...),
-		"short name-end":         append(array(attrColumnsNameEnd, uint16(0)), id...),
-		"short payload-end":      append(array(attrColumnsPayloadEnd, uint16(0)), id...),
-		"end before start":       slices.Concat(id, ends(attrColumnsNameEnd, 2, 1), script.Attr(attrColumnsNames, []byte("a"))),
-		"end beyond names":       slices.Concat(id, ends(attrColumnsNameEnd, 1, 3), script.Attr(attrColumnsNames, []byte("ab"))),
-		"names left over":        slices.Concat(id, ends(attrColumnsNameEnd, 1, 2), script.Attr(attrColumnsNames, []byte("abc"))),
-		"names without ends":     append(script.Attr(attrColumnsNames, []byte("abc")), id...),
-		"name of 64":             slices.Concat(id, ends(attrColumnsNameEnd, 0, 64), script.Attr(attrColumnsNames, make([]byte, 64))),
-		"payload of 60001":       slices.Concat(id, ends(attrColumnsPayloadEnd, 0, 60001), script.Attr(attrColumnsPayloads, make([]byte, 60001))),
-		"payloads without ends":  append(script.Attr(attrColumnsPayloads, []byte("abc")), id...),
+		"no ids":                 array(uapi.AttrColumnsFlags, uint32(1)),
+		"half an id":             script.Attr(uapi.AttrColumnsID, make([]byte, 6)),
+		"an id and a half":       append(script.Attr(uapi.AttrColumnsFlags, make([]byte, 8)), script.Attr(uapi.AttrColumnsID, make([]byte, 10))...),
+		"half of flags":          append(script.Attr(uapi.AttrColumnsFlags, make([]byte, 10)), id...),
+		"half of value":          append(script.Attr(uapi.AttrColumnsValue, make([]byte, 20)), id...),
+		"half of name-end":       append(script.Attr(uapi.AttrColumnsNameEnd, make([]byte, 5)), id...),
+		"empty flags":            append(script.Attr(uapi.AttrColumnsFlags), id...),
+		"short deleted":          append(array(uapi.AttrColumnsDeleted, uint8(1)), id...),
+		"long flags":             append(array(uapi.AttrColumnsFlags, uint32(1), uint32(2), uint32(3)), id...),
+		"value of 4 bytes":       append(array(uapi.AttrColumnsValue, uint32(1), uint32(2)), id...),
+		"short hits":             append(array(uapi.AttrColumnsHits, uint64(1)), id...),
+		"short bytes":            append(array(uapi.AttrColumnsBytes, uint64(1)), id...),
+		"short created":          append(array(uapi.AttrColumnsCreated, uint64(1)), id...),
+		"short updated":          append(array(uapi.AttrColumnsUpdated, uint64(1)), id...),
+		"short generation":       append(array(uapi.AttrColumnsGeneration, uint64(1)), id...),
+		"short name-end":         append(array(uapi.AttrColumnsNameEnd, uint16(0)), id...),
+		"short payload-end":      append(array(uapi.AttrColumnsPayloadEnd, uint16(0)), id...),
+		"end before start":       slices.Concat(id, ends(uapi.AttrColumnsNameEnd, 2, 1), script.Attr(uapi.AttrColumnsNames, []byte("a"))),
+		"end beyond names":       slices.Concat(id, ends(uapi.AttrColumnsNameEnd, 1, 3), script.Attr(uapi.AttrColumnsNames, []byte("ab"))),
+		"names left over":        slices.Concat(id, ends(uapi.AttrColumnsNameEnd, 1, 2), script.Attr(uapi.AttrColumnsNames, []byte("abc"))),
+		"names without ends":     append(script.Attr(uapi.AttrColumnsNames, []byte("abc")), id...),
+		"name of 64":             slices.Concat(id, ends(uapi.AttrColumnsNameEnd, 0, 64), script.Attr(uapi.AttrColumnsNames, make([]byte, 64))),
+		"payload of 60001":       slices.Concat(id, ends(uapi.AttrColumnsPayloadEnd, 0, 60001), script.Attr(uapi.AttrColumnsPayloads, make([]byte, 60001))),
+		"payloads without ends":  append(script.Attr(uapi.AttrColumnsPayloads, []byte("abc")), id...),
 		"attribute that is none": append(slices.Clone(id), 1, 0, 1, 0),
 	} {
 		if got, err := decodePage(in); !errors.Is(err, ErrBadReply) || len(got) > 0 {
@@ -174,7 +175,7 @@ func TestDecodeColumnsDoesNotAllocate(t *testing.T) {
 
 // A dump of columns counts its rows, and goes on over pages.
 func TestDumpOfColumns(t *testing.T) {
-	message := script.Record(0, []byte{cmdEntryGet, familyVersion, 0, 0}, script.Attr(attrEntryColumns, wholePage))
+	message := script.Record(0, []byte{uapi.CmdEntryGet, uapi.Version, 0, 0}, script.Attr(uapi.AttrEntryColumns, wholePage))
 	c := dialFake(t, &fakeKernel{}, []script.Step{script.Page(message), script.Page(message, done())})
 	var stats nldump.Stats
 	got, err := ids(t.Context(), c, DumpOptions{Encoding: EncodingColumns, Stats: &stats})
@@ -190,7 +191,7 @@ func TestDumpOfColumns(t *testing.T) {
 // and for an error of another kind.
 func FuzzDecodeColumns(f *testing.F) {
 	f.Add(wholePage)
-	f.Add(array(attrColumnsID, uint32(5), uint32(6)))
+	f.Add(array(uapi.AttrColumnsID, uint32(5), uint32(6)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		before := bytes.Clone(b)
 		rows := 0

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/internal/script"
+	"bulkdump/client/internal/uapi"
 	"bulkdump/client/nldump"
 )
 
@@ -35,8 +36,8 @@ func ids(ctx context.Context, c *Client, o DumpOptions) (got []uint32, err error
 func TestDump(t *testing.T) {
 	intr := uint16(unix.NLM_F_DUMP_INTR)
 	page := script.Page
-	other := script.Record(0, []byte{cmdEntryNew, 1, 0, 0}, script.U32(attrEntryID, 1))
-	family := script.Message(fakeFamily+1, unix.NLM_F_MULTI, []byte{cmdEntryGet, 1, 0, 0}, script.U32(attrEntryID, 1))
+	other := script.Record(0, []byte{uapi.CmdEntryNew, 1, 0, 0}, script.U32(uapi.AttrEntryID, 1))
+	family := script.Message(fakeFamily+1, unix.NLM_F_MULTI, []byte{uapi.CmdEntryGet, 1, 0, 0}, script.U32(uapi.AttrEntryID, 1))
 	for _, tt := range []struct {
 		name  string
 		steps []script.Step
@@ -83,16 +84,16 @@ func TestDumpRequest(t *testing.T) {
 		o    DumpOptions
 		want []byte
 	}{
-		{DumpOptions{}, []byte{cmdEntryGet, 1, 0, 0}},
-		{DumpOptions{IDFrom: ptr(uint32(0))}, []byte{cmdEntryGet, 1, 0, 0, 12, 0, 8, 0x80, 8, 0, 1, 0, 0, 0, 0, 0}},
-		{DumpOptions{IDTo: ptr(uint32(0xffffffff))}, []byte{cmdEntryGet, 1, 0, 0, 12, 0, 8, 0x80, 8, 0, 2, 0, 0xff, 0xff, 0xff, 0xff}},
-		{DumpOptions{IDFrom: ptr(uint32(5)), IDTo: ptr(uint32(6))}, []byte{cmdEntryGet, 1, 0, 0, 20, 0, 8, 0x80, 8, 0, 1, 0, 5, 0, 0, 0, 8, 0, 2, 0, 6, 0, 0, 0}},
-		{DumpOptions{NamePrefix: "ab", Flags: 1, FlagsMask: 3}, []byte{cmdEntryGet, 1, 0, 0, 28, 0, 8, 0x80,
+		{DumpOptions{}, []byte{uapi.CmdEntryGet, 1, 0, 0}},
+		{DumpOptions{IDFrom: ptr(uint32(0))}, []byte{uapi.CmdEntryGet, 1, 0, 0, 12, 0, 8, 0x80, 8, 0, 1, 0, 0, 0, 0, 0}},
+		{DumpOptions{IDTo: ptr(uint32(0xffffffff))}, []byte{uapi.CmdEntryGet, 1, 0, 0, 12, 0, 8, 0x80, 8, 0, 2, 0, 0xff, 0xff, 0xff, 0xff}},
+		{DumpOptions{IDFrom: ptr(uint32(5)), IDTo: ptr(uint32(6))}, []byte{uapi.CmdEntryGet, 1, 0, 0, 20, 0, 8, 0x80, 8, 0, 1, 0, 5, 0, 0, 0, 8, 0, 2, 0, 6, 0, 0, 0}},
+		{DumpOptions{NamePrefix: "ab", Flags: 1, FlagsMask: 3}, []byte{uapi.CmdEntryGet, 1, 0, 0, 28, 0, 8, 0x80,
 			7, 0, 3, 0, 'a', 'b', 0, 0, 8, 0, 4, 0, 1, 0, 0, 0, 8, 0, 5, 0, 3, 0, 0, 0}},
-		{DumpOptions{Fields: ptr(FieldName | FieldValue), Cursor: CursorWalker, Encoding: EncodingColumns}, []byte{cmdEntryGet, 1, 0, 0,
+		{DumpOptions{Fields: ptr(FieldName | FieldValue), Cursor: CursorWalker, Encoding: EncodingColumns}, []byte{uapi.CmdEntryGet, 1, 0, 0,
 			8, 0, 10, 0, 5, 0, 0, 0, 8, 0, 12, 0, 3, 0, 0, 0, 8, 0, 13, 0, 2, 0, 0, 0}},
-		{DumpOptions{Since: ptr(uint64(1) << 32)}, []byte{cmdEntryGet, 1, 0, 0, 12, 0, 11, 0, 0, 0, 0, 0, 1, 0, 0, 0}},
-		{DumpOptions{Fields: ptr(Field(0)), Since: ptr(uint64(0))}, []byte{cmdEntryGet, 1, 0, 0, 8, 0, 10, 0, 0, 0, 0, 0, 8, 0, 11, 0, 0, 0, 0, 0}},
+		{DumpOptions{Since: ptr(uint64(1) << 32)}, []byte{uapi.CmdEntryGet, 1, 0, 0, 12, 0, 11, 0, 0, 0, 0, 0, 1, 0, 0, 0}},
+		{DumpOptions{Fields: ptr(Field(0)), Since: ptr(uint64(0))}, []byte{uapi.CmdEntryGet, 1, 0, 0, 8, 0, 10, 0, 0, 0, 0, 0, 8, 0, 11, 0, 0, 0, 0, 0}},
 	} {
 		k := &fakeKernel{}
 		c := dialFake(t, k, []script.Step{script.Page(done())})
@@ -110,7 +111,7 @@ func TestDumpRequest(t *testing.T) {
 func TestRecordsLends(t *testing.T) {
 	k := &fakeKernel{}
 	c := dialFake(t, k, []script.Step{script.Page(
-		entry(0, 1, script.Text(attrEntryName, "one")), entry(0, 2, script.Text(attrEntryName, "two")), done())})
+		entry(0, 1, script.Text(uapi.AttrEntryName, "one")), entry(0, 2, script.Text(uapi.AttrEntryName, "two")), done())})
 	var first *Record
 	var names []string
 	for r, err := range c.Records(t.Context(), DumpOptions{}) {
@@ -143,8 +144,8 @@ func TestRecordsError(t *testing.T) {
 // page of columns or not, the last one or not.
 func TestRecordsCancelled(t *testing.T) {
 	plain := slices.Concat(entry(0, 1), entry(0, 2), entry(0, 3))
-	columns := script.Record(0, []byte{cmdEntryGet, familyVersion, 0, 0},
-		script.Attr(attrEntryColumns, array(attrColumnsID, uint32(1), uint32(2), uint32(3))))
+	columns := script.Record(0, []byte{uapi.CmdEntryGet, uapi.Version, 0, 0},
+		script.Attr(uapi.AttrEntryColumns, array(uapi.AttrColumnsID, uint32(1), uint32(2), uint32(3))))
 	for name, steps := range map[string][]script.Step{
 		"plain":              {script.Page(plain), script.Page(entry(0, 4), done())},
 		"columns":            {script.Page(columns), script.Page(entry(0, 4), done())},
@@ -212,9 +213,9 @@ func bigDump(pages, records int) []script.Step {
 		var b []byte
 		for r := range records {
 			b = append(b, entry(0, uint32(p*records+r),
-				script.Text(attrEntryName, "some name"), script.U32(attrEntryFlags, 1), script.U64(attrEntryValue, 1<<40),
-				script.Attr(attrEntryPayload, make([]byte, 100)), script.U64(attrEntryGeneration, 1),
-				script.Attr(attrEntryStats, script.U32(attrStatsHits, 1), script.U64(attrStatsCreated, 1e18)))...)
+				script.Text(uapi.AttrEntryName, "some name"), script.U32(uapi.AttrEntryFlags, 1), script.U64(uapi.AttrEntryValue, 1<<40),
+				script.Attr(uapi.AttrEntryPayload, make([]byte, 100)), script.U64(uapi.AttrEntryGeneration, 1),
+				script.Attr(uapi.AttrEntryStats, script.U32(uapi.AttrStatsHits, 1), script.U64(uapi.AttrStatsCreated, 1e18)))...)
 		}
 		steps = append(steps, script.Page(b))
 	}

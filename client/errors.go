@@ -12,6 +12,7 @@ import (
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
+	"bulkdump/client/internal/uapi"
 	"bulkdump/client/nldump"
 )
 
@@ -67,17 +68,11 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// attrName is an attribute's name, and for a nest those in it.
-type attrName struct {
-	name string
-	nest map[uint16]attrName
-}
-
 // An op is an operation with what its errors need to know.
 type op struct {
 	name  string
 	cmd   uint8
-	names map[uint16]attrName
+	names map[uint16]uapi.Attr
 }
 
 // fail turns an error of either library into one of this package. req is the
@@ -99,7 +94,7 @@ func (o op) fail(err error, req []byte) error {
 	}
 	switch {
 	case e.MissingType != 0 && e.MissingNest == 0:
-		e.Attr = o.names[uint16(e.MissingType)].name + " is missing"
+		e.Attr = o.names[uint16(e.MissingType)].Name + " is missing"
 	case e.Offset >= unix.SizeofNlMsghdr+genlHeaderLen && len(req) >= genlHeaderLen:
 		e.Attr = attrAt(o.names, req[genlHeaderLen:], int(e.Offset)-unix.SizeofNlMsghdr-genlHeaderLen)
 	}
@@ -119,17 +114,17 @@ func isKernels(err error) bool {
 
 // attrAt names the innermost known attribute that starts at the offset or
 // holds it; "" if none does.
-func attrAt(names map[uint16]attrName, b []byte, offset int) string {
+func attrAt(names map[uint16]uapi.Attr, b []byte, offset int) string {
 	a := nldump.Parse(b)
 	for at := 0; a.Next(); at += (attrHeaderLen + len(a.Bytes()) + 3) &^ 3 {
 		n, ok := names[a.Type()]
 		if end := at + attrHeaderLen + len(a.Bytes()); !ok || offset < at || offset >= end {
 			continue
 		}
-		if in := attrAt(n.nest, a.Bytes(), offset-at-attrHeaderLen); in != "" {
-			return n.name + "." + in
+		if in := attrAt(n.Nest, a.Bytes(), offset-at-attrHeaderLen); in != "" {
+			return n.Name + "." + in
 		}
-		return n.name
+		return n.Name
 	}
 	return ""
 }

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"bulkdump/client/internal/uapi"
 	"bulkdump/client/nldump"
 )
 
@@ -74,15 +75,15 @@ func decodeEvent(b []byte) (Event, error) {
 	}
 	attrs := b[genlHeaderLen:]
 	switch b[0] {
-	case cmdEntryNewNtf:
+	case uapi.CmdEntryNewNtf:
 		return decodeEntryEvent(EventNew, attrs)
-	case cmdEntrySetNtf:
+	case uapi.CmdEntrySetNtf:
 		return decodeEntryEvent(EventSet, attrs)
-	case cmdEntryDelNtf:
+	case uapi.CmdEntryDelNtf:
 		return decodeEntryEvent(EventDel, attrs)
-	case cmdTableFillNtf:
+	case uapi.CmdTableFillNtf:
 		return decodeFillEvent(attrs)
-	case cmdTableFlushNtf:
+	case uapi.CmdTableFlushNtf:
 		t, err := decodeTable(attrs)
 		return Event{Kind: EventFlush, Generation: t.Generation, Count: t.Count}, err
 	}
@@ -103,13 +104,13 @@ func decodeFillEvent(b []byte) (Event, error) {
 	a := nldump.Parse(b)
 	for a.Next() {
 		switch a.Type() {
-		case attrFillCount:
+		case uapi.AttrFillCount:
 			e.Count = uint64(a.Uint32())
-		case attrFillIDStart:
+		case uapi.AttrFillIDStart:
 			e.IDStart = a.Uint32()
-		case attrFillIDStride:
+		case uapi.AttrFillIDStride:
 			e.IDStride = a.Uint32()
-		case attrFillGeneration:
+		case uapi.AttrFillGeneration:
 			e.Generation = a.Uint()
 		}
 	}

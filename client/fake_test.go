@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/internal/script"
+	"bulkdump/client/internal/uapi"
 	"bulkdump/client/nldump"
 )
 
@@ -86,7 +87,7 @@ func (k *fakeKernel) dialDump(cfg nldump.Config) (*nldump.Stream, error) {
 
 // reply is an answer of the command with the attributes.
 func reply(cmd uint8, attrs ...[]byte) []genetlink.Message {
-	m := genetlink.Message{Header: genetlink.Header{Command: cmd, Version: familyVersion}}
+	m := genetlink.Message{Header: genetlink.Header{Command: cmd, Version: uapi.Version}}
 	for _, a := range attrs {
 		m.Data = append(m.Data, a...)
 	}
@@ -95,7 +96,7 @@ func reply(cmd uint8, attrs ...[]byte) []genetlink.Message {
 
 // entry is a record of a dump: an entry with the id and some more.
 func entry(flags uint16, id uint32, attrs ...[]byte) []byte {
-	data := append([][]byte{{cmdEntryGet, familyVersion, 0, 0}, script.U32(attrEntryID, id)}, attrs...)
+	data := append([][]byte{{uapi.CmdEntryGet, uapi.Version, 0, 0}, script.U32(uapi.AttrEntryID, id)}, attrs...)
 	return script.Record(flags, data...)
 }
 
@@ -104,18 +105,18 @@ func done() []byte { return script.Done(0, 0) }
 // encodeRecord is what the kernel would send for r, times not before 1970.
 func encodeRecord(r *Record) []byte {
 	ns := func(t time.Time) uint64 { return uint64(t.Unix())*1e9 + uint64(t.Nanosecond()) }
-	stats := [][]byte{script.U64(attrStatsHits, r.Stats.Hits), script.U64(attrStatsBytes, r.Stats.Bytes)}
+	stats := [][]byte{script.U64(uapi.AttrStatsHits, r.Stats.Hits), script.U64(uapi.AttrStatsBytes, r.Stats.Bytes)}
 	if !r.Stats.Created.IsZero() {
-		stats = append(stats, script.U64(attrStatsCreated, ns(r.Stats.Created)))
+		stats = append(stats, script.U64(uapi.AttrStatsCreated, ns(r.Stats.Created)))
 	}
 	if !r.Stats.Updated.IsZero() {
-		stats = append(stats, script.U64(attrStatsUpdated, ns(r.Stats.Updated)))
+		stats = append(stats, script.U64(uapi.AttrStatsUpdated, ns(r.Stats.Updated)))
 	}
 	var b []byte
 	for _, a := range [][]byte{
-		script.U32(attrEntryID, r.ID), script.Attr(attrEntryName, r.Name, []byte{0}), script.U32(attrEntryFlags, r.Flags),
-		script.U64(attrEntryValue, r.Value), script.Attr(attrEntryPayload, r.Payload), script.Attr(attrEntryStats, stats...),
-		script.U64(attrEntryGeneration, r.Generation),
+		script.U32(uapi.AttrEntryID, r.ID), script.Attr(uapi.AttrEntryName, r.Name, []byte{0}), script.U32(uapi.AttrEntryFlags, r.Flags),
+		script.U64(uapi.AttrEntryValue, r.Value), script.Attr(uapi.AttrEntryPayload, r.Payload), script.Attr(uapi.AttrEntryStats, stats...),
+		script.U64(uapi.AttrEntryGeneration, r.Generation),
 	} {
 		b = append(b, a...)
 	}

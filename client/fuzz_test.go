@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"testing"
 
+	"bulkdump/client/internal/uapi"
 	"bulkdump/client/nldump"
 )
 
@@ -69,7 +70,7 @@ func FuzzDecodeTable(f *testing.F) {
 // FuzzDecodeEvent looks for a panic, for an error of another kind, and for an
 // event of an entry that is not of the entry's generation.
 func FuzzDecodeEvent(f *testing.F) {
-	for cmd := byte(cmdEntryNewNtf); cmd <= cmdTableFlushNtf; cmd++ {
+	for cmd := byte(uapi.CmdEntryNewNtf); cmd <= uapi.CmdTableFlushNtf; cmd++ {
 		f.Add(append([]byte{cmd, 1, 0, 0}, wholeEntry...))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

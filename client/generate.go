@@ -2,4 +2,4 @@
 
 package client
 
-//go:generate go run ./internal/gen -spec ../kmod/bulkdump.yaml -o uapi_gen.go
+//go:generate go run ./internal/gen -spec ../kmod/bulkdump.yaml -o .

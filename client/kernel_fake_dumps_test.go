@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/internal/script"
+	"bulkdump/client/internal/uapi"
 	"bulkdump/client/nldump"
 )
 
@@ -41,7 +42,7 @@ func (d *dumper) Send(m nldump.Message) (nldump.Message, error) {
 		d.err = unix.ENOENT
 		return m, nil
 	}
-	if a := nldump.Parse(m.Data[genlHeaderLen:]); a.Find(attrEntrySince) {
+	if a := nldump.Parse(m.Data[genlHeaderLen:]); a.Find(uapi.AttrEntrySince) {
 		since := a.Uint()
 		d.since, d.next = &since, since+1
 		d.k.deltas++
@@ -91,9 +92,9 @@ func (d *dumper) make() []byte {
 			d.next = e.Generation + 1
 		}
 		if e.Deleted {
-			attrs = slices.Concat(script.U32(attrEntryID, e.ID), script.U64(attrEntryGeneration, e.Generation), script.Attr(attrEntryDeleted))
+			attrs = slices.Concat(script.U32(uapi.AttrEntryID, e.ID), script.U64(uapi.AttrEntryGeneration, e.Generation), script.Attr(uapi.AttrEntryDeleted))
 		}
-		page = append(page, script.Message(k.family, unix.NLM_F_MULTI, []byte{cmdEntryGet, familyVersion, 0, 0}, attrs)...)
+		page = append(page, script.Message(k.family, unix.NLM_F_MULTI, []byte{uapi.CmdEntryGet, uapi.Version, 0, 0}, attrs)...)
 	}
 	var errno syscall.Errno
 	switch {

@@ -9,11 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/internal/script"
+	"bulkdump/client/internal/uapi"
 	"bulkdump/client/nldump"
 )
 
 func (k *tableKernel) send(cmd uint8, attrs ...[]byte) {
-	m := script.Message(k.family, 0, append([][]byte{{cmd, familyVersion, 0, 0}}, attrs...)...)
+	m := script.Message(k.family, 0, append([][]byte{{cmd, uapi.Version, 0, 0}}, attrs...)...)
 	for _, l := range k.listeners {
 		l.push(m)
 	}

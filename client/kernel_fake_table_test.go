@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"bulkdump/client/internal/script"
+	"bulkdump/client/internal/uapi"
 )
 
 // change makes one change and its event; k.mu is held.
@@ -21,18 +22,18 @@ func (k *tableKernel) change(kind EventKind, e Entry) {
 	case EventNew, EventSet:
 		k.entries[e.ID] = e
 		k.log[e.Generation] = e
-		k.send(map[EventKind]uint8{EventNew: cmdEntryNewNtf, EventSet: cmdEntrySetNtf}[kind], entryAttrs(e))
+		k.send(map[EventKind]uint8{EventNew: uapi.CmdEntryNewNtf, EventSet: uapi.CmdEntrySetNtf}[kind], entryAttrs(e))
 	case EventDel:
 		e = Entry{ID: e.ID, Generation: e.Generation, Deleted: true}
 		delete(k.entries, e.ID)
 		k.log[e.Generation] = e
-		k.send(cmdEntryDelNtf, script.U32(attrEntryID, e.ID), script.U64(attrEntryGeneration, e.Generation))
+		k.send(uapi.CmdEntryDelNtf, script.U32(uapi.AttrEntryID, e.ID), script.U64(uapi.AttrEntryGeneration, e.Generation))
 	case EventFlush:
 		count := len(k.entries)
 		clear(k.entries)
 		clear(k.log)
 		k.floor = k.generation
-		k.send(cmdTableFlushNtf, script.U64(attrTableCount, uint64(count)), script.U64(attrTableGeneration, k.generation))
+		k.send(uapi.CmdTableFlushNtf, script.U64(uapi.AttrTableCount, uint64(count)), script.U64(uapi.AttrTableGeneration, k.generation))
 	}
 	k.remember()
 }
@@ -85,8 +86,8 @@ func (k *tableKernel) fillEnd(undo bool) {
 	}
 	k.generation += uint64(len(k.filling))
 	if !undo {
-		k.send(cmdTableFillNtf, script.U32(attrFillCount, uint32(len(k.filling))), script.U32(attrFillIDStart, k.filling[0]),
-			script.U32(attrFillIDStride, 1), script.U64(attrFillGeneration, k.generation))
+		k.send(uapi.CmdTableFillNtf, script.U32(uapi.AttrFillCount, uint32(len(k.filling))), script.U32(uapi.AttrFillIDStart, k.filling[0]),
+			script.U32(uapi.AttrFillIDStride, 1), script.U64(uapi.AttrFillGeneration, k.generation))
 	}
 	k.filling = nil
 	k.remember()
@@ -104,6 +105,6 @@ func (k *tableKernel) forget() {
 }
 
 func entryAttrs(e Entry) []byte {
-	return slices.Concat(script.U32(attrEntryID, e.ID), script.Text(attrEntryName, e.Name),
-		script.U64(attrEntryValue, e.Value), script.U64(attrEntryGeneration, e.Generation))
+	return slices.Concat(script.U32(uapi.AttrEntryID, e.ID), script.Text(uapi.AttrEntryName, e.Name),
+		script.U64(uapi.AttrEntryValue, e.Value), script.U64(uapi.AttrEntryGeneration, e.Generation))
 }

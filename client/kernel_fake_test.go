@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/internal/script"
+	"bulkdump/client/internal/uapi"
 )
 
 // A tableKernel has a table with a log of changes, dumps it by pages that are
@@ -107,7 +108,7 @@ func (k *tableKernel) dialRequests() (*genetlink.Conn, error) {
 			if answered != nil {
 				answered()
 			}
-			return reply(cmdTableGet, script.U64(attrTableGeneration, generation)), nil
+			return reply(uapi.CmdTableGet, script.U64(uapi.AttrTableGeneration, generation)), nil
 		case family == 0:
 			return nil, genltest.Error(int(unix.ENOENT))
 		}

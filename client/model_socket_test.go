@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/internal/script"
+	"bulkdump/client/internal/uapi"
 	"bulkdump/client/nldump"
 )
 
@@ -48,16 +49,16 @@ func (s *modelSocket) parse(b []byte) {
 	s.since, s.from, s.to, s.filtered = nil, 0, math.MaxUint32, 0
 	for a := nldump.Parse(b); a.Next(); {
 		switch a.Type() {
-		case attrEntrySince:
+		case uapi.AttrEntrySince:
 			since := a.Uint()
 			s.since = &since
-		case attrEntryFilter:
+		case uapi.AttrEntryFilter:
 			s.filtered = unix.NLM_F_DUMP_FILTERED
 			for f := a.Nested(); f.Next(); {
 				switch f.Type() {
-				case attrFilterIDFrom:
+				case uapi.AttrFilterIDFrom:
 					s.from = f.Uint32()
-				case attrFilterIDTo:
+				case uapi.AttrFilterIDTo:
 					s.to = f.Uint32()
 				}
 			}
@@ -90,11 +91,11 @@ func (s *modelSocket) makePage() {
 			break
 		}
 		s.next = place + 1
-		attrs := [][]byte{script.U64(attrEntryGeneration, generation)}
+		attrs := [][]byte{script.U64(uapi.AttrEntryGeneration, generation)}
 		if c := s.m.history[generation]; c.deleted {
-			attrs = append(attrs, script.Attr(attrEntryDeleted))
+			attrs = append(attrs, script.Attr(uapi.AttrEntryDeleted))
 		} else {
-			attrs = append(attrs, script.U64(attrEntryValue, c.value))
+			attrs = append(attrs, script.U64(uapi.AttrEntryValue, c.value))
 		}
 		s.page = append(s.page, entry(s.flag(seq)|s.filtered, id, attrs...)...)
 	}

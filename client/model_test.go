@@ -12,6 +12,7 @@ import (
 	"github.com/mdlayher/netlink"
 
 	"bulkdump/client/internal/script"
+	"bulkdump/client/internal/uapi"
 	"bulkdump/client/nldump"
 )
 
@@ -142,11 +143,11 @@ func (m *model) answer(r genetlink.Message, _ netlink.Message) ([]genetlink.Mess
 	defer m.mu.Unlock()
 	m.look()
 	attrs := [][]byte{
-		script.U64(attrTableGeneration, m.generation), script.U64(attrTableCount, uint64(len(m.entries))),
-		script.U64(attrTableBytes, m.bytes),
+		script.U64(uapi.AttrTableGeneration, m.generation), script.U64(uapi.AttrTableCount, uint64(len(m.entries))),
+		script.U64(uapi.AttrTableBytes, m.bytes),
 	}
 	if ids := slices.Sorted(maps.Keys(m.entries)); len(ids) > 0 {
-		attrs = append(attrs, script.U32(attrTableIDMin, ids[0]), script.U32(attrTableIDMax, ids[len(ids)-1]))
+		attrs = append(attrs, script.U32(uapi.AttrTableIDMin, ids[0]), script.U32(uapi.AttrTableIDMax, ids[len(ids)-1]))
 	}
 	return reply(r.Header.Command, attrs...), nil
 }

@@ -8,18 +8,19 @@ import (
 
 	"github.com/mdlayher/netlink"
 
+	"bulkdump/client/internal/uapi"
 	"bulkdump/client/nldump"
 )
 
 // Get returns the entry with the id; os.ErrNotExist if there is none.
 func (c *Client) Get(ctx context.Context, id uint32) (Entry, error) {
-	return c.get(ctx, func(e *netlink.AttributeEncoder) { e.Uint32(attrEntryID, id) })
+	return c.get(ctx, func(e *netlink.AttributeEncoder) { e.Uint32(uapi.AttrEntryID, id) })
 }
 
 // GetByName returns the entry with the name, of several the one with the smallest id;
 // os.ErrNotExist if there is none.
 func (c *Client) GetByName(ctx context.Context, name string) (Entry, error) {
-	return c.get(ctx, func(e *netlink.AttributeEncoder) { putName(e, attrEntryName, name) })
+	return c.get(ctx, func(e *netlink.AttributeEncoder) { putName(e, uapi.AttrEntryName, name) })
 }
 
 func (c *Client) get(ctx context.Context, put func(*netlink.AttributeEncoder)) (Entry, error) {
@@ -38,12 +39,12 @@ func (c *Client) get(ctx context.Context, put func(*netlink.AttributeEncoder)) (
 // returns the table's generation with it. os.ErrExist if the id is taken.
 func (c *Client) New(ctx context.Context, e Entry) (generation uint64, err error) {
 	return c.change(ctx, opEntryNew, func(enc *netlink.AttributeEncoder) {
-		enc.Uint32(attrEntryID, e.ID)
-		putName(enc, attrEntryName, e.Name)
-		enc.Uint32(attrEntryFlags, e.Flags)
-		putUint(enc, attrEntryValue, e.Value)
+		enc.Uint32(uapi.AttrEntryID, e.ID)
+		putName(enc, uapi.AttrEntryName, e.Name)
+		enc.Uint32(uapi.AttrEntryFlags, e.Flags)
+		putUint(enc, uapi.AttrEntryValue, e.Value)
 		if len(e.Payload) > 0 {
-			enc.Bytes(attrEntryPayload, e.Payload)
+			enc.Bytes(uapi.AttrEntryPayload, e.Payload)
 		}
 	})
 }
@@ -52,27 +53,27 @@ func (c *Client) New(ctx context.Context, e Entry) (generation uint64, err error
 // os.ErrNotExist if there is no entry with the id and ch.Create is not set.
 func (c *Client) Set(ctx context.Context, ch Change) (generation uint64, err error) {
 	return c.change(ctx, opEntrySet, func(enc *netlink.AttributeEncoder) {
-		enc.Uint32(attrEntryID, ch.ID)
+		enc.Uint32(uapi.AttrEntryID, ch.ID)
 		if ch.Name != nil {
-			putName(enc, attrEntryName, *ch.Name)
+			putName(enc, uapi.AttrEntryName, *ch.Name)
 		}
 		if ch.Flags != nil {
-			enc.Uint32(attrEntryFlags, *ch.Flags)
+			enc.Uint32(uapi.AttrEntryFlags, *ch.Flags)
 		}
 		if ch.Value != nil {
-			putUint(enc, attrEntryValue, *ch.Value)
+			putUint(enc, uapi.AttrEntryValue, *ch.Value)
 		}
 		if ch.Payload != nil {
-			enc.Bytes(attrEntryPayload, ch.Payload)
+			enc.Bytes(uapi.AttrEntryPayload, ch.Payload)
 		}
-		enc.Flag(attrEntryCreate, ch.Create)
+		enc.Flag(uapi.AttrEntryCreate, ch.Create)
 	})
 }
 
 // Delete deletes the entry with the id and returns the table's generation
 // without it. os.ErrNotExist if there is none.
 func (c *Client) Delete(ctx context.Context, id uint32) (generation uint64, err error) {
-	return c.change(ctx, opEntryDel, func(e *netlink.AttributeEncoder) { e.Uint32(attrEntryID, id) })
+	return c.change(ctx, opEntryDel, func(e *netlink.AttributeEncoder) { e.Uint32(uapi.AttrEntryID, id) })
 }
 
 func (c *Client) change(ctx context.Context, o op, put func(*netlink.AttributeEncoder)) (uint64, error) {
@@ -83,7 +84,7 @@ func (c *Client) change(ctx context.Context, o op, put func(*netlink.AttributeEn
 	generation := uint64(0)
 	a := nldump.Parse(b)
 	for a.Next() {
-		if a.Type() == attrEntryGeneration {
+		if a.Type() == uapi.AttrEntryGeneration {
 			generation = a.Uint()
 		}
 	}
@@ -107,15 +108,15 @@ func (c *Client) change(ctx context.Context, o op, put func(*netlink.AttributeEn
 // wakes that one, not one that is in a long system call.
 func (c *Client) Fill(ctx context.Context, o FillOptions) (Filled, error) {
 	b, err := c.do(ctx, opTableFill, func(e *netlink.AttributeEncoder) {
-		e.Uint32(attrFillCount, o.Count)
-		putUint(e, attrFillSeed, o.Seed)
-		e.Uint32(attrFillIDStart, o.IDStart)
+		e.Uint32(uapi.AttrFillCount, o.Count)
+		putUint(e, uapi.AttrFillSeed, o.Seed)
+		e.Uint32(uapi.AttrFillIDStart, o.IDStart)
 		if o.IDStride != 0 {
-			e.Uint32(attrFillIDStride, o.IDStride)
+			e.Uint32(uapi.AttrFillIDStride, o.IDStride)
 		}
-		e.Uint32(attrFillPayloadMin, o.PayloadMin)
+		e.Uint32(uapi.AttrFillPayloadMin, o.PayloadMin)
 		if o.PayloadMax != 0 {
-			e.Uint32(attrFillPayloadMax, o.PayloadMax)
+			e.Uint32(uapi.AttrFillPayloadMax, o.PayloadMax)
 		}
 	})
 	if err != nil {

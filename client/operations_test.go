@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/internal/script"
+	"bulkdump/client/internal/uapi"
 )
 
 func ptr[T any](v T) *T { return &v }
@@ -25,7 +26,7 @@ func ptr[T any](v T) *T { return &v }
 // result with the reply.
 func TestRequests(t *testing.T) {
 	needLittleEndian(t)
-	changed := [][]byte{script.U32(attrEntryID, 1), script.U64(attrEntryGeneration, 77)}
+	changed := [][]byte{script.U32(uapi.AttrEntryID, 1), script.U64(uapi.AttrEntryGeneration, 77)}
 	for _, tt := range []struct {
 		name string
 		call func(context.Context, *Client) (any, error)
@@ -35,12 +36,12 @@ func TestRequests(t *testing.T) {
 		res  any
 	}{
 		{"Get", func(ctx context.Context, c *Client) (any, error) { return c.Get(ctx, 0x04030201) },
-			cmdEntryGet, []byte{8, 0, 1, 0, 1, 2, 3, 4}, [][]byte{wholeEntry}, wholeEntryIs},
+			uapi.CmdEntryGet, []byte{8, 0, 1, 0, 1, 2, 3, 4}, [][]byte{wholeEntry}, wholeEntryIs},
 		{"GetByName", func(ctx context.Context, c *Client) (any, error) { return c.GetByName(ctx, "ab") },
-			cmdEntryGet, []byte{7, 0, 2, 0, 'a', 'b', 0, 0}, [][]byte{wholeEntry}, wholeEntryIs},
+			uapi.CmdEntryGet, []byte{7, 0, 2, 0, 'a', 'b', 0, 0}, [][]byte{wholeEntry}, wholeEntryIs},
 		{"New", func(ctx context.Context, c *Client) (any, error) {
 			return c.New(ctx, Entry{ID: 1, Name: "abc", Flags: 2, Value: 3, Payload: []byte{4}})
-		}, cmdEntryNew, []byte{
+		}, uapi.CmdEntryNew, []byte{
 			8, 0, 1, 0, 1, 0, 0, 0,
 			8, 0, 2, 0, 'a', 'b', 'c', 0,
 			8, 0, 3, 0, 2, 0, 0, 0,
@@ -49,17 +50,17 @@ func TestRequests(t *testing.T) {
 		}, changed, uint64(77)},
 		{"New, large value, no payload", func(ctx context.Context, c *Client) (any, error) {
 			return c.New(ctx, Entry{ID: 1, Name: "a", Value: 1 << 32})
-		}, cmdEntryNew, []byte{
+		}, uapi.CmdEntryNew, []byte{
 			8, 0, 1, 0, 1, 0, 0, 0,
 			6, 0, 2, 0, 'a', 0, 0, 0,
 			8, 0, 3, 0, 0, 0, 0, 0,
 			12, 0, 4, 0, 0, 0, 0, 0, 1, 0, 0, 0,
 		}, changed, uint64(77)},
 		{"Set nothing", func(ctx context.Context, c *Client) (any, error) { return c.Set(ctx, Change{ID: 1}) },
-			cmdEntrySet, []byte{8, 0, 1, 0, 1, 0, 0, 0}, changed, uint64(77)},
+			uapi.CmdEntrySet, []byte{8, 0, 1, 0, 1, 0, 0, 0}, changed, uint64(77)},
 		{"Set all", func(ctx context.Context, c *Client) (any, error) {
 			return c.Set(ctx, Change{ID: 1, Name: ptr("a"), Flags: ptr(uint32(0)), Value: ptr(uint64(9)), Payload: []byte{}, Create: true})
-		}, cmdEntrySet, []byte{
+		}, uapi.CmdEntrySet, []byte{
 			8, 0, 1, 0, 1, 0, 0, 0,
 			6, 0, 2, 0, 'a', 0, 0, 0,
 			8, 0, 3, 0, 0, 0, 0, 0,
@@ -68,14 +69,14 @@ func TestRequests(t *testing.T) {
 			4, 0, 9, 0, // create
 		}, changed, uint64(77)},
 		{"Delete", func(ctx context.Context, c *Client) (any, error) { return c.Delete(ctx, 1) },
-			cmdEntryDel, []byte{8, 0, 1, 0, 1, 0, 0, 0}, changed, uint64(77)},
+			uapi.CmdEntryDel, []byte{8, 0, 1, 0, 1, 0, 0, 0}, changed, uint64(77)},
 		{"Fill", func(ctx context.Context, c *Client) (any, error) { return c.Fill(ctx, FillOptions{Count: 5}) },
-			cmdTableFill, []byte{8, 0, 1, 0, 5, 0, 0, 0, 8, 0, 2, 0, 0, 0, 0, 0, 8, 0, 3, 0, 0, 0, 0, 0, 8, 0, 5, 0, 0, 0, 0, 0},
-			[][]byte{script.U32(attrFillCount, 5), script.U32(attrFillGeneration, 6), script.U64(attrFillChecksum, 1<<63)},
+			uapi.CmdTableFill, []byte{8, 0, 1, 0, 5, 0, 0, 0, 8, 0, 2, 0, 0, 0, 0, 0, 8, 0, 3, 0, 0, 0, 0, 0, 8, 0, 5, 0, 0, 0, 0, 0},
+			[][]byte{script.U32(uapi.AttrFillCount, 5), script.U32(uapi.AttrFillGeneration, 6), script.U64(uapi.AttrFillChecksum, 1<<63)},
 			Filled{Count: 5, Generation: 6, Checksum: 1 << 63}},
 		{"Fill, all options", func(ctx context.Context, c *Client) (any, error) {
 			return c.Fill(ctx, FillOptions{Count: 1, Seed: 1 << 32, IDStart: 3, IDStride: 4, PayloadMin: 5, PayloadMax: 6})
-		}, cmdTableFill, []byte{
+		}, uapi.CmdTableFill, []byte{
 			8, 0, 1, 0, 1, 0, 0, 0,
 			12, 0, 2, 0, 0, 0, 0, 0, 1, 0, 0, 0,
 			8, 0, 3, 0, 3, 0, 0, 0,
@@ -84,9 +85,9 @@ func TestRequests(t *testing.T) {
 			8, 0, 6, 0, 6, 0, 0, 0,
 		}, nil, Filled{}},
 		{"Flush", func(ctx context.Context, c *Client) (any, error) { return c.Flush(ctx) },
-			cmdTableFlush, nil, [][]byte{script.U32(attrTableCount, 8), script.U32(attrTableGeneration, 9)}, Flushed{Count: 8, Generation: 9}},
+			uapi.CmdTableFlush, nil, [][]byte{script.U32(uapi.AttrTableCount, 8), script.U32(uapi.AttrTableGeneration, 9)}, Flushed{Count: 8, Generation: 9}},
 		{"Table", func(ctx context.Context, c *Client) (any, error) { return c.Table(ctx) },
-			cmdTableGet, nil, [][]byte{script.U32(attrTableCount, 8), script.U32(attrTablePages, 9)}, Table{Count: 8, Pages: 9}},
+			uapi.CmdTableGet, nil, [][]byte{script.U32(uapi.AttrTableCount, 8), script.U32(uapi.AttrTablePages, 9)}, Table{Count: 8, Pages: 9}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got genetlink.Message
@@ -129,20 +130,22 @@ func TestRequestsRefusedByKernel(t *testing.T) {
 }
 
 func TestBadReplies(t *testing.T) {
-	good := script.U32(attrEntryGeneration, 1)
+	good := script.U32(uapi.AttrEntryGeneration, 1)
 	for name, answer := range map[string][]genetlink.Message{
-		"two":             append(reply(cmdEntryDel, good), reply(cmdEntryDel, good)...),
-		"another command": reply(cmdEntryNew, good),
-		"no generation":   reply(cmdEntryDel, script.U32(attrEntryID, 1)),
-		"generation 0":    reply(cmdEntryDel, script.U32(attrEntryGeneration, 0)),
-		"malformed":       reply(cmdEntryDel, good, []byte{1, 2, 3, 4}),
+		"two":             append(reply(uapi.CmdEntryDel, good), reply(uapi.CmdEntryDel, good)...),
+		"another command": reply(uapi.CmdEntryNew, good),
+		"no generation":   reply(uapi.CmdEntryDel, script.U32(uapi.AttrEntryID, 1)),
+		"generation 0":    reply(uapi.CmdEntryDel, script.U32(uapi.AttrEntryGeneration, 0)),
+		"malformed":       reply(uapi.CmdEntryDel, good, []byte{1, 2, 3, 4}),
 	} {
 		c := dialFake(t, &fakeKernel{answer: func(genetlink.Message, netlink.Message) ([]genetlink.Message, error) { return answer, nil }})
 		if _, err := c.Delete(t.Context(), 1); !errors.Is(err, ErrBadReply) {
 			t.Errorf("%s: error %v, want ErrBadReply", name, err)
 		}
 	}
-	c := dialFake(t, &fakeKernel{answer: func(genetlink.Message, netlink.Message) ([]genetlink.Message, error) { return reply(cmdEntryGet), nil }})
+	c := dialFake(t, &fakeKernel{answer: func(genetlink.Message, netlink.Message) ([]genetlink.Message, error) {
+		return reply(uapi.CmdEntryGet), nil
+	}})
 	if _, err := c.Get(t.Context(), 1); !errors.Is(err, ErrBadReply) {
 		t.Errorf("Get: error %v, want ErrBadReply", err)
 	}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/internal/script"
+	"bulkdump/client/internal/uapi"
 	"bulkdump/client/nldump"
 )
 
@@ -92,7 +93,7 @@ func TestDumpParallelRange(t *testing.T) {
 	if err != nil || !slices.Equal(got, all[1:len(all)-1]) || !stats.Filtered {
 		t.Errorf("%v, %d ids of %d, %+v", err, len(got), len(all)-2, stats)
 	}
-	name := script.Text(attrFilterNamePrefix, "x")
+	name := script.Text(uapi.AttrFilterNamePrefix, "x")
 	for _, s := range m.sockets {
 		for _, r := range s.Sent() {
 			if b := r.Data[len(r.Data)-len(name):]; !slices.Equal(b, name) {
@@ -209,7 +210,7 @@ func TestDumpParallelFails(t *testing.T) {
 	if _, err := parallelIDs(t.Context(), c, 2, ParallelOptions{}); !errors.Is(err, unix.EMFILE) {
 		t.Errorf("without a socket: %v", err)
 	}
-	c, k := dialTables(t, []uint64{5}, []script.Step{script.Page(entry(0, 1), script.Record(0, []byte{cmdEntryNew, 1, 0, 0})), script.Page(done())})
+	c, k := dialTables(t, []uint64{5}, []script.Step{script.Page(entry(0, 1), script.Record(0, []byte{uapi.CmdEntryNew, 1, 0, 0})), script.Page(done())})
 	if got, err := parallelIDs(t.Context(), c, 1, ParallelOptions{}); !errors.Is(err, ErrBadReply) || len(got) != 1 || !k.sockets[0].Closed() {
 		t.Errorf("another command: %v, %v", got, err)
 	}

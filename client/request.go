@@ -9,21 +9,23 @@ import (
 
 	"github.com/mdlayher/genetlink"
 	"github.com/mdlayher/netlink"
+
+	"bulkdump/client/internal/uapi"
 )
 
 var (
-	opEntryGet   = op{"entry-get", cmdEntryGet, namesEntry}
-	opEntryNew   = op{"entry-new", cmdEntryNew, namesEntry}
-	opEntrySet   = op{"entry-set", cmdEntrySet, namesEntry}
-	opEntryDel   = op{"entry-del", cmdEntryDel, namesEntry}
-	opTableGet   = op{"table-get", cmdTableGet, namesTable}
-	opTableFill  = op{"table-fill", cmdTableFill, namesFill}
-	opTableFlush = op{"table-flush", cmdTableFlush, namesTable}
+	opEntryGet   = op{"entry-get", uapi.CmdEntryGet, uapi.NamesEntry}
+	opEntryNew   = op{"entry-new", uapi.CmdEntryNew, uapi.NamesEntry}
+	opEntrySet   = op{"entry-set", uapi.CmdEntrySet, uapi.NamesEntry}
+	opEntryDel   = op{"entry-del", uapi.CmdEntryDel, uapi.NamesEntry}
+	opTableGet   = op{"table-get", uapi.CmdTableGet, uapi.NamesTable}
+	opTableFill  = op{"table-fill", uapi.CmdTableFill, uapi.NamesFill}
+	opTableFlush = op{"table-flush", uapi.CmdTableFlush, uapi.NamesTable}
 )
 
 // message encodes a request of the operation.
 func (o op) message(put func(*netlink.AttributeEncoder)) (genetlink.Message, error) {
-	m := genetlink.Message{Header: genetlink.Header{Command: o.cmd, Version: familyVersion}}
+	m := genetlink.Message{Header: genetlink.Header{Command: o.cmd, Version: uapi.Version}}
 	e := netlink.NewAttributeEncoder()
 	put(e)
 	var err error

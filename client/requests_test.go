@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/internal/script"
+	"bulkdump/client/internal/uapi"
 )
 
 // TestModuleLoadedAnew changes the family's number under the client.
@@ -126,7 +127,7 @@ func TestRequestWaitsForItsTurn(t *testing.T) {
 // TestConcurrent is for the race detector.
 func TestConcurrent(t *testing.T) {
 	k := &fakeKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
-		if m.Header.Command == cmdEntryDel {
+		if m.Header.Command == uapi.CmdEntryDel {
 			return nil, genltest.Error(int(unix.ENOENT))
 		}
 		return reply(m.Header.Command), nil
@@ -165,7 +166,7 @@ func TestRequestInTheKernelHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const long = time.Hour
 		k := &fakeKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
-			if m.Header.Command == cmdTableFill {
+			if m.Header.Command == uapi.CmdTableFill {
 				time.Sleep(long)
 			}
 			return reply(m.Header.Command), nil
@@ -216,7 +217,7 @@ func TestRequestOfACallerWhoseThreadMatters(t *testing.T) {
 		k := &fakeKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
 			time.Sleep(long)
 			asked++
-			return reply(m.Header.Command, script.U64(attrTableGeneration, 2)), nil
+			return reply(m.Header.Command, script.U64(uapi.AttrTableGeneration, 2)), nil
 		}}
 		c := dialFake(t, k)
 		start := time.Now()

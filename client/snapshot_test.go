@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"bulkdump/client/internal/script"
+	"bulkdump/client/internal/uapi"
 )
 
 // Whatever is applied, the snapshot has what a map would have, in order.
@@ -59,7 +60,7 @@ func TestSnapshot(t *testing.T) {
 	page := script.Page
 	c, _ := dialTables(t, []uint64{5, 9, 9, 9}, []script.Step{
 		page(upsert(1, 4), upsert(3, 5), done()), page(script.Done(0, unix.ESTALE)),
-		page(entry(0, 2, script.U64(attrEntryGeneration, 8), script.Attr(attrEntryPayload, []byte("lent"))), upsert(4, 9)), page(done()),
+		page(entry(0, 2, script.U64(uapi.AttrEntryGeneration, 8), script.Attr(uapi.AttrEntryPayload, []byte("lent"))), upsert(4, 9)), page(done()),
 		page(upsert(3, 11), deleted(4, 12), done()),
 	})
 	resets := 0

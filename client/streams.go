@@ -12,6 +12,7 @@ import (
 
 	"github.com/mdlayher/netlink"
 
+	"bulkdump/client/internal/uapi"
 	"bulkdump/client/nldump"
 )
 
@@ -106,11 +107,11 @@ var errForeign = fmt.Errorf("%s: %w: record of another family or command", opEnt
 
 // decodeUnusual is for a page of columns, and for a record that is not as usual.
 func (d *decoder) decodeUnusual(b []byte) (more bool, err error) {
-	if len(b) < genlHeaderLen || b[0] != cmdEntryGet {
+	if len(b) < genlHeaderLen || b[0] != uapi.CmdEntryGet {
 		return false, errForeign
 	}
 	b = b[genlHeaderLen:]
-	if a := nldump.Parse(b); a.Next() && a.Type() == attrEntryColumns {
+	if a := nldump.Parse(b); a.Next() && a.Type() == uapi.AttrEntryColumns {
 		more, err = d.decodeColumns(a.Nested())
 	} else if err = decodeRecord(b, &d.record); err == nil {
 		d.records++
@@ -139,19 +140,19 @@ func (o DumpOptions) Request() ([]byte, error) {
 // put encodes the dump's request.
 func (o *DumpOptions) put(e *netlink.AttributeEncoder) {
 	if o.filtered() {
-		e.Nested(attrEntryFilter, o.putFilter)
+		e.Nested(uapi.AttrEntryFilter, o.putFilter)
 	}
 	if o.Fields != nil {
-		e.Uint32(attrEntryFields, uint32(*o.Fields))
+		e.Uint32(uapi.AttrEntryFields, uint32(*o.Fields))
 	}
 	if o.Since != nil {
-		putUint(e, attrEntrySince, *o.Since)
+		putUint(e, uapi.AttrEntrySince, *o.Since)
 	}
 	if o.Cursor != CursorKey {
-		e.Uint32(attrEntryCursor, uint32(o.Cursor))
+		e.Uint32(uapi.AttrEntryCursor, uint32(o.Cursor))
 	}
 	if o.Encoding != EncodingPlain {
-		e.Uint32(attrEntryEncoding, uint32(o.Encoding))
+		e.Uint32(uapi.AttrEntryEncoding, uint32(o.Encoding))
 	}
 }
 
@@ -162,17 +163,17 @@ func (o *DumpOptions) filtered() bool {
 
 func (o *DumpOptions) putFilter(e *netlink.AttributeEncoder) error {
 	if o.IDFrom != nil {
-		e.Uint32(attrFilterIDFrom, *o.IDFrom)
+		e.Uint32(uapi.AttrFilterIDFrom, *o.IDFrom)
 	}
 	if o.IDTo != nil {
-		e.Uint32(attrFilterIDTo, *o.IDTo)
+		e.Uint32(uapi.AttrFilterIDTo, *o.IDTo)
 	}
 	if o.NamePrefix != "" {
-		putName(e, attrFilterNamePrefix, o.NamePrefix)
+		putName(e, uapi.AttrFilterNamePrefix, o.NamePrefix)
 	}
 	if o.FlagsMask != 0 {
-		e.Uint32(attrFilterFlags, o.Flags)
-		e.Uint32(attrFilterFlagsMask, o.FlagsMask)
+		e.Uint32(uapi.AttrFilterFlags, o.Flags)
+		e.Uint32(uapi.AttrFilterFlagsMask, o.FlagsMask)
 	}
 	return nil
 }

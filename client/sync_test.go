@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/internal/script"
+	"bulkdump/client/internal/uapi"
 	"bulkdump/client/nldump"
 )
 
@@ -30,18 +31,18 @@ func dialTables(t testing.TB, generations []uint64, scripts ...[]script.Step) (*
 		}
 		g := generations[0]
 		generations = generations[1:]
-		return reply(m.Header.Command, script.U64(attrTableGeneration, g)), nil
+		return reply(m.Header.Command, script.U64(uapi.AttrTableGeneration, g)), nil
 	}}
 	return dialFake(t, k, scripts...), k
 }
 
 // Records of a sync: an upsert and a delete, made in a generation.
 func upsert(id uint32, generation uint64) []byte {
-	return entry(0, id, script.U64(attrEntryGeneration, generation))
+	return entry(0, id, script.U64(uapi.AttrEntryGeneration, generation))
 }
 
 func deleted(id uint32, generation uint64) []byte {
-	return entry(0, id, script.U64(attrEntryGeneration, generation), script.Attr(attrEntryDeleted))
+	return entry(0, id, script.U64(uapi.AttrEntryGeneration, generation), script.Attr(uapi.AttrEntryDeleted))
 }
 
 // stream is what a Sync yields, as text: id@generation, with a minus for a
@@ -163,7 +164,7 @@ func TestSyncRequests(t *testing.T) {
 	if _, err := stream(t.Context(), c, o); err != nil {
 		t.Fatal(err)
 	}
-	filter := []byte{cmdEntryGet, 1, 0, 0, 12, 0, 8, 0x80, 8, 0, 1, 0, 3, 0, 0, 0, 8, 0, 10, 0, 33, 0, 0, 0}
+	filter := []byte{uapi.CmdEntryGet, 1, 0, 0, 12, 0, 8, 0x80, 8, 0, 1, 0, 3, 0, 0, 0, 8, 0, 10, 0, 33, 0, 0, 0}
 	encoding := []byte{8, 0, 13, 0, 1, 0, 0, 0}
 	for i, since := range [][]byte{nil, {8, 0, 11, 0, 5, 0, 0, 0}, {8, 0, 11, 0, 8, 0, 0, 0}} {
 		want := slices.Concat(filter, since, encoding)

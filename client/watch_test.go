@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/internal/script"
+	"bulkdump/client/internal/uapi"
 	"bulkdump/client/nldump"
 )
 
@@ -243,11 +244,11 @@ func TestWatchFarewell(t *testing.T) {
 // What does not come from the kernel, or is not known, is passed over.
 func TestWatchIgnores(t *testing.T) {
 	sock := polled{script.New(
-		script.Step{Page: script.Record(0, []byte{cmdEntryDelNtf, 1, 0, 0}), From: 7},
+		script.Step{Page: script.Record(0, []byte{uapi.CmdEntryDelNtf, 1, 0, 0}), From: 7},
 		script.Page(script.Record(0, []byte{99, 1, 0, 0})),
-		script.Page(script.Message(fakeFamily+1, 0, []byte{cmdEntryDelNtf, 1, 0, 0})),
-		script.Page(script.Record(0, []byte{cmdEntryDelNtf, 1, 0, 0}, script.U32(attrEntryID, 4), script.U64(attrEntryGeneration, 9)),
-			script.Record(0, []byte{cmdTableFlushNtf, 1, 0, 0}, script.U64(attrTableGeneration, 10))),
+		script.Page(script.Message(fakeFamily+1, 0, []byte{uapi.CmdEntryDelNtf, 1, 0, 0})),
+		script.Page(script.Record(0, []byte{uapi.CmdEntryDelNtf, 1, 0, 0}, script.U32(uapi.AttrEntryID, 4), script.U64(uapi.AttrEntryGeneration, 9)),
+			script.Record(0, []byte{uapi.CmdTableFlushNtf, 1, 0, 0}, script.U64(uapi.AttrTableGeneration, 10))),
 	)}
 	w := &Watcher{c: &Client{}, sock: sock, family: fakeFamily, buf: make([]byte, 4096)}
 	got, err := events(t, w, 3)
@@ -264,9 +265,9 @@ func (p polled) Poll(buf []byte) (nldump.Datagram, error) { return p.Recv(buf) }
 func TestWatchRefuses(t *testing.T) {
 	for name, step := range map[string]script.Step{
 		"short":  script.Page(script.Record(0, []byte{1})),
-		"entry":  script.Page(script.Record(0, []byte{cmdEntryNewNtf, 1, 0, 0})),
-		"fill":   script.Page(script.Record(0, []byte{cmdTableFillNtf, 1, 0, 0}, script.U64(attrFillCount, 1))),
-		"flush":  script.Page(script.Record(0, []byte{cmdTableFlushNtf, 1, 0, 0}, script.Attr(attrTableGeneration, []byte{1}))),
+		"entry":  script.Page(script.Record(0, []byte{uapi.CmdEntryNewNtf, 1, 0, 0})),
+		"fill":   script.Page(script.Record(0, []byte{uapi.CmdTableFillNtf, 1, 0, 0}, script.U64(uapi.AttrFillCount, 1))),
+		"flush":  script.Page(script.Record(0, []byte{uapi.CmdTableFlushNtf, 1, 0, 0}, script.Attr(uapi.AttrTableGeneration, []byte{1}))),
 		"header": {Page: []byte{1, 2, 3}},
 		"length": {Page: script.Poke(script.Record(0, []byte{1, 1, 0, 0}), 0, 200)},
 		"large":  {Page: make([]byte, 5000)},

@@ -37,22 +37,33 @@ func TestGenerate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := f.generate()
-	if err != nil {
-		t.Fatal(err)
-	}
-	words := strings.Join(strings.Fields(string(b)), " ")
-	for _, want := range []string{
-		`const FamilyName = "fam"`,
-		"// LenMax: The longest. // In bytes. const LenMax = 63",
-		"// Mood: How. type Mood uint32", "// MoodGlad: Well. MoodGlad Mood = 0 MoodSad Mood = 1", `namesMood = []string{"glad", "sad"}`,
-		"PartHead Part = 1 PartTail Part = 2 PartID Part = 4",
-		"attrOneID = 1 // u32", "attrOneIDFrom = 7 // u32", "attrOneIn = 8 // nest", "attrTwoX = 1 // uint",
-		"cmdOneGet = 1", "cmdOneSet = 10", "cmdOneDel = 11",
-		`attrOneIn: {name: "in", nest: namesTwo},`,
+	for _, file := range []struct {
+		generate func() ([]byte, error)
+		has      []string
+	}{
+		{f.api, []string{
+			"package client",
+			`const FamilyName = "fam"`,
+			"// LenMax: The longest. // In bytes. const LenMax = 63",
+			"// Mood: How. type Mood uint32", "// MoodGlad: Well. MoodGlad Mood = 0 MoodSad Mood = 1", `namesMood = []string{"glad", "sad"}`,
+			"PartHead Part = 1 PartTail Part = 2 PartID Part = 4",
+		}},
+		{f.numbers, []string{
+			"package uapi",
+			"AttrOneID = 1 // u32", "AttrOneIDFrom = 7 // u32", "AttrOneIn = 8 // nest", "AttrTwoX = 1 // uint",
+			"CmdOneGet = 1", "CmdOneSet = 10", "CmdOneDel = 11",
+			`AttrOneIn: {Name: "in", Nest: NamesTwo},`,
+		}},
 	} {
-		if !strings.Contains(words, want) {
-			t.Errorf("%q is not in\n%s", want, b)
+		b, err := file.generate()
+		if err != nil {
+			t.Fatal(err)
+		}
+		words := strings.Join(strings.Fields(string(b)), " ")
+		for _, want := range file.has {
+			if !strings.Contains(words, want) {
+				t.Errorf("%q is not in\n%s", want, b)
+			}
 		}
 	}
 }
@@ -76,7 +87,10 @@ func TestParseRefuses(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	dir := t.TempDir()
-	in, out := filepath.Join(dir, "fam.yaml"), filepath.Join(dir, "out.go")
+	in, numbers := filepath.Join(dir, "fam.yaml"), filepath.Join(dir, "internal/uapi/uapi_gen.go")
+	if err := os.MkdirAll(filepath.Dir(numbers), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	write := func(name, s string) {
 		t.Helper()
 		if err := os.WriteFile(name, []byte(s), 0o600); err != nil {
@@ -84,29 +98,29 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	write(in, spec)
-	if err := run(in, out, true); err == nil {
+	if err := run(in, dir, true); err == nil {
 		t.Error("check of a missing file passes")
 	}
-	if err := run(in, out, false); err != nil {
+	if err := run(in, dir, false); err != nil {
 		t.Fatal(err)
 	}
-	if err := run(in, out, true); err != nil {
+	if err := run(in, dir, true); err != nil {
 		t.Errorf("check of a fresh file: %v", err)
 	}
 	write(in, strings.Replace(spec, "value: 10", "value: 20", 1))
-	err := run(in, out, true)
-	if err == nil || !strings.Contains(err.Error(), "-\tcmdOneSet = 10\n") || !strings.Contains(err.Error(), "+\tcmdOneSet = 20\n") {
+	err := run(in, dir, true)
+	if err == nil || !strings.Contains(err.Error(), "-\tCmdOneSet = 10\n") || !strings.Contains(err.Error(), "+\tCmdOneSet = 20\n") {
 		t.Errorf("check of a stale file: %v", err)
 	}
-	have, err := os.ReadFile(out)
-	if err != nil || !strings.Contains(string(have), "cmdOneSet = 10") {
+	have, err := os.ReadFile(numbers)
+	if err != nil || !strings.Contains(string(have), "CmdOneSet = 10") {
 		t.Errorf("check wrote to the file: %v", err)
 	}
 }
 
 // TestUpToDate is what keeps the constants and the spec together.
 func TestUpToDate(t *testing.T) {
-	if err := run("../../../kmod/bulkdump.yaml", "../../uapi_gen.go", true); err != nil {
+	if err := run("../../../kmod/bulkdump.yaml", "../..", true); err != nil {
 		t.Error(err)
 	}
 }

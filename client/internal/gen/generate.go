@@ -9,36 +9,46 @@ import (
 	"strings"
 )
 
-// generate returns the Go file for the spec.
-func (f *family) generate() ([]byte, error) {
-	var b bytes.Buffer
-	b.WriteString("// SPDX-License-Identifier: BSD-3-Clause\n\n")
-	fmt.Fprintf(&b, "// Code generated from kmod/%s.yaml by client/internal/gen; DO NOT EDIT.\n\n", f.Name)
-	b.WriteString("package client\n\n")
-	fmt.Fprintf(&b, "// FamilyName is the name of the generic netlink family.\nconst FamilyName = %q\n\n", f.Name)
-	b.WriteString("// familyVersion is that of every family of protocol \"genetlink\".\nconst familyVersion = 1\n\n")
-
+// api returns the constants and types that package client exports.
+func (f *family) api() ([]byte, error) {
+	b := f.header("client")
+	fmt.Fprintf(b, "// FamilyName is the name of the generic netlink family.\nconst FamilyName = %q\n\n", f.Name)
 	for _, d := range f.Definitions {
-		d.write(&b)
+		d.write(b)
 	}
-	for _, s := range f.Sets {
-		fmt.Fprintf(&b, "// Attributes of the set %q.\nconst (\n", s.Name)
-		for _, a := range s.Attributes {
-			fmt.Fprintf(&b, "attr%s%s = %d // %s\n", goName(s.Name), goName(a.Name), a.number, a.Type)
-		}
-		b.WriteString(")\n\n")
-	}
-	b.WriteString("// Operations; a reply has its request's number.\nconst (\n")
-	for _, o := range f.Operations.List {
-		fmt.Fprintf(&b, "cmd%s = %d\n", goName(o.Name), o.number)
-	}
-	b.WriteString(")\n\n")
-	f.names(&b)
 	return format.Source(b.Bytes())
 }
 
-// write writes a constant, or a type and its values. The names of the values are
-// in an array, in the order of their numbers or bits.
+// numbers returns the numbers and names of the attributes and operations.
+func (f *family) numbers() ([]byte, error) {
+	b := f.header("uapi")
+	for _, s := range f.Sets {
+		fmt.Fprintf(b, "// Attributes of the set %q.\nconst (\n", s.Name)
+		for _, a := range s.Attributes {
+			fmt.Fprintf(b, "Attr%s%s = %d // %s\n", goName(s.Name), goName(a.Name), a.number, a.Type)
+		}
+		b.WriteString(")\n\n")
+	}
+	b.WriteString("// Operations. A reply has its request's number.\nconst (\n")
+	for _, o := range f.Operations.List {
+		fmt.Fprintf(b, "Cmd%s = %d\n", goName(o.Name), o.number)
+	}
+	b.WriteString(")\n\n")
+	f.names(b)
+	return format.Source(b.Bytes())
+}
+
+// header begins a file of the package.
+func (f *family) header(name string) *bytes.Buffer {
+	b := new(bytes.Buffer)
+	b.WriteString("// SPDX-License-Identifier: BSD-3-Clause\n\n")
+	fmt.Fprintf(b, "// Code generated from kmod/%s.yaml by client/internal/gen; DO NOT EDIT.\n\n", f.Name)
+	fmt.Fprintf(b, "package %s\n\n", name)
+	return b
+}
+
+// write writes a constant, or a type and its values. An array has the names of
+// the values, in the order of their numbers or bits.
 func (d *definition) write(b *bytes.Buffer) {
 	name := goName(d.Name)
 	if d.Type == "const" {
@@ -59,14 +69,14 @@ func (d *definition) write(b *bytes.Buffer) {
 	b.WriteString("}\n\n")
 }
 
-// names writes the attributes' names, by which errors call them.
+// names writes the attributes' names, for errors.
 func (f *family) names(b *bytes.Buffer) {
 	for _, s := range f.Sets {
-		fmt.Fprintf(b, "var names%s = map[uint16]attrName{\n", goName(s.Name))
+		fmt.Fprintf(b, "// Names of the attributes of the set %q.\nvar Names%s = map[uint16]Attr{\n", s.Name, goName(s.Name))
 		for _, a := range s.Attributes {
-			fmt.Fprintf(b, "attr%s%s: {name: %q", goName(s.Name), goName(a.Name), a.Name)
+			fmt.Fprintf(b, "Attr%s%s: {Name: %q", goName(s.Name), goName(a.Name), a.Name)
 			if a.Type == "nest" {
-				fmt.Fprintf(b, ", nest: names%s", goName(a.Nested))
+				fmt.Fprintf(b, ", Nest: Names%s", goName(a.Nested))
 			}
 			b.WriteString("},\n")
 		}
