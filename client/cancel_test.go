@@ -17,10 +17,11 @@ import (
 // (af_netlink.c:netlink_rcv_skb).
 func TestKernelRequestCancelled(t *testing.T) {
 	conns := 0
-	c := &Client{turn: make(chan struct{}, 1), ended: make(chan struct{}), dialRequests: func() (*genetlink.Conn, error) {
+	c := &Client{turn: make(chan struct{}, 1), ended: make(chan struct{})}
+	c.sockets.Requests = func() (*genetlink.Conn, error) {
 		conns++
 		return genetlink.Dial(&netlink.Config{Strict: true})
-	}}
+	}
 	nothing := func(*genetlink.Conn) (none struct{}, err error) { return none, nil }
 	if _, err := ask(t.Context(), c, nothing); err != nil {
 		t.Skipf("no generic netlink here: %v", err)

@@ -15,6 +15,7 @@ import (
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
+	"bulkdump/client/internal/sockets"
 	"bulkdump/client/nldump"
 )
 
@@ -30,9 +31,7 @@ type Config struct {
 // A Client talks to the bulkdump family of one network namespace. Its methods
 // may be called from several goroutines at once.
 type Client struct {
-	dialRequests func() (*genetlink.Conn, error)
-	dialDump     func(nldump.Config) (*nldump.Stream, error)
-	dialEvents   func(size int, groups ...uint32) (nldump.PollSocket, error)
+	sockets sockets.Dialer
 
 	family atomic.Uint32 // the family's number, which a new load of the module changes
 
@@ -54,34 +53,34 @@ type Client struct {
 // Dial connects to the family. If the kernel does not have it, the error is
 // ErrNoFamily.
 func Dial(cfg Config) (*Client, error) {
-	c, err := dial(
-		func() (*genetlink.Conn, error) {
-			// Strict is NETLINK_EXT_ACK and NETLINK_GET_STRICT_CHK. Not
-			// NETLINK_CAP_ACK: the library looks for the extended
-			// acknowledgement where it is without (message.go:checkMessage).
+	return dial(sockets.Dialer{
+		Requests: func() (*genetlink.Conn, error) {
+			// Strict is NETLINK_EXT_ACK and NETLINK_GET_STRICT_CHK. Without
+			// NETLINK_CAP_ACK: the library expects the request in an
+			// acknowledgement (message.go:checkMessage).
 			return genetlink.Dial(&netlink.Config{NetNS: cfg.NetNS, Strict: true})
 		},
-		func(c nldump.Config) (*nldump.Stream, error) {
+		Dump: func(c nldump.Config) (*nldump.Stream, error) {
 			c.NetNS = cfg.NetNS
 			return nldump.Dial(unix.NETLINK_GENERIC, c)
-		})
-	if err != nil {
-		return nil, err
-	}
-	c.dialEvents = func(size int, groups ...uint32) (nldump.PollSocket, error) {
-		return joinGroups(cfg.NetNS, size, groups)
-	}
-	return c, nil
+		},
+		Events: func(size int, groups ...uint32) (nldump.PollSocket, error) {
+			return joinGroups(cfg.NetNS, size, groups)
+		},
+	})
 }
 
-func dial(requests func() (*genetlink.Conn, error), dump func(nldump.Config) (*nldump.Stream, error)) (*Client, error) {
+func init() {
+	sockets.Dial = func(d sockets.Dialer) (any, error) { return dial(d) }
+}
+
+func dial(d sockets.Dialer) (*Client, error) {
 	c := &Client{
-		dialRequests: requests,
-		dialDump:     dump,
-		turn:         make(chan struct{}, 1),
-		ended:        make(chan struct{}),
-		active:       make(map[*nldump.Stream]struct{}),
-		watchers:     make(map[*Watcher]struct{}),
+		sockets:  d,
+		turn:     make(chan struct{}, 1),
+		ended:    make(chan struct{}),
+		active:   make(map[*nldump.Stream]struct{}),
+		watchers: make(map[*Watcher]struct{}),
 	}
 	if err := c.resolve(context.Background()); err != nil {
 		_ = c.Close()

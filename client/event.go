@@ -64,9 +64,6 @@ type Event struct {
 	IDStride uint32 `json:"id_stride,omitempty"`
 }
 
-// ofEntry tells whether the event is that of one entry.
-func (e *Event) ofEntry() bool { return e.Kind <= EventDel }
-
 // decodeEvent reads the event behind a netlink header. One that the spec does
 // not have yet has the kind 0.
 func decodeEvent(b []byte) (Event, error) {

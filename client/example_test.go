@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log"
 	"os"
-	"time"
 
 	"bulkdump/client"
 )
@@ -105,73 +104,6 @@ func ExampleClient_OpenWatch() {
 		}
 		if e.Generation > newest[e.Entry.ID] {
 			newest[e.Entry.ID] = e.Generation
-		}
-	}
-}
-
-// Keep a copy, and look things up in it.
-func ExampleClient_Mirror() {
-	ctx := context.Background()
-	c, err := client.Dial(client.Config{})
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer c.Close()
-	m, err := c.Mirror(ctx, client.MirrorOptions{ReceiveBuffer: 1 << 20, ResyncInterval: 50 * time.Millisecond})
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer m.Close()
-	if err := m.Synced(ctx); err != nil {
-		log.Fatal(err)
-	}
-	if e, ok := m.Get(7); ok {
-		fmt.Println(e.Name)
-	}
-	for e := range m.All() {
-		fmt.Println(e.ID, e.Name)
-	}
-	fmt.Println(m.Len(), "entries of generation", m.Generation())
-
-	// One's own change is in it when that is waited for.
-	generation, err := c.New(ctx, client.Entry{ID: 8, Name: "eight"})
-	if err != nil {
-		log.Fatal(err)
-	}
-	if err := m.Wait(ctx, generation); err != nil {
-		log.Fatal(err)
-	}
-	<-m.Done() // for ever, if all goes well
-	fmt.Println(m.Err(), m.Stats().Overruns)
-}
-
-// Do something about each entry of a mirror, and then about each change.
-func ExampleMirror_Follow() {
-	ctx := context.Background()
-	c, err := client.Dial(client.Config{})
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer c.Close()
-	m, err := c.Mirror(ctx, client.MirrorOptions{ChangesLimit: 1 << 16})
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer m.Close()
-	for e, err := range m.Follow(ctx) {
-		switch {
-		case errors.Is(err, client.ErrLagged):
-			fmt.Println("not every change is told, but what came of them")
-		case errors.Is(err, client.ErrReloaded), errors.Is(err, client.ErrNoFamily):
-			return // that table is no more
-		case err != nil:
-			log.Fatal(err)
-		case e.Kind == client.EventFlush:
-			fmt.Println("all up to generation", e.Generation, "are gone")
-		case e.Kind == client.EventDel:
-			fmt.Println(e.Entry.ID, "is gone")
-		case e.Kind == client.EventNew, e.Kind == client.EventSet:
-			fmt.Println("there is", e.Entry.ID)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/internal/script"
+	"bulkdump/client/internal/sockets"
 	"bulkdump/client/internal/uapi"
 	"bulkdump/client/nldump"
 )
@@ -41,7 +42,7 @@ type fakeKernel struct {
 func dialFake(t testing.TB, k *fakeKernel, scripts ...[]script.Step) *Client {
 	t.Helper()
 	k.family, k.scripts = fakeFamily, scripts
-	c, err := dial(k.dialRequests, k.dialDump)
+	c, err := dial(sockets.Dialer{Requests: k.dialRequests, Dump: k.dialDump})
 	if err != nil {
 		t.Fatal(err)
 	}

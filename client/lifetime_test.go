@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/internal/script"
+	"bulkdump/client/internal/sockets"
 	"bulkdump/client/nldump"
 )
 
@@ -170,10 +171,10 @@ func TestCloseInLoop(t *testing.T) {
 
 func TestNoFamily(t *testing.T) {
 	k := &fakeKernel{}
-	if _, err := dial(k.dialRequests, k.dialDump); !errors.Is(err, ErrNoFamily) || !errors.Is(err, os.ErrNotExist) {
+	if _, err := dial(sockets.Dialer{Requests: k.dialRequests, Dump: k.dialDump}); !errors.Is(err, ErrNoFamily) || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v, want ErrNoFamily", err)
 	}
-	if _, err := dial(func() (*genetlink.Conn, error) { return nil, unix.EPROTONOSUPPORT }, nil); !errors.Is(err, unix.EPROTONOSUPPORT) {
+	if _, err := dial(sockets.Dialer{Requests: func() (*genetlink.Conn, error) { return nil, unix.EPROTONOSUPPORT }}); !errors.Is(err, unix.EPROTONOSUPPORT) {
 		t.Errorf("no sockets: %v", err)
 	}
 }

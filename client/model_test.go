@@ -12,6 +12,7 @@ import (
 	"github.com/mdlayher/netlink"
 
 	"bulkdump/client/internal/script"
+	"bulkdump/client/internal/sockets"
 	"bulkdump/client/internal/uapi"
 	"bulkdump/client/nldump"
 )
@@ -68,7 +69,7 @@ func (m *model) client(t testing.TB) *Client {
 
 func (m *model) dial() (*Client, error) {
 	m.kernel.family = fakeFamily
-	return dial(m.kernel.dialRequests, m.dialDump)
+	return dial(sockets.Dialer{Requests: m.kernel.dialRequests, Dump: m.dialDump})
 }
 
 // change makes a change, as table.c and log.c do.

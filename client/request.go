@@ -89,7 +89,7 @@ func ask[T any](ctx context.Context, c *Client, fn func(*genetlink.Conn) (T, err
 	conn := c.req
 	c.req = nil // unless it turns out to be good
 	if conn == nil {
-		if conn, err = c.dialRequests(); err != nil {
+		if conn, err = c.sockets.Requests(); err != nil {
 			return none, err
 		}
 	}

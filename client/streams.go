@@ -189,7 +189,7 @@ func (c *Client) acquire(cfg nldump.Config) (*nldump.Stream, error) {
 			return s, err
 		}
 	}
-	s, err := c.dialDump(cfg)
+	s, err := c.sockets.Dump(cfg)
 	if err != nil {
 		return nil, err
 	}

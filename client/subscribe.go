@@ -33,7 +33,7 @@ func (c *Client) subscribe(ctx context.Context, size int) (nldump.PollSocket, ui
 		if group == 0 {
 			return nil, 0, fmt.Errorf("%w: the family has no group %q", ErrBadReply, eventGroup)
 		}
-		sock, joinErr := c.dialEvents(size, controllerGroup, group)
+		sock, joinErr := c.sockets.Events(size, controllerGroup, group)
 		// A family that went and came while this was joining said so to nobody
 		// here, and its group was another.
 		err = c.resolve(ctx)

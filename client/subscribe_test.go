@@ -12,35 +12,37 @@ import (
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
+	"bulkdump/client/internal/fakekernel"
+	"bulkdump/client/internal/sockets"
 	"bulkdump/client/nldump"
 )
 
 // A family that changes while a socket joins it is joined again.
 func TestSubscribeWhileLoaded(t *testing.T) {
-	k := newTableKernel()
-	c := k.dial(t)
+	k := fakekernel.New()
+	c := dialKernel(t, k)
 	defer c.Close()
-	dialEvents := c.dialEvents
+	dialEvents := c.sockets.Events
 	dialed := 0
-	c.dialEvents = func(size int, groups ...uint32) (nldump.PollSocket, error) {
+	c.sockets.Events = func(size int, groups ...uint32) (nldump.PollSocket, error) {
 		sock, err := dialEvents(size, groups...)
 		if dialed++; dialed == 1 {
-			k.unload()
-			k.load(fakeFamily + 1)
+			k.Unload()
+			k.Load(fakeFamily + 1)
 		}
 		return sock, err
 	}
 	w := openWatch(t, c)
-	k.put(Entry{ID: 1, Name: "x"})
+	k.Put(fakekernel.Entry{ID: 1, Name: "x"})
 	if got, err := events(t, w, 1); err != nil || got[0].Entry.ID != 1 || dialed != 2 {
 		t.Errorf("%+v, %v, %d sockets", got, err, dialed)
 	}
-	c.dialEvents = func(int, ...uint32) (nldump.PollSocket, error) { return nil, os.ErrPermission }
+	c.sockets.Events = func(int, ...uint32) (nldump.PollSocket, error) { return nil, os.ErrPermission }
 	if _, err := c.OpenWatch(t.Context(), WatchOptions{}); !errors.Is(err, os.ErrPermission) {
 		t.Errorf("%v, want ErrPermission", err)
 	}
-	c.dialEvents = func(size int, groups ...uint32) (nldump.PollSocket, error) {
-		k.unload()
+	c.sockets.Events = func(size int, groups ...uint32) (nldump.PollSocket, error) {
+		k.Unload()
 		return dialEvents(size, groups...)
 	}
 	if _, err := c.OpenWatch(t.Context(), WatchOptions{}); !errors.Is(err, ErrNoFamily) {
@@ -49,11 +51,11 @@ func TestSubscribeWhileLoaded(t *testing.T) {
 }
 
 func TestSubscribeWithoutGroup(t *testing.T) {
-	c, err := dial(func() (*genetlink.Conn, error) {
+	c, err := dial(sockets.Dialer{Requests: func() (*genetlink.Conn, error) {
 		return genltest.Dial(func(m genetlink.Message, n netlink.Message) ([]genetlink.Message, error) {
 			return genltest.ServeFamily(genetlink.Family{ID: fakeFamily, Version: 1, Name: FamilyName}, nil)(m, n)
 		}), nil
-	}, nil)
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

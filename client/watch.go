@@ -93,6 +93,11 @@ func (w *Watcher) Close() error {
 	return w.sock.Close()
 }
 
+// Reloaded tells whether the client has found out, by a request or a dump, that
+// the module was loaded again since the subscription: these are the events of
+// another table. It may be called from any goroutine.
+func (w *Watcher) Reloaded() bool { return w.c.family.Load() != uint32(w.family) }
+
 // Events yields the events in the order of their generations. Without a loss
 // none is left out; a fill that the kernel had to undo leaves a gap in the
 // generations all the same.

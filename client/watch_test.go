@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"bulkdump/client/internal/fakekernel"
 	"bulkdump/client/internal/script"
 	"bulkdump/client/internal/uapi"
 	"bulkdump/client/nldump"
@@ -42,22 +43,31 @@ func openWatch(t testing.TB, c *Client) *Watcher {
 	return w
 }
 
+func dialKernel(t testing.TB, k *fakekernel.Kernel) *Client {
+	t.Helper()
+	c, err := dial(k.Sockets())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // watchFake is a kernel with a client of it, which watches.
-func watchFake(t testing.TB) (*tableKernel, *Client, *Watcher) {
-	k := newTableKernel()
-	c := k.dial(t)
+func watchFake(t testing.TB) (*fakekernel.Kernel, *Client, *Watcher) {
+	k := fakekernel.New()
+	c := dialKernel(t, k)
 	t.Cleanup(func() { _ = c.Close() })
 	return k, c, openWatch(t, c)
 }
 
 func TestWatchKinds(t *testing.T) {
 	k, _, w := watchFake(t)
-	k.put(Entry{ID: 5, Name: "five", Value: 1})
-	k.put(Entry{ID: 5, Name: "five", Value: 2})
-	k.del(5)
-	k.fillBegin(10, 3)
-	k.fillEnd(false)
-	k.change(EventFlush, Entry{})
+	k.Put(fakekernel.Entry{ID: 5, Name: "five", Value: 1})
+	k.Put(fakekernel.Entry{ID: 5, Name: "five", Value: 2})
+	k.Del(5)
+	k.FillBegin(10, 3)
+	k.FillEnd(false)
+	k.Flush()
 	got, err := events(t, w, 5)
 	want := []Event{
 		{Kind: EventNew, Generation: 2, Entry: Entry{ID: 5, Name: "five", Value: 1, Generation: 2}},
@@ -90,7 +100,7 @@ func TestWatchOverrun(t *testing.T) { synctest.Test(t, testWatchOverrun) }
 
 func testWatchOverrun(t *testing.T) {
 	k, _, w := watchFake(t)
-	k.queueLimit = 3
+	k.QueueLimit = 3
 	var got []string
 	note := func(e Event, err error) {
 		if errors.Is(err, ErrOverrun) {
@@ -100,28 +110,28 @@ func testWatchOverrun(t *testing.T) {
 		}
 	}
 	for range 5 { // generations 2 to 6
-		k.put(Entry{ID: 1, Name: "x"})
+		k.Put(fakekernel.Entry{ID: 1, Name: "x"})
 	}
 	for e, err := range w.Events(t.Context()) {
 		if note(e, err); err != nil {
 			break
 		}
 	}
-	k.put(Entry{ID: 1, Name: "x"})
+	k.Put(fakekernel.Entry{ID: 1, Name: "x"})
 	for e, err := range w.Events(t.Context()) {
 		note(e, err)
 		break
 	}
 	// It overflows again before the queue was seen empty.
 	for range 5 { // 8 to 12
-		k.put(Entry{ID: 1, Name: "x"})
+		k.Put(fakekernel.Entry{ID: 1, Name: "x"})
 	}
 	n := 0
 	for e, err := range w.Events(t.Context()) {
 		note(e, err)
 		if n++; n == 3 { // 8, 9, 10: now there is room
 			for range 4 { // 13 to 16
-				k.put(Entry{ID: 1, Name: "x"})
+				k.Put(fakekernel.Entry{ID: 1, Name: "x"})
 			}
 		}
 		if n == 8 {
@@ -139,7 +149,7 @@ func TestWatchCancelled(t *testing.T) {
 	k, _, w := watchFake(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	k.put(Entry{ID: 1, Name: "x"})
+	k.Put(fakekernel.Entry{ID: 1, Name: "x"})
 	n := 0
 	for e, err := range w.Events(ctx) {
 		if n++; n == 1 && e.Entry.ID == 1 {
@@ -163,11 +173,11 @@ func TestWatchGoesOn(t *testing.T) {
 			t.Errorf("%v, want Canceled", err)
 		}
 	}
-	k.put(Entry{ID: 1, Name: "x"})
+	k.Put(fakekernel.Entry{ID: 1, Name: "x"})
 	if got, err := events(t, w, 1); err != nil || got[0].Entry.ID != 1 {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if w.sock.(*listener).Deadline() {
+	if w.sock.(*fakekernel.Listener).Deadline() {
 		t.Error("the deadline stays")
 	}
 	if err := errors.Join(w.Close(), w.Close()); err != nil {
@@ -196,11 +206,11 @@ func TestWatchGoesOn(t *testing.T) {
 // Watch closes its socket, however its loop ends.
 func TestWatchLoop(t *testing.T) {
 	k, c, _ := watchFake(t)
-	k.step = func() {
-		if len(k.listeners) == 2 {
-			k.mu.Lock()
-			k.put(Entry{ID: 3, Name: "x"})
-			k.mu.Unlock()
+	k.Step = func() {
+		if len(k.Listeners) == 2 {
+			k.Lock()
+			k.Put(fakekernel.Entry{ID: 3, Name: "x"})
+			k.Unlock()
 		}
 	}
 	for e, err := range c.Watch(t.Context(), WatchOptions{}) {
@@ -209,10 +219,10 @@ func TestWatchLoop(t *testing.T) {
 		}
 		break
 	}
-	if !k.listeners[1].Closed() || len(c.watchers) != 1 {
+	if !k.Listeners[1].Closed() || len(c.watchers) != 1 {
 		t.Error("the socket is open")
 	}
-	k.unload()
+	k.Unload()
 	for _, err := range c.Watch(t.Context(), WatchOptions{}) {
 		if !errors.Is(err, ErrNoFamily) {
 			t.Errorf("%v, want ErrNoFamily", err)
@@ -228,10 +238,10 @@ func TestWatchFarewell(t *testing.T) {
 		slices.Concat([]byte{unix.CTRL_CMD_NEWFAMILY, 2, 0, 0}, script.Attr(unix.CTRL_ATTR_FAMILY_ID, []byte{fakeFamily, 0})),
 		slices.Concat([]byte{unix.CTRL_CMD_DELFAMILY, 2, 0, 0}, script.Attr(unix.CTRL_ATTR_FAMILY_ID, []byte{fakeFamily + 1, 0})),
 	} {
-		k.listeners[0].push(script.Message(unix.GENL_ID_CTRL, 0, b))
+		k.Listeners[0].Push(script.Message(unix.GENL_ID_CTRL, 0, b))
 	}
-	k.put(Entry{ID: 1, Name: "x"})
-	k.unload()
+	k.Put(fakekernel.Entry{ID: 1, Name: "x"})
+	k.Unload()
 	got, err := events(t, w, 2)
 	if len(got) != 1 || !errors.Is(err, ErrNoFamily) {
 		t.Errorf("%+v, %v, want one event and ErrNoFamily", got, err)

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package client
+package mirror
 
 import (
 	"reflect"
 	"testing"
+
+	"bulkdump/client"
 )
 
 // held returns the names by id.
@@ -22,23 +24,23 @@ func TestReplicaTakesTheNewest(t *testing.T) {
 	var r replica
 	r.begin()
 	for i, step := range []struct {
-		e      Entry
+		e      client.Entry
 		byPass bool
-		want   EventKind
+		want   client.EventKind
 	}{
-		{Entry{ID: 1, Name: "five", Generation: 5}, false, EventNew},
-		{Entry{ID: 1, Name: "four", Generation: 4}, true, 0},
-		{Entry{ID: 1, Name: "five again", Generation: 5}, true, 0},
-		{Entry{ID: 1, Name: "six", Generation: 6}, true, EventSet},
-		{Entry{ID: 1, Deleted: true, Generation: 4}, false, 0},
-		{Entry{ID: 1, Deleted: true, Generation: 7}, false, EventDel},
-		{Entry{ID: 1, Name: "six", Generation: 6}, true, 0},
-		{Entry{ID: 1, Name: "eight", Generation: 8}, true, EventNew},
-		{Entry{ID: 1, Deleted: true, Generation: 8}, true, EventDel}, // undone
-		{Entry{ID: 1, Name: "eight", Generation: 8}, true, 0},
-		{Entry{ID: 2, Deleted: true, Generation: 9}, true, 0}, // of what was never here
-		{Entry{ID: 2, Name: "three", Generation: 3}, false, 0},
-		{Entry{ID: 3, Name: "ten", Generation: 10}, false, EventNew},
+		{client.Entry{ID: 1, Name: "five", Generation: 5}, false, client.EventNew},
+		{client.Entry{ID: 1, Name: "four", Generation: 4}, true, 0},
+		{client.Entry{ID: 1, Name: "five again", Generation: 5}, true, 0},
+		{client.Entry{ID: 1, Name: "six", Generation: 6}, true, client.EventSet},
+		{client.Entry{ID: 1, Deleted: true, Generation: 4}, false, 0},
+		{client.Entry{ID: 1, Deleted: true, Generation: 7}, false, client.EventDel},
+		{client.Entry{ID: 1, Name: "six", Generation: 6}, true, 0},
+		{client.Entry{ID: 1, Name: "eight", Generation: 8}, true, client.EventNew},
+		{client.Entry{ID: 1, Deleted: true, Generation: 8}, true, client.EventDel}, // undone
+		{client.Entry{ID: 1, Name: "eight", Generation: 8}, true, 0},
+		{client.Entry{ID: 2, Deleted: true, Generation: 9}, true, 0}, // of what was never here
+		{client.Entry{ID: 2, Name: "three", Generation: 3}, false, 0},
+		{client.Entry{ID: 3, Name: "ten", Generation: 10}, false, client.EventNew},
 	} {
 		if got := r.put(&step.e, step.byPass); got != step.want {
 			t.Errorf("step %d: %v, want %v", i, got, step.want)
@@ -47,7 +49,7 @@ func TestReplicaTakesTheNewest(t *testing.T) {
 	if count := r.flush(10); count != 1 || r.held.Len() != 0 {
 		t.Errorf("%d deleted, %d left", count, r.held.Len())
 	}
-	if r.put(&Entry{ID: 3, Name: "ten", Generation: 10}, true) != 0 || r.put(&Entry{ID: 3, Name: "later", Generation: 11}, true) != EventNew {
+	if r.put(&client.Entry{ID: 3, Name: "ten", Generation: 10}, true) != 0 || r.put(&client.Entry{ID: 3, Name: "later", Generation: 11}, true) != client.EventNew {
 		t.Error("what the flush took is back, or what is newer is not")
 	}
 	if count := r.flush(10); count != 0 || r.held.Len() != 1 {
@@ -63,13 +65,13 @@ func TestReplicaTakesTheNewest(t *testing.T) {
 func TestReplicaSweeps(t *testing.T) {
 	var r replica
 	for id := range uint32(6) {
-		r.put(&Entry{ID: id, Name: "old", Generation: uint64(id) + 1}, false)
+		r.put(&client.Entry{ID: id, Name: "old", Generation: uint64(id) + 1}, false)
 	}
 	r.begin()
-	r.put(&Entry{ID: 0, Name: "old", Generation: 1}, true) // seen as it is
-	r.put(&Entry{ID: 1, Name: "x", Generation: 1}, true)   // seen older than an event has it
-	r.put(&Entry{ID: 2, Name: "new", Generation: 30}, true)
-	r.put(&Entry{ID: 3, Name: "event", Generation: 21}, false) // behind the pass's back
+	r.put(&client.Entry{ID: 0, Name: "old", Generation: 1}, true) // seen as it is
+	r.put(&client.Entry{ID: 1, Name: "x", Generation: 1}, true)   // seen older than an event has it
+	r.put(&client.Entry{ID: 2, Name: "new", Generation: 30}, true)
+	r.put(&client.Entry{ID: 3, Name: "event", Generation: 21}, false) // behind the pass's back
 	ids := r.sweep(20)
 	if want := (map[uint32]string{0: "old", 1: "old", 2: "new", 3: "event"}); !reflect.DeepEqual(r.names(), want) || !reflect.DeepEqual(ids, []uint32{4, 5}) {
 		t.Errorf("left %v, swept %v", r.names(), ids)
@@ -77,7 +79,7 @@ func TestReplicaSweeps(t *testing.T) {
 }
 
 func TestHorizon(t *testing.T) {
-	one := func(g uint64) *Event { return &Event{Kind: EventSet, Generation: g} }
+	one := func(g uint64) *client.Event { return &client.Event{Kind: client.EventSet, Generation: g} }
 	h := horizon{open: true}
 	if got := h.event(one(5)); got != eventNext || h.held != 0 {
 		t.Errorf("the first event: %d, held %d", got, h.held)
@@ -86,7 +88,7 @@ func TestHorizon(t *testing.T) {
 		t.Errorf("a dump up to the run: held %d", h.held)
 	}
 	for _, step := range []struct {
-		e    *Event
+		e    *client.Event
 		want int
 		held uint64
 	}{
@@ -96,7 +98,7 @@ func TestHorizon(t *testing.T) {
 		{one(9), eventNext, 6},
 		{one(9), eventOld, 6},
 		{one(11), eventGap, 6},
-		{&Event{Kind: EventFill, Generation: 20, Count: 9}, eventFill, 6},
+		{&client.Event{Kind: client.EventFill, Generation: 20, Count: 9}, eventFill, 6},
 		{one(21), eventNext, 6},
 	} {
 		if got := h.event(step.e); got != step.want || h.held != step.held {

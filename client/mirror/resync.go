@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package client
+package mirror
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
 )
 
 // settle is how long events may take that are on their way, in intervals
@@ -32,7 +34,7 @@ func (m *Mirror) resync(ctx context.Context) {
 		switch err := m.pass(ctx); {
 		case err == nil:
 			distance = m.interval
-		case errors.Is(err, ErrStale):
+		case errors.Is(err, client.ErrStale):
 			distance = m.interval
 			m.stale()
 		case passes(err):
@@ -102,7 +104,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // passes tells whether an error of a dump may be gone with the next one.
 func passes(err error) bool {
-	for _, e := range []error{ErrOverrun, ErrTruncated, unix.ENOMEM, unix.ENOBUFS, unix.EMSGSIZE, unix.EINTR} {
+	for _, e := range []error{client.ErrOverrun, client.ErrTruncated, unix.ENOMEM, unix.ENOBUFS, unix.EMSGSIZE, unix.EINTR} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -166,7 +168,7 @@ func (m *Mirror) pass(ctx context.Context) error {
 	defer m.mu.Unlock()
 	if full {
 		for _, id := range m.table.sweep(before) {
-			m.tell(Event{Kind: EventDel, Generation: before, Entry: Entry{ID: id, Generation: before, Deleted: true}})
+			m.tell(client.Event{Kind: client.EventDel, Generation: before, Entry: client.Entry{ID: id, Generation: before, Deleted: true}})
 		}
 		m.full = false
 	}
@@ -182,19 +184,15 @@ func (m *Mirror) pass(ctx context.Context) error {
 // is being made, a fill, is in it: the kernel answers when it is done.
 func (m *Mirror) now(ctx context.Context, least uint64) (uint64, error) {
 	t, err := m.c.Table(ctx)
-	if err == nil && (m.reloaded() || t.Generation < least) {
+	if err == nil && (m.w.Reloaded() || t.Generation < least) {
 		err = ErrReloaded
 	}
 	return t.Generation, err
 }
 
-// reloaded tells whether the family has another number than when the mirror
-// began: who asks for it finds that out and goes on with that one.
-func (m *Mirror) reloaded() bool { return m.c.family.Load() != uint32(m.w.family) }
-
 // dump applies the records of a dump.
 func (m *Mirror) dump(ctx context.Context, since uint64, full bool) error {
-	o := DumpOptions{}
+	o := client.DumpOptions{}
 	if !full {
 		o.Since = &since
 	}
@@ -207,11 +205,11 @@ func (m *Mirror) dump(ctx context.Context, since uint64, full bool) error {
 	m.mu.Unlock()
 	for r, err := range m.c.Records(ctx, o) {
 		switch {
-		case errors.Is(err, ErrInterrupted):
+		case errors.Is(err, client.ErrInterrupted):
 			return nil // what changed meanwhile has its events
 		case err != nil:
 			return err
-		case m.reloaded():
+		case m.w.Reloaded():
 			return ErrReloaded
 		}
 		m.take(r)
@@ -220,7 +218,7 @@ func (m *Mirror) dump(ctx context.Context, since uint64, full bool) error {
 }
 
 // take applies a record of a dump.
-func (m *Mirror) take(r *Record) {
+func (m *Mirror) take(r *client.Record) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.stats.Records++

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package client
+package mirror
+
+import "bulkdump/client"
 
 // A horizon knows up to which generation a replica is right: of each entry
 // whose last change is not newer, it has that change. What is newer may be in it
@@ -26,12 +28,12 @@ const (
 )
 
 // event notes one.
-func (h *horizon) event(e *Event) int {
+func (h *horizon) event(e *client.Event) int {
 	generation := e.Generation
 	switch {
 	case generation <= h.held || !h.open && generation <= h.last:
 		return eventOld
-	case e.Kind == EventFill:
+	case e.Kind == client.EventFill:
 		h.first, h.last, h.open = generation+1, generation, false
 		return eventFill
 	case h.open:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package client
+package mirror
 
 import (
 	"context"
@@ -11,20 +11,24 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
+	"bulkdump/client/internal/fakekernel"
+	"bulkdump/client/internal/script"
 )
 
 // Errors that pass cost another try; others end the mirror.
 func TestMirrorErrors(t *testing.T) {
-	mirror(t, 5, MirrorOptions{}, func(r *mirrored) {
+	mirror(t, 5, Options{}, func(r *mirrored) {
 		r.overflow()
-		r.change(func(k *tableKernel) { k.dumpErrors = []syscall.Errno{unix.ENOMEM} })
+		r.change(func(k *fakekernel.Kernel) { k.DumpErrors = []syscall.Errno{unix.ENOMEM} })
 		r.same()
 		r.overflow()
-		r.change(func(k *tableKernel) { k.overrun = true })
+		r.change(func(k *fakekernel.Kernel) { k.Overrun = true })
 		if s := r.same(); s.Retries != 2 {
 			r.Errorf("%+v", s)
 		}
-		r.change(func(k *tableKernel) { k.dumpErrors = []syscall.Errno{unix.EPERM} })
+		r.change(func(k *fakekernel.Kernel) { k.DumpErrors = []syscall.Errno{unix.EPERM} })
 		r.overflow()
 		<-r.m.Done()
 		if err := r.m.Err(); !errors.Is(err, unix.EPERM) {
@@ -40,23 +44,21 @@ func TestMirrorErrors(t *testing.T) {
 }
 
 func TestMirrorOfReloadedModule(t *testing.T) {
-	for what, want := range map[string]error{"unloaded": ErrNoFamily, "another number": ErrNoFamily, "lost farewell": ErrReloaded, "same number": ErrReloaded} {
-		mirror(t, 5, MirrorOptions{}, func(r *mirrored) {
-			r.change(func(k *tableKernel) {
-				listeners := k.listeners
+	for what, want := range map[string]error{"unloaded": client.ErrNoFamily, "another number": client.ErrNoFamily, "lost farewell": ErrReloaded, "same number": ErrReloaded} {
+		mirror(t, 5, Options{}, func(r *mirrored) {
+			r.change(func(k *fakekernel.Kernel) {
 				switch what {
 				case "unloaded":
-					k.unload()
+					k.Unload()
 				case "another number":
-					k.unload()
-					k.load(fakeFamily + 1)
+					k.Unload()
+					k.Load(script.Type + 1)
 				case "lost farewell":
-					k.queueLimit = 0
-					k.unload()
-					k.load(fakeFamily + 1)
+					k.QueueLimit = 0
+					k.Unload()
+					k.Load(script.Type + 1)
 				case "same number":
-					k.load(fakeFamily)
-					k.listeners = listeners
+					k.Load(script.Type)
 				}
 			})
 			if what == "same number" {
@@ -71,12 +73,12 @@ func TestMirrorOfReloadedModule(t *testing.T) {
 }
 
 func TestMirrorEnds(t *testing.T) {
-	mirror(t, 2, MirrorOptions{}, func(r *mirrored) {
+	mirror(t, 2, Options{}, func(r *mirrored) {
 		if err := r.m.Err(); err != nil {
 			r.Error(err)
 		}
 		ctx, cancel := context.WithCancel(r.Context())
-		other, err := r.c.Mirror(ctx, MirrorOptions{})
+		other, err := Open(ctx, r.c, Options{})
 		if err != nil {
 			r.Fatal(err)
 		}
@@ -89,18 +91,20 @@ func TestMirrorEnds(t *testing.T) {
 		if err := errors.Join(r.m.Close(), r.m.Close()); err != nil {
 			r.Error(err)
 		}
-		if err := r.m.Err(); !errors.Is(err, ErrClosed) || r.m.Len() != 2 {
+		if err := r.m.Err(); !errors.Is(err, client.ErrClosed) || r.m.Len() != 2 {
 			r.Errorf("%v, %d entries", err, r.m.Len())
 		}
-		if len(r.c.watchers) != 0 {
-			r.Errorf("%d watchers are open", len(r.c.watchers))
+		for _, l := range r.k.Listeners {
+			if !l.Closed() {
+				r.Error("a socket for events is open")
+			}
 		}
 		_ = r.c.Close()
-		if _, err := r.c.Mirror(r.Context(), MirrorOptions{}); !errors.Is(err, ErrClosed) {
-			r.Errorf("%v, want ErrClosed", err)
+		if _, err := Open(r.Context(), r.c, Options{}); !errors.Is(err, client.ErrClosed) {
+			r.Errorf("%v, want client.ErrClosed", err)
 		}
-		for _, o := range []MirrorOptions{{ResyncInterval: -1}, {ChangesLimit: -1}} {
-			if _, err := r.c.Mirror(r.Context(), o); err == nil || errors.Is(err, ErrClosed) {
+		for _, o := range []Options{{ResyncInterval: -1}, {ChangesLimit: -1}} {
+			if _, err := Open(r.Context(), r.c, o); err == nil || errors.Is(err, client.ErrClosed) {
 				r.Errorf("%+v: %v", o, err)
 			}
 		}
@@ -109,7 +113,7 @@ func TestMirrorEnds(t *testing.T) {
 
 // Who gave up waiting is not waited for.
 func TestMirrorWaitForTheFuture(t *testing.T) {
-	mirror(t, 2, MirrorOptions{}, func(r *mirrored) {
+	mirror(t, 2, Options{}, func(r *mirrored) {
 		ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
 		defer cancel()
 		if err := r.m.Wait(ctx, 1<<40); !errors.Is(err, context.DeadlineExceeded) {
@@ -133,10 +137,10 @@ func TestMirrorWaitForTheFuture(t *testing.T) {
 // again and again does not put off the dump that tells that there are none.
 func TestMirrorWaitInPolls(t *testing.T) {
 	for _, patience := range []time.Duration{time.Millisecond, 90 * time.Millisecond} {
-		mirror(t, 2, MirrorOptions{}, func(r *mirrored) {
+		mirror(t, 2, Options{}, func(r *mirrored) {
 			// The fill was undone: it has generations, and no event.
-			r.change(func(k *tableKernel) { k.fillBegin(100, 5); k.fillEnd(true) })
-			generation := r.k.generation
+			r.change(func(k *fakekernel.Kernel) { k.FillBegin(100, 5); k.FillEnd(true) })
+			generation := r.k.Generation
 			start := time.Now()
 			for {
 				ctx, cancel := context.WithTimeout(r.Context(), patience)
@@ -160,13 +164,13 @@ func TestMirrorWaitInPolls(t *testing.T) {
 // Nor does a wait that goes on put it off when others come and are over: as long
 // as events come, nobody asks the kernel.
 func TestMirrorWaitsWhileEventsCome(t *testing.T) {
-	mirror(t, 2, MirrorOptions{}, func(r *mirrored) {
+	mirror(t, 2, Options{}, func(r *mirrored) {
 		var asked atomic.Int32
-		r.change(func(k *tableKernel) { k.answered = func() { asked.Add(1) } })
+		r.change(func(k *fakekernel.Kernel) { k.Answered = func() { asked.Add(1) } })
 		for range 1000 { // there always is somebody who waits for the next one
 			generation := r.m.Generation() + 1
 			time.AfterFunc(10*time.Millisecond, func() {
-				r.change(func(k *tableKernel) { k.put(Entry{ID: 1, Name: "x"}) })
+				r.change(func(k *fakekernel.Kernel) { k.Put(fakekernel.Entry{ID: 1, Name: "x"}) })
 			})
 			if err := r.m.Wait(r.Context(), generation); err != nil {
 				r.Fatal(err)
@@ -176,7 +180,7 @@ func TestMirrorWaitsWhileEventsCome(t *testing.T) {
 		if n := asked.Load(); n > 0 {
 			r.Errorf("the kernel was asked %d times", n)
 		}
-		r.change(func(k *tableKernel) { k.fillBegin(100, 5); k.fillEnd(true) })
+		r.change(func(k *fakekernel.Kernel) { k.FillBegin(100, 5); k.FillEnd(true) })
 		r.same()
 	})
 }
@@ -184,7 +188,7 @@ func TestMirrorWaitsWhileEventsCome(t *testing.T) {
 // A dump that fails again and again is not repeated ten times a second; once one
 // succeeds, the next failure is as the first.
 func TestMirrorBacksOff(t *testing.T) {
-	mirror(t, 2, MirrorOptions{}, func(r *mirrored) {
+	mirror(t, 2, Options{}, func(r *mirrored) {
 		fail := func() []syscall.Errno {
 			var all []syscall.Errno
 			for range 1000 {
@@ -194,7 +198,7 @@ func TestMirrorBacksOff(t *testing.T) {
 		}
 		for range 2 {
 			before := r.m.Stats().Retries
-			r.change(func(k *tableKernel) { k.dumpErrors = fail() })
+			r.change(func(k *fakekernel.Kernel) { k.DumpErrors = fail() })
 			r.overflow()
 			time.Sleep(time.Second)
 			early := r.m.Stats().Retries - before
@@ -205,7 +209,7 @@ func TestMirrorBacksOff(t *testing.T) {
 			if early < 2 || early > 4 || late < 40 || late > 66 {
 				r.Errorf("%d retries in a second, %d in ten minutes", early, late)
 			}
-			r.change(func(k *tableKernel) { k.dumpErrors = nil })
+			r.change(func(k *fakekernel.Kernel) { k.DumpErrors = nil })
 			r.same()
 		}
 	})
@@ -213,9 +217,9 @@ func TestMirrorBacksOff(t *testing.T) {
 
 // The end of a mirror does not wait for what the kernel is at.
 func TestMirrorCloseDoesNotWait(t *testing.T) {
-	mirror(t, 2, MirrorOptions{}, func(r *mirrored) {
+	mirror(t, 2, Options{}, func(r *mirrored) {
 		const long = time.Hour
-		r.change(func(k *tableKernel) { k.answered = func() { time.Sleep(long) } }) // behind somebody's fill
+		r.change(func(k *fakekernel.Kernel) { k.Answered = func() { time.Sleep(long) } }) // behind somebody's fill
 		r.overflow()
 		time.Sleep(time.Second)
 		start := time.Now()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package client
+package mirror
 
 import (
 	"context"
@@ -11,30 +11,55 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
+	"bulkdump/client/internal/fakekernel"
+	"bulkdump/client/internal/sockets"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // A mirrored is a fake kernel with a mirror of its table, in a bubble.
 type mirrored struct {
 	*testing.T
-	k *tableKernel
-	c *Client
+	k *fakekernel.Kernel
+	c *client.Client
 	m *Mirror
+}
+
+func dial(t testing.TB, k *fakekernel.Kernel) *client.Client {
+	t.Helper()
+	c, err := sockets.Dial(k.Sockets())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.(*client.Client)
+}
+
+// table is a kernel's table as a mirror has it.
+func table(entries map[uint32]fakekernel.Entry) map[uint32]client.Entry {
+	all := make(map[uint32]client.Entry)
+	for id, e := range entries {
+		all[id] = client.Entry{ID: e.ID, Name: e.Name, Value: e.Value, Generation: e.Generation}
+	}
+	return all
 }
 
 // mirror runs a test on a mirror of a table with so many entries, which is
 // synced.
-func mirror(t *testing.T, entries uint32, o MirrorOptions, test func(*mirrored)) {
+func mirror(t *testing.T, entries uint32, o Options, test func(*mirrored)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := &mirrored{T: t, k: newTableKernel()}
+		r := &mirrored{T: t, k: fakekernel.New()}
 		for id := range entries {
-			r.k.put(Entry{ID: id, Name: "before"})
+			r.k.Put(fakekernel.Entry{ID: id, Name: "before"})
 		}
-		r.c = r.k.dial(t)
+		r.c = dial(t, r.k)
 		defer r.c.Close()
 		var err error
-		if r.m, err = r.c.Mirror(t.Context(), o); err != nil {
+		if r.m, err = Open(t.Context(), r.c, o); err != nil {
 			t.Fatal(err)
 		}
 		defer r.m.Close()
@@ -46,31 +71,31 @@ func mirror(t *testing.T, entries uint32, o MirrorOptions, test func(*mirrored))
 }
 
 // change changes the table, under the kernel's lock.
-func (r *mirrored) change(fn func(*tableKernel)) {
-	r.k.mu.Lock()
-	defer r.k.mu.Unlock()
+func (r *mirrored) change(fn func(*fakekernel.Kernel)) {
+	r.k.Lock()
+	defer r.k.Unlock()
 	fn(r.k)
 }
 
 // step sets what happens whenever somebody asks the kernel.
-func (r *mirrored) step(fn func()) { r.change(func(k *tableKernel) { k.step = fn }) }
+func (r *mirrored) step(fn func()) { r.change(func(k *fakekernel.Kernel) { k.Step = fn }) }
 
 // same waits until the mirror has caught up, and compares.
-func (r *mirrored) same() MirrorStats {
+func (r *mirrored) same() Stats {
 	r.Helper()
-	r.k.mu.Lock()
-	generation, want := r.k.generation, maps.Clone(r.k.entries)
-	r.k.mu.Unlock()
+	r.k.Lock()
+	generation, want := r.k.Generation, maps.Clone(r.k.Entries)
+	r.k.Unlock()
 	ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
 	defer cancel()
 	if err := r.m.Wait(ctx, generation); err != nil {
 		r.Fatalf("%v, %+v, table at %d", err, r.m.Stats(), generation)
 	}
-	got := make(map[uint32]Entry)
+	got := make(map[uint32]client.Entry)
 	for e := range r.m.All() {
 		got[e.ID] = e
 	}
-	if !reflect.DeepEqual(got, want) || r.m.Generation() != generation || r.m.Len() != len(want) {
+	if !reflect.DeepEqual(got, table(want)) || r.m.Generation() != generation || r.m.Len() != len(want) {
 		r.Errorf("%+v: got %v, want %v of generation %d", r.m.Stats(), got, want, generation)
 	}
 	return r.m.Stats()
@@ -79,14 +104,14 @@ func (r *mirrored) same() MirrorStats {
 // overflow loses events.
 func (r *mirrored) overflow() {
 	synctest.Wait()
-	r.change(func(k *tableKernel) {
-		k.queueLimit = 1
-		k.hold(true)
+	r.change(func(k *fakekernel.Kernel) {
+		k.QueueLimit = 1
+		k.Hold(true)
 		for id := range uint32(4) {
-			k.put(Entry{ID: id, Name: "lost"})
+			k.Put(fakekernel.Entry{ID: id, Name: "lost"})
 		}
-		k.hold(false)
-		k.queueLimit = 1 << 20
+		k.Hold(false)
+		k.QueueLimit = 1 << 20
 	})
 }
 
@@ -95,17 +120,17 @@ func (r *mirrored) overflow() {
 // it when the dump failed in the middle.
 func TestMirrorIsNotSyncedDuringADump(t *testing.T) {
 	for _, errno := range []syscall.Errno{0, unix.ENOMEM} {
-		mirror(t, 10, MirrorOptions{}, func(r *mirrored) {
+		mirror(t, 10, Options{}, func(r *mirrored) {
 			var generation uint64
 			halfway := 0
-			r.change(func(k *tableKernel) {
-				k.perPage = 1
-				k.hold(true)
+			r.change(func(k *fakekernel.Kernel) {
+				k.PerPage = 1
+				k.Hold(true)
 				for id := range uint32(6) {
-					k.put(Entry{ID: id, Name: "late"})
+					k.Put(fakekernel.Entry{ID: id, Name: "late"})
 				}
-				generation = k.generation
-				k.step = func() {
+				generation = k.Generation
+				k.Step = func() {
 					s := r.m.Stats()
 					for e := range r.m.All() {
 						if e.Generation <= s.Generation {
@@ -115,7 +140,7 @@ func TestMirrorIsNotSyncedDuringADump(t *testing.T) {
 							r.Errorf("%+v with %+v", s, e)
 						}
 						if halfway == 2 && errno != 0 {
-							r.change(func(k *tableKernel) { k.dumpErrors = append(k.dumpErrors, errno) })
+							r.change(func(k *fakekernel.Kernel) { k.DumpErrors = append(k.DumpErrors, errno) })
 						}
 					}
 				}
@@ -126,7 +151,7 @@ func TestMirrorIsNotSyncedDuringADump(t *testing.T) {
 			if s := r.same(); halfway == 0 || (s.Retries > 0) != (errno != 0) {
 				r.Errorf("%d looks into a dump, %+v", halfway, s)
 			}
-			r.change(func(k *tableKernel) { k.step = func() {}; k.hold(false) })
+			r.change(func(k *fakekernel.Kernel) { k.Step = func() {}; k.Hold(false) })
 			r.same()
 		})
 	}
@@ -134,14 +159,14 @@ func TestMirrorIsNotSyncedDuringADump(t *testing.T) {
 
 // As long as nothing is lost, there is one dump.
 func TestMirrorFollowsEvents(t *testing.T) {
-	mirror(t, 10, MirrorOptions{}, func(r *mirrored) {
+	mirror(t, 10, Options{}, func(r *mirrored) {
 		for n := range uint32(100) {
-			r.change(func(k *tableKernel) {
-				k.put(Entry{ID: n % 20, Name: "x"})
-				k.del(n % 7)
+			r.change(func(k *fakekernel.Kernel) {
+				k.Put(fakekernel.Entry{ID: n % 20, Name: "x"})
+				k.Del(n % 7)
 			})
 		}
-		r.change(func(k *tableKernel) { k.change(EventFlush, Entry{}); k.put(Entry{ID: 3, Name: "three"}) })
+		r.change(func(k *fakekernel.Kernel) { k.Flush(); k.Put(fakekernel.Entry{ID: 3, Name: "three"}) })
 		if s := r.same(); s.FullPasses != 1 || s.Deltas != 0 || s.Overruns+s.Gaps+s.Fills != 0 || !s.Synced {
 			r.Errorf("%+v", s)
 		}
@@ -154,14 +179,14 @@ func TestMirrorFollowsEvents(t *testing.T) {
 
 // A loss costs a dump of what changed since, and no more.
 func TestMirrorRepairsALoss(t *testing.T) {
-	mirror(t, 1000, MirrorOptions{}, func(r *mirrored) {
+	mirror(t, 1000, Options{}, func(r *mirrored) {
 		before := r.m.Stats()
 		r.overflow()
 		s := r.same()
 		if s.Overruns != 1 || s.Deltas != 1 || s.FullPasses != 1 || s.Records-before.Records > 4 {
 			r.Errorf("%+v, before the loss %+v", s, before)
 		}
-		r.change(func(k *tableKernel) { k.fillBegin(5000, 7); k.fillEnd(false) })
+		r.change(func(k *fakekernel.Kernel) { k.FillBegin(5000, 7); k.FillEnd(false) })
 		if s := r.same(); s.Fills != 1 || s.Deltas != 2 || s.Records-before.Records > 11 {
 			r.Errorf("after a fill: %+v", s)
 		}
@@ -171,13 +196,13 @@ func TestMirrorRepairsALoss(t *testing.T) {
 // Only what the log does not reach costs a full pass, after which nothing is
 // left of what was deleted.
 func TestMirrorSweeps(t *testing.T) {
-	mirror(t, 20, MirrorOptions{}, func(r *mirrored) {
+	mirror(t, 20, Options{}, func(r *mirrored) {
 		r.overflow()
-		r.change(func(k *tableKernel) {
-			k.queueLimit = 0
-			k.del(7)
-			k.queueLimit = 1 << 20
-			k.forget()
+		r.change(func(k *fakekernel.Kernel) {
+			k.QueueLimit = 0
+			k.Del(7)
+			k.QueueLimit = 1 << 20
+			k.Forget()
 		})
 		if s := r.same(); s.FullPasses != 2 || s.Stale != 1 {
 			r.Errorf("%+v", s)
@@ -191,8 +216,8 @@ func TestMirrorSweeps(t *testing.T) {
 // What the kernel undid has no event; a mirror finds that out in a while, and
 // does not dump for it.
 func TestMirrorOfUndoneFill(t *testing.T) {
-	mirror(t, 5, MirrorOptions{}, func(r *mirrored) {
-		r.change(func(k *tableKernel) { k.fillBegin(100, 5); k.fillEnd(true) })
+	mirror(t, 5, Options{}, func(r *mirrored) {
+		r.change(func(k *fakekernel.Kernel) { k.FillBegin(100, 5); k.FillEnd(true) })
 		start := time.Now()
 		if s := r.same(); s.Deltas != 1 || s.FullPasses != 1 {
 			r.Errorf("%+v", s)
@@ -200,7 +225,11 @@ func TestMirrorOfUndoneFill(t *testing.T) {
 		if took := time.Since(start); took > 2*settle*DefaultResyncInterval {
 			r.Errorf("it took %v", took)
 		}
-		r.change(func(k *tableKernel) { k.fillBegin(100, 5); k.fillEnd(true); k.put(Entry{ID: 1, Name: "x"}) })
+		r.change(func(k *fakekernel.Kernel) {
+			k.FillBegin(100, 5)
+			k.FillEnd(true)
+			k.Put(fakekernel.Entry{ID: 1, Name: "x"})
+		})
 		if s := r.same(); s.Gaps != 1 {
 			r.Errorf("%+v", s)
 		}
@@ -209,20 +238,20 @@ func TestMirrorOfUndoneFill(t *testing.T) {
 
 // A dump of all that has entries of a fill in it which is undone later.
 func TestMirrorOfPhantoms(t *testing.T) {
-	mirror(t, 9, MirrorOptions{}, func(r *mirrored) {
+	mirror(t, 9, Options{}, func(r *mirrored) {
 		r.overflow()
 		filled := false
-		r.change(func(k *tableKernel) { k.forget() })
+		r.change(func(k *fakekernel.Kernel) { k.Forget() })
 		r.step(func() {
-			r.change(func(k *tableKernel) {
-				if k.open > 0 && !filled && k.fulls == 2 {
+			r.change(func(k *fakekernel.Kernel) {
+				if k.Open > 0 && !filled && k.Fulls == 2 {
 					filled = true
-					k.fillBegin(50, 4) // undone when the next request comes, as the generation is even
+					k.FillBegin(50, 4) // undone when the next request comes, as the generation is even
 				}
 			})
 		})
 		time.Sleep(time.Second)
-		if s := r.same(); !filled || r.k.generation != 18 || s.Records < 9+9+4+4 {
+		if s := r.same(); !filled || r.k.Generation != 18 || s.Records < 9+9+4+4 {
 			r.Errorf("%v, %+v", filled, s)
 		}
 	})
@@ -231,7 +260,7 @@ func TestMirrorOfPhantoms(t *testing.T) {
 // However much is lost, dumps keep their distance.
 func TestMirrorLimitsItsRate(t *testing.T) {
 	const interval, during = 50 * time.Millisecond, 10 * time.Second
-	mirror(t, 3, MirrorOptions{ResyncInterval: interval}, func(r *mirrored) {
+	mirror(t, 3, Options{ResyncInterval: interval}, func(r *mirrored) {
 		for start := time.Now(); time.Since(start) < during; {
 			r.overflow()
 			time.Sleep(time.Millisecond)
@@ -249,16 +278,16 @@ func TestMirrorLimitsItsRate(t *testing.T) {
 
 // What is lost while a dump comes to its end is not taken for repaired by it.
 func TestMirrorLossDuringADump(t *testing.T) {
-	mirror(t, 5, MirrorOptions{}, func(r *mirrored) {
+	mirror(t, 5, Options{}, func(r *mirrored) {
 		r.overflow()
 		asked := 0
-		r.change(func(k *tableKernel) {
-			k.answered = func() {
+		r.change(func(k *fakekernel.Kernel) {
+			k.Answered = func() {
 				if asked++; asked == 2 { // before and after the dump
-					r.change(func(k *tableKernel) {
-						k.queueLimit = 0
-						k.put(Entry{ID: 3, Name: "lost at the end"})
-						k.queueLimit = 1 << 20
+					r.change(func(k *fakekernel.Kernel) {
+						k.QueueLimit = 0
+						k.Put(fakekernel.Entry{ID: 3, Name: "lost at the end"})
+						k.QueueLimit = 1 << 20
 					})
 					time.Sleep(time.Millisecond) // it is noted
 				}
@@ -273,9 +302,9 @@ func TestMirrorLossDuringADump(t *testing.T) {
 
 // What a deletion leaves is forgotten.
 func TestMirrorForgetsTombstones(t *testing.T) {
-	mirror(t, 5, MirrorOptions{}, func(r *mirrored) {
+	mirror(t, 5, Options{}, func(r *mirrored) {
 		r.overflow()
-		r.change(func(k *tableKernel) { k.del(1); k.del(2) })
+		r.change(func(k *fakekernel.Kernel) { k.Del(1); k.Del(2) })
 		r.same()
 		r.overflow()
 		r.same()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package client
+package mirror
 
 import (
 	"context"
@@ -17,13 +17,16 @@ import (
 
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
+
+	"bulkdump/client"
+	"bulkdump/client/internal/fakekernel"
 )
 
 // A modelRun changes a table behind a mirror's back, wherever the mirror looks
 // at the kernel, and compares what the mirror says with the table's history.
 type modelRun struct {
 	t      *rapid.T
-	k      *tableKernel
+	k      *fakekernel.Kernel
 	r      *rand.Rand
 	budget int  // changes that are left
 	reload bool // the module may be loaded anew
@@ -36,8 +39,8 @@ type modelRun struct {
 // step makes none, one or some changes.
 func (r *modelRun) step() {
 	r.check()
-	r.k.mu.Lock()
-	defer r.k.mu.Unlock()
+	r.k.Lock()
+	defer r.k.Unlock()
 	for r.budget > 0 && r.r.IntN(3) > 0 {
 		r.budget--
 		r.change()
@@ -50,39 +53,40 @@ func (r *modelRun) change() {
 	id := r.r.Uint32N(12)
 	switch n := r.r.IntN(100); {
 	case n < 50:
-		k.put(Entry{ID: id, Name: "entry", Value: r.r.Uint64()})
+		k.Put(fakekernel.Entry{ID: id, Name: "entry", Value: r.r.Uint64()})
 	case n < 75:
-		k.del(id)
+		k.Del(id)
 	case n < 78:
-		k.change(EventFlush, Entry{})
+		k.Flush()
 	case n < 86:
-		k.fillBegin(12, 1+r.r.IntN(4))
+		k.FillBegin(12, 1+r.r.IntN(4))
 	case n < 90:
-		k.fillEnd(r.r.IntN(2) == 0)
+		k.FillEnd(r.r.IntN(2) == 0)
 	case n < 93:
-		k.forget()
+		k.Forget()
 	case n < 95:
-		k.dumpErrors = append(k.dumpErrors, []syscall.Errno{unix.ENOMEM, unix.EMSGSIZE}[r.r.IntN(2)])
+		k.DumpErrors = append(k.DumpErrors, []syscall.Errno{unix.ENOMEM, unix.EMSGSIZE}[r.r.IntN(2)])
 	case n < 96:
-		k.overrun = true
+		k.Overrun = true
 	case n < 97:
-		k.perPage = 1 + r.r.IntN(6)
+		k.PerPage = 1 + r.r.IntN(6)
 	case n < 98:
 		r.held = !r.held
-		k.hold(r.held)
-	case r.reload && k.open == 0 && k.family != 0:
-		k.fillEnd(true)
-		family := k.family
-		k.unload()
-		k.load(family + 1)
+		k.Hold(r.held)
+	case r.reload && k.Open == 0 && k.Family != 0:
+		k.FillEnd(true)
+		family := k.Family
+		k.Unload()
+		k.Load(family + 1)
 		for range r.r.IntN(40) {
-			k.put(Entry{ID: r.r.Uint32N(12), Name: "another"})
+			k.Put(fakekernel.Entry{ID: r.r.Uint32N(12), Name: "another"})
 		}
 	}
 }
 
-// reloaded tells whether the mirror is of a table that is gone; r.k.mu is held.
-func (r *modelRun) reloaded(m *Mirror) bool { return m.w.family != r.k.family }
+// reloaded tells whether the mirror's table is gone, and its socket with it. r.k
+// is locked.
+func (r *modelRun) reloaded() bool { return len(r.k.Listeners) == 0 }
 
 // check compares the mirror, if it says that it is synced, with the table of
 // the generation that it claims to be.
@@ -97,23 +101,23 @@ func (r *modelRun) check() {
 	if !synced {
 		return
 	}
-	r.k.mu.Lock()
-	defer r.k.mu.Unlock()
-	if r.reloaded(m) {
+	r.k.Lock()
+	defer r.k.Unlock()
+	if r.reloaded() {
 		return
 	}
-	got := make(map[uint32]Entry)
+	got := make(map[uint32]client.Entry)
 	for e := range all {
 		got[e.ID] = e
 	}
-	if want, ok := r.k.history[generation]; !ok || !reflect.DeepEqual(got, want) {
+	if want, ok := r.k.History[generation]; !ok || !reflect.DeepEqual(got, table(want)) {
 		s := fmt.Sprintf("at generation %d (known: %v):\n got %v\nwant %v", generation, ok, got, want)
 		r.wrong.CompareAndSwap(nil, &s)
 	}
 }
 
 // follow keeps a copy of the mirror by its changes.
-func follow(ctx context.Context, m *Mirror, copied map[uint32]Entry) {
+func follow(ctx context.Context, m *Mirror, copied map[uint32]client.Entry) {
 	changes := m.Changes(ctx)
 	again := func() {
 		clear(copied)
@@ -128,10 +132,10 @@ func follow(ctx context.Context, m *Mirror, copied map[uint32]Entry) {
 			again()
 		case err != nil:
 			return
-		case e.Kind == EventFlush:
-			maps.DeleteFunc(copied, func(_ uint32, c Entry) bool { return c.Generation <= e.Generation })
+		case e.Kind == client.EventFlush:
+			maps.DeleteFunc(copied, func(_ uint32, c client.Entry) bool { return c.Generation <= e.Generation })
 		case e.Entry.Generation < copied[e.Entry.ID].Generation: // older than what All had
-		case e.Kind == EventDel:
+		case e.Kind == client.EventDel:
 			delete(copied, e.Entry.ID)
 		default:
 			copied[e.Entry.ID] = e.Entry
@@ -140,38 +144,38 @@ func follow(ctx context.Context, m *Mirror, copied map[uint32]Entry) {
 }
 
 func (r *modelRun) run(t *testing.T) {
-	c := r.k.dial(t)
+	c := dial(t, r.k)
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 	defer cancel()
-	m, err := c.Mirror(ctx, MirrorOptions{ChangesLimit: r.limit})
+	m, err := Open(ctx, c, Options{ChangesLimit: r.limit})
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	defer m.Close()
 	r.m.Store(m)
-	copied := make(map[uint32]Entry)
+	copied := make(map[uint32]client.Entry)
 	go follow(ctx, m, copied)
 	// What the mirror's own calls did not use up is changed in its sleep.
 	for {
-		r.k.mu.Lock()
+		r.k.Lock()
 		pause := time.Duration(r.r.IntN(int(200 * time.Millisecond)))
-		r.k.mu.Unlock()
+		r.k.Unlock()
 		time.Sleep(pause)
 		synctest.Wait()
 		r.step()
-		r.k.mu.Lock()
+		r.k.Lock()
 		over := r.budget == 0
-		r.k.mu.Unlock()
+		r.k.Unlock()
 		if over {
 			break
 		}
 	}
-	r.k.mu.Lock()
-	r.k.hold(false)
-	r.k.fillEnd(r.r.IntN(2) == 0)
-	generation, reloaded := r.k.generation, r.reloaded(m)
-	r.k.mu.Unlock()
+	r.k.Lock()
+	r.k.Hold(false)
+	r.k.FillEnd(r.r.IntN(2) == 0)
+	generation, reloaded := r.k.Generation, r.reloaded()
+	r.k.Unlock()
 	if reloaded {
 		m.running.Wait() // it finds out
 		err = m.Err()
@@ -184,7 +188,7 @@ func (r *modelRun) run(t *testing.T) {
 		r.t.Fatal(*wrong)
 	}
 	if reloaded {
-		if !errors.Is(err, ErrNoFamily) && !errors.Is(err, ErrReloaded) {
+		if !errors.Is(err, client.ErrNoFamily) && !errors.Is(err, ErrReloaded) {
 			r.t.Fatalf("after another load: %v", err)
 		}
 		return
@@ -192,11 +196,11 @@ func (r *modelRun) run(t *testing.T) {
 	if err != nil {
 		r.t.Fatalf("%v, %+v, table at %d", err, m.Stats(), generation)
 	}
-	want := r.k.history[generation]
+	want := r.k.History[generation]
 	if m.Len() != len(want) || m.Generation() != generation {
 		r.t.Fatalf("%+v, want %d entries of generation %d", m.Stats(), len(want), generation)
 	}
-	if !reflect.DeepEqual(copied, want) {
+	if !reflect.DeepEqual(copied, table(want)) {
 		r.t.Fatalf("by its changes:\n got %v\nwant %v", copied, want)
 	}
 }
@@ -209,18 +213,18 @@ func TestMirrorModel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// Without the deadline, which is not for a bubble.
 		rapid.Check(struct{ rapid.TB }{t}, func(rt *rapid.T) {
-			r := &modelRun{t: rt, k: newTableKernel(),
+			r := &modelRun{t: rt, k: fakekernel.New(),
 				r:      rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0)),
 				budget: rapid.IntRange(0, 200).Draw(rt, "changes"),
 				reload: rapid.IntRange(0, 3).Draw(rt, "reload") == 0,
 			}
 			r.limit = rapid.IntRange(1, 8).Draw(rt, "limit")
-			r.k.queueLimit = rapid.IntRange(1, 20).Draw(rt, "queue")
-			r.k.perPage = rapid.IntRange(1, 6).Draw(rt, "page")
+			r.k.QueueLimit = rapid.IntRange(1, 20).Draw(rt, "queue")
+			r.k.PerPage = rapid.IntRange(1, 6).Draw(rt, "page")
 			for range rapid.IntRange(0, 20).Draw(rt, "before") {
 				r.change()
 			}
-			r.k.step = r.step
+			r.k.Step = r.step
 			r.run(t)
 		})
 	})

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package client
+package fakekernel
 
 import (
 	"slices"
@@ -13,17 +13,17 @@ import (
 	"bulkdump/client/nldump"
 )
 
-func (k *tableKernel) send(cmd uint8, attrs ...[]byte) {
-	m := script.Message(k.family, 0, append([][]byte{{cmd, uapi.Version, 0, 0}}, attrs...)...)
-	for _, l := range k.listeners {
-		l.push(m)
+func (k *Kernel) send(cmd uint8, attrs ...[]byte) {
+	m := script.Message(k.Family, 0, append([][]byte{{cmd, uapi.Version, 0, 0}}, attrs...)...)
+	for _, l := range k.Listeners {
+		l.Push(m)
 	}
 }
 
-// A listener is a socket in the groups.
-type listener struct {
+// A Listener is a socket in the groups.
+type Listener struct {
 	script.Live
-	k *tableKernel
+	k *Kernel
 
 	mu        sync.Mutex
 	queue     [][]byte
@@ -31,32 +31,32 @@ type listener struct {
 	overrun   bool // ENOBUFS is due
 }
 
-// hold makes the readers of events wait, whatever there is, or go on.
-func (k *tableKernel) hold(on bool) {
-	for _, l := range k.listeners {
+// Hold makes the readers of events wait, whatever there is, or go on.
+func (k *Kernel) Hold(on bool) {
+	for _, l := range k.Listeners {
 		l.Hold(on)
 	}
 }
 
-func (k *tableKernel) dialEvents(_ int, groups ...uint32) (nldump.PollSocket, error) {
+func (k *Kernel) dialEvents(_ int, groups ...uint32) (nldump.PollSocket, error) {
 	k.ask()
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if !slices.Equal(groups, []uint32{unix.GENL_ID_CTRL, 77}) {
+	k.Lock()
+	defer k.Unlock()
+	if !slices.Equal(groups, []uint32{unix.GENL_ID_CTRL, group}) {
 		return nil, unix.EINVAL
 	}
-	l := &listener{k: k}
+	l := &Listener{k: k}
 	l.Init(l.pop)
-	if k.family != 0 {
-		k.listeners = append(k.listeners, l)
+	if k.Family != 0 {
+		k.Listeners = append(k.Listeners, l)
 	}
 	return l, nil
 }
 
-// push is netlink_broadcast_deliver and netlink_overrun.
-func (l *listener) push(m []byte) {
+// Push is netlink_broadcast_deliver and netlink_overrun.
+func (l *Listener) Push(m []byte) {
 	l.mu.Lock()
-	if l.congested || len(l.queue) >= l.k.queueLimit {
+	if l.congested || len(l.queue) >= l.k.QueueLimit {
 		l.overrun = l.overrun || !l.congested
 		l.congested = true
 	} else {
@@ -67,7 +67,7 @@ func (l *listener) push(m []byte) {
 }
 
 // pop is netlink_recvmsg; EAGAIN if there is nothing.
-func (l *listener) pop() ([]byte, error) {
+func (l *Listener) pop() ([]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var m []byte
@@ -87,13 +87,13 @@ func (l *listener) pop() ([]byte, error) {
 }
 
 // Poll implements nldump.PollSocket.
-func (l *listener) Poll(buf []byte) (nldump.Datagram, error) {
+func (l *Listener) Poll(buf []byte) (nldump.Datagram, error) {
 	l.k.ask()
 	return l.Live.Poll(buf)
 }
 
 // Recv implements nldump.Socket.
-func (l *listener) Recv(buf []byte) (nldump.Datagram, error) {
+func (l *Listener) Recv(buf []byte) (nldump.Datagram, error) {
 	l.k.ask()
 	return l.Live.Recv(buf)
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package client
+package mirror
 
 import (
 	"iter"
 	"maps"
 
 	"github.com/tidwall/btree"
+
+	"bulkdump/client"
 )
 
 // A replica is the table as far as it is known, in order of id. What is told of
@@ -28,7 +30,7 @@ type replica struct {
 // held is one entry. It is not changed once it is in the replica, but for pass,
 // so that a reader may keep it.
 type held struct {
-	entry Entry
+	entry client.Entry
 	pass  uint64 // the last one that had the entry in it
 }
 
@@ -49,7 +51,7 @@ func (r *replica) wants(id uint32, generation uint64, deleted, byPass bool) bool
 
 // put applies an entry, or with Deleted its deletion, and tells what that
 // changed: 0 if what is known is not older.
-func (r *replica) put(e *Entry, byPass bool) EventKind {
+func (r *replica) put(e *client.Entry, byPass bool) client.EventKind {
 	if !r.wants(e.ID, e.Generation, e.Deleted, byPass) {
 		return 0
 	}
@@ -62,7 +64,7 @@ func (r *replica) put(e *Entry, byPass bool) EventKind {
 			return 0
 		}
 		r.held.Delete(e.ID)
-		return EventDel
+		return client.EventDel
 	}
 	delete(r.tombstones, e.ID)
 	h := &held{entry: *e}
@@ -71,9 +73,9 @@ func (r *replica) put(e *Entry, byPass bool) EventKind {
 	}
 	r.held.Set(e.ID, h)
 	if ok {
-		return EventSet
+		return client.EventSet
 	}
-	return EventNew
+	return client.EventNew
 }
 
 // flush applies a flush and returns how many entries that took away. What is
@@ -123,9 +125,9 @@ func (r *replica) remove(which func(*held) bool) (ids []uint32) {
 
 // snapshot returns the entries of now, which stay as they are whatever is
 // applied later.
-func (r *replica) snapshot() iter.Seq[Entry] {
+func (r *replica) snapshot() iter.Seq[client.Entry] {
 	s := r.held.Copy()
-	return func(yield func(Entry) bool) {
+	return func(yield func(client.Entry) bool) {
 		s.Scan(func(_ uint32, h *held) bool { return yield(h.entry) })
 	}
 }

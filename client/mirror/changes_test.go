@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package client
+package mirror
 
 import (
 	"context"
@@ -10,18 +10,21 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"bulkdump/client"
+	"bulkdump/client/internal/fakekernel"
 )
 
 // A loop over all sees one moment, whatever is applied meanwhile.
 func TestMirrorAllWhileItChanges(t *testing.T) {
-	mirror(t, 300, MirrorOptions{}, func(r *mirrored) {
+	mirror(t, 300, Options{}, func(r *mirrored) {
 		n := uint32(0)
 		for e := range r.m.All() {
 			if e.ID != n || e.Name != "before" {
 				r.Fatalf("%+v, want id %d", e, n)
 			}
 			n++
-			r.change(func(k *tableKernel) { k.del(300 - n); k.put(Entry{ID: 1000 + n, Name: "after"}) })
+			r.change(func(k *fakekernel.Kernel) { k.Del(300 - n); k.Put(fakekernel.Entry{ID: 1000 + n, Name: "after"}) })
 			r.same()
 		}
 		if n != 300 {
@@ -31,11 +34,15 @@ func TestMirrorAllWhileItChanges(t *testing.T) {
 }
 
 func TestMirrorChanges(t *testing.T) {
-	mirror(t, 4, MirrorOptions{ChangesLimit: 3}, func(r *mirrored) {
+	mirror(t, 4, Options{ChangesLimit: 3}, func(r *mirrored) {
 		changes := r.m.Changes(r.Context())
 		unread := r.m.Changes(r.Context())
 		_ = unread
-		r.change(func(k *tableKernel) { k.put(Entry{ID: 1, Name: "set"}); k.del(2); k.put(Entry{ID: 9, Name: "new"}) })
+		r.change(func(k *fakekernel.Kernel) {
+			k.Put(fakekernel.Entry{ID: 1, Name: "set"})
+			k.Del(2)
+			k.Put(fakekernel.Entry{ID: 9, Name: "new"})
+		})
 		r.same()
 		var got []string
 		for e, err := range changes {
@@ -45,9 +52,9 @@ func TestMirrorChanges(t *testing.T) {
 			}
 			got = append(got, e.Kind.String()+string(rune('0'+e.Entry.ID)))
 			if len(got) == 3 { // more than it may keep
-				r.change(func(k *tableKernel) {
+				r.change(func(k *fakekernel.Kernel) {
 					for id := range uint32(4) {
-						k.put(Entry{ID: id, Name: "x"})
+						k.Put(fakekernel.Entry{ID: id, Name: "x"})
 					}
 				})
 				r.same()
@@ -58,13 +65,13 @@ func TestMirrorChanges(t *testing.T) {
 			r.Errorf("got %q, want %q", got, want)
 		}
 		// Again, from now on.
-		r.change(func(k *tableKernel) { k.put(Entry{ID: 0, Name: "nobody listens"}) })
+		r.change(func(k *fakekernel.Kernel) { k.Put(fakekernel.Entry{ID: 0, Name: "nobody listens"}) })
 		r.same()
 		time.AfterFunc(time.Second, func() {
-			r.change(func(k *tableKernel) { k.change(EventFlush, Entry{}) })
+			r.change(func(k *fakekernel.Kernel) { k.Flush() })
 		})
 		for e, err := range changes {
-			if err != nil || e.Kind != EventFlush || e.Count != 5 {
+			if err != nil || e.Kind != client.EventFlush || e.Count != 5 {
 				r.Errorf("%+v, %v, want a flush", e, err)
 			}
 			break
@@ -78,8 +85,8 @@ func TestMirrorChanges(t *testing.T) {
 		}
 		time.AfterFunc(time.Second, func() { _ = r.m.Close() })
 		for e, err := range r.m.Changes(r.Context()) {
-			if !errors.Is(err, ErrClosed) {
-				r.Errorf("%+v, %v, want ErrClosed", e, err)
+			if !errors.Is(err, client.ErrClosed) {
+				r.Errorf("%+v, %v, want client.ErrClosed", e, err)
 			}
 		}
 		for f := range r.m.feeds {
@@ -93,13 +100,13 @@ func TestMirrorChanges(t *testing.T) {
 // A context ends a loop that always has something to do, and frees what nobody
 // reads.
 func TestMirrorChangesEndWithTheContext(t *testing.T) {
-	mirror(t, 1, MirrorOptions{}, func(r *mirrored) {
+	mirror(t, 1, Options{}, func(r *mirrored) {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		changes := r.m.Changes(ctx)
 		_ = r.m.Changes(ctx)
 		put := func() {
-			r.change(func(k *tableKernel) { k.put(Entry{ID: 0, Name: "x"}) })
+			r.change(func(k *fakekernel.Kernel) { k.Put(fakekernel.Entry{ID: 0, Name: "x"}) })
 			synctest.Wait()
 		}
 		put()
@@ -120,7 +127,7 @@ func TestMirrorChangesEndWithTheContext(t *testing.T) {
 
 // A copy made of what Follow yields.
 type copied struct {
-	entries map[uint32]Entry
+	entries map[uint32]client.Entry
 	told    int // entries that were new, set or deleted
 	lags    int
 }
@@ -135,16 +142,16 @@ func (c *copied) follow(r *mirrored, id uint32, each func(lagged bool)) {
 			continue
 		case err != nil:
 			r.Fatal(err)
-		case e.Kind == EventFlush:
-			maps.DeleteFunc(c.entries, func(_ uint32, h Entry) bool { return h.Generation <= e.Generation })
+		case e.Kind == client.EventFlush:
+			maps.DeleteFunc(c.entries, func(_ uint32, h client.Entry) bool { return h.Generation <= e.Generation })
 			continue
 		}
 		c.told++
 		h, known := c.entries[e.Entry.ID]
-		if known != (e.Kind != EventNew) || h.Generation > e.Generation || h.Generation == e.Generation && e.Kind != EventDel {
+		if known != (e.Kind != client.EventNew) || h.Generation > e.Generation || h.Generation == e.Generation && e.Kind != client.EventDel {
 			r.Errorf("%+v, known before: %v, %+v", e, known, h)
 		}
-		if c.entries[e.Entry.ID] = e.Entry; e.Kind == EventDel {
+		if c.entries[e.Entry.ID] = e.Entry; e.Kind == client.EventDel {
 			delete(c.entries, e.Entry.ID)
 		}
 		if e.Entry.ID == id {
@@ -155,94 +162,94 @@ func (c *copied) follow(r *mirrored, id uint32, each func(lagged bool)) {
 
 // Each entry comes once, however small the limit is, and then each change.
 func TestMirrorFollow(t *testing.T) {
-	mirror(t, 300, MirrorOptions{ChangesLimit: 10}, func(r *mirrored) {
-		c := copied{entries: make(map[uint32]Entry)}
+	mirror(t, 300, Options{ChangesLimit: 10}, func(r *mirrored) {
+		c := copied{entries: make(map[uint32]client.Entry)}
 		n := 0
 		c.follow(r, 5000, func(bool) {
 			if n++; n == 100 { // of some that are told already, and some that are not
-				r.change(func(k *tableKernel) {
-					k.put(Entry{ID: 5, Name: "set"})
-					k.del(6)
-					k.put(Entry{ID: 200, Name: "set"})
-					k.del(201)
-					k.put(Entry{ID: 4000, Name: "new"})
-					k.put(Entry{ID: 4000, Name: "newer"})
-					k.put(Entry{ID: 5000, Name: "last"})
+				r.change(func(k *fakekernel.Kernel) {
+					k.Put(fakekernel.Entry{ID: 5, Name: "set"})
+					k.Del(6)
+					k.Put(fakekernel.Entry{ID: 200, Name: "set"})
+					k.Del(201)
+					k.Put(fakekernel.Entry{ID: 4000, Name: "new"})
+					k.Put(fakekernel.Entry{ID: 4000, Name: "newer"})
+					k.Put(fakekernel.Entry{ID: 5000, Name: "last"})
 				})
 				r.same()
 			}
 		})
-		if !reflect.DeepEqual(c.entries, r.k.entries) || c.told != 300+7 || c.lags != 0 {
-			r.Errorf("%d entries of %d, %d told, %d lags", len(c.entries), len(r.k.entries), c.told, c.lags)
+		if !reflect.DeepEqual(c.entries, table(r.k.Entries)) || c.told != 300+7 || c.lags != 0 {
+			r.Errorf("%d entries of %d, %d told, %d lags", len(c.entries), len(r.k.Entries), c.told, c.lags)
 		}
 	})
 }
 
 // What is lost because of a slow reader comes as a difference.
 func TestMirrorFollowLags(t *testing.T) {
-	mirror(t, 50, MirrorOptions{ChangesLimit: 10}, func(r *mirrored) {
-		c := copied{entries: make(map[uint32]Entry)}
+	mirror(t, 50, Options{ChangesLimit: 10}, func(r *mirrored) {
+		c := copied{entries: make(map[uint32]client.Entry)}
 		step := 0
 		c.follow(r, 9999, func(bool) {
-			if step++; step%8 != 0 || r.k.entries[9999].Name != "" {
+			if step++; step%8 != 0 || r.k.Entries[9999].Name != "" {
 				return
 			}
-			r.change(func(k *tableKernel) {
+			r.change(func(k *fakekernel.Kernel) {
 				if step == 120 {
-					k.change(EventFlush, Entry{})
+					k.Flush()
 				}
 				for id := range uint32(25) {
-					k.put(Entry{ID: uint32(step)%7 + 3*id, Name: "set"})
-					k.del(uint32(step)%5 + 4*id)
+					k.Put(fakekernel.Entry{ID: uint32(step)%7 + 3*id, Name: "set"})
+					k.Del(uint32(step)%5 + 4*id)
 				}
 				if step > 800 {
-					k.put(Entry{ID: 9999, Name: "last"})
+					k.Put(fakekernel.Entry{ID: 9999, Name: "last"})
 				}
 			})
 			r.same()
 		})
-		if !reflect.DeepEqual(c.entries, r.k.entries) || c.lags < 5 {
-			r.Errorf("%d entries of %d, %d lags", len(c.entries), len(r.k.entries), c.lags)
+		if !reflect.DeepEqual(c.entries, table(r.k.Entries)) || c.lags < 5 {
+			r.Errorf("%d entries of %d, %d lags", len(c.entries), len(r.k.Entries), c.lags)
 		}
 	})
 }
 
 // What changes between the lag and the look at the entries is told once.
 func TestMirrorFollowTellsOnce(t *testing.T) {
-	mirror(t, 20, MirrorOptions{ChangesLimit: 10}, func(r *mirrored) {
-		c := copied{entries: make(map[uint32]Entry)}
+	mirror(t, 20, Options{ChangesLimit: 10}, func(r *mirrored) {
+		c := copied{entries: make(map[uint32]client.Entry)}
 		n := 0
 		c.follow(r, 5000, func(lagged bool) {
 			if n++; n == 20 {
-				r.change(func(k *tableKernel) {
+				r.change(func(k *fakekernel.Kernel) {
 					for id := range uint32(12) {
-						k.put(Entry{ID: id, Name: "lost"})
+						k.Put(fakekernel.Entry{ID: id, Name: "lost"})
 					}
 				})
 				r.same()
 			}
 			if lagged {
-				r.change(func(k *tableKernel) {
-					k.put(Entry{ID: 1, Name: "set"})
-					k.del(2)
-					k.put(Entry{ID: 2, Name: "again"})
-					k.del(3)
+				r.change(func(k *fakekernel.Kernel) {
+					k.Put(fakekernel.Entry{ID: 1, Name: "set"})
+					k.Del(2)
+					k.Put(fakekernel.Entry{ID: 2, Name: "again"})
+					k.Del(3)
 				})
 				r.same()
 				time.AfterFunc(time.Second, func() {
-					r.change(func(k *tableKernel) { k.put(Entry{ID: 5000, Name: "last"}) })
+					r.change(func(k *fakekernel.Kernel) { k.Put(fakekernel.Entry{ID: 5000, Name: "last"}) })
 				})
 			}
 		})
-		if !reflect.DeepEqual(c.entries, r.k.entries) || c.told != 20+12+1 || c.lags != 1 {
-			r.Errorf("%d entries of %d, %d told, %d lags", len(c.entries), len(r.k.entries), c.told, c.lags)
+		if !reflect.DeepEqual(c.entries, table(r.k.Entries)) || c.told != 20+12+1 || c.lags != 1 {
+			r.Errorf("%d entries of %d, %d told, %d lags", len(c.entries), len(r.k.Entries), c.told, c.lags)
 		}
 	})
 }
 
 // A loop that is left among the entries leaves nothing that goes on collecting.
 func TestMirrorFollowLeft(t *testing.T) {
-	mirror(t, 3, MirrorOptions{}, func(r *mirrored) {
+	mirror(t, 3, Options{}, func(r *mirrored) {
 		for range r.m.Follow(r.Context()) {
 			break
 		}
@@ -255,9 +262,9 @@ func TestMirrorFollowLeft(t *testing.T) {
 
 // A second loop over the same changes does not begin with what the first left.
 func TestMirrorChangesAgain(t *testing.T) {
-	mirror(t, 3, MirrorOptions{}, func(r *mirrored) {
+	mirror(t, 3, Options{}, func(r *mirrored) {
 		change := func(id uint32) {
-			r.change(func(k *tableKernel) { k.put(Entry{ID: id, Name: "x"}) })
+			r.change(func(k *fakekernel.Kernel) { k.Put(fakekernel.Entry{ID: id, Name: "x"}) })
 			r.same()
 		}
 		changes := r.m.Changes(r.Context())
@@ -280,19 +287,19 @@ func TestMirrorChangesAgain(t *testing.T) {
 // It waits for the first dump, and ends with its context or its mirror.
 func TestMirrorFollowEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newTableKernel()
-		c := k.dial(t)
+		k := fakekernel.New()
+		c := dial(t, k)
 		defer c.Close()
-		k.answered = func() { time.Sleep(time.Minute) } // the generation, before the dump
-		m, err := c.Mirror(t.Context(), MirrorOptions{})
+		k.Answered = func() { time.Sleep(time.Minute) } // the generation, before the dump
+		m, err := Open(t.Context(), c, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer m.Close()
-		k.mu.Lock()
-		k.put(Entry{ID: 1, Name: "x"})
-		k.put(Entry{ID: 2, Name: "x"})
-		k.mu.Unlock()
+		k.Lock()
+		k.Put(fakekernel.Entry{ID: 1, Name: "x"})
+		k.Put(fakekernel.Entry{ID: 2, Name: "x"})
+		k.Unlock()
 		soon, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		for e, err := range m.Follow(soon) {
@@ -319,8 +326,8 @@ func TestMirrorFollowEnds(t *testing.T) {
 		}
 		time.AfterFunc(time.Second, func() { _ = m.Close() })
 		for e, err := range m.Follow(t.Context()) {
-			if err != nil && !errors.Is(err, ErrClosed) {
-				t.Errorf("%+v, %v, want ErrClosed", e, err)
+			if err != nil && !errors.Is(err, client.ErrClosed) {
+				t.Errorf("%+v, %v, want client.ErrClosed", e, err)
 			}
 		}
 	})

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package client
+package mirror
 
 import (
 	"cmp"
@@ -10,20 +10,22 @@ import (
 	"iter"
 	"sync"
 	"time"
+
+	"bulkdump/client"
 )
 
 // ErrReloaded says that the module was unloaded and loaded again: the table is
 // another one, whose generations start anew. A new Mirror is needed.
 var ErrReloaded = errors.New("the bulkdump module was loaded anew: this is another table")
 
-// Defaults of MirrorOptions.
+// Defaults of Options.
 const (
 	DefaultResyncInterval = 100 * time.Millisecond
 	DefaultChangesLimit   = 1024
 )
 
-// MirrorOptions says how a mirror keeps up. The zero value is good.
-type MirrorOptions struct {
+// Options says how a mirror keeps up. The zero value is good.
+type Options struct {
 	// ReceiveBuffer is that of WatchOptions. With a larger one fewer events
 	// are lost while many come at once; what is lost costs a dump of what
 	// changed since, and nothing else.
@@ -42,8 +44,8 @@ type MirrorOptions struct {
 	ChangesLimit int
 }
 
-// MirrorStats counts what a mirror did.
-type MirrorStats struct {
+// Stats counts what a mirror did.
+type Stats struct {
 	Entries    int    `json:"entries"`
 	Generation uint64 `json:"generation"`
 	Synced     bool   `json:"synced"`      // it is the table of that generation
@@ -64,8 +66,8 @@ type MirrorStats struct {
 // called from several goroutines at once. What Get and All return is shared:
 // payloads must not be changed.
 type Mirror struct {
-	c        *Client
-	w        *Watcher
+	c        *client.Client
+	w        *client.Watcher
 	interval time.Duration
 	limit    int
 	cancel   context.CancelFunc
@@ -83,21 +85,19 @@ type Mirror struct {
 	target   uint64               // generation up to which the last dump may have seen the table
 	waits    map[*uint64]struct{} // generations that somebody waits for
 	feeds    map[*feed]struct{}
-	stats    MirrorStats
+	stats    Stats
 	err      error
 }
 
-// Mirror makes a mirror: it subscribes to the table's changes, then dumps the
-// table, on two sockets, and goes on until the context is done, Close is called
-// or an error ends it (Err). It returns when the subscription stands; Synced
-// waits for the dump.
-//
-// It holds the whole table in memory.
-func (c *Client) Mirror(ctx context.Context, o MirrorOptions) (*Mirror, error) {
+// Open makes a mirror of the client's table. It returns once it has subscribed to
+// the table's changes; Synced waits for the dump of the table. The mirror has two
+// sockets and holds the whole table in memory. It goes on until the context is
+// done, Close is called, or an error ends it (Err).
+func Open(ctx context.Context, c *client.Client, o Options) (*Mirror, error) {
 	if o.ResyncInterval < 0 || o.ChangesLimit < 0 {
 		return nil, fmt.Errorf("mirror: resync interval of %v, limit of %d changes", o.ResyncInterval, o.ChangesLimit)
 	}
-	w, err := c.OpenWatch(ctx, WatchOptions{ReceiveBuffer: o.ReceiveBuffer})
+	w, err := c.OpenWatch(ctx, client.WatchOptions{ReceiveBuffer: o.ReceiveBuffer})
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func (c *Client) Mirror(ctx context.Context, o MirrorOptions) (*Mirror, error) {
 // Close ends the mirror and waits until its sockets are closed. What it holds
 // can still be read. Closing again does nothing.
 func (m *Mirror) Close() error {
-	m.end(ErrClosed)
+	m.end(client.ErrClosed)
 	m.running.Wait()
 	return nil
 }
@@ -152,12 +152,12 @@ func (m *Mirror) end(err error) {
 }
 
 // Get returns the entry with the id, if there is one.
-func (m *Mirror) Get(id uint32) (Entry, bool) {
+func (m *Mirror) Get(id uint32) (client.Entry, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	h, ok := m.table.held.Get(id)
 	if !ok {
-		return Entry{}, false
+		return client.Entry{}, false
 	}
 	return h.entry, true
 }
@@ -165,8 +165,8 @@ func (m *Mirror) Get(id uint32) (Entry, bool) {
 // All yields the entries in rising order of their ids, as they are when the
 // loop starts: what changes meanwhile is not seen. The mirror goes on, and its
 // methods may be called in the loop.
-func (m *Mirror) All() iter.Seq[Entry] {
-	return func(yield func(Entry) bool) {
+func (m *Mirror) All() iter.Seq[client.Entry] {
+	return func(yield func(client.Entry) bool) {
 		m.mu.Lock()
 		all := m.table.snapshot()
 		m.mu.Unlock()
@@ -182,7 +182,7 @@ func (m *Mirror) Len() int { return m.Stats().Entries }
 func (m *Mirror) Generation() uint64 { return m.Stats().Generation }
 
 // Stats returns the figures so far.
-func (m *Mirror) Stats() MirrorStats {
+func (m *Mirror) Stats() Stats {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.stats

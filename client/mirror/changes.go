@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package client
+package mirror
 
 import (
 	"context"
 	"errors"
 	"iter"
 	"slices"
+
+	"bulkdump/client"
 )
 
 // ErrLagged says that changes of a mirror were dropped, because their reader was
@@ -15,12 +17,12 @@ var ErrLagged = errors.New("changes were lost, because they were read too slowly
 
 // A feed is what waits for one reader of changes.
 type feed struct {
-	queue  []Event
+	queue  []client.Event
 	lagged bool // and nothing is added until the reader knows
 }
 
 // tell gives a change to all readers, under mu.
-func (m *Mirror) tell(e Event) {
+func (m *Mirror) tell(e client.Event) {
 	for f := range m.feeds {
 		switch {
 		case f.lagged:
@@ -39,19 +41,19 @@ func (m *Mirror) tell(e Event) {
 // some may be in it already.
 //
 // If the loop's body is slower than the changes for so long that
-// MirrorOptions.ChangesLimit of them wait, ErrLagged is yielded in their place.
+// Options.ChangesLimit of them wait, ErrLagged is yielded in their place.
 // The loop may go on: what is applied after the error was yielded comes again,
 // and All, called then, gives what to apply it to. Any other error ends the loop:
 // the context's, or that which ended the mirror.
-func (m *Mirror) Changes(ctx context.Context) iter.Seq2[Event, error] {
+func (m *Mirror) Changes(ctx context.Context) iter.Seq2[client.Event, error] {
 	f := &feed{}
 	m.follow(f)
 	stop := context.AfterFunc(ctx, func() { m.unfollow(f) }) // if there is no loop
-	return func(yield func(Event, error) bool) {
+	return func(yield func(client.Event, error) bool) {
 		stop()
 		m.follow(f)
 		defer m.unfollow(f)
-		var batch []Event
+		var batch []client.Event
 		for {
 			lagged, err := m.collect(ctx, f, &batch)
 			for _, e := range batch {
@@ -62,7 +64,7 @@ func (m *Mirror) Changes(ctx context.Context) iter.Seq2[Event, error] {
 			if lagged {
 				err = ErrLagged
 			}
-			if err != nil && !yield(Event{}, err) || err != nil && !lagged {
+			if err != nil && !yield(client.Event{}, err) || err != nil && !lagged {
 				return
 			}
 		}
@@ -84,7 +86,7 @@ func (m *Mirror) unfollow(f *feed) {
 
 // collect waits for changes, and takes them all. The two queues are exchanged,
 // so that no more than two are allocated.
-func (m *Mirror) collect(ctx context.Context, f *feed, batch *[]Event) (lagged bool, err error) {
+func (m *Mirror) collect(ctx context.Context, f *feed, batch *[]client.Event) (lagged bool, err error) {
 	clear(*batch)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -100,21 +102,21 @@ func (m *Mirror) collect(ctx context.Context, f *feed, batch *[]Event) (lagged b
 // Follow yields what keeps a copy of the mirror somewhere else: each entry as
 // EventNew, once, in rising order of ids, as soon as the mirror has read the
 // table; then each change, as Changes has them. When the loop's body is too slow,
-// it yields ErrLagged, and then, as EventNew, EventSet and EventDel, what is
+// it yields ErrLagged, and then, as EventNew, client.EventSet and EventDel, what is
 // different from what it yielded before: the loop just goes on, and ends up with
 // the same entries. Any other error ends it: the context's, or that which ended
 // the mirror.
 //
 // It remembers which entries it yielded, each with its generation.
-func (m *Mirror) Follow(ctx context.Context) iter.Seq2[Event, error] {
-	return func(yield func(Event, error) bool) {
+func (m *Mirror) Follow(ctx context.Context) iter.Seq2[client.Event, error] {
+	return func(yield func(client.Event, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel() // the changes, also where the loop is left before them
 		m.mu.Lock()
 		err := m.until(ctx, func() bool { return !m.full })
 		m.mu.Unlock()
 		if err != nil {
-			yield(Event{}, err)
+			yield(client.Event{}, err)
 			return
 		}
 		changes := m.Changes(ctx) // before the entries are looked at
@@ -125,11 +127,11 @@ func (m *Mirror) Follow(ctx context.Context) iter.Seq2[Event, error] {
 		for e, err := range changes {
 			switch {
 			case errors.Is(err, ErrLagged):
-				if !yield(Event{}, err) || !m.differences(ctx, t, yield) {
+				if !yield(client.Event{}, err) || !m.differences(ctx, t, yield) {
 					return
 				}
 			case err != nil:
-				yield(Event{}, err)
+				yield(client.Event{}, err)
 				return
 			case t.note(&e) && !yield(e, nil):
 				return
@@ -143,11 +145,11 @@ type told map[uint32]uint64
 
 // note notes an event, and makes it one for whoever knows what was yielded. It
 // returns false if it tells nothing new.
-func (t told) note(e *Event) bool {
+func (t told) note(e *client.Event) bool {
 	id := e.Entry.ID
 	generation, known := t[id]
 	switch {
-	case e.Kind == EventFlush:
+	case e.Kind == client.EventFlush:
 		e.Count = 0
 		for id, generation := range t {
 			if generation <= e.Generation {
@@ -156,15 +158,15 @@ func (t told) note(e *Event) bool {
 			}
 		}
 		return e.Count > 0
-	case e.Kind == EventDel && known && generation <= e.Generation:
+	case e.Kind == client.EventDel && known && generation <= e.Generation:
 		delete(t, id)
 		return true
-	case e.Kind == EventDel, generation >= e.Generation:
+	case e.Kind == client.EventDel, generation >= e.Generation:
 		return false
 	}
-	e.Kind = EventNew
+	e.Kind = client.EventNew
 	if known {
-		e.Kind = EventSet
+		e.Kind = client.EventSet
 	}
 	t[id] = e.Generation
 	return true
@@ -172,7 +174,7 @@ func (t told) note(e *Event) bool {
 
 // differences yields what has become of the entries since they were yielded, and
 // what is new. It returns false if the loop is over.
-func (m *Mirror) differences(ctx context.Context, t told, yield func(Event, error) bool) bool {
+func (m *Mirror) differences(ctx context.Context, t told, yield func(client.Event, error) bool) bool {
 	m.mu.Lock()
 	now, generation := m.table.held.Copy(), m.held
 	m.mu.Unlock()
@@ -184,10 +186,10 @@ func (m *Mirror) differences(ctx context.Context, t told, yield func(Event, erro
 	}
 	slices.Sort(gone)
 	more := true
-	next := func(e Event) bool {
+	next := func(e client.Event) bool {
 		switch err := ctx.Err(); {
 		case err != nil:
-			yield(Event{}, err)
+			yield(client.Event{}, err)
 			more = false
 		case t.note(&e):
 			more = yield(e, nil)
@@ -196,12 +198,12 @@ func (m *Mirror) differences(ctx context.Context, t told, yield func(Event, erro
 	}
 	for _, id := range gone {
 		g := max(generation, t[id])
-		if !next(Event{Kind: EventDel, Generation: g, Entry: Entry{ID: id, Generation: g, Deleted: true}}) {
+		if !next(client.Event{Kind: client.EventDel, Generation: g, Entry: client.Entry{ID: id, Generation: g, Deleted: true}}) {
 			return false
 		}
 	}
 	now.Scan(func(_ uint32, h *held) bool {
-		return next(Event{Generation: h.entry.Generation, Entry: h.entry})
+		return next(client.Event{Generation: h.entry.Generation, Entry: h.entry})
 	})
 	return more
 }

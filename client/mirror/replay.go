@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package client
+package mirror
 
 import (
 	"context"
 	"errors"
+
+	"bulkdump/client"
 )
 
 // replay applies the events as they come.
@@ -13,7 +15,7 @@ func (m *Mirror) replay(ctx context.Context) {
 		switch {
 		case err == nil:
 			m.apply(&e)
-		case errors.Is(err, ErrOverrun):
+		case errors.Is(err, client.ErrOverrun):
 			m.overrun()
 		default:
 			m.end(err)
@@ -25,7 +27,7 @@ func (m *Mirror) replay(ctx context.Context) {
 //
 // One that is not newer than the horizon must not be looked at: a dump has told
 // of a later change, a deletion maybe, which no tombstone remembers any more.
-func (m *Mirror) apply(e *Event) {
+func (m *Mirror) apply(e *client.Event) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	defer m.change.Broadcast()
@@ -41,24 +43,24 @@ func (m *Mirror) apply(e *Event) {
 		m.stats.Gaps++
 		m.miss()
 	}
-	switch {
-	case e.Kind == EventFlush:
-		if count := m.table.flush(e.Generation); count > 0 {
-			m.tell(Event{Kind: EventFlush, Generation: e.Generation, Count: count})
-		}
-	case e.ofEntry():
+	switch e.Kind {
+	case client.EventNew, client.EventSet, client.EventDel:
 		m.put(&e.Entry, false)
+	case client.EventFlush:
+		if count := m.table.flush(e.Generation); count > 0 {
+			m.tell(client.Event{Kind: client.EventFlush, Generation: e.Generation, Count: count})
+		}
 	}
 }
 
 // put applies an entry, under mu.
-func (m *Mirror) put(e *Entry, byPass bool) {
+func (m *Mirror) put(e *client.Entry, byPass bool) {
 	kind := m.table.put(e, byPass)
 	if kind == 0 {
 		m.stats.Old++
 		return
 	}
-	m.tell(Event{Kind: kind, Generation: e.Generation, Entry: *e})
+	m.tell(client.Event{Kind: kind, Generation: e.Generation, Entry: *e})
 }
 
 func (m *Mirror) overrun() {

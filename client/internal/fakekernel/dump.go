@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package client
+package fakekernel
 
 import (
 	"slices"
@@ -16,7 +16,7 @@ import (
 // A dumper is a socket with a dump, whose pages are made as they are read.
 type dumper struct {
 	script.Live
-	k       *tableKernel
+	k       *Kernel
 	since   *uint64
 	started uint64 // generation at the start
 	next    uint64 // id or generation
@@ -25,7 +25,7 @@ type dumper struct {
 	ready   []byte // the next page: made when the one before was read
 }
 
-func (k *tableKernel) dialDump(cfg nldump.Config) (*nldump.Stream, error) {
+func (k *Kernel) dialDump(cfg nldump.Config) (*nldump.Stream, error) {
 	d := &dumper{k: k}
 	d.Init(d.page)
 	return nldump.New(d, cfg)
@@ -34,27 +34,26 @@ func (k *tableKernel) dialDump(cfg nldump.Config) (*nldump.Stream, error) {
 // Send starts a dump.
 func (d *dumper) Send(m nldump.Message) (nldump.Message, error) {
 	d.k.ask()
-	d.k.mu.Lock()
-	defer d.k.mu.Unlock()
+	d.k.Lock()
+	defer d.k.Unlock()
 	m.Seq, m.PortID = script.Seq, script.Port
-	d.since, d.err, d.next, d.started = nil, 0, 0, d.k.generation
-	if m.Type != d.k.family {
+	d.since, d.err, d.next, d.started = nil, 0, 0, d.k.Generation
+	if m.Type != d.k.Family {
 		d.err = unix.ENOENT
 		return m, nil
 	}
-	if a := nldump.Parse(m.Data[genlHeaderLen:]); a.Find(uapi.AttrEntrySince) {
+	if a := nldump.Parse(m.Data[4:]); a.Find(uapi.AttrEntrySince) {
 		since := a.Uint()
 		d.since, d.next = &since, since+1
-		d.k.deltas++
-		if since < d.k.floor || since > d.k.generation {
+		if since < d.k.floor || since > d.k.Generation {
 			d.err = unix.ESTALE
 			return m, nil
 		}
 	} else {
-		d.k.fulls++
+		d.k.Fulls++
 	}
 	d.running = true
-	d.k.open++
+	d.k.Open++
 	d.ready = d.make()
 	return m, nil
 }
@@ -63,13 +62,13 @@ func (d *dumper) Send(m nldump.Message) (nldump.Message, error) {
 func (d *dumper) page() ([]byte, error) {
 	k := d.k
 	k.ask()
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	k.Lock()
+	defer k.Unlock()
 	if d.err != 0 {
 		return script.Message(unix.NLMSG_ERROR, 0, script.Errno(d.err), make([]byte, unix.SizeofNlMsghdr)), nil
 	}
-	if k.overrun {
-		k.overrun = false
+	if k.Overrun {
+		k.Overrun = false
 		return nil, unix.ENOBUFS
 	}
 	page := d.ready
@@ -85,7 +84,7 @@ func (d *dumper) make() []byte {
 	var page []byte
 	records := d.records()
 	stale := d.since != nil && k.floor >= d.next && d.next <= d.started
-	for _, e := range records[:min(k.perPage, len(records))] {
+	for _, e := range records[:min(k.PerPage, len(records))] {
 		attrs := entryAttrs(e)
 		d.next = uint64(e.ID) + 1
 		if d.since != nil {
@@ -94,30 +93,30 @@ func (d *dumper) make() []byte {
 		if e.Deleted {
 			attrs = slices.Concat(script.U32(uapi.AttrEntryID, e.ID), script.U64(uapi.AttrEntryGeneration, e.Generation), script.Attr(uapi.AttrEntryDeleted))
 		}
-		page = append(page, script.Message(k.family, unix.NLM_F_MULTI, []byte{uapi.CmdEntryGet, uapi.Version, 0, 0}, attrs)...)
+		page = append(page, script.Message(k.Family, unix.NLM_F_MULTI, []byte{uapi.CmdEntryGet, uapi.Version, 0, 0}, attrs)...)
 	}
 	var errno syscall.Errno
 	switch {
 	case stale:
 		errno = unix.ESTALE
-	case len(k.dumpErrors) > 0:
-		errno, k.dumpErrors = k.dumpErrors[0], k.dumpErrors[1:]
-	case len(records) > k.perPage:
+	case len(k.DumpErrors) > 0:
+		errno, k.DumpErrors = k.DumpErrors[0], k.DumpErrors[1:]
+	case len(records) > k.PerPage:
 		return page
 	}
 	var flags uint16
-	if k.generation+uint64(len(k.filling)) != d.started {
+	if k.Generation+uint64(len(k.filling)) != d.started {
 		flags = unix.NLM_F_DUMP_INTR
 	}
 	d.running = false
-	k.open--
+	k.Open--
 	return append(page, script.Done(flags, errno)...)
 }
 
 // records are those that are to come, as the table and its log are now.
 func (d *dumper) records() []Entry {
 	var all []Entry
-	for id, e := range d.k.entries {
+	for id, e := range d.k.Entries {
 		if d.since == nil && uint64(id) >= d.next {
 			all = append(all, e)
 		}
@@ -138,11 +137,11 @@ func (d *dumper) records() []Entry {
 
 // Close implements nldump.Socket.
 func (d *dumper) Close() error {
-	d.k.mu.Lock()
+	d.k.Lock()
 	if d.running {
 		d.running = false
-		d.k.open--
+		d.k.Open--
 	}
-	d.k.mu.Unlock()
+	d.k.Unlock()
 	return d.Live.Close()
 }
