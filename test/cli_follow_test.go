@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
+	"bulkdump/client/mirror"
 )
 
 func TestCLIWatch(t *testing.T) {
@@ -60,7 +61,7 @@ func interrupt(t testing.TB, args ...string) (stderr string) {
 // Each entry comes first, however many there are, and then the changes. A reader
 // that has seen enough ends the command, and a slow reader gets merged changes.
 func TestCLIMirrorStreams(t *testing.T) {
-	const count = 3 * client.DefaultChangesLimit
+	const count = 3 * mirror.DefaultChangesLimit
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: count})
 	cmd := exec.CommandContext(t.Context(), "bulkdump", "mirror", "-o", "jsonl")

@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"bulkdump/client"
+	"bulkdump/client/mirror"
 )
 
 var hourOfChanges = flag.Uint64("mirror-changes", 72_000, "how many changes are an hour's worth: 20 a second")
 
-func openMirror(t testing.TB, c *client.Client, o client.MirrorOptions) *client.Mirror {
+func openMirror(t testing.TB, c *client.Client, o mirror.Options) *mirror.Mirror {
 	t.Helper()
-	m, err := c.Mirror(t.Context(), o)
+	m, err := mirror.Open(t.Context(), c, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +27,7 @@ func openMirror(t testing.TB, c *client.Client, o client.MirrorOptions) *client.
 
 // converge waits until the mirror has all of a table that rests, which took so
 // long, and compares them byte for byte.
-func converge(t testing.TB, c *client.Client, m *client.Mirror) time.Duration {
+func converge(t testing.TB, c *client.Client, m *mirror.Mirror) time.Duration {
 	t.Helper()
 	start := time.Now()
 	generation := state(t, c).Generation
@@ -60,7 +61,7 @@ func TestMirrorConvergesAfterChurn(t *testing.T) {
 	for range runs {
 		flush(t, c)
 		fillForChurn(t, c, count)
-		m := openMirror(t, c, client.MirrorOptions{ReceiveBuffer: 8 << 10})
+		m := openMirror(t, c, mirror.Options{ReceiveBuffer: 8 << 10})
 		if err := m.Synced(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -90,7 +91,7 @@ func TestMirrorOfAnHourOfChanges(t *testing.T) {
 	const count = 3000
 	c := setup(t)
 	fillForChurn(t, c, count)
-	m := openMirror(t, c, client.MirrorOptions{})
+	m := openMirror(t, c, mirror.Options{})
 	churner := newChurner(t, 0, 1, count)
 	start := time.Now()
 	churner.start(t, func() bool { return churner.changes >= changes })()
@@ -105,7 +106,7 @@ func TestMirrorOfAnHourOfChanges(t *testing.T) {
 func TestMirrorOfFillAndFlush(t *testing.T) {
 	c := setup(t)
 	// The least that there is: it has room for one of the events below.
-	m := openMirror(t, c, client.MirrorOptions{ReceiveBuffer: 1})
+	m := openMirror(t, c, mirror.Options{ReceiveBuffer: 1})
 	converge(t, c, m)
 	fill(t, c, client.FillOptions{Count: 3000, PayloadMax: 100})
 	converge(t, c, m)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"bulkdump/client"
+	"bulkdump/client/mirror"
 	"bulkdump/test/recipes"
 )
 
@@ -145,7 +146,7 @@ func updateRecipe(t *testing.T, c *client.Client) {
 
 // A change of one's own is in the replica once its generation is.
 func replicaRecipe(t *testing.T, c *client.Client) {
-	err := recipes.Replica(t.Context(), c, func(m *client.Mirror) {
+	err := recipes.Replica(t.Context(), c, func(m *mirror.Mirror) {
 		if _, ok := m.Get(7); !ok || m.Len() != 1 {
 			t.Errorf("%d entries, entry 7: %v", m.Len(), ok)
 		}

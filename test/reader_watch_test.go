@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"bulkdump/client"
+	"bulkdump/client/mirror"
 )
 
 func openWatch(t testing.TB, c *client.Client, o client.WatchOptions) *client.Watcher {
@@ -113,7 +114,7 @@ func TestWatchTellsOfALoss(t *testing.T) {
 func TestWatchEndsWithTheModule(t *testing.T) {
 	c := setup(t)
 	w := openWatch(t, c, client.WatchOptions{})
-	m := openMirror(t, c, client.MirrorOptions{})
+	m := openMirror(t, c, mirror.Options{})
 	if err := m.Synced(t.Context()); err != nil {
 		t.Fatal(err)
 	}

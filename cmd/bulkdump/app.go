@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"bulkdump/client"
+	"bulkdump/client/mirror"
 	"bulkdump/cmd/bulkdump/internal/lab"
 	"bulkdump/cmd/bulkdump/internal/output"
 )
@@ -26,18 +27,18 @@ type table interface {
 	lab.Table
 	GetByName(context.Context, string) (client.Entry, error)
 	Watch(context.Context, client.WatchOptions) iter.Seq2[client.Event, error]
-	openMirror(context.Context, client.MirrorOptions) (mirror, error)
+	openMirror(context.Context, mirror.Options) (tableMirror, error)
 	Sync(context.Context, client.SyncOptions) iter.Seq2[*client.Record, error]
 	DumpParallel(context.Context, int, client.ParallelOptions) iter.Seq2[*client.Record, error]
 	Close() error
 }
 
-// mirror is what the command mirror needs of a client.Mirror.
-type mirror interface {
+// tableMirror is what the command mirror needs of a mirror.Mirror.
+type tableMirror interface {
 	Synced(context.Context) error
 	Follow(context.Context) iter.Seq2[client.Event, error]
 	All() iter.Seq[client.Entry]
-	Stats() client.MirrorStats
+	Stats() mirror.Stats
 	Done() <-chan struct{}
 	Err() error
 	Close() error
@@ -46,8 +47,8 @@ type mirror interface {
 // kernelTable is the table of a client.
 type kernelTable struct{ *client.Client }
 
-func (t kernelTable) openMirror(ctx context.Context, o client.MirrorOptions) (mirror, error) {
-	return t.Mirror(ctx, o)
+func (t kernelTable) openMirror(ctx context.Context, o mirror.Options) (tableMirror, error) {
+	return mirror.Open(ctx, t.Client, o)
 }
 
 // app is the program. Tests replace what it touches.

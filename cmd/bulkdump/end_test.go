@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
+	"bulkdump/client/mirror"
 	"bulkdump/cmd/bulkdump/internal/lab/nlsock"
 	"bulkdump/cmd/bulkdump/internal/output"
 )
@@ -184,7 +185,7 @@ func TestFullDiskOfAll(t *testing.T) {
 		{"completion", "bash"}, {"completion", "zsh"}, {"completion", "fish"}, {"sockets"}, {"sockets", "-o", "csv"},
 		{"trace"}, {"trace", "-o", "svg"}, {"watch"}, {"mirror", "--once"},
 	} {
-		f := &fakeTable{mstats: client.MirrorStats{Synced: true}}
+		f := &fakeTable{mstats: mirror.Stats{Synced: true}}
 		runTo(t, f, fullDisk(t), args...).check(t, ran{"", "write /dev/full: no space left on device\n", exitFailed})
 		runTo(t, f, output.ClosedFile{}, args...).check(t, ran{"", "write /dev/stdout: bad file descriptor\n", exitFailed})
 		if r := runTo(t, f, closedPipe(t), args...); r.code != exitOK || r.stderr != "" {

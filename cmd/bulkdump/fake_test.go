@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
+	"bulkdump/client/mirror"
 	"bulkdump/client/nldump"
 	"bulkdump/cmd/bulkdump/internal/output"
 )
@@ -41,15 +42,15 @@ type fakeTable struct {
 	change    client.Change      // the last one
 	made      client.Entry       // the last one
 
-	events   []client.Event     // of watch, and of what mirror follows
-	lost     error              // comes after each event, if not nil
-	pace     time.Duration      // before each event
-	eventErr error              // the end of the events; nil: they wait for the context
-	endless  bool               // they do wait
-	mirrored *fakeMirror        // the last one
-	receive  int                // receive buffer of the last watch or mirror
-	after    func()             // called when all events were taken
-	mstats   client.MirrorStats // of the mirror
+	events   []client.Event // of watch, and of what mirror follows
+	lost     error          // comes after each event, if not nil
+	pace     time.Duration  // before each event
+	eventErr error          // the end of the events; nil: they wait for the context
+	endless  bool           // they do wait
+	mirrored *fakeMirror    // the last one
+	receive  int            // receive buffer of the last watch or mirror
+	after    func()         // called when all events were taken
+	mstats   mirror.Stats   // of the mirror
 
 }
 
@@ -165,7 +166,7 @@ func (f *fakeTable) eachEvent(ctx context.Context) iter.Seq2[client.Event, error
 	}
 }
 
-func (f *fakeTable) openMirror(_ context.Context, o client.MirrorOptions) (mirror, error) {
+func (f *fakeTable) openMirror(_ context.Context, o mirror.Options) (tableMirror, error) {
 	f.receive = o.ReceiveBuffer
 	f.mirrored = &fakeMirror{fakeTable: f, done: make(chan struct{})}
 	if !f.endless {
@@ -193,7 +194,7 @@ func (m *fakeMirror) Follow(ctx context.Context) iter.Seq2[client.Event, error] 
 	return m.eachEvent(ctx)
 }
 func (m *fakeMirror) All() iter.Seq[client.Entry] { return slices.Values(m.records) }
-func (m *fakeMirror) Stats() client.MirrorStats   { return m.mstats }
+func (m *fakeMirror) Stats() mirror.Stats         { return m.mstats }
 func (m *fakeMirror) Done() <-chan struct{}       { return m.done }
 func (m *fakeMirror) Err() error                  { return m.eventErr }
 func (m *fakeMirror) Close() error {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"bulkdump/client"
+	"bulkdump/client/mirror"
 )
 
 func commands() []*cobra.Command {
@@ -88,7 +89,7 @@ func TestExamples(t *testing.T) {
 				if cmd.HasParent() && args[0] != cmd.Name() {
 					t.Errorf("an example of %s, not of %s", args[0], cmd.Name())
 				}
-				f := &fakeTable{entry: seven, state: client.Table{Generation: 1}, mstats: client.MirrorStats{Synced: true}}
+				f := &fakeTable{entry: seven, state: client.Table{Generation: 1}, mstats: mirror.Stats{Synced: true}}
 				if i := slices.Index(args, "--verify"); i >= 0 {
 					args[i+1] = "0" // the checksum of no entries
 				}

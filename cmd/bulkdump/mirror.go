@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"bulkdump/client"
+	"bulkdump/client/mirror"
 	"bulkdump/cmd/bulkdump/internal/output"
 )
 
@@ -80,7 +80,7 @@ func (a *app) mirror(ctx context.Context, t table, f *mirrorFlags) error {
 		defer stop()
 	}
 	// Without the context's end: after it, the copy may have to be printed.
-	m, err := t.openMirror(context.WithoutCancel(ctx), client.MirrorOptions{ReceiveBuffer: int(f.rcvbuf)})
+	m, err := t.openMirror(context.WithoutCancel(ctx), mirror.Options{ReceiveBuffer: int(f.rcvbuf)})
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (a *app) mirror(ctx context.Context, t table, f *mirrorFlags) error {
 
 // follow returns when the command has to end. It is an error if the copy cannot be
 // printed then.
-func (a *app) follow(ctx context.Context, m mirror, f *mirrorFlags) error {
+func (a *app) follow(ctx context.Context, m tableMirror, f *mirrorFlags) error {
 	switch {
 	case f.entries():
 		err := m.Synced(ctx)
@@ -113,7 +113,7 @@ func (a *app) follow(ctx context.Context, m mirror, f *mirrorFlags) error {
 			return err
 		}
 	case a.out.Format != output.FormatTable:
-		lagged := losses{a: a, what: client.ErrLagged, text: "some changes were merged into one: they are not read fast enough"}
+		lagged := losses{a: a, what: mirror.ErrLagged, text: "some changes were merged into one: they are not read fast enough"}
 		_, err := a.printEvents(ctx, 0, m.Follow, lagged.note)
 		return unlessDone(err)
 	}
@@ -125,7 +125,7 @@ func (a *app) follow(ctx context.Context, m mirror, f *mirrorFlags) error {
 	}
 }
 
-func (a *app) printEntries(m mirror) error {
+func (a *app) printEntries(m tableMirror) error {
 	p := output.NewList(a.out, output.Records)
 	for e := range m.All() {
 		if err := p.Add(output.RecordOf(&e)); err != nil {
@@ -135,7 +135,7 @@ func (a *app) printEntries(m mirror) error {
 	return p.End()
 }
 
-func (a *app) printMirrorStats(s client.MirrorStats) {
+func (a *app) printMirrorStats(s mirror.Stats) {
 	_ = output.WriteFields(a.stderr, []output.Field{ // as little to be done as for any message
 		output.F("entries", s.Entries),
 		output.F("generation", s.Generation),
@@ -149,7 +149,7 @@ func (a *app) printMirrorStats(s client.MirrorStats) {
 }
 
 // showStatus shows the state of the mirror on a terminal, until hide is called.
-func (a *app) showStatus(m mirror) (hide func()) {
+func (a *app) showStatus(m tableMirror) (hide func()) {
 	last := m.Stats()
 	return a.out.Status(output.FormatTable).Every(time.Second, func() []string {
 		now := m.Stats()
@@ -160,7 +160,7 @@ func (a *app) showStatus(m mirror) (hide func()) {
 }
 
 // statusParts compares two looks, a second apart. What matters most comes first.
-func statusParts(last, now client.MirrorStats) []string {
+func statusParts(last, now mirror.Stats) []string {
 	state := "catching up"
 	if now.Synced {
 		state = "exact"

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
+	"bulkdump/client/mirror"
 	"bulkdump/cmd/bulkdump/internal/lab/nlsock"
 )
 
@@ -52,7 +53,7 @@ func TestNothingCommandsTheTerminal(t *testing.T) {
 		return &fakeTable{
 			entry: e, records: []client.Entry{e},
 			events: []client.Event{{Kind: client.EventNew, Generation: 1, Entry: e}, {Kind: client.EventSet, Generation: 2, Entry: e}},
-			mstats: client.MirrorStats{Synced: true},
+			mstats: mirror.Stats{Synced: true},
 		}
 	}
 	for _, format := range []string{"table", "json", "jsonl", "csv"} {

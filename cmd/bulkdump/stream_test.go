@@ -3,13 +3,12 @@
 package main
 
 import (
+	"bulkdump/client/mirror"
 	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"bulkdump/client"
 )
 
 // The status of a mirror fits the narrowest terminals, with the largest numbers,
@@ -19,8 +18,8 @@ func TestMirrorStatusFits(t *testing.T) {
 		for _, width := range []int{20, 40, 80, 200} {
 			const most = 1<<64 - 1
 			f := &fakeTable{
-				endless: true, lost: client.ErrLagged, events: oneOfEach, pace: 1500 * time.Millisecond,
-				mstats: client.MirrorStats{Entries: 1 << 32, Generation: most, Events: most, Overruns: most, Deltas: most, FullPasses: most},
+				endless: true, lost: mirror.ErrLagged, events: oneOfEach, pace: 1500 * time.Millisecond,
+				mstats: mirror.Stats{Entries: 1 << 32, Generation: most, Events: most, Overruns: most, Deltas: most, FullPasses: most},
 			}
 			a, _, stderr := newApp(f)
 			a.onTerminals(slowWriter{}, false, stderr, width)
@@ -43,7 +42,7 @@ func TestMirrorStatusFits(t *testing.T) {
 func TestStreamEndsWithItsReader(t *testing.T) {
 	for _, args := range [][]string{{"watch", "-o", "jsonl"}, {"mirror", "-o", "jsonl"}, {"mirror", "--dump-at-end", "-o", "jsonl"}, {"mirror", "--once"}} {
 		r, w := pipe(t)
-		f := &fakeTable{events: oneOfEach[:1], endless: true, mstats: client.MirrorStats{Synced: args[1] != "--once"}}
+		f := &fakeTable{events: oneOfEach[:1], endless: true, mstats: mirror.Stats{Synced: args[1] != "--once"}}
 		a, _, stderr := newApp(f)
 		a.onTerminals(w, false, stderr, 0)
 		ended := make(chan int)

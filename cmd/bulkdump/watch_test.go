@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
+	"bulkdump/client/mirror"
 	"bulkdump/cmd/bulkdump/internal/output"
 )
 
@@ -95,7 +96,7 @@ func TestWatchEndsOnSignal(t *testing.T) {
 	for _, args := range [][]string{{"watch"}, {"mirror"}, {"mirror", "-o", "jsonl"}, {"mirror", "--dump-at-end"}} {
 		ctx, signal := interruptible(t)
 		cancel := func() { signal(unix.SIGTERM) }
-		f := &fakeTable{events: oneOfEach, endless: true, after: cancel, records: []client.Entry{seven}, mstats: client.MirrorStats{Synced: true}}
+		f := &fakeTable{events: oneOfEach, endless: true, after: cancel, records: []client.Entry{seven}, mstats: mirror.Stats{Synced: true}}
 		if args[0] == "mirror" && len(args) != 3 { // nobody takes its events
 			cancel()
 			f.mstats.Synced = true
@@ -127,7 +128,7 @@ func TestWatchSaysWhatWasLost(t *testing.T) {
 		if !strings.Contains(got.stderr, "give --rcvbuf, for example 8388608") {
 			t.Errorf("%+v", got)
 		}
-		f.lost = client.ErrLagged
+		f.lost = mirror.ErrLagged
 		got = run(t, f, "mirror", "-o", "csv")
 		if !strings.Contains(got.stderr, "some changes were merged") || strings.Count(got.stdout, "\n") != 6 {
 			t.Errorf("%+v", got)
@@ -157,14 +158,14 @@ func TestWatchIsSeenAtOnce(t *testing.T) {
 
 func TestWatchIntoClosedPipe(t *testing.T) {
 	for _, args := range [][]string{{"watch"}, {"mirror", "-o", "jsonl"}, {"mirror", "--once"}} {
-		f := &fakeTable{events: oneOfEach, endless: true, mstats: client.MirrorStats{Synced: true}}
+		f := &fakeTable{events: oneOfEach, endless: true, mstats: mirror.Stats{Synced: true}}
 		runTo(t, f, closedPipe(t), args...).check(t, ran{})
 		runTo(t, f, fullDisk(t), args...).check(t, ran{code: exitFailed, stderr: "no space left"})
 	}
 }
 
 func TestMirrorPrintsEntries(t *testing.T) {
-	f := &fakeTable{records: []client.Entry{first, seven}, mstats: client.MirrorStats{Entries: 2, Generation: 12, Synced: true}}
+	f := &fakeTable{records: []client.Entry{first, seven}, mstats: mirror.Stats{Entries: 2, Generation: 12, Synced: true}}
 	got := run(t, f, "mirror", "--once", "-o", "json", "--rcvbuf", "5000")
 	var all []client.Entry
 	if err := json.Unmarshal([]byte(got.stdout), &all); err != nil || len(all) != 2 || got.code != exitOK || got.stderr != "" || f.receive != 5000 {
@@ -176,7 +177,7 @@ func TestMirrorPrintsEntries(t *testing.T) {
 	}
 	f.mstats.Synced = false
 	run(t, f, "mirror", "--once", "--timeout", "1ns").check(t, ran{code: exitFailed, stderr: "no exact copy within 1ns"})
-	f.mstats.Synced, f.eventErr = true, client.ErrReloaded
+	f.mstats.Synced, f.eventErr = true, mirror.ErrReloaded
 	run(t, f, "mirror", "--once").check(t, ran{code: exitFailed, stderr: "loaded anew"})
 	run(t, f, "mirror").check(t, ran{code: exitFailed, stderr: "loaded anew"})
 	run(t, &fakeTable{err: os.ErrPermission}, "mirror").check(t, ran{code: exitFailed, stderr: "permission"})
@@ -186,7 +187,7 @@ func TestMirrorPrintsEntries(t *testing.T) {
 
 func TestMirrorStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &fakeTable{endless: true, mstats: client.MirrorStats{Entries: 5, Generation: 6, Events: 7, Synced: true}}
+		f := &fakeTable{endless: true, mstats: mirror.Stats{Entries: 5, Generation: 6, Events: 7, Synced: true}}
 		a, stdout, stderr := newApp(f)
 		a.onTerminals(stdout, false, stderr, 100)
 		if code := a.run(t.Context(), []string{"mirror", "--timeout", "3500ms"}); code != exitOK {
@@ -196,7 +197,7 @@ func TestMirrorStatus(t *testing.T) {
 		if got := stderr.String(); strings.Count(got, line) != 4 || !strings.Contains(got, line+"\r\x1b[Kentries") {
 			t.Errorf("%q", got)
 		}
-		if got := strings.Join(statusParts(client.MirrorStats{Events: 3}, client.MirrorStats{Events: 10}), ", "); got != "0 entries, catching up, generation 0, 7 events/s, 0 overruns, 0 deltas, 0 full passes" {
+		if got := strings.Join(statusParts(mirror.Stats{Events: 3}, mirror.Stats{Events: 10}), ", "); got != "0 entries, catching up, generation 0, 7 events/s, 0 overruns, 0 deltas, 0 full passes" {
 			t.Errorf("%q", got)
 		}
 		for _, args := range [][]string{{"mirror", "-o", "jsonl"}, {"mirror", "--once"}} {

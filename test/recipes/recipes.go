@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
+	"bulkdump/client/mirror"
 	"bulkdump/client/nldump"
 )
 
@@ -116,8 +117,8 @@ func LogChanges(ctx context.Context, c *client.Client, log func(...any)) error {
 	return nil
 }
 
-func Replica(ctx context.Context, c *client.Client, use func(*client.Mirror)) error {
-	m, err := c.Mirror(ctx, client.MirrorOptions{})
+func Replica(ctx context.Context, c *client.Client, use func(*mirror.Mirror)) error {
+	m, err := mirror.Open(ctx, c, mirror.Options{})
 	if err != nil {
 		return err
 	}
