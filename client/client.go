@@ -3,11 +3,13 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -173,5 +175,77 @@ func (c *Client) retry(ctx context.Context, fn func() error) error {
 		if c.family.Load() == family {
 			return err
 		}
+	}
+}
+
+// idleMax is how many sockets are kept for later dumps.
+const idleMax = 4
+
+// acquire returns a stream that is idle, or a new one. Its buffer is of exactly
+// the size asked for: the kernel remembers the largest buffer that a socket was
+// read with (nlk->max_recvmsg_len) and makes pages of that size, which a
+// smaller one would truncate. One with a pool is always new, and not kept.
+func (c *Client) acquire(cfg nldump.Config) (*nldump.Stream, error) {
+	cfg.BufferSize = cmp.Or(cfg.BufferSize, nldump.DefaultBufferSize)
+	if cfg.Pool == nil {
+		if s, err := c.takeIdle(cfg.BufferSize); s != nil || err != nil {
+			return s, err
+		}
+	}
+	s, err := c.sockets.Dump(cfg)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	closed := c.closed
+	if !closed {
+		c.active[s] = struct{}{}
+	}
+	c.mu.Unlock()
+	if closed {
+		_ = s.Close()
+		return nil, ErrClosed
+	}
+	return s, nil
+}
+
+// takeIdle returns an idle stream with a buffer of the size, nil if there is
+// none.
+func (c *Client) takeIdle(size int) (*nldump.Stream, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, ErrClosed
+	}
+	i := slices.IndexFunc(c.idle, func(s *nldump.Stream) bool { return s.Config().BufferSize == size })
+	if i < 0 {
+		return nil, nil
+	}
+	s := c.idle[i]
+	c.idle = slices.Delete(c.idle, i, i+1)
+	c.active[s] = struct{}{}
+	return s, nil
+}
+
+// release takes a stream back. One whose dump was not read to its end is
+// closed, upon which the kernel ends the dump (af_netlink.c:netlink_release).
+func (c *Client) release(s *nldump.Stream) {
+	c.mu.Lock()
+	delete(c.active, s)
+	keep := s.Idle() && !c.closed && s.Config().Pool == nil
+	if keep {
+		c.idle = append(c.idle, s)
+	}
+	var surplus *nldump.Stream
+	if len(c.idle) > idleMax {
+		surplus = c.idle[0]
+		c.idle = slices.Delete(c.idle, 0, 1)
+	}
+	c.mu.Unlock()
+	if !keep {
+		_ = s.Close()
+	}
+	if surplus != nil {
+		_ = surplus.Close()
 	}
 }

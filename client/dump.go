@@ -4,8 +4,14 @@ package client
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"iter"
+	"os"
 
+	"github.com/mdlayher/netlink"
+
+	"bulkdump/client/internal/uapi"
 	"bulkdump/client/nldump"
 )
 
@@ -82,4 +88,115 @@ func (c *Client) Records(ctx context.Context, o DumpOptions) iter.Seq2[*Record, 
 			yield(nil, err)
 		}
 	}
+}
+
+// A yield function gets each record with a nil error, until it returns false.
+// It is that of the caller's loop, with nothing between.
+type yield = func(*Record, error) bool
+
+// records runs a dump on a stream of its own and hands each record over.
+func (c *Client) records(ctx context.Context, o DumpOptions, yield yield) error {
+	s, err := c.acquire(nldump.Config{BufferSize: o.BufferSize})
+	if err != nil {
+		return err
+	}
+	defer c.release(s)
+	return c.pass(ctx, s, o, yield)
+}
+
+// pass is records on that stream.
+func (c *Client) pass(ctx context.Context, s *nldump.Stream, o DumpOptions, yield yield) error {
+	raw, err := o.Request()
+	if err != nil {
+		return err
+	}
+	d := decoder{yield: yield}
+	defer func() {
+		if o.Stats != nil {
+			*o.Stats = s.Stats()
+			o.Stats.Records = d.records
+		}
+	}()
+	return c.retry(ctx, func() error {
+		d.family = uint16(c.family.Load())
+		for p, err := range s.Pages(ctx, nldump.Dump{Request: dumpRequest(d.family, raw)}) {
+			if err != nil {
+				return failDump(err, raw)
+			}
+			if more, err := d.page(p); err != nil || !more {
+				return err
+			}
+			if err := ctx.Err(); err != nil {
+				return err // also if that page was the last
+			}
+		}
+		return nil
+	})
+}
+
+func dumpRequest(family uint16, raw []byte) nldump.Message {
+	return nldump.Message{Type: family, Data: raw}
+}
+
+// failDump turns an error of the stream's into one of this package.
+func failDump(err error, raw []byte) error {
+	if errors.Is(err, os.ErrClosed) {
+		err = ErrClosed
+	}
+	return opEntryGet.fail(err, raw)
+}
+
+// Request encodes the dump's request: all behind the netlink header, for those
+// who read the dump with package nldump themselves.
+func (o DumpOptions) Request() ([]byte, error) {
+	m, err := opEntryGet.message(o.put)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := m.MarshalBinary()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", opEntryGet.name, err)
+	}
+	return raw, nil
+}
+
+// put encodes the dump's request.
+func (o *DumpOptions) put(e *netlink.AttributeEncoder) {
+	if o.filtered() {
+		e.Nested(uapi.AttrEntryFilter, o.putFilter)
+	}
+	if o.Fields != nil {
+		e.Uint32(uapi.AttrEntryFields, uint32(*o.Fields))
+	}
+	if o.Since != nil {
+		putUint(e, uapi.AttrEntrySince, *o.Since)
+	}
+	if o.Cursor != CursorKey {
+		e.Uint32(uapi.AttrEntryCursor, uint32(o.Cursor))
+	}
+	if o.Encoding != EncodingPlain {
+		e.Uint32(uapi.AttrEntryEncoding, uint32(o.Encoding))
+	}
+}
+
+// filtered tells whether entries may be left out.
+func (o *DumpOptions) filtered() bool {
+	return o.IDFrom != nil || o.IDTo != nil || o.NamePrefix != "" || o.FlagsMask != 0
+}
+
+func (o *DumpOptions) putFilter(e *netlink.AttributeEncoder) error {
+	if o.IDFrom != nil {
+		e.Uint32(uapi.AttrFilterIDFrom, *o.IDFrom)
+	}
+	if o.IDTo != nil {
+		e.Uint32(uapi.AttrFilterIDTo, *o.IDTo)
+	}
+	if o.NamePrefix != "" {
+		putName(e, uapi.AttrFilterNamePrefix, o.NamePrefix)
+	}
+	if o.FlagsMask != 0 {
+		e.Uint32(uapi.AttrFilterFlags, o.Flags)
+		e.Uint32(uapi.AttrFilterFlagsMask, o.FlagsMask)
+	}
+	return nil
 }

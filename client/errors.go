@@ -40,6 +40,10 @@ var (
 	// is also that of the last pass, ErrInterrupted or ErrStale.
 	ErrNotSynced = errors.New("not synced")
 
+	// ErrOverrun is [nldump.ErrOverrun]: events were lost, because they came faster
+	// than they were read.
+	ErrOverrun = nldump.ErrOverrun
+
 	// ErrTruncated is [nldump.ErrTruncated].
 	ErrTruncated = nldump.ErrTruncated
 )

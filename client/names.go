@@ -8,6 +8,8 @@ import (
 	"strings"
 )
 
+//go:generate go run ./internal/gen -spec ../kmod/bulkdump.yaml -o .
+
 // FieldsAll is every field of a record.
 const FieldsAll = FieldName | FieldFlags | FieldValue | FieldPayload | FieldStats | FieldGeneration
 

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package client
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/cpu"
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client/internal/uapi"
+	"bulkdump/client/nldump"
+)
+
+// A decoder makes records out of a dump's pages.
+type decoder struct {
+	family  uint16
+	yield   yield
+	records uint64 // that it got
+	record  Record // that it gets
+}
+
+// page hands over the records of a page, and tells whether more are wanted.
+func (d *decoder) page(p nldump.Page) (more bool, err error) {
+	ms := p.Messages() // not of the for statement, which would copy it each time
+	for len(ms) > 0 {
+		if ms.Type() != d.family {
+			return false, errForeign
+		}
+		if decodeUsual(ms.Bytes(), &d.record) {
+			d.records++
+			if !d.yield(&d.record, nil) {
+				return false, nil
+			}
+		} else if more, err := d.decodeUnusual(ms.Data()); err != nil || !more {
+			return false, err
+		}
+		ms = ms.Next()
+	}
+	return true, nil
+}
+
+var errForeign = fmt.Errorf("%s: %w: record of another family or command", opEntryGet.name, ErrBadReply)
+
+// decodeUnusual is for a page of columns, and for a record that is not as usual.
+func (d *decoder) decodeUnusual(b []byte) (more bool, err error) {
+	if len(b) < genlHeaderLen || b[0] != uapi.CmdEntryGet {
+		return false, errForeign
+	}
+	b = b[genlHeaderLen:]
+	if a := nldump.Parse(b); a.Next() && a.Type() == uapi.AttrEntryColumns {
+		more, err = d.decodeColumns(a.Nested())
+	} else if err = decodeRecord(b, &d.record); err == nil {
+		d.records++
+		more = d.yield(&d.record, nil)
+	}
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", opEntryGet.name, err)
+	}
+	return more, nil
+}
+
+const (
+	genlHeaderLen = 4 // sizeof(struct genlmsghdr): command, version, 16 bits reserved
+	attrHeaderLen = unix.SizeofNlAttr
+	headersLen    = unix.SizeofNlMsghdr + genlHeaderLen
+)
+
+// nul ends a name.
+var nul = []byte{0}
+
+// decodeRecord reads the attributes of an entry into r, which then points into
+// b. It refuses wrong lengths and a record without an id, skips attributes that
+// it does not know, and takes the last of several alike. What decodeUsual
+// accepts it decodes to the same.
+func decodeRecord(b []byte, r *Record) error {
+	*r = Record{}
+	hasID := false
+	a := nldump.Parse(b)
+	for a.Next() {
+		switch a.Type() {
+		case uapi.AttrEntryID:
+			r.ID = a.Uint32()
+			hasID = true
+		case uapi.AttrEntryName:
+			r.Name = bytes.TrimSuffix(a.Bytes(), nul)
+		case uapi.AttrEntryFlags:
+			r.Flags = a.Uint32()
+		case uapi.AttrEntryValue:
+			r.Value = a.Uint()
+		case uapi.AttrEntryPayload:
+			r.Payload = a.Bytes()
+		case uapi.AttrEntryStats:
+			if err := decodeStats(a.Nested(), &r.Stats); err != nil {
+				return fmt.Errorf("%w: stats: %w", ErrBadReply, err)
+			}
+		case uapi.AttrEntryGeneration:
+			r.Generation = a.Uint()
+		case uapi.AttrEntryDeleted:
+			r.Deleted = a.Flag()
+		}
+	}
+	switch {
+	case a.Err() != nil:
+		return fmt.Errorf("%w: entry: %w", ErrBadReply, a.Err())
+	case !hasID:
+		return fmt.Errorf("%w: entry without an id", ErrBadReply)
+	case len(r.Name) > NameLenMax:
+		return fmt.Errorf("%w: name of %d bytes", ErrBadReply, len(r.Name))
+	case len(r.Payload) > PayloadLenMax:
+		return fmt.Errorf("%w: payload of %d bytes", ErrBadReply, len(r.Payload))
+	}
+	return nil
+}
+
+func decodeStats(a nldump.Attrs, s *Stats) error {
+	for a.Next() {
+		switch a.Type() {
+		case uapi.AttrStatsHits:
+			s.Hits = a.Uint()
+		case uapi.AttrStatsBytes:
+			s.Bytes = a.Uint()
+		case uapi.AttrStatsCreated:
+			s.Created = decodeTime(a.Uint())
+		case uapi.AttrStatsUpdated:
+			s.Updated = decodeTime(a.Uint())
+		}
+	}
+	return a.Err()
+}
+
+// decodeTime turns ns since the epoch into a time. Division first: as an int64
+// the largest values would be negative.
+func decodeTime(ns uint64) time.Time {
+	return time.Unix(int64(ns/1e9), int64(ns%1e9)).UTC()
+}
+
+// decodeTable reads the reply of table-get.
+func decodeTable(b []byte) (Table, error) {
+	var t Table
+	u32 := func(a *nldump.Attrs) *uint32 { v := a.Uint32(); return &v }
+	a := nldump.Parse(b)
+	for a.Next() {
+		switch a.Type() {
+		case uapi.AttrTableCount:
+			t.Count = a.Uint()
+		case uapi.AttrTableGeneration:
+			t.Generation = a.Uint()
+		case uapi.AttrTableIDMin:
+			t.IDMin = u32(&a)
+		case uapi.AttrTableIDMax:
+			t.IDMax = u32(&a)
+		case uapi.AttrTableBytes:
+			t.Bytes = a.Uint()
+		case uapi.AttrTableRecordMax:
+			t.RecordMax = a.Uint32()
+		case uapi.AttrTableEntriesMax:
+			t.EntriesMax = a.Uint()
+		case uapi.AttrTableDumpsStarted:
+			t.DumpsStarted = a.Uint()
+		case uapi.AttrTableDumpsFinished:
+			t.DumpsFinished = a.Uint()
+		case uapi.AttrTableDumpsAbandoned:
+			t.DumpsAbandoned = a.Uint()
+		case uapi.AttrTableDumpsInterrupted:
+			t.DumpsInterrupted = a.Uint()
+		case uapi.AttrTableDumpsOpen:
+			t.DumpsOpen = a.Uint()
+		case uapi.AttrTablePages:
+			t.Pages = a.Uint()
+		case uapi.AttrTableRecords:
+			t.Records = a.Uint()
+		case uapi.AttrTableScanned:
+			t.Scanned = a.Uint()
+		case uapi.AttrTableDumpsMemory:
+			t.DumpsMemory = a.Uint()
+		case uapi.AttrTableLogFloor:
+			t.LogFloor = a.Uint()
+		case uapi.AttrTableTombstones:
+			t.Tombstones = a.Uint()
+		case uapi.AttrTableTombstonesMax:
+			t.TombstonesMax = a.Uint()
+		}
+	}
+	if a.Err() != nil {
+		return Table{}, fmt.Errorf("%w: table: %w", ErrBadReply, a.Err())
+	}
+	return t, nil
+}
+
+// decodeFilled reads the reply of table-fill.
+func decodeFilled(b []byte) (Filled, error) {
+	var f Filled
+	a := nldump.Parse(b)
+	for a.Next() {
+		switch a.Type() {
+		case uapi.AttrFillCount:
+			f.Count = a.Uint32()
+		case uapi.AttrFillGeneration:
+			f.Generation = a.Uint()
+		case uapi.AttrFillChecksum:
+			f.Checksum = Checksum(a.Uint())
+		}
+	}
+	if a.Err() != nil {
+		return Filled{}, fmt.Errorf("%w: fill: %w", ErrBadReply, a.Err())
+	}
+	return f, nil
+}
+
+// decodeUsual is decodeRecord for a record as this kernel module writes it: one
+// attribute of each kind at most, in the order of their numbers, none that is
+// new. It is a fifth of the work, because each attribute is looked for where
+// it must be, and its header is one number to compare. False says that the
+// record is another, and nothing of r. Unlike there, b begins with the headers:
+// to cut them off costs as much as to find an attribute.
+func decodeUsual(b []byte, r *Record) bool {
+	const id, name = headersLen, headersLen + 8 // where these attributes begin
+	if len(b) < name || b[unix.SizeofNlMsghdr] != uapi.CmdEntryGet || headAt(b[id:]) != head(8, uapi.AttrEntryID) {
+		return false
+	}
+	*r = Record{}
+	r.ID = binary.NativeEndian.Uint32(b[id+attrHeaderLen:])
+	end := name
+	if len(b) >= name+attrHeaderLen && binary.NativeEndian.Uint16(b[name+2:]) == uapi.AttrEntryName {
+		n := int(binary.NativeEndian.Uint16(b[name:]))
+		nul := name + n - 1
+		if n <= attrHeaderLen+1 || n > attrHeaderLen+NameLenMax+1 || nul >= len(b) || b[nul] != 0 {
+			return false
+		}
+		r.Name = b[name+attrHeaderLen : nul : nul]
+		end += alignAttr(n)
+	}
+	// Next come flags, of 8 bytes, value, of 12 most often, and at last generation,
+	// of 8 until the table changed 2^32 times. Each cut of a slice is some
+	// instructions, so there is but one; fewer, if something is known to be left,
+	// and the capacity is the length.
+	if len(b)-end < 20 {
+		return end <= len(b) && decodeUsualEnd(b[end:], r)
+	}
+	b = b[end:len(b):len(b)]
+	if headAt(b) == head(8, uapi.AttrEntryFlags) && headAt(b[8:]) == head(12, uapi.AttrEntryValue) {
+		r.Flags = binary.NativeEndian.Uint32(b[4:])
+		r.Value = binary.NativeEndian.Uint64(b[12:])
+		if len(b) == 28 && headAt(b[20:]) == head(8, uapi.AttrEntryGeneration) {
+			r.Generation = uint64(binary.NativeEndian.Uint32(b[24:]))
+			return true
+		}
+		b = b[20:]
+	}
+	return decodeUsualEnd(b, r)
+}
+
+// decodeUsualEnd decodes what is behind the name, where that is more than flags,
+// a value of 8 bytes and a generation of 4, or less.
+func decodeUsualEnd(b []byte, r *Record) bool {
+	if len(b) >= 8 && headAt(b) == head(8, uapi.AttrEntryFlags) {
+		r.Flags = binary.NativeEndian.Uint32(b[4:])
+		b = b[8:]
+	}
+	if value, rest, ok := cutUint(b, uapi.AttrEntryValue); ok {
+		r.Value, b = value, rest
+	}
+	if n := attrLen(b, uapi.AttrEntryPayload); n > 0 {
+		if n > attrHeaderLen+PayloadLenMax {
+			return false
+		}
+		r.Payload = b[attrHeaderLen:n:n]
+		b = b[min(alignAttr(n), len(b)):]
+	}
+	if n := attrLen(b, uapi.AttrEntryStats|unix.NLA_F_NESTED); n > 0 {
+		if !decodeUsualStats(b[attrHeaderLen:n], &r.Stats) {
+			return false
+		}
+		b = b[n:] // numbers are padded
+	}
+	if generation, rest, ok := cutUint(b, uapi.AttrEntryGeneration); ok {
+		r.Generation, b = generation, rest
+	}
+	return len(b) == 0
+}
+
+// decodeUsualStats does for decodeStats what decodeUsual does for decodeRecord.
+func decodeUsualStats(b []byte, s *Stats) bool {
+	if hits, rest, ok := cutUint(b, uapi.AttrStatsHits); ok {
+		s.Hits, b = hits, rest
+	}
+	if bytes, rest, ok := cutUint(b, uapi.AttrStatsBytes); ok {
+		s.Bytes, b = bytes, rest
+	}
+	if created, rest, ok := cutUint(b, uapi.AttrStatsCreated); ok {
+		s.Created, b = decodeTime(created), rest
+	}
+	if updated, rest, ok := cutUint(b, uapi.AttrStatsUpdated); ok {
+		s.Updated, b = decodeTime(updated), rest
+	}
+	return len(b) == 0
+}
+
+// cutUint cuts off a number of 4 or 8 bytes, if b begins with one of the type.
+func cutUint(b []byte, typ uint32) (v uint64, rest []byte, ok bool) {
+	switch {
+	case len(b) >= 12 && headAt(b) == head(12, typ):
+		return binary.NativeEndian.Uint64(b[4:]), b[12:], true
+	case len(b) >= 8 && headAt(b) == head(8, typ):
+		return uint64(binary.NativeEndian.Uint32(b[4:])), b[8:], true
+	}
+	return 0, nil, false
+}
+
+// head is the header of an attribute of n bytes, itself among them, as headAt
+// reads it: struct nlattr, whose two halves are numbers of the host.
+func head(n, typ uint32) uint32 {
+	if cpu.IsBigEndian {
+		return n<<16 | typ
+	}
+	return n | typ<<16
+}
+
+// headAt is the header that b begins with.
+func headAt(b []byte) uint32 { return binary.NativeEndian.Uint32(b) }
+
+// attrLen returns the length of the attribute that b begins with; 0 if it is of
+// another type or there is none.
+func attrLen(b []byte, typ uint16) int {
+	if len(b) < attrHeaderLen || binary.NativeEndian.Uint16(b[2:]) != typ {
+		return 0
+	}
+	n := int(binary.NativeEndian.Uint16(b))
+	if n < attrHeaderLen || n > len(b) {
+		return 0
+	}
+	return n
+}
+
+func alignAttr(n int) int { return (n + 3) &^ 3 }
