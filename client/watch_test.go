@@ -6,15 +6,20 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
 	"reflect"
 	"slices"
 	"testing"
 	"testing/synctest"
 
+	"github.com/mdlayher/genetlink"
+	"github.com/mdlayher/genetlink/genltest"
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/internal/fakekernel"
 	"bulkdump/client/internal/script"
+	"bulkdump/client/internal/sockets"
 	"bulkdump/client/internal/uapi"
 	"bulkdump/client/nldump"
 )
@@ -295,4 +300,90 @@ func TestWatchRefuses(t *testing.T) {
 			t.Errorf("%s again: %v", name, again)
 		}
 	}
+}
+
+// A family that changes while a socket joins it is joined again.
+func TestSubscribeWhileLoaded(t *testing.T) {
+	k := fakekernel.New()
+	c := dialKernel(t, k)
+	defer c.Close()
+	dialEvents := c.sockets.Events
+	dialed := 0
+	c.sockets.Events = func(size int, groups ...uint32) (nldump.PollSocket, error) {
+		sock, err := dialEvents(size, groups...)
+		if dialed++; dialed == 1 {
+			k.Unload()
+			k.Load(fakeFamily + 1)
+		}
+		return sock, err
+	}
+	w := openWatch(t, c)
+	k.Put(fakekernel.Entry{ID: 1, Name: "x"})
+	if got, err := events(t, w, 1); err != nil || got[0].Entry.ID != 1 || dialed != 2 {
+		t.Errorf("%+v, %v, %d sockets", got, err, dialed)
+	}
+	c.sockets.Events = func(int, ...uint32) (nldump.PollSocket, error) { return nil, os.ErrPermission }
+	if _, err := c.OpenWatch(t.Context(), WatchOptions{}); !errors.Is(err, os.ErrPermission) {
+		t.Errorf("%v, want ErrPermission", err)
+	}
+	c.sockets.Events = func(size int, groups ...uint32) (nldump.PollSocket, error) {
+		k.Unload()
+		return dialEvents(size, groups...)
+	}
+	if _, err := c.OpenWatch(t.Context(), WatchOptions{}); !errors.Is(err, ErrNoFamily) {
+		t.Errorf("%v, want ErrNoFamily", err)
+	}
+}
+
+func TestSubscribeWithoutGroup(t *testing.T) {
+	c, err := dial(sockets.Dialer{Requests: func() (*genetlink.Conn, error) {
+		return genltest.Dial(func(m genetlink.Message, n netlink.Message) ([]genetlink.Message, error) {
+			return genltest.ServeFamily(genetlink.Family{ID: fakeFamily, Version: 1, Name: FamilyName}, nil)(m, n)
+		}), nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.OpenWatch(t.Context(), WatchOptions{}); !errors.Is(err, ErrBadReply) {
+		t.Errorf("%v, want ErrBadReply", err)
+	}
+}
+
+// The controller's group is there without the module.
+func TestKernelJoinGroups(t *testing.T) {
+	sock, err := joinGroups(0, 5000, []uint32{controllerGroup})
+	if err != nil {
+		t.Skipf("no generic netlink here: %v", err)
+	}
+	if _, err := sock.Poll(make([]byte, 4096)); !errors.Is(err, unix.EAGAIN) {
+		t.Errorf("%v, want EAGAIN", err)
+	}
+	if err := sock.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := joinGroups(0, 0, []uint32{1 << 30}); err == nil {
+		t.Error("joined a group that there is not")
+	}
+	if _, err := joinGroups(-1, 0, nil); err == nil {
+		t.Error("in a namespace that there is not")
+	}
+}
+
+// FuzzDecodeEvent looks for a panic, for an error of another kind, and for an
+// event of an entry that is not of the entry's generation.
+func FuzzDecodeEvent(f *testing.F) {
+	for cmd := byte(uapi.CmdEntryNewNtf); cmd <= uapi.CmdTableFlushNtf; cmd++ {
+		f.Add(append([]byte{cmd, 1, 0, 0}, wholeEntry...))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		e, err := decodeEvent(b)
+		if err != nil && !errors.Is(err, ErrBadReply) {
+			t.Fatalf("error %v is no ErrBadReply", err)
+		}
+		if err == nil && (e.Kind > EventFlush || e.Generation != e.Entry.Generation && e.Kind != 0 && (e.Kind <= EventDel)) {
+			t.Fatalf("%+v", e)
+		}
+		isFarewell(b, fakeFamily)
+	})
 }

@@ -5,7 +5,6 @@ package client
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"reflect"
 	"slices"
@@ -226,36 +225,6 @@ func wholeAttr(t *testing.T, typ uint16) []byte {
 	return nil
 }
 
-// TestRecordEntryIsACopy changes the page after Entry was called.
-func TestRecordEntryIsACopy(t *testing.T) {
-	needLittleEndian(t)
-	page := bytes.Clone(wholeEntry)
-	var r Record
-	if err := decodeRecord(page, &r); err != nil {
-		t.Fatal(err)
-	}
-	e := r.Entry()
-	clear(page)
-	if !reflect.DeepEqual(e, wholeEntryIs) {
-		t.Errorf("the entry changed with the page: %+v", e)
-	}
-	if r.Name[0] != 0 || r.Payload[0] != 0 {
-		t.Error("the record does not point into the page")
-	}
-}
-
-func TestEntryJSON(t *testing.T) {
-	got, err := json.Marshal(wholeEntryIs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := `{"id":67305985,"name":"ab","flags":2147483649,"value":4294967296,"payload":"3q2+",` +
-		`"stats":{"hits":2,"bytes":3,"created":"1970-01-01T00:00:01Z","updated":"1970-01-01T00:00:02.000000001Z"},"generation":5}`
-	if string(got) != want {
-		t.Errorf("got  %s\nwant %s", got, want)
-	}
-}
-
 func TestDecodeTable(t *testing.T) {
 	var b []byte
 	for i := uint16(uapi.AttrTableCount); i <= uapi.AttrTableTombstonesMax; i++ {
@@ -285,50 +254,57 @@ func TestDecodeTable(t *testing.T) {
 	}
 }
 
-// TestChecksum compares with values worked out by hand: FNV-1a of the bytes in
-// the comments, by a program of ten lines in another language.
-func TestChecksum(t *testing.T) {
-	one := Entry{ID: 1, Name: "a", Flags: 2, Value: 3, Payload: []byte{4, 5}}
-	two := Entry{ID: 0xffffffff, Name: "name", Flags: 1, Value: 1 << 40}
-	var c Checksum
-	if c.AddEntry(&one); c != checksumOne {
-		t.Errorf("one entry: %#x, want %#x", uint64(c), uint64(checksumOne))
-	}
-	c.AddEntry(&two)
-	var d Checksum
-	d.AddEntry(&two)
-	d.AddEntry(&one)
-	if c != d || c != checksumBoth {
-		t.Errorf("two entries: %#x, in the other order %#x, want %#x", uint64(c), uint64(d), uint64(checksumBoth))
-	}
-	one.Stats.Hits, one.Generation = 9, 9
-	var e Checksum
-	if e.AddEntry(&one); e != checksumOne {
-		t.Error("stats or generation count")
-	}
+// FuzzDecodeRecord looks for a panic, for a record that reaches beyond its
+// bytes, and for an error of another kind. What it accepts must be the same
+// after it was encoded and decoded again.
+func FuzzDecodeRecord(f *testing.F) {
+	f.Add(wholeEntry)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		before := bytes.Clone(b)
+		var r Record
+		err := decodeRecord(b, &r)
+		var usual Record
+		if decodeUsual(ofEntry(b), &usual) && (err != nil || !reflect.DeepEqual(usual.Entry(), r.Entry())) {
+			t.Fatalf("as usual %+v, but %+v, %v", usual.Entry(), r.Entry(), err)
+		}
+		if !bytes.Equal(b, before) {
+			t.Fatal("the bytes were changed")
+		}
+		if err != nil {
+			if !errors.Is(err, ErrBadReply) {
+				t.Fatalf("error %v is no ErrBadReply", err)
+			}
+			return
+		}
+		if len(r.Name) > NameLenMax || len(r.Payload) > PayloadLenMax || cap(r.Name) > len(b) || cap(r.Payload) > len(b) {
+			t.Fatalf("name of %d bytes, payload of %d", len(r.Name), len(r.Payload))
+		}
+		again := Record{}
+		if err := decodeRecord(encodeRecord(&r), &again); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := again.Entry(), r.Entry(); !reflect.DeepEqual(normal(got), normal(want)) {
+			t.Fatalf("got  %+v\nwant %+v", got, want)
+		}
+	})
 }
 
-const (
-	// 01000000 01 61 02000000 0300000000000000 02000000 0405
-	checksumOne Checksum = 0x1be4835f0c268b16
-	// ffffffff 04 6e616d65 01000000 0000000000010000 00000000, added; the sum
-	// passes 2^64.
-	checksumBoth Checksum = 0x15a2ca4b9ffce328
-)
+// normal makes no difference between no payload and an empty one.
+func normal(e Entry) Entry {
+	if len(e.Payload) == 0 {
+		e.Payload = nil
+	}
+	return e
+}
 
-func TestChecksumText(t *testing.T) {
-	const sum = Checksum(0x0123456789abcdef)
-	text, err := json.Marshal(sum)
-	if err != nil || string(text) != `"0x0123456789abcdef"` {
-		t.Fatalf("%s, error %v", text, err)
-	}
-	var got Checksum
-	if err := json.Unmarshal(text, &got); err != nil || got != sum {
-		t.Errorf("read back as %v, error %v", got, err)
-	}
-	for _, bad := range []string{`""`, `"abc"`, `"-1"`, `"0x10000000000000000"`} {
-		if err := json.Unmarshal([]byte(bad), &got); err == nil {
-			t.Errorf("%s was read as %v", bad, got)
+func FuzzDecodeTable(f *testing.F) {
+	f.Add([]byte{8, 0, 1, 0, 1, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if _, err := decodeTable(b); err != nil && !errors.Is(err, nldump.ErrMalformed) {
+			t.Fatal(err)
 		}
-	}
+		if _, err := decodeFilled(b); err != nil && !errors.Is(err, nldump.ErrMalformed) {
+			t.Fatal(err)
+		}
+	})
 }
