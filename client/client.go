@@ -21,35 +21,33 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// Config says how a Client is connected. The zero value is good.
+// Config says how to connect a Client. The zero value is usable.
 type Config struct {
-	// NetNS is a file descriptor of the network namespace whose table is
-	// meant; 0 means the caller's. It must stay open as long as the Client,
-	// which opens sockets as it needs them. Entering another namespace needs
+	// NetNS is a file descriptor of the network namespace that has the table;
+	// 0 means the caller's namespace. It must stay open as long as the Client,
+	// which opens sockets when it needs them. Entering another namespace needs
 	// CAP_SYS_ADMIN.
 	NetNS int
 }
 
-// A Client talks to the bulkdump family of one network namespace. Its methods
-// may be called from several goroutines at once.
+// A Client talks to the bulkdump family of one network namespace. Several
+// goroutines may call its methods at once.
 type Client struct {
 	sockets sockets.Dialer
 
-	family atomic.Uint32 // the family's number, which a new load of the module changes
+	family atomic.Uint32 // the family's number; it changes when the module is loaded again
 
-	// turn holds one token, taken for a whole request and its reply. A
-	// channel, because waiting for it must end with the context.
+	// turn holds one token, which a request takes until it has its reply. It is
+	// a channel because the wait for it must end with the context.
 	turn chan struct{}
-	req  *genetlink.Conn // nil if the last request left it in doubt; guarded by turn
+	req  *genetlink.Conn // guarded by turn; nil if a late reply may come to the last one
 
 	ended chan struct{} // closed with the client
 
 	mu     sync.Mutex // guards what follows; never held while waiting
 	closed bool
-	idle   []*nldump.Stream
-	active map[*nldump.Stream]struct{}
-	// watchers are closed with the client.
-	watchers map[*Watcher]struct{}
+	open   map[io.Closer]struct{} // dumps' and Watchers' sockets
+	idle   []*nldump.Stream       // those of them that no dump uses
 }
 
 // Dial connects to the family. If the kernel does not have it, the error is
@@ -78,11 +76,10 @@ func init() {
 
 func dial(d sockets.Dialer) (*Client, error) {
 	c := &Client{
-		sockets:  d,
-		turn:     make(chan struct{}, 1),
-		ended:    make(chan struct{}),
-		active:   make(map[*nldump.Stream]struct{}),
-		watchers: make(map[*Watcher]struct{}),
+		sockets: d,
+		turn:    make(chan struct{}, 1),
+		ended:   make(chan struct{}),
+		open:    make(map[io.Closer]struct{}),
 	}
 	if err := c.resolve(context.Background()); err != nil {
 		_ = c.Close()
@@ -91,9 +88,9 @@ func dial(d sockets.Dialer) (*Client, error) {
 	return c, nil
 }
 
-// Close closes all sockets. Requests and dumps that run, Watchers and Mirrors
-// end with ErrClosed. It does not wait for a request that the kernel is at: a
-// fill goes on, and makes its entries, unless the process dies. It does wait for
+// Close closes all sockets. Running requests and dumps, and Watchers, end with
+// ErrClosed. Close does not wait for a request that the kernel is working on: a
+// fill continues and makes its entries, unless the process dies. It does wait for
 // a request whose context cannot end, and for a page that the kernel is building.
 // Closing again does nothing.
 func (c *Client) Close() error {
@@ -102,26 +99,16 @@ func (c *Client) Close() error {
 		c.mu.Unlock()
 		return nil
 	}
-	var open []io.Closer
-	for _, s := range c.idle {
-		open = append(open, s)
-	}
-	for s := range c.active {
-		open = append(open, s)
-	}
-	for w := range c.watchers {
-		open = append(open, w.sock)
-	}
-	c.idle, c.closed = nil, true
-	clear(c.watchers)
+	open := c.open
+	c.open, c.idle, c.closed = nil, nil, true
 	close(c.ended)
 	c.mu.Unlock()
 
 	var errs []error
-	for _, s := range open {
+	for s := range open {
 		errs = append(errs, s.Close())
 	}
-	c.turn <- struct{}{} // whoever has it leaves
+	c.turn <- struct{}{} // whoever holds it gives it back
 	defer func() { <-c.turn }()
 	if c.req != nil {
 		errs = append(errs, c.req.Close())
@@ -158,9 +145,10 @@ func (c *Client) getFamily(ctx context.Context) (genetlink.Family, error) {
 	return f, nil
 }
 
-// retry runs fn, and again if it failed because the family has got another
-// number: the module was loaded anew. The kernel refuses an unknown number with
-// a bare ENOENT (genetlink.c:genl_rcv_msg); the family explains each of its own.
+// retry runs fn, and runs it again if it failed because the module was loaded
+// again and the family has another number now. The kernel refuses an unknown
+// number with a bare ENOENT (genetlink.c:genl_rcv_msg); the family explains each
+// ENOENT of its own.
 func (c *Client) retry(ctx context.Context, fn func() error) error {
 	for {
 		family := c.family.Load()
@@ -171,7 +159,8 @@ func (c *Client) retry(ctx context.Context, fn func() error) error {
 		if err := c.resolve(ctx); err != nil {
 			return err
 		}
-		// Somebody else may have found out before this did.
+		// Another caller may have resolved the new number, so this compares with
+		// the number that fn had.
 		if c.family.Load() == family {
 			return err
 		}
@@ -181,10 +170,10 @@ func (c *Client) retry(ctx context.Context, fn func() error) error {
 // idleMax is how many sockets are kept for later dumps.
 const idleMax = 4
 
-// acquire returns a stream that is idle, or a new one. Its buffer is of exactly
-// the size asked for: the kernel remembers the largest buffer that a socket was
-// read with (nlk->max_recvmsg_len) and makes pages of that size, which a
-// smaller one would truncate. One with a pool is always new, and not kept.
+// acquire returns an idle stream, or a new one. Its buffer has exactly the size
+// asked for: the kernel remembers the largest buffer that a socket was read with
+// (nlk->max_recvmsg_len) and makes pages of that size, which a smaller buffer
+// would truncate. A stream with a pool is always new, and is not kept.
 func (c *Client) acquire(cfg nldump.Config) (*nldump.Stream, error) {
 	cfg.BufferSize = cmp.Or(cfg.BufferSize, nldump.DefaultBufferSize)
 	if cfg.Pool == nil {
@@ -196,21 +185,38 @@ func (c *Client) acquire(cfg nldump.Config) (*nldump.Stream, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s, c.adopt(s)
+}
+
+// adopt has Close close the socket. If the client is closed already, adopt closes
+// it.
+func (c *Client) adopt(s io.Closer) error {
 	c.mu.Lock()
 	closed := c.closed
 	if !closed {
-		c.active[s] = struct{}{}
+		c.open[s] = struct{}{}
 	}
 	c.mu.Unlock()
 	if closed {
 		_ = s.Close()
-		return nil, ErrClosed
+		return ErrClosed
 	}
-	return s, nil
+	return nil
 }
 
-// takeIdle returns an idle stream with a buffer of the size, nil if there is
-// none.
+// closeSocket closes a socket, unless that was done before.
+func (c *Client) closeSocket(s io.Closer) error {
+	c.mu.Lock()
+	_, open := c.open[s]
+	delete(c.open, s)
+	c.mu.Unlock()
+	if !open {
+		return nil
+	}
+	return s.Close()
+}
+
+// takeIdle returns an idle stream with a buffer of the size, or nil.
 func (c *Client) takeIdle(size int) (*nldump.Stream, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -223,29 +229,24 @@ func (c *Client) takeIdle(size int) (*nldump.Stream, error) {
 	}
 	s := c.idle[i]
 	c.idle = slices.Delete(c.idle, i, i+1)
-	c.active[s] = struct{}{}
 	return s, nil
 }
 
-// release takes a stream back. One whose dump was not read to its end is
-// closed, upon which the kernel ends the dump (af_netlink.c:netlink_release).
+// release takes a stream back. It closes a stream whose dump was not read to its
+// end, and the kernel ends that dump (af_netlink.c:netlink_release).
 func (c *Client) release(s *nldump.Stream) {
+	surplus := s
 	c.mu.Lock()
-	delete(c.active, s)
-	keep := s.Idle() && !c.closed && s.Config().Pool == nil
-	if keep {
+	if s.Idle() && !c.closed && s.Config().Pool == nil {
 		c.idle = append(c.idle, s)
-	}
-	var surplus *nldump.Stream
-	if len(c.idle) > idleMax {
-		surplus = c.idle[0]
-		c.idle = slices.Delete(c.idle, 0, 1)
+		surplus = nil
+		if len(c.idle) > idleMax {
+			surplus = c.idle[0]
+			c.idle = slices.Delete(c.idle, 0, 1)
+		}
 	}
 	c.mu.Unlock()
-	if !keep {
-		_ = s.Close()
-	}
 	if surplus != nil {
-		_ = surplus.Close()
+		_ = c.closeSocket(surplus)
 	}
 }

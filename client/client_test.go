@@ -94,7 +94,7 @@ func TestPanicClosesSocket(t *testing.T) {
 			panic("in the loop")
 		}
 	}()
-	if !k.sockets[0].Closed() || len(c.active) != 0 {
+	if !k.sockets[0].Closed() || len(c.open) != 0 {
 		t.Error("the socket is open")
 	}
 }

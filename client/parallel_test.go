@@ -267,8 +267,8 @@ func TestDumpParallelBreak(t *testing.T) {
 				t.Error("a socket is open")
 			}
 		}
-		if len(c.active) > 0 || stats.Records != 50 {
-			t.Errorf("%d dumps run, %+v", len(c.active), stats)
+		if len(c.open) > 0 || stats.Records != 50 {
+			t.Errorf("%d dumps run, %+v", len(c.open), stats)
 		}
 	}
 }

@@ -65,31 +65,15 @@ func (c *Client) OpenWatch(ctx context.Context, o WatchOptions) (*Watcher, error
 		return nil, err
 	}
 	w := &Watcher{c: c, sock: sock, family: family, buf: make([]byte, nldump.DefaultBufferSize)}
-	c.mu.Lock()
-	closed := c.closed
-	if !closed {
-		c.watchers[w] = struct{}{}
-	}
-	c.mu.Unlock()
-	if closed {
-		_ = sock.Close()
-		return nil, ErrClosed
+	if err := c.adopt(sock); err != nil {
+		return nil, err
 	}
 	return w, nil
 }
 
 // Close ends the subscription. A loop over Events ends with ErrClosed. Closing
 // again does nothing.
-func (w *Watcher) Close() error {
-	w.c.mu.Lock()
-	_, open := w.c.watchers[w]
-	delete(w.c.watchers, w)
-	w.c.mu.Unlock()
-	if !open {
-		return nil
-	}
-	return w.sock.Close()
-}
+func (w *Watcher) Close() error { return w.c.closeSocket(w.sock) }
 
 // Reloaded tells whether the client has found out, by a request or a dump, that
 // the module was loaded again since the subscription: these are the events of

@@ -224,7 +224,7 @@ func TestWatchLoop(t *testing.T) {
 		}
 		break
 	}
-	if !k.Listeners[1].Closed() || len(c.watchers) != 1 {
+	if !k.Listeners[1].Closed() || len(c.open) != 1 {
 		t.Error("the socket is open")
 	}
 	k.Unload()
