@@ -8,16 +8,16 @@ import (
 	"strconv"
 )
 
-// A Checksum is the sum, modulo 2^64, of the hashes of a set of entries. It
-// does not depend on their order, so a dump's can be compared with the one
-// that Fill returned. The zero value is that of no entries.
+// A Checksum is the sum, modulo 2^64, of the hashes of a set of entries. It does
+// not depend on their order, so you can compare that of a dump with the one that
+// Fill returned. The zero value is that of no entries.
 //
-// An entry's hash is the 64 bit FNV-1a over id (4 bytes), name length (1),
-// name, flags (4), value (8), payload length (4) and payload, numbers in
-// little endian: the attribute checksum of the set fill in the family's spec.
+// An entry's hash is the 64 bit FNV-1a over id (4 bytes), name length (1), name,
+// flags (4), value (8), payload length (4) and payload, with numbers in little
+// endian. The spec has it as the attribute checksum of the set fill.
 //
-// In text, and so in JSON, it is hexadecimal with 0x: many readers of JSON
-// would round a number of 64 bits.
+// In text, and so in JSON, it is hexadecimal with 0x, because many readers of
+// JSON would round a number of 64 bits.
 type Checksum uint64
 
 // String returns it as 0x and 16 digits.
@@ -54,8 +54,8 @@ func (c *Checksum) AddEntry(e *Entry) {
 	c.Add(&Record{ID: e.ID, Name: []byte(e.Name), Flags: e.Flags, Value: e.Value, Payload: e.Payload})
 }
 
-// fnv64 is a running FNV-1a. hash/fnv would do, but its writes go through an
-// interface, which makes its argument escape.
+// fnv64 is a running FNV-1a. The writes of hash/fnv go through an interface, which
+// makes their argument escape.
 type fnv64 uint64
 
 const (

@@ -12,8 +12,8 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// columns are the arrays of a page of encoding columns, as they lie in it. One
-// that was not sent is nil.
+// columns are the arrays of a page of encoding columns, in place. One that was not
+// sent is nil.
 type columns struct {
 	id                            []num32
 	deleted                       []byte
@@ -24,11 +24,11 @@ type columns struct {
 	hits, bytes, created, updated []num64
 	generation                    []num64
 
-	more bool // there are others than id, name, flags, value and generation
+	more bool // some besides id, name, flags, value and generation were sent
 }
 
 // decodeColumns hands over the rows of a page, and tells whether more are wanted.
-// All lengths are checked before the first row.
+// It checks all lengths before the first row.
 func (d *decoder) decodeColumns(a nldump.Attrs) (more bool, err error) {
 	var c columns
 	if err := c.read(a); err != nil {
@@ -57,7 +57,7 @@ func (c *columns) read(a nldump.Attrs) error {
 	return c.check()
 }
 
-// set sets the column of the type, if it is known.
+// set sets the column of the type, if there is one.
 func (c *columns) set(typ uint16, b []byte) error {
 	switch typ {
 	case uapi.AttrColumnsID:
@@ -99,8 +99,8 @@ func setArray[T num16 | num32 | num64](array *[]T, name string, b []byte) error 
 	return nil
 }
 
-// check checks that all columns have the same number of rows, and that those of
-// bytes end where their last row does.
+// check refuses columns with different numbers of rows, and bytes beyond the last
+// row.
 func (c *columns) check() error {
 	n := len(c.id)
 	if n == 0 {
@@ -133,8 +133,8 @@ func (c *columns) check() error {
 	return checkEnds("payload", c.payloadEnd, c.payloads, PayloadLenMax)
 }
 
-// checkEnds checks that each end is not before the one before it, and that the
-// last one is that of all bytes.
+// checkEnds refuses an end that is before the previous one, and a last end that is
+// not that of all bytes.
 func checkEnds(name string, ends []num16, all []byte, longest int) error {
 	last := 0
 	for i := range ends {
@@ -150,10 +150,10 @@ func checkEnds(name string, ends []num16, all []byte, longest int) error {
 	return nil
 }
 
-// row sets r to the i-th row, which points into the columns then. An array that
-// was not sent has no i-th number.
+// row sets r to the i-th row; r then points into the columns. An array that was
+// not sent has no i-th number.
 func (c *columns) row(i int, r *Record) {
-	// Not a literal: that would be made elsewhere and copied.
+	// A literal would be made elsewhere and copied.
 	*r = Record{}
 	r.ID = c.id[i].get()
 	if i < len(c.flags) {
@@ -192,7 +192,7 @@ func (c *columns) rowMore(i int, r *Record) {
 	}
 }
 
-// between returns the bytes of the i-th row: nil if there are none.
+// between returns the bytes of the i-th row, or nil if there are none.
 func between(ends []num16, all []byte, i int) []byte {
 	if i >= len(ends) {
 		return nil
@@ -202,14 +202,14 @@ func between(ends []num16, all []byte, i int) []byte {
 		start = ends[i-1].get()
 	}
 	end := ends[i].get()
-	if end-start <= 0 { // never less: but to the compiler that says that there are bytes
+	if end-start <= 0 { // < only tells the compiler that there are bytes after this
 		return nil
 	}
 	return all[start:end:end]
 }
 
-// A number of 2, 4 or 8 bytes in the host's byte order, and without alignment:
-// in a page an attribute begins at any multiple of 4.
+// A number of 2, 4 or 8 bytes in the host's byte order. It has no alignment: an
+// attribute begins at any multiple of 4 in a page.
 type (
 	num16 [2]byte
 	num32 [4]byte
@@ -220,9 +220,9 @@ func (n *num16) get() int    { return int(binary.NativeEndian.Uint16(n[:])) }
 func (n *num32) get() uint32 { return binary.NativeEndian.Uint32(n[:]) }
 func (n *num64) get() uint64 { return binary.NativeEndian.Uint64(n[:]) }
 
-// arrayOf is b as an array of numbers, without what is left over at its end. An
-// index of it is compared with its length and no more, where one of bytes would
-// be multiplied, and cut out of the slice.
+// arrayOf is b as an array of numbers, without what is left over at its end. Its
+// index is only compared with its length. An index of bytes would be multiplied,
+// and the bytes cut out of the slice.
 func arrayOf[T num16 | num32 | num64](b []byte) []T {
 	var number T
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/len(number))

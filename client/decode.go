@@ -19,13 +19,13 @@ import (
 type decoder struct {
 	family  uint16
 	yield   yield
-	records uint64 // that it got
-	record  Record // that it gets
+	records uint64 // how many yield got
+	record  Record // what yield gets
 }
 
 // page hands over the records of a page, and tells whether more are wanted.
 func (d *decoder) page(p nldump.Page) (more bool, err error) {
-	ms := p.Messages() // not of the for statement, which would copy it each time
+	ms := p.Messages() // a variable of the for statement would be copied each time
 	for len(ms) > 0 {
 		if ms.Type() != d.family {
 			return false, errForeign
@@ -45,7 +45,7 @@ func (d *decoder) page(p nldump.Page) (more bool, err error) {
 
 var errForeign = fmt.Errorf("%s: %w: record of another family or command", opEntryGet.name, ErrBadReply)
 
-// decodeUnusual is for a page of columns, and for a record that is not as usual.
+// decodeUnusual hands over a page of columns, or a record that decodeUsual left.
 func (d *decoder) decodeUnusual(b []byte) (more bool, err error) {
 	if len(b) < genlHeaderLen || b[0] != uapi.CmdEntryGet {
 		return false, errForeign
@@ -72,10 +72,10 @@ const (
 // nul ends a name.
 var nul = []byte{0}
 
-// decodeRecord reads the attributes of an entry into r, which then points into
-// b. It refuses wrong lengths and a record without an id, skips attributes that
-// it does not know, and takes the last of several alike. What decodeUsual
-// accepts it decodes to the same.
+// decodeRecord reads the attributes of an entry into r, which then points into b.
+// It refuses wrong lengths and a record without an id. It skips attributes that
+// it does not know, and takes the last of several that are alike. If decodeUsual
+// accepts a record, both decode it to the same.
 func decodeRecord(b []byte, r *Record) error {
 	*r = Record{}
 	hasID := false
@@ -132,8 +132,8 @@ func decodeStats(a nldump.Attrs, s *Stats) error {
 	return a.Err()
 }
 
-// decodeTime turns ns since the epoch into a time. Division first: as an int64
-// the largest values would be negative.
+// decodeTime turns ns since the epoch into a time. It divides first: the largest
+// values would be negative as an int64.
 func decodeTime(ns uint64) time.Time {
 	return time.Unix(int64(ns/1e9), int64(ns%1e9)).UTC()
 }
@@ -211,12 +211,12 @@ func decodeFilled(b []byte) (Filled, error) {
 	return f, nil
 }
 
-// decodeUsual is decodeRecord for a record as this kernel module writes it: one
-// attribute of each kind at most, in the order of their numbers, none that is
-// new. It is a fifth of the work, because each attribute is looked for where
-// it must be, and its header is one number to compare. False says that the
-// record is another, and nothing of r. Unlike there, b begins with the headers:
-// to cut them off costs as much as to find an attribute.
+// decodeUsual is decodeRecord for a record as this kernel module writes it: at
+// most one attribute of each kind, in the order of their numbers, and none that
+// is new. It is a fifth of the work, because it looks for each attribute only
+// where it must be, and compares its header as one number. If it returns false,
+// the record is not of that kind, and r is undefined. Here b begins with the
+// headers: cutting them off costs as much as finding an attribute.
 func decodeUsual(b []byte, r *Record) bool {
 	const id, name = headersLen, headersLen + 8 // where these attributes begin
 	if len(b) < name || b[unix.SizeofNlMsghdr] != uapi.CmdEntryGet || headAt(b[id:]) != head(8, uapi.AttrEntryID) {
@@ -234,10 +234,10 @@ func decodeUsual(b []byte, r *Record) bool {
 		r.Name = b[name+attrHeaderLen : nul : nul]
 		end += alignAttr(n)
 	}
-	// Next come flags, of 8 bytes, value, of 12 most often, and at last generation,
-	// of 8 until the table changed 2^32 times. Each cut of a slice is some
-	// instructions, so there is but one; fewer, if something is known to be left,
-	// and the capacity is the length.
+	// Next come flags (8 bytes), value (mostly 12) and, last, generation (8 until
+	// the table has changed 2^32 times). Each cut of a slice costs some
+	// instructions, so there is only one. It costs fewer if something is known to
+	// be left and the capacity is the length.
 	if len(b)-end < 20 {
 		return end <= len(b) && decodeUsualEnd(b[end:], r)
 	}
@@ -254,8 +254,8 @@ func decodeUsual(b []byte, r *Record) bool {
 	return decodeUsualEnd(b, r)
 }
 
-// decodeUsualEnd decodes what is behind the name, where that is more than flags,
-// a value of 8 bytes and a generation of 4, or less.
+// decodeUsualEnd decodes what follows the name, if that is not exactly flags, a
+// value of 8 bytes and a generation of 4.
 func decodeUsualEnd(b []byte, r *Record) bool {
 	if len(b) >= 8 && headAt(b) == head(8, uapi.AttrEntryFlags) {
 		r.Flags = binary.NativeEndian.Uint32(b[4:])
@@ -300,7 +300,7 @@ func decodeUsualStats(b []byte, s *Stats) bool {
 	return len(b) == 0
 }
 
-// cutUint cuts off a number of 4 or 8 bytes, if b begins with one of the type.
+// cutUint cuts off a number of 4 or 8 bytes if b begins with one of the type.
 func cutUint(b []byte, typ uint32) (v uint64, rest []byte, ok bool) {
 	switch {
 	case len(b) >= 12 && headAt(b) == head(12, typ):
@@ -311,8 +311,8 @@ func cutUint(b []byte, typ uint32) (v uint64, rest []byte, ok bool) {
 	return 0, nil, false
 }
 
-// head is the header of an attribute of n bytes, itself among them, as headAt
-// reads it: struct nlattr, whose two halves are numbers of the host.
+// head is the header of an attribute of n bytes, header included, as headAt reads
+// it: a struct nlattr, whose two halves are in the host's byte order.
 func head(n, typ uint32) uint32 {
 	if cpu.IsBigEndian {
 		return n<<16 | typ
@@ -323,8 +323,8 @@ func head(n, typ uint32) uint32 {
 // headAt is the header that b begins with.
 func headAt(b []byte) uint32 { return binary.NativeEndian.Uint32(b) }
 
-// attrLen returns the length of the attribute that b begins with; 0 if it is of
-// another type or there is none.
+// attrLen returns the length of the attribute that b begins with, or 0 if there is
+// none or it is of another type.
 func attrLen(b []byte, typ uint16) int {
 	if len(b) < attrHeaderLen || binary.NativeEndian.Uint16(b[2:]) != typ {
 		return 0

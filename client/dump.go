@@ -5,7 +5,6 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"os"
 
@@ -15,56 +14,57 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// DumpOptions says what a dump sends and how it is read. The zero value dumps
-// the whole table.
+// DumpOptions says what a dump sends and how to read it. The zero value dumps the
+// whole table.
 type DumpOptions struct {
 	// IDFrom and IDTo bound the ids, both inclusive; nil means no bound. The
-	// kernel refuses a range whose start is after its end (EINVAL).
+	// kernel refuses a range that starts after its end (EINVAL).
 	IDFrom, IDTo *uint32
 
-	// NamePrefix is what a name must begin with; "" means no matter what.
+	// NamePrefix is what a name must begin with; "" means anything.
 	NamePrefix string
 
-	// Flags is what an entry's flags must be where FlagsMask has a bit; a mask
-	// of 0 means no matter what.
+	// Flags is what an entry's flags must be where FlagsMask has a bit. A mask
+	// of 0 means anything.
 	Flags, FlagsMask uint32
 
-	// Fields is what is sent of an entry beside its ID; nil means all. What is
-	// not sent is zero.
+	// Fields is what the kernel sends of an entry besides its ID; nil means all.
+	// A field that is not sent is zero.
 	Fields *Field
 
 	// Since, if not nil, asks for what changed after this generation, up to
-	// the generation at the dump's start, in order of generation; deleted
-	// entries too. It goes with IDFrom and IDTo, not with another filter or a
-	// Cursor. The error is ErrStale if the kernel does not know so far back.
+	// the generation at the dump's start, in order of generation. Deleted
+	// entries come too. Since goes with IDFrom and IDTo, not with another
+	// filter or a Cursor. The error is ErrStale if the kernel's log of changes
+	// does not reach back that far.
 	Since *uint64
 
-	// Cursor says how the kernel remembers the dump's place. Each has its own
-	// order of entries; only that of CursorKey is by ID.
-	// All but CursorKey need the right to change the table.
+	// Cursor says how the kernel remembers the dump's place. Each cursor has its
+	// own order of entries; only that of CursorKey is by ID. All but CursorKey
+	// need the right to change the table.
 	Cursor Cursor
 
-	// Encoding says how the kernel writes records; the loop sees no difference.
+	// Encoding says how the kernel writes records. The loop sees no difference.
 	Encoding Encoding
 
 	// BufferSize is the size of the page buffer in bytes, at least
-	// nldump.MinBufferSize; 0 means nldump.DefaultBufferSize, into which every
-	// record fits.
+	// nldump.MinBufferSize. 0 means nldump.DefaultBufferSize, which has room for
+	// any record.
 	BufferSize int
 
-	// Stats, if not nil, receives the dump's figures when the loop ends,
-	// however it ends.
+	// Stats, if not nil, receives the dump's figures when the loop ends, however
+	// it ends.
 	Stats *nldump.Stats
 }
 
 // Dump yields the entries of the table, in rising order of their ids unless
-// DumpOptions says otherwise. The entries are the caller's to keep. An error is
-// yielded once and ends the loop; ErrInterrupted comes after all entries.
+// DumpOptions says otherwise. The caller may keep them. An error is yielded once
+// and ends the loop; ErrInterrupted comes after all entries.
 //
-// When ctx is done, the loop ends with its error: at once while it waits for the
-// kernel, else behind the last entry of the page that it has. A page that the
-// kernel is building is waited for, however long it looks for what a filter lets
-// through: only the death of the process ends that.
+// When ctx is done, the loop ends with its error: at once if it waits for the
+// kernel, otherwise after the last entry of the current page. It waits for a page
+// that the kernel is building, however long the kernel looks for an entry that
+// the filter lets through: only the death of the process ends that.
 func (c *Client) Dump(ctx context.Context, o DumpOptions) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		for r, err := range c.Records(ctx, o) {
@@ -79,8 +79,8 @@ func (c *Client) Dump(ctx context.Context, o DumpOptions) iter.Seq2[Entry, error
 	}
 }
 
-// Records is like Dump, but yields one Record again and again: it and what it
-// points to are valid until the next iteration. Nothing is allocated per
+// Records is like Dump, but yields one Record again and again. The Record and what
+// it points to are valid until the next iteration. Nothing is allocated per
 // record. With an error the Record is nil.
 func (c *Client) Records(ctx context.Context, o DumpOptions) iter.Seq2[*Record, error] {
 	return func(yield func(*Record, error) bool) {
@@ -90,11 +90,11 @@ func (c *Client) Records(ctx context.Context, o DumpOptions) iter.Seq2[*Record, 
 	}
 }
 
-// A yield function gets each record with a nil error, until it returns false.
-// It is that of the caller's loop, with nothing between.
+// A yield function gets each record with a nil error, until it returns false. It
+// is the caller's own, with nothing in between.
 type yield = func(*Record, error) bool
 
-// records runs a dump on a stream of its own and hands each record over.
+// records dumps on a stream of its own.
 func (c *Client) records(ctx context.Context, o DumpOptions, yield yield) error {
 	s, err := c.acquire(nldump.Config{BufferSize: o.BufferSize})
 	if err != nil {
@@ -104,7 +104,7 @@ func (c *Client) records(ctx context.Context, o DumpOptions, yield yield) error 
 	return c.pass(ctx, s, o, yield)
 }
 
-// pass is records on that stream.
+// pass dumps on the stream.
 func (c *Client) pass(ctx context.Context, s *nldump.Stream, o DumpOptions, yield yield) error {
 	raw, err := o.Request()
 	if err != nil {
@@ -119,7 +119,7 @@ func (c *Client) pass(ctx context.Context, s *nldump.Stream, o DumpOptions, yiel
 	}()
 	return c.retry(ctx, func() error {
 		d.family = uint16(c.family.Load())
-		for p, err := range s.Pages(ctx, nldump.Dump{Request: dumpRequest(d.family, raw)}) {
+		for p, err := range s.Pages(ctx, nldump.Dump{Request: nldump.Message{Type: d.family, Data: raw}}) {
 			if err != nil {
 				return failDump(err, raw)
 			}
@@ -127,15 +127,11 @@ func (c *Client) pass(ctx context.Context, s *nldump.Stream, o DumpOptions, yiel
 				return err
 			}
 			if err := ctx.Err(); err != nil {
-				return err // also if that page was the last
+				return err // even if that page was the last
 			}
 		}
 		return nil
 	})
-}
-
-func dumpRequest(family uint16, raw []byte) nldump.Message {
-	return nldump.Message{Type: family, Data: raw}
 }
 
 // failDump turns an error of the stream's into one of this package.
@@ -146,21 +142,13 @@ func failDump(err error, raw []byte) error {
 	return opEntryGet.fail(err, raw)
 }
 
-// Request encodes the dump's request: all behind the netlink header, for those
-// who read the dump with package nldump themselves.
+// Request encodes the dump's request: everything after the netlink header. Use it
+// to read the dump with package nldump.
 func (o DumpOptions) Request() ([]byte, error) {
-	m, err := opEntryGet.message(o.put)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := m.MarshalBinary()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", opEntryGet.name, err)
-	}
-	return raw, nil
+	_, raw, err := opEntryGet.message(o.put)
+	return raw, err
 }
 
-// put encodes the dump's request.
 func (o *DumpOptions) put(e *netlink.AttributeEncoder) {
 	if o.filtered() {
 		e.Nested(uapi.AttrEntryFilter, o.putFilter)

@@ -17,30 +17,30 @@ import (
 )
 
 var (
-	// ErrNoFamily says that the kernel has no family of the name FamilyName.
-	// It is an os.ErrNotExist too.
+	// ErrNoFamily says that the kernel has no family with the name FamilyName.
+	// It is also an os.ErrNotExist.
 	ErrNoFamily = fmt.Errorf("no generic netlink family %q: is the bulkdump module loaded? (%w)", FamilyName, os.ErrNotExist)
 
-	// ErrClosed says that the Client was closed. It is an os.ErrClosed too.
+	// ErrClosed says that the Client was closed. It is also an os.ErrClosed.
 	ErrClosed = fmt.Errorf("bulkdump client: %w", os.ErrClosed)
 
-	// ErrBadReply says that a reply or a record of the family lacks what it
-	// must have, or has it in a wrong form.
+	// ErrBadReply says that a reply or a record of the family lacks something
+	// that it must have, or has it in a wrong form.
 	ErrBadReply = errors.New("reply not as the family's spec has it")
 
 	// ErrInterrupted is [nldump.ErrInterrupted].
 	ErrInterrupted = nldump.ErrInterrupted
 
-	// ErrStale says that the log of changes does not reach back to
+	// ErrStale says that the kernel's log of changes does not reach back to
 	// DumpOptions.Since: only a dump of the whole table helps.
 	ErrStale error = unix.ESTALE
 
 	// ErrNotSynced says that Sync gave up: the table changed during each of its
-	// passes, or the log of changes never reached back far enough. The error
-	// is also that of the last pass, ErrInterrupted or ErrStale.
+	// passes, or the log of changes never reached back far enough. It is also
+	// the error of the last pass, ErrInterrupted or ErrStale.
 	ErrNotSynced = errors.New("not synced")
 
-	// ErrOverrun is [nldump.ErrOverrun]: events were lost, because they came faster
+	// ErrOverrun is [nldump.ErrOverrun]: events were lost because they came faster
 	// than they were read.
 	ErrOverrun = nldump.ErrOverrun
 
@@ -72,7 +72,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// An op is an operation with what its errors need to know.
+// An op is an operation, with the attributes' names for its errors.
 type op struct {
 	name  string
 	cmd   uint8
@@ -80,7 +80,7 @@ type op struct {
 }
 
 // fail turns an error of either library into one of this package. req is the
-// request's bytes after the netlink header.
+// request after the netlink header.
 func (o op) fail(err error, req []byte) error {
 	e := &Error{Op: o.name}
 	var k *nldump.KernelError
@@ -105,8 +105,8 @@ func (o op) fail(err error, req []byte) error {
 	return e
 }
 
-// isKernels tells whether netlink's error is an errno in a message of the
-// kernel's. One from a system call of our own is an *os.SyscallError.
+// isKernels tells whether netlink's error is an errno in a message from the
+// kernel. An errno of a system call is an *os.SyscallError.
 func isKernels(err error) bool {
 	var n *netlink.OpError
 	if !errors.As(err, &n) {
@@ -116,8 +116,8 @@ func isKernels(err error) bool {
 	return ok
 }
 
-// attrAt names the innermost known attribute that starts at the offset or
-// holds it; "" if none does.
+// attrAt names the innermost known attribute that starts at the offset or holds
+// it. It returns "" if none does.
 func attrAt(names map[uint16]uapi.Attr, b []byte, offset int) string {
 	a := nldump.Parse(b)
 	for at := 0; a.Next(); at += (attrHeaderLen + len(a.Bytes()) + 3) &^ 3 {

@@ -49,8 +49,8 @@ func (f Field) String() string {
 // MarshalText is String.
 func (f Field) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
 
-// UnmarshalText reads names with commas between them. "id" is understood, and
-// "" is none: the id is sent always.
+// UnmarshalText reads names with commas between them. It accepts "id", and "" for
+// none: the id is always sent.
 func (f *Field) UnmarshalText(text []byte) error {
 	var all Field
 	for name := range strings.SplitSeq(string(text), ",") {

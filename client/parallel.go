@@ -16,32 +16,32 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// ParallelOptions says what DumpParallel sends, and in what order. The zero
-// value is the whole table, in rising order of the ids.
+// ParallelOptions says what DumpParallel reads, and in what order. The zero value
+// is the whole table, in rising order of the ids.
 type ParallelOptions struct {
-	// Dump says what is sent and how it is read, on each of the sockets. Stats
-	// receives the sum over all of them. Since and a Cursor are refused: ranges
+	// Dump says what each socket's dump sends and how to read it. Stats receives
+	// the sum over all of them. DumpParallel refuses Since and a Cursor: ranges
 	// of ids need the key cursor.
 	Dump DumpOptions
 
 	// Unordered yields the records as they come, page by page. In order, a
-	// socket stops when it is 16 pages ahead of the loop, and the kernel's dump
+	// socket that is 16 pages ahead of the loop stops, and the kernel's dump
 	// with it.
 	Unordered bool
 }
 
-// DumpParallel is Records over several sockets, so that the kernel makes pages
-// on several processors. The ids are cut into ranges of the same width, about
-// eight pages each if they are spread evenly, and each socket takes the next
-// range when it is through with one. So an uneven table keeps all sockets busy,
-// unless most of it lies in one range. At most 16 pages per socket are held, 1 MiB
-// with buffers of the default size. Records are decoded in the caller's loop.
+// DumpParallel is Records over several sockets, so that the kernel builds pages on
+// several processors. It cuts the ids into ranges of the same width, of about
+// eight pages each if they are spread evenly. Each socket takes the next range
+// when it has finished one, so an uneven table keeps all sockets busy unless most
+// of it lies in one range. DumpParallel holds at most 16 pages per socket, 1 MiB
+// with buffers of the default size. It decodes records in the caller's loop.
 //
-// What Records promises holds here: each entry that is there throughout is
-// yielded exactly once. ErrInterrupted comes last, if a range's dump was
-// interrupted or if the table changed between the starts of two. Any other
-// error, the first one, ends all sockets' dumps and the loop, maybe before
-// records that came earlier on another socket. Leaving the loop ends them, too.
+// The promise of Records holds: each entry that is there throughout is yielded
+// exactly once. ErrInterrupted comes last, if a range's dump was interrupted or
+// the table changed between the starts of two. The first other error ends the
+// dumps of all sockets and the loop, maybe before records that came earlier on
+// another socket. Leaving the loop ends the dumps as well.
 func (c *Client) DumpParallel(ctx context.Context, sockets int, o ParallelOptions) iter.Seq2[*Record, error] {
 	return func(yield func(*Record, error) bool) {
 		if err := c.parallel(ctx, sockets, o, yield); err != nil {
@@ -62,7 +62,7 @@ func (o *ParallelOptions) check(sockets int) error {
 	return nil
 }
 
-// parallel hands each record over. All it started is at its end when it returns.
+// parallel hands each record over. When it returns, nothing that it started runs.
 func (c *Client) parallel(ctx context.Context, sockets int, o ParallelOptions, yield yield) error {
 	if err := o.check(sockets); err != nil {
 		return err
@@ -80,7 +80,7 @@ func (c *Client) parallel(ctx context.Context, sockets int, o ParallelOptions, y
 	if err != nil || p.stopped {
 		return err
 	}
-	after, err := c.Table(ctx) // which fails, too, if ctx is done
+	after, err := c.Table(ctx) // this also fails if ctx is done
 	if err != nil {
 		return err
 	}
@@ -98,24 +98,23 @@ func (p *parallel) figures() nldump.Stats {
 	return s
 }
 
-// A parallel is a DumpParallel that runs: workers, one with each socket, which
-// take ranges and put pages into queues, and the caller's loop, which empties
-// one queue after the other. No worker waits for room in a queue: each has a
-// pool of its own, all of whose pages fit into one. So the range whose turn it is
-// always goes on; the others stop when their worker's pool is empty, and the
-// kernel's dump with them.
+// A parallel is a DumpParallel that runs. Workers, one for each socket, take ranges
+// and put pages into queues. The caller's loop empties one queue after the other.
+// No worker waits for room in a queue: a queue has room for all pages of a
+// worker's pool. So the range whose turn it is always goes on. The others stop
+// when their worker's pool is empty, and so do their dumps in the kernel.
 type parallel struct {
 	c       *Client
 	family  uint16
 	dump    DumpOptions
-	shared  chan nldump.Page      // the one queue, if there is no order; closed at the end of all ranges
+	shared  chan nldump.Page      // the only queue if there is no order; closed at the end of all ranges
 	queues  chan chan nldump.Page // in the order in which they are emptied; closed after the last
 	stopped bool                  // by the caller
-	rows    uint64                // records that he had
+	rows    uint64                // how many records the caller got
 
 	mu     sync.Mutex // guards what follows while workers run
-	ranges []idRange  // that nobody took yet
-	left   int        // ranges that are not at their end
+	ranges []idRange  // that no worker has taken yet
+	left   int        // how many ranges are not at their end
 	stats  nldump.Stats
 	err    error // the first one
 }
@@ -133,7 +132,7 @@ func newParallel(c *Client, o ParallelOptions, ranges []idRange, sockets int) *p
 	return p
 }
 
-// run starts the workers, hands each record over, and waits for the workers'
+// run starts the workers, hands each record over, and waits for the workers to
 // end. Records may be missing if ctx is done then.
 func (p *parallel) run(ctx context.Context, sockets int, yield yield) error {
 	running, cancel := context.WithCancel(ctx)
@@ -142,7 +141,7 @@ func (p *parallel) run(ctx context.Context, sockets int, yield yield) error {
 		cancel()
 		workers.Wait()
 	}
-	defer stop() // also if yield panics
+	defer stop() // even if yield panics
 	for range sockets {
 		workers.Go(func() {
 			if err := p.work(running); err != nil {
@@ -205,7 +204,7 @@ func (p *parallel) read(ctx context.Context, s *nldump.Stream, r idRange, queue 
 	if err != nil {
 		return err
 	}
-	for page, err := range s.Pages(ctx, nldump.Dump{Request: dumpRequest(p.family, raw)}) {
+	for page, err := range s.Pages(ctx, nldump.Dump{Request: nldump.Message{Type: p.family, Data: raw}}) {
 		if err != nil {
 			return failDump(err, raw)
 		}
@@ -239,7 +238,7 @@ func (p *parallel) fail(err error) {
 }
 
 // drain hands over the records of all queues. It stops early if running is done,
-// which it also is if a worker failed.
+// as it is when a worker has failed.
 func (p *parallel) drain(running context.Context, yield yield) error {
 	d := decoder{family: p.family, yield: yield}
 	defer func() { p.rows = d.records }()
@@ -261,11 +260,11 @@ func (p *parallel) decode(d *decoder, page nldump.Page) error {
 	return err
 }
 
-// until yields what comes from the channel, until that is closed or the context
-// is done.
+// until yields what comes from the channel until it is closed or the context is
+// done.
 func until[T any](ctx context.Context, from <-chan T) func(yield func(T) bool) {
 	return func(yield func(T) bool) {
-		for ctx.Err() == nil { // of two that are ready, select takes any
+		for ctx.Err() == nil { // if both are ready, select takes either
 			select {
 			case v, ok := <-from:
 				if !ok || !yield(v) {
@@ -282,24 +281,24 @@ const (
 	// aheadPages is how many pages of each socket may wait for the loop.
 	aheadPages = 16
 
-	// rangePages is how many pages a range has about. It fits whole, so that a
-	// socket can go on with another before it is its turn; and the pages that
-	// are not full, the last of each range, are few.
+	// rangePages is about how many pages a range has. They all fit into a pool,
+	// so that a socket can start another range before the turn of this one; and
+	// there are few pages that are not full, the last ones of ranges.
 	rangePages = aheadPages / 2
 
-	// kernelPage is the size of the kernel's pages, if the buffer is not
-	// smaller (af_netlink.c:netlink_recvmsg).
+	// kernelPage is the size of the kernel's pages, unless the buffer is smaller
+	// (af_netlink.c:netlink_recvmsg).
 	kernelPage = 32 << 10
 
 	// maxRanges bounds what is known of all ranges.
 	maxRanges = 1 << 16
 )
 
-// An idRange is of ids, both inclusive.
+// An idRange has both ids and all between them.
 type idRange struct{ from, to uint32 }
 
-// cutTable cuts the ids that are asked for into ranges. Together they are all
-// of these: what the table says of its ids is only where the cuts are.
+// cutTable cuts the ids that o asks for into ranges. The table's ids decide only
+// where the cuts are: together, the ranges are all that o asks for.
 func cutTable(o *DumpOptions, t Table, sockets int) []idRange {
 	all := idRange{0, math.MaxUint32}
 	if o.IDFrom != nil {
@@ -309,21 +308,20 @@ func cutTable(o *DumpOptions, t Table, sockets int) []idRange {
 		all.to = *o.IDTo
 	}
 	if t.IDMin == nil || t.IDMax == nil || all.from > *t.IDMax || all.to < *t.IDMin || all.from > all.to {
-		return []idRange{all} // which is empty, or refused by the kernel
+		return []idRange{all} // has nothing in it, or the kernel refuses it
 	}
 	crowd := idRange{max(all.from, *t.IDMin), min(all.to, *t.IDMax)}
 	share := crowd.width() / idRange{*t.IDMin, *t.IDMax}.width()
 	page := min(cmp.Or(o.BufferSize, nldump.DefaultBufferSize), kernelPage)
 	pages := float64(t.Bytes) * share / float64(page)
 	n := max(pages/rangePages, float64(4*sockets))
-	n = min(n, pages, maxRanges, crowd.width()) // no range without a page of its own
+	n = min(n, pages, maxRanges, crowd.width()) // a page at least for each range
 	return cut(all, crowd, max(uint64(n), 1))
 }
 
 func (r idRange) width() float64 { return float64(r.to) - float64(r.from) + 1 }
 
-// cut cuts all into n ranges, those between the first and the last of the same
-// width in the crowd.
+// cut cuts all into n ranges. In the crowd, all have the same width.
 func cut(all, crowd idRange, n uint64) []idRange {
 	width := uint64(crowd.to) - uint64(crowd.from) + 1
 	ranges := make([]idRange, n)

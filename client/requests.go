@@ -17,13 +17,13 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// Get returns the entry with the id; os.ErrNotExist if there is none.
+// Get returns the entry with the id, or os.ErrNotExist.
 func (c *Client) Get(ctx context.Context, id uint32) (Entry, error) {
 	return c.get(ctx, func(e *netlink.AttributeEncoder) { e.Uint32(uapi.AttrEntryID, id) })
 }
 
-// GetByName returns the entry with the name, of several the one with the smallest id;
-// os.ErrNotExist if there is none.
+// GetByName returns the entry with the name, or os.ErrNotExist. Of several, it
+// returns the one with the smallest id.
 func (c *Client) GetByName(ctx context.Context, name string) (Entry, error) {
 	return c.get(ctx, func(e *netlink.AttributeEncoder) { putName(e, uapi.AttrEntryName, name) })
 }
@@ -40,8 +40,9 @@ func (c *Client) get(ctx context.Context, put func(*netlink.AttributeEncoder)) (
 	return r.Entry(), nil
 }
 
-// New makes the entry e, whose Stats and Generation are not looked at, and
-// returns the table's generation with it. os.ErrExist if the id is taken.
+// New makes the entry e, and returns the generation that the table has with it.
+// It ignores e.Stats and e.Generation. The error is os.ErrExist if the id is
+// taken.
 func (c *Client) New(ctx context.Context, e Entry) (generation uint64, err error) {
 	return c.change(ctx, opEntryNew, func(enc *netlink.AttributeEncoder) {
 		enc.Uint32(uapi.AttrEntryID, e.ID)
@@ -54,8 +55,9 @@ func (c *Client) New(ctx context.Context, e Entry) (generation uint64, err error
 	})
 }
 
-// Set changes an entry and returns the table's generation after it.
-// os.ErrNotExist if there is no entry with the id and ch.Create is not set.
+// Set changes an entry, and returns the generation that the table has after it.
+// The error is os.ErrNotExist if there is no entry with the id and ch.Create is
+// not set.
 func (c *Client) Set(ctx context.Context, ch Change) (generation uint64, err error) {
 	return c.change(ctx, opEntrySet, func(enc *netlink.AttributeEncoder) {
 		enc.Uint32(uapi.AttrEntryID, ch.ID)
@@ -75,8 +77,8 @@ func (c *Client) Set(ctx context.Context, ch Change) (generation uint64, err err
 	})
 }
 
-// Delete deletes the entry with the id and returns the table's generation
-// without it. os.ErrNotExist if there is none.
+// Delete deletes the entry with the id, and returns the generation that the table
+// has without it. The error is os.ErrNotExist if there is no such entry.
 func (c *Client) Delete(ctx context.Context, id uint32) (generation uint64, err error) {
 	return c.change(ctx, opEntryDel, func(e *netlink.AttributeEncoder) { e.Uint32(uapi.AttrEntryID, id) })
 }
@@ -96,21 +98,21 @@ func (c *Client) change(ctx context.Context, o op, put func(*netlink.AttributeEn
 	if a.Err() != nil {
 		return 0, fmt.Errorf("%s: %w: %w", o.name, ErrBadReply, a.Err())
 	}
-	if generation == 0 { // which no generation is
+	if generation == 0 { // no table has this one
 		return 0, fmt.Errorf("%s: %w: no generation", o.name, ErrBadReply)
 	}
 	return generation, nil
 }
 
-// Fill makes many synthetic entries, all or none. os.ErrExist if an id is
-// taken, ENOSPC if the table's limit would be passed, ERANGE if an id would pass
-// the largest.
+// Fill makes many synthetic entries, all or none. The error is os.ErrExist if an
+// id is taken, ENOSPC if the table would exceed its limit, and ERANGE if an id
+// would exceed the largest one.
 //
-// When ctx is done, Fill returns, but what the kernel has begun it goes on with.
-// The death of the process ends that, and leaves none of the entries. A program
-// that is to take a signal meanwhile keeps its first thread free for it
-// (runtime.LockOSThread in an init function, and main only waits): the kernel
-// wakes that one, not one that is in a long system call.
+// When ctx is done, Fill returns, but the kernel goes on with what it has begun.
+// Only the death of the process ends that, and it leaves none of the entries. If
+// your program must take signals meanwhile, keep its first thread free for them
+// (call runtime.LockOSThread in an init function, and let main only wait): the
+// kernel wakes that thread, not one that is in a long system call.
 func (c *Client) Fill(ctx context.Context, o FillOptions) (Filled, error) {
 	b, err := c.do(ctx, opTableFill, func(e *netlink.AttributeEncoder) {
 		e.Uint32(uapi.AttrFillCount, o.Count)
@@ -159,27 +161,26 @@ var (
 	opTableFlush = op{"table-flush", uapi.CmdTableFlush, uapi.NamesTable}
 )
 
-// message encodes a request of the operation.
-func (o op) message(put func(*netlink.AttributeEncoder)) (genetlink.Message, error) {
-	m := genetlink.Message{Header: genetlink.Header{Command: o.cmd, Version: uapi.Version}}
+// message encodes a request of the operation; raw is all of it after the netlink
+// header.
+func (o op) message(put func(*netlink.AttributeEncoder)) (m genetlink.Message, raw []byte, err error) {
+	m.Header = genetlink.Header{Command: o.cmd, Version: uapi.Version}
 	e := netlink.NewAttributeEncoder()
 	put(e)
-	var err error
-	if m.Data, err = e.Encode(); err != nil {
-		return m, fmt.Errorf("%s: %w", o.name, err)
+	if m.Data, err = e.Encode(); err == nil {
+		raw, err = m.MarshalBinary()
 	}
-	return m, nil
+	if err != nil {
+		return m, nil, fmt.Errorf("%s: %w", o.name, err)
+	}
+	return m, raw, nil
 }
 
 // do sends a request and returns the attributes of the reply.
 func (c *Client) do(ctx context.Context, o op, put func(*netlink.AttributeEncoder)) ([]byte, error) {
-	m, err := o.message(put)
+	m, raw, err := o.message(put)
 	if err != nil {
 		return nil, err
-	}
-	raw, err := m.MarshalBinary()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", o.name, err)
 	}
 	var replies []genetlink.Message
 	err = c.retry(ctx, func() (err error) {
@@ -198,15 +199,15 @@ func (c *Client) do(ctx context.Context, o op, put func(*netlink.AttributeEncode
 	return replies[0].Data, nil
 }
 
-// ask runs fn with the socket for requests, alone, and returns its result. It
-// returns at once when the context is done or the client is closed. The kernel
-// does what a request asks for within the system call that sends it, which
-// nothing ends but the death of the process: then the call is left to itself,
-// and the next request opens another socket. It also does if fn failed with
-// anything but an errno of the kernel's: a reply may be on its way still.
+// ask gives fn the socket for requests, which no other fn has at that time, and
+// returns fn's result. It returns at once when the context is done or the client
+// is closed. The kernel carries a request out within the system call that sends
+// it, and only the death of the process ends that call. So ask leaves the call
+// behind, and the next request opens another socket. It also opens another one if
+// fn failed with anything but an errno from the kernel: a reply may still come.
 //
-// With a context that cannot end, fn runs in the caller's goroutine, for callers
-// whose thread matters: its rights, or its number in a trace. Close waits for it.
+// If the context cannot end, fn runs in the caller's goroutine, for callers whose
+// thread matters: its rights, or its number in a trace. Close waits for that fn.
 func ask[T any](ctx context.Context, c *Client, fn func(*genetlink.Conn) (T, error)) (none T, err error) {
 	if err := ctx.Err(); err != nil {
 		return none, err
@@ -223,7 +224,7 @@ func ask[T any](ctx context.Context, c *Client, fn func(*genetlink.Conn) (T, err
 		return none, ErrClosed
 	}
 	conn := c.req
-	c.req = nil // unless it turns out to be good
+	c.req = nil // until fn has returned without harm to it
 	if conn == nil {
 		if conn, err = c.sockets.Requests(); err != nil {
 			return none, err
@@ -251,7 +252,7 @@ func ask[T any](ctx context.Context, c *Client, fn func(*genetlink.Conn) (T, err
 		}
 	}
 	if err != nil {
-		_ = conn.SetReadDeadline(time.Unix(1, 0)) // a wait for the reply ends
+		_ = conn.SetReadDeadline(time.Unix(1, 0)) // ends a wait for the reply
 		go func() {
 			<-answered
 			_ = conn.Close()
@@ -266,7 +267,7 @@ func ask[T any](ctx context.Context, c *Client, fn func(*genetlink.Conn) (T, err
 	return a.value, a.err
 }
 
-// putUint encodes YNL's "uint": 4 bytes if the value fits, else 8.
+// putUint encodes YNL's "uint": 4 bytes if the value fits, otherwise 8.
 func putUint(e *netlink.AttributeEncoder, typ uint16, v uint64) {
 	if v <= math.MaxUint32 {
 		e.Uint32(typ, uint32(v))
@@ -275,8 +276,8 @@ func putUint(e *netlink.AttributeEncoder, typ uint16, v uint64) {
 	}
 }
 
-// putName encodes a name. A NUL inside would cut it short in the kernel; its
-// length is the kernel's to judge.
+// putName encodes a name. It refuses a NUL inside, which would cut the name short
+// in the kernel. The kernel checks the length.
 func putName(e *netlink.AttributeEncoder, typ uint16, name string) {
 	e.Do(typ, func() ([]byte, error) {
 		if strings.IndexByte(name, 0) >= 0 {
