@@ -75,7 +75,10 @@ func (c *Client) parallel(ctx context.Context, sockets int, o ParallelOptions, y
 	p := newParallel(c, o, ranges, sockets)
 	err = p.run(ctx, min(sockets, len(ranges)), yield)
 	if o.Dump.Stats != nil {
-		*o.Dump.Stats = p.figures()
+		stats := p.stats
+		stats.Records = p.rows
+		stats.Filtered = stats.Filtered && o.Dump.filtered() // not by the ranges
+		*o.Dump.Stats = stats
 	}
 	if err != nil || p.stopped {
 		return err
@@ -90,13 +93,6 @@ func (c *Client) parallel(ctx context.Context, sockets int, o ParallelOptions, y
 	return nil
 }
 
-// figures are those of all sockets together.
-func (p *parallel) figures() nldump.Stats {
-	s := p.stats
-	s.Records = p.rows
-	s.Filtered = s.Filtered && p.dump.filtered()
-	return s
-}
 
 // A parallel is a DumpParallel that runs. Workers, one for each socket, take ranges
 // and put pages into queues. The caller's loop empties one queue after the other.

@@ -16,34 +16,34 @@ import (
 )
 
 const (
-	// DefaultSyncPasses is the limit of passes of SyncOptions' zero value.
+	// DefaultSyncPasses is the limit of passes in SyncOptions' zero value.
 	DefaultSyncPasses = 100
 
-	// DefaultSyncFull is the limit of full passes of SyncOptions' zero value.
+	// DefaultSyncFull is the limit of full passes in SyncOptions' zero value.
 	DefaultSyncFull = 3
 )
 
 // SyncOptions says what Sync reads, and when it gives up. The zero value is the
-// whole table, as long as nothing goes stale.
+// whole table, and the end if a delta is stale.
 type SyncOptions struct {
-	// Dump says what is read and how. IDFrom and IDTo restrict the table to a
+	// Dump says what to read and how. IDFrom and IDTo restrict the table to a
 	// range. Fields is what an upsert has; Generation always comes. Since, if
-	// not nil, is the generation of the table that the caller holds: there is
-	// no full pass then unless that is stale. Stats receives the sum over all
-	// passes. What a dump with Since cannot do is refused: NamePrefix,
+	// not nil, is the generation of the table that the caller holds: then there
+	// is no full pass unless Since is stale. Stats receives the sum over all
+	// passes. Sync refuses what a dump with Since cannot do: NamePrefix,
 	// FlagsMask and a Cursor.
 	Dump DumpOptions
 
 	// Reset is called, between two records, when the log of changes does not
-	// reach back to where the next delta would begin: the table is read anew.
-	// What was yielded so far is void, and what the caller held before; a
-	// replica that others look at meanwhile may as well drop, at the loop's
-	// end, what did not come again since. If Reset is nil, Sync ends with
-	// ErrStale instead.
+	// reach back to where the next delta would begin, and Sync reads the whole
+	// table again. What was yielded so far is void, and so is what the caller
+	// held before. A replica that others look at meanwhile may keep both, and
+	// drop at the loop's end what did not come again after the last Reset. If
+	// Reset is nil, Sync ends with ErrStale instead.
 	Reset func()
 
 	// Passes limits how many dumps there may be, and Full how many of them may
-	// be of the whole table; 0 means DefaultSyncPasses and DefaultSyncFull.
+	// be of the whole table. 0 means DefaultSyncPasses and DefaultSyncFull.
 	Passes, Full int
 
 	// Synced, if not nil, receives the result when the loop ends, however it
@@ -53,29 +53,31 @@ type SyncOptions struct {
 
 // Synced tells where a Sync ended, and what it took.
 type Synced struct {
-	// Generation is that of the table which the stream makes, if the loop ended
-	// without an error. Otherwise all changes up to it are in the stream, and
-	// some later ones; it is 0 if not even that much is known.
+	// Generation is that of the table that the stream makes, if the loop ended
+	// without an error. Otherwise the stream has all changes up to it, and some
+	// later ones. It is 0 if not even that is known.
 	Generation uint64 `json:"generation"`
 
 	Full        int    `json:"full"`        // passes of the whole table
 	Deltas      int    `json:"deltas"`      // passes of what changed
 	Interrupted int    `json:"interrupted"` // passes during which the table changed
-	Stale       int    `json:"stale"`       // deltas that the log did not reach back for: Reset was called
+	Stale       int    `json:"stale"`       // deltas for which the log did not reach back: Reset was called
 	Records     uint64 `json:"records"`     // upserts and deletes in all passes
 }
 
-// Sync yields a stream of upserts and deletes (Record.Deleted) that, applied in
-// order, make the exact table of one generation, which SyncOptions.Synced names,
-// although the table may never rest. It dumps the table, and then, again and
-// again, what changed since the start of the dump before (a delta), until the
-// table does not change during a delta: those are shorter each time. A delete
-// may be of an id that never came, and an entry may come several times, the
-// newest last. Entry statistics are not part of a generation: lookups raise them.
+// Sync yields upserts and deletes (Record.Deleted). Applied in order, they make the
+// exact table of one generation, even of a table that never rests;
+// SyncOptions.Synced tells which generation. Sync dumps the table. Then, again and
+// again, it dumps what changed since the start of the previous dump (a delta),
+// until the table does not change during a delta. Each delta is shorter than the
+// one before. A delete may be of an id that never came. An entry may come several
+// times, the newest last. Entry statistics are not part of a generation: lookups
+// raise them.
 //
-// Records are lent as by Records, and nothing is allocated per record. An error
-// is yielded once, with a nil Record, and ends the loop: what was yielded is then
-// no table that ever was. It is ErrNotSynced if the passes did not suffice.
+// Sync lends records as Records does, and allocates nothing per record. An error
+// is yielded once, with a nil Record, and ends the loop. Then what was yielded is
+// no table that ever existed. The error is ErrNotSynced if the passes were not
+// enough.
 func (c *Client) Sync(ctx context.Context, o SyncOptions) iter.Seq2[*Record, error] {
 	return func(yield func(*Record, error) bool) {
 		if err := c.sync(ctx, o, yield); err != nil {
@@ -130,33 +132,34 @@ func (o *SyncOptions) prepare() error {
 
 // A syncer is a Sync that runs.
 //
-// Why its end is a table that was: let G be Generation, that of some moment
-// before the last pass started, S. Then the stream so far has every change up
-// to G, in its order for each id. For a full pass that is the promise of the
-// key cursor: an entry with a last change up to G that is there throughout is
-// sent, and what was gone before is not. A delta walks the log from G+1 to S, in
-// which each entry stands once, at its last change. One that changes meanwhile
-// moves beyond S, into the next delta; all others are sent, and deletes too, or
-// the delta is stale. So every change up to S is in, or comes later. If the kernel
-// says that nothing changed since S, nothing comes later: this is the table of S.
+// Why it ends in a table that existed: let S be the generation at which the last
+// pass started, and G be Generation, which is that of some moment before. Then the
+// stream so far has every change up to G, in order for each id. For a full pass,
+// the key cursor promises that: it sends every entry that was there throughout and
+// last changed at G or earlier, and none that was gone before. A delta walks the
+// log from G+1 to S, which has each entry once, at its last change. An entry that
+// changes meanwhile moves beyond S, into the next delta. All others are sent, with
+// the deletes, or else the delta is stale. So every change up to S is in the
+// stream, or will be. If the kernel says that nothing changed since S, nothing
+// more will come: this is the table of S.
 //
-// S itself is not told. A generation is read before each pass, and after a delta
-// that of its last record is known; whichever is larger, nothing was changed from
-// then to S, within the ids that are asked for. A full pass is always followed
-// by a delta, because the generation of a delete is in none of its records.
+// The kernel does not tell S. Sync reads a generation before each pass, and after
+// a delta it knows that of the last record. From the larger of the two up to S,
+// nothing changed among the ids that were asked for. A full pass is always
+// followed by a delta, because no record of it has the generation of a delete.
 type syncer struct {
 	Synced
 	c      *Client
 	o      SyncOptions
 	stream *nldump.Stream
 	stats  nldump.Stats
-	family uint32 // the family's number: another one has another table
+	family uint32 // the family's number; another one has another table
 	delta  bool   // the next pass is a delta, since Generation
 	yield  yield
 }
 
 func (s *syncer) run(ctx context.Context) error {
-	var err error // of the last pass; there is one at least
+	var err error // of the last pass; there is at least one
 	for s.Full+s.Deltas < s.o.Passes && (s.delta || s.Full < s.o.Full) {
 		var ended bool
 		if ended, err = s.pass(ctx); ended {
@@ -167,10 +170,10 @@ func (s *syncer) run(ctx context.Context) error {
 		ErrNotSynced, s.Full+s.Deltas, s.Full, s.Stale, s.Generation, err)
 }
 
-// pass makes one pass, and says whether the stream is at its end; if not, err
-// is why it could not be.
+// pass makes one pass, and tells whether the stream is at its end. If it is not,
+// err tells why.
 func (s *syncer) pass(ctx context.Context) (ended bool, err error) {
-	// It waits for a change that goes on, during which no delta would be clean.
+	// This waits for a change that is under way: no delta would be clean meanwhile.
 	table, err := s.c.Table(ctx)
 	if err != nil {
 		return true, err
@@ -224,7 +227,7 @@ func (s *syncer) read(ctx context.Context, o DumpOptions) (stopped bool, last ui
 	return stopped, last, err
 }
 
-// restart makes the next pass a full one, if the caller can take it.
+// restart makes the next pass a full one, if the caller has a Reset.
 func (s *syncer) restart(why error) (ended bool, err error) {
 	s.Stale++
 	s.Generation, s.delta = 0, false
@@ -250,17 +253,17 @@ func addStats(sum *nldump.Stats, s nldump.Stats) {
 	sum.Filtered = sum.Filtered || s.Filtered
 }
 
-// A Snapshot is a table in memory, made of the records of Sync by Apply. The
-// zero value is the empty one.
+// A Snapshot is a table in memory that Apply makes of the records of Sync. The zero
+// value is an empty table.
 type Snapshot struct {
 	// Generation is that of the table; Client.Snapshot sets it.
 	Generation uint64
 
-	entries []Entry          // in rising order of their ids; those that are Deleted are gone
-	added   map[uint32]Entry // what came between them
+	entries []Entry          // in rising order of their ids; those with Deleted are gone
+	added   map[uint32]Entry // those that came after an entry with a larger id
 }
 
-// Apply makes the upsert or delete r, a copy of it.
+// Apply makes the upsert or delete r. It keeps a copy.
 func (s *Snapshot) Apply(r *Record) {
 	n := len(s.entries)
 	if n == 0 || r.ID > s.entries[n-1].ID { // as in a full pass
@@ -283,7 +286,7 @@ func (s *Snapshot) Apply(r *Record) {
 	}
 }
 
-// Reset makes it the empty one again: for SyncOptions.Reset.
+// Reset empties the table. It is what SyncOptions.Reset needs.
 func (s *Snapshot) Reset() { *s = Snapshot{} }
 
 // Entries returns the entries in rising order of their ids. The slice is valid
@@ -301,7 +304,8 @@ func (s *Snapshot) Entries() []Entry {
 }
 
 // Snapshot collects what Sync yields: the exact table of one generation, in
-// memory. SyncOptions.Reset need not be set. With an error there is none.
+// memory. SyncOptions.Reset need not be set. The Snapshot is nil if there is an
+// error.
 func (c *Client) Snapshot(ctx context.Context, o SyncOptions) (*Snapshot, error) {
 	var s Snapshot
 	var synced Synced

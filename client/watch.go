@@ -17,21 +17,21 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// WatchOptions says how events are received. The zero value is good.
+// WatchOptions says how to receive events. The zero value is usable.
 type WatchOptions struct {
-	// ReceiveBuffer is the size of the socket's receive queue in bytes, for
-	// the events that come while none is read: nldump.Config.ReceiveBuffer. An
-	// event takes about 1 KiB of it, and its payload. 0 means the system's
-	// default.
+	// ReceiveBuffer is the size in bytes of the socket's receive queue, which
+	// holds the events that come while none is read; see
+	// nldump.Config.ReceiveBuffer. An event takes about 1 KiB of it, plus its
+	// payload. 0 means the system's default.
 	ReceiveBuffer int
 }
 
-// Watch yields the changes of the table as they come, from the loop's start
-// on. ErrOverrun says that events were lost there, and the loop may go on; see
-// Watcher.Events. Any other error ends it: that of the context, ErrNoFamily
-// when the module is unloaded, ErrClosed.
+// Watch yields the changes of the table as they come, from the start of the loop.
+// ErrOverrun says that events were lost there, and the loop may go on; see
+// Watcher.Events. Any other error ends the loop: the context's, ErrNoFamily when
+// the module is unloaded, ErrClosed.
 //
-// For a subscription that stands before something else is done, see OpenWatch.
+// Use OpenWatch if you must be subscribed before you do something else.
 func (c *Client) Watch(ctx context.Context, o WatchOptions) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		w, err := c.OpenWatch(ctx, o)
@@ -44,21 +44,20 @@ func (c *Client) Watch(ctx context.Context, o WatchOptions) iter.Seq2[Event, err
 	}
 }
 
-// A Watcher is a subscription to the table's changes. It is for one goroutine
-// at a time; only Close may be called from any.
+// A Watcher is a subscription to the table's changes. It is for one goroutine at a
+// time; Close and Reloaded may be called from any.
 type Watcher struct {
 	c      *Client
 	sock   nldump.PollSocket
 	buf    []byte
 	rest   []byte // of the last datagram
 	family uint16
-	lost   bool // the kernel said ENOBUFS, and may drop events until the queue was empty
+	lost   bool // the kernel said ENOBUFS, and drops events until the queue is empty
 	err    error
 }
 
-// OpenWatch subscribes, on a socket of its own. Each change that is made after
-// it returns comes as an event, and what a dump says that is started then is
-// not older.
+// OpenWatch subscribes, on a socket of its own. Each change that is made after it
+// returns comes as an event. So a dump that you start then misses nothing.
 func (c *Client) OpenWatch(ctx context.Context, o WatchOptions) (*Watcher, error) {
 	sock, family, err := c.subscribe(ctx, o.ReceiveBuffer)
 	if err != nil {
@@ -76,23 +75,23 @@ func (c *Client) OpenWatch(ctx context.Context, o WatchOptions) (*Watcher, error
 func (w *Watcher) Close() error { return w.c.closeSocket(w.sock) }
 
 // Reloaded tells whether the client has found out, by a request or a dump, that
-// the module was loaded again since the subscription: these are the events of
-// another table. It may be called from any goroutine.
+// the module was loaded again since the subscription. The events are those of the
+// old table.
 func (w *Watcher) Reloaded() bool { return w.c.family.Load() != uint32(w.family) }
 
-// Events yields the events in the order of their generations. Without a loss
-// none is left out; a fill that the kernel had to undo leaves a gap in the
-// generations all the same.
+// Events yields the events in the order of their generations. Unless events are
+// lost, it leaves none out; but a fill that the kernel had to undo leaves a gap in
+// the generations.
 //
-// When the receive queue overflows, those that are in it are yielded, then
-// ErrOverrun once. The loop may go on: each change that is made after the error
-// was yielded comes as an event again, or is lost to another ErrOverrun. So a
-// dump with Since that is started after it, from the last generation before it,
-// tells what is missing.
+// When the receive queue overflows, Events yields what is in the queue and then,
+// once, ErrOverrun. The loop may go on: each change that is made after the error
+// was yielded comes as an event again, or is lost to another ErrOverrun. To get
+// what is missing, start a dump after the error, with the last generation before
+// it as Since.
 //
-// Any other error ends the loop, and all later ones too, but for that of the
-// context: another loop with another context goes on where this one left. So
-// does one that comes after a break.
+// Any other error ends the loop, and all later loops too. But the context's error
+// does not: another loop with another context goes on where this one stopped. So
+// does a loop after a break.
 func (w *Watcher) Events(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		defer w.watch(ctx)()
@@ -105,7 +104,7 @@ func (w *Watcher) Events(ctx context.Context) iter.Seq2[Event, error] {
 	}
 }
 
-// watch makes Recv give up when ctx is done, until stop is called.
+// watch makes Recv give up when ctx is done. It ends with stop.
 func (w *Watcher) watch(ctx context.Context) (stop func()) {
 	ran := make(chan struct{})
 	cancel := context.AfterFunc(ctx, func() {
@@ -120,8 +119,8 @@ func (w *Watcher) watch(ctx context.Context) (stop func()) {
 	}
 }
 
-// next waits for the next event. An error other than ErrOverrun and that of the
-// context stays.
+// next waits for the next event. An error stays, unless it is ErrOverrun or the
+// context's.
 func (w *Watcher) next(ctx context.Context) (Event, error) {
 	for w.err == nil {
 		if err := ctx.Err(); err != nil {
@@ -161,12 +160,12 @@ func (w *Watcher) decode(m nldump.Message) (Event, error) {
 	return Event{}, nil
 }
 
-// receive reads the next datagram of the kernel's.
+// receive reads the next datagram from the kernel.
 //
-// After ENOBUFS the kernel adds nothing to the queue until it was read empty,
-// and says nothing more of what it drops until then (af_netlink.c:
-// netlink_overrun, netlink_rcv_wake). So the loss is told when the queue is
-// empty, or when it overflowed anew, which it cannot but after it was.
+// After ENOBUFS the kernel adds nothing to the queue until it has been read empty,
+// and does not report what it drops until then (af_netlink.c:netlink_overrun,
+// netlink_rcv_wake). So receive reports the loss when the queue is empty, or when
+// the queue overflows again, which means that it has been empty.
 func (w *Watcher) receive(ctx context.Context) error {
 	recv := w.sock.Recv
 	if w.lost {
@@ -202,8 +201,9 @@ func (w *Watcher) receive(ctx context.Context) error {
 const eventGroup = "entries"
 
 // subscribe returns a socket that gets the family's events, and the family's
-// number. It joins the controller's group too, which tells when the family goes:
-// the kernel takes the members of a group away with it, and tells nobody.
+// number. The socket is also in the controller's group, which tells when the
+// family goes. The kernel removes the members of the family's own group with it,
+// and does not tell them.
 func (c *Client) subscribe(ctx context.Context, size int) (nldump.PollSocket, uint16, error) {
 	for {
 		f, err := c.getFamily(ctx)
@@ -220,8 +220,8 @@ func (c *Client) subscribe(ctx context.Context, size int) (nldump.PollSocket, ui
 			return nil, 0, fmt.Errorf("%w: the family has no group %q", ErrBadReply, eventGroup)
 		}
 		sock, joinErr := c.sockets.Events(size, controllerGroup, group)
-		// A family that went and came while this was joining said so to nobody
-		// here, and its group was another.
+		// If the family went and came back before the socket had joined, nothing
+		// told the socket, and the group was that of the old family.
 		err = c.resolve(ctx)
 		if err == nil && c.family.Load() == uint32(f.ID) {
 			return sock, f.ID, joinErr
@@ -262,7 +262,7 @@ const (
 	EventNew   EventKind = iota + 1 // an entry was made
 	EventSet                        // an entry was changed
 	EventDel                        // an entry was deleted
-	EventFill                       // many entries were made, each with a generation of its own
+	EventFill                       // many entries were made, each with its own generation
 	EventFlush                      // all entries were deleted
 )
 
@@ -288,27 +288,26 @@ func (k *EventKind) UnmarshalText(text []byte) error {
 type Event struct {
 	Kind EventKind `json:"kind"`
 
-	// Generation is the table's after the change: one more than before it, or
-	// Count more after EventFill.
+	// Generation is the table's after the change: one more than before, or Count
+	// more after EventFill.
 	Generation uint64 `json:"generation"`
 
-	// Entry is, with EventNew and EventSet, all of the entry as it is now;
-	// with EventDel its ID and Generation, and Deleted. Else it is zero.
+	// Entry is the whole entry as it is now, with EventNew and EventSet. With
+	// EventDel it has ID, Generation and Deleted. Otherwise it is zero.
 	Entry Entry `json:"entry,omitzero"`
 
-	// Count is how many entries were made by EventFill, or deleted by
-	// EventFlush.
+	// Count is how many entries EventFill made, or EventFlush deleted.
 	Count uint64 `json:"count,omitempty"`
 
 	// IDStart and IDStride say which ids EventFill made: Count of them from
-	// IDStart on, IDStride apart. What they hold is not told; a dump with
-	// Since, from the generation before, tells it.
+	// IDStart on, IDStride apart. The event does not say what the entries hold;
+	// a dump tells it, with the generation before as Since.
 	IDStart  uint32 `json:"id_start,omitempty"`
 	IDStride uint32 `json:"id_stride,omitempty"`
 }
 
-// decodeEvent reads the event behind a netlink header. One that the spec does
-// not have yet has the kind 0.
+// decodeEvent reads the event after a netlink header. The kind is 0 if the spec
+// does not know the event.
 func decodeEvent(b []byte) (Event, error) {
 	if len(b) < genlHeaderLen {
 		return Event{}, fmt.Errorf("%w: event of %d bytes", ErrBadReply, len(b))
@@ -360,12 +359,12 @@ func decodeFillEvent(b []byte) (Event, error) {
 	return e, nil
 }
 
-// What generic netlink's controller says to its group "notify", whose number
+// controllerGroup is the group "notify" of generic netlink's controller. Its number
 // is fixed (net/netlink/genetlink.c:genl_allocate_reserve_groups).
 const controllerGroup = unix.GENL_ID_CTRL
 
-// isFarewell tells whether a message of the controller's says that the family
-// with the number is gone.
+// isFarewell tells whether a message from the controller says that the family with
+// the number is gone.
 func isFarewell(b []byte, family uint16) bool {
 	if len(b) < genlHeaderLen || b[0] != unix.CTRL_CMD_DELFAMILY {
 		return false
