@@ -93,7 +93,6 @@ func (c *Client) parallel(ctx context.Context, sockets int, o ParallelOptions, y
 	return nil
 }
 
-
 // A parallel is a DumpParallel that runs. Workers, one for each socket, take ranges
 // and put pages into queues. The caller's loop empties one queue after the other.
 // No worker waits for room in a queue: a queue has room for all pages of a

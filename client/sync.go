@@ -23,8 +23,8 @@ const (
 	DefaultSyncFull = 3
 )
 
-// SyncOptions says what Sync reads, and when it gives up. The zero value is the
-// whole table, and the end if a delta is stale.
+// SyncOptions says what Sync reads, and when it gives up. The zero value reads the
+// whole table, and gives up if a delta is stale.
 type SyncOptions struct {
 	// Dump says what to read and how. IDFrom and IDTo restrict the table to a
 	// range. Fields is what an upsert has; Generation always comes. Since, if
