@@ -11,17 +11,17 @@ import (
 	"bulkdump/client"
 )
 
-// ErrLagged says that changes of a mirror were dropped, because their reader was
-// too slow. All tells what there is now; Follow goes on with what is different.
+// ErrLagged says that changes of a mirror were dropped because their reader was too
+// slow. All tells what there is now; Follow goes on with what is different.
 var ErrLagged = errors.New("changes were lost, because they were read too slowly: read all entries again")
 
 // A feed is what waits for one reader of changes.
 type feed struct {
 	queue  []client.Event
-	lagged bool // and nothing is added until the reader knows
+	lagged bool // nothing is added until the reader knows
 }
 
-// tell gives a change to all readers, under mu.
+// tell gives a change to all readers. The caller holds mu.
 func (m *Mirror) tell(e client.Event) {
 	for f := range m.feeds {
 		switch {
@@ -34,21 +34,20 @@ func (m *Mirror) tell(e client.Event) {
 	}
 }
 
-// Changes yields what is applied to the mirror from the call on: what entries
-// are new, set or deleted, and flushes. There is no EventFill, and what a dump
-// brings comes in the dump's order: the generations rise for each id, not from
-// one id to the next. All, called after Changes, gives what to apply them to;
-// some may be in it already.
+// Changes yields what the mirror applies from this call on: entries that are new,
+// set or deleted, and flushes. There is no EventFill. What a dump brings comes in
+// the dump's order, so generations rise for each id, but not from one id to the
+// next. Call All after Changes to get what to apply them to; it may have some of
+// them already.
 //
-// If the loop's body is slower than the changes for so long that
-// Options.ChangesLimit of them wait, ErrLagged is yielded in their place.
-// The loop may go on: what is applied after the error was yielded comes again,
-// and All, called then, gives what to apply it to. Any other error ends the loop:
-// the context's, or that which ended the mirror.
+// If the loop is so slow that more than Options.ChangesLimit changes wait, it gets
+// ErrLagged in their place. The loop may go on: what the mirror applies after it
+// yielded the error comes again. Call All then to get what to apply it to. Any
+// other error ends the loop: the context's, or the one that ended the mirror.
 func (m *Mirror) Changes(ctx context.Context) iter.Seq2[client.Event, error] {
 	f := &feed{}
 	m.follow(f)
-	stop := context.AfterFunc(ctx, func() { m.unfollow(f) }) // if there is no loop
+	stop := context.AfterFunc(ctx, func() { m.unfollow(f) }) // unless a loop does that
 	return func(yield func(client.Event, error) bool) {
 		stop()
 		m.follow(f)
@@ -81,16 +80,16 @@ func (m *Mirror) unfollow(f *feed) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.feeds, f)
-	*f = feed{} // another loop begins anew
+	*f = feed{} // another loop starts without these
 }
 
-// collect waits for changes, and takes them all. The two queues are exchanged,
-// so that no more than two are allocated.
+// collect waits for changes, and takes them all. It exchanges the two queues, so
+// that no more than two are allocated.
 func (m *Mirror) collect(ctx context.Context, f *feed, batch *[]client.Event) (lagged bool, err error) {
 	clear(*batch)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := ctx.Err(); err != nil { // also where there always is a change
+	if err := ctx.Err(); err != nil { // even if there always is a change
 		return false, err
 	}
 	err = m.until(ctx, func() bool { return len(f.queue) > 0 || f.lagged })
@@ -99,19 +98,19 @@ func (m *Mirror) collect(ctx context.Context, f *feed, batch *[]client.Event) (l
 	return lagged, err
 }
 
-// Follow yields what keeps a copy of the mirror somewhere else: each entry as
-// EventNew, once, in rising order of ids, as soon as the mirror has read the
-// table; then each change, as Changes has them. When the loop's body is too slow,
-// it yields ErrLagged, and then, as EventNew, client.EventSet and EventDel, what is
-// different from what it yielded before: the loop just goes on, and ends up with
-// the same entries. Any other error ends it: the context's, or that which ended
+// Follow yields what you need to keep a copy of the mirror somewhere else. Once the
+// mirror has read the table, each entry comes as EventNew, in rising order of ids.
+// Then each change comes, as from Changes. If the loop is too slow, it gets
+// ErrLagged, and then, as EventNew, EventSet and EventDel, what is different from
+// what it got before. So the loop just goes on, and its copy has the same entries
+// in the end. Any other error ends the loop: the context's, or the one that ended
 // the mirror.
 //
-// It remembers which entries it yielded, each with its generation.
+// Follow remembers the id and the generation of each entry that it yielded.
 func (m *Mirror) Follow(ctx context.Context) iter.Seq2[client.Event, error] {
 	return func(yield func(client.Event, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
-		defer cancel() // the changes, also where the loop is left before them
+		defer cancel() // ends the changes, even if the loop is left before them
 		m.mu.Lock()
 		err := m.until(ctx, func() bool { return !m.full })
 		m.mu.Unlock()
@@ -119,7 +118,7 @@ func (m *Mirror) Follow(ctx context.Context) iter.Seq2[client.Event, error] {
 			yield(client.Event{}, err)
 			return
 		}
-		changes := m.Changes(ctx) // before the entries are looked at
+		changes := m.Changes(ctx) // before differences looks at the entries
 		t := told{}
 		if !m.differences(ctx, t, yield) {
 			return
@@ -140,11 +139,11 @@ func (m *Mirror) Follow(ctx context.Context) iter.Seq2[client.Event, error] {
 	}
 }
 
-// told has the generation of each entry that was yielded.
+// told has the generation of each entry that Follow yielded.
 type told map[uint32]uint64
 
-// note notes an event, and makes it one for whoever knows what was yielded. It
-// returns false if it tells nothing new.
+// note notes an event, and makes its Kind and Count right for a reader who knows
+// what was yielded. It returns false if the event says nothing new.
 func (t told) note(e *client.Event) bool {
 	id := e.Entry.ID
 	generation, known := t[id]
@@ -172,11 +171,11 @@ func (t told) note(e *client.Event) bool {
 	return true
 }
 
-// differences yields what has become of the entries since they were yielded, and
-// what is new. It returns false if the loop is over.
+// differences yields how the entries differ from what was yielded. It returns
+// false if the loop is over.
 func (m *Mirror) differences(ctx context.Context, t told, yield func(client.Event, error) bool) bool {
 	m.mu.Lock()
-	now, generation := m.table.held.Copy(), m.held
+	now, generation := m.table.entries.Copy(), m.complete
 	m.mu.Unlock()
 	var gone []uint32
 	for id := range t {
@@ -202,7 +201,7 @@ func (m *Mirror) differences(ctx context.Context, t told, yield func(client.Even
 			return false
 		}
 	}
-	now.Scan(func(_ uint32, h *held) bool {
+	now.Scan(func(_ uint32, h *item) bool {
 		return next(client.Event{Generation: h.entry.Generation, Entry: h.entry})
 	})
 	return more

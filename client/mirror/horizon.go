@@ -4,34 +4,34 @@ package mirror
 
 import "bulkdump/client"
 
-// A horizon knows up to which generation a replica is right: of each entry
-// whose last change is not newer, it has that change. What is newer may be in it
-// or not, and a dump since the horizon brings it.
+// A horizon knows up to which generation a replica is complete: the replica has the
+// last change of each entry that did not change after it. The replica may have
+// newer changes or not; a dump since the horizon brings them.
 //
-// Events raise it one by one, because each generation has one: where one is
-// missing there was a loss, and the horizon stands until a dump has raised it.
+// Each generation has an event, and each event raises the horizon by one. If one
+// is missing there was a loss, and the horizon stays until a dump has raised it.
 type horizon struct {
-	held uint64
+	complete uint64
 
-	// The run: what came last without a gap, from first to last. It waits for
-	// a dump that reaches up to it.
+	// The run is the latest events without a gap, from first to last. It waits
+	// for a dump that reaches it.
 	first, last uint64
-	open        bool // the run begins with the next event, wherever that is
+	open        bool // the run begins with the next event, whatever its generation
 }
 
 // What an event is to the horizon.
 const (
 	eventNext = iota
-	eventOld  // it tells nothing new
-	eventGap  // something before it is missing that was not known to be
-	eventFill // what it made is missing
+	eventOld  // it says nothing new
+	eventGap  // something before it is missing, which was not known
+	eventFill // the entries that it made are missing
 )
 
-// event notes one.
+// event notes an event, and tells what it is.
 func (h *horizon) event(e *client.Event) int {
 	generation := e.Generation
 	switch {
-	case generation <= h.held || !h.open && generation <= h.last:
+	case generation <= h.complete || !h.open && generation <= h.last:
 		return eventOld
 	case e.Kind == client.EventFill:
 		h.first, h.last, h.open = generation+1, generation, false
@@ -48,28 +48,29 @@ func (h *horizon) event(e *client.Event) int {
 	return eventNext
 }
 
-// join raises the horizon to the run's end, if nothing is missing between.
+// join raises the horizon to the end of the run, if nothing before the run is
+// missing.
 func (h *horizon) join() (joined bool) {
-	if h.first > h.held+1 {
+	if h.first > h.complete+1 {
 		return false
 	}
-	h.held = max(h.held, h.last)
+	h.complete = max(h.complete, h.last)
 	return true
 }
 
-// lose notes that an unknown number of events is missing after the last one.
+// lose notes that an unknown number of events after the last one is missing.
 func (h *horizon) lose() { h.open = true }
 
-// reach notes that a dump has brought what the table had at the generation.
-// covered: nothing was lost since it began. It returns false if there are events
-// beyond it, and between them something that is missing still.
+// reach notes that a dump has brought what the table had at the generation. covered
+// says that nothing was lost since the dump began. It returns false if something is
+// still missing between that generation and later events.
 func (h *horizon) reach(generation uint64, covered bool) bool {
-	h.held = max(h.held, generation)
+	h.complete = max(h.complete, generation)
 	switch {
 	case h.open && !covered:
 		return true
-	case h.open, h.last <= h.held:
-		h.first, h.last, h.open = h.held+1, h.held, false
+	case h.open, h.last <= h.complete:
+		h.first, h.last, h.open = h.complete+1, h.complete, false
 	}
 	return h.join()
 }

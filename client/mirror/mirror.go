@@ -14,32 +14,32 @@ import (
 	"bulkdump/client"
 )
 
-// ErrReloaded says that the module was unloaded and loaded again: the table is
-// another one, whose generations start anew. A new Mirror is needed.
+// ErrReloaded says that the module was unloaded and loaded again. It has another
+// table, whose generations start again. Open another Mirror.
 var ErrReloaded = errors.New("the bulkdump module was loaded anew: this is another table")
 
-// Defaults of Options.
+// The defaults in Options.
 const (
 	DefaultResyncInterval = 100 * time.Millisecond
 	DefaultChangesLimit   = 1024
 )
 
-// Options says how a mirror keeps up. The zero value is good.
+// Options says how a mirror keeps up. The zero value is usable.
 type Options struct {
-	// ReceiveBuffer is that of WatchOptions. With a larger one fewer events
-	// are lost while many come at once; what is lost costs a dump of what
+	// ReceiveBuffer is that of client.WatchOptions. The larger it is, the fewer
+	// events are lost when many come at once. A loss costs a dump of what
 	// changed since, and nothing else.
 	ReceiveBuffer int
 
-	// ResyncInterval is the least time from the end of one dump to the start
-	// of the next, 0 means DefaultResyncInterval. It is never less than a
-	// quarter of what the dump took, and up to half of it is added at random:
-	// of many mirrors that lose events in the same moment, not all dump in the
-	// same moment. It doubles with each dump that fails for a reason that may
-	// pass, up to 10 s, until one succeeds.
+	// ResyncInterval is the least time from the end of one dump to the start of
+	// the next; 0 means DefaultResyncInterval. The time is never less than a
+	// quarter of what the dump took. Up to half of it is added at random, so
+	// that many mirrors that lose events at once do not all dump at once. It
+	// doubles with each dump that fails for a reason that may go away, up to
+	// 10 s, until a dump succeeds.
 	ResyncInterval time.Duration
 
-	// ChangesLimit is how many changes wait for a reader of Changes until
+	// ChangesLimit is how many changes may wait for a reader of Changes before
 	// ErrLagged; 0 means DefaultChangesLimit.
 	ChangesLimit int
 }
@@ -50,21 +50,20 @@ type Stats struct {
 	Generation uint64 `json:"generation"`
 	Synced     bool   `json:"synced"`      // it is the table of that generation
 	Events     uint64 `json:"events"`      // read
-	Old        uint64 `json:"old"`         // events and records that told nothing new
-	Overruns   uint64 `json:"overruns"`    // ErrOverrun: events were lost
+	Old        uint64 `json:"old"`         // events and records that said nothing new
+	Overruns   uint64 `json:"overruns"`    // client.ErrOverrun: events were lost
 	Gaps       uint64 `json:"gaps"`        // a generation had no event
-	Fills      uint64 `json:"fills"`       // EventFill, which does not say what it made
+	Fills      uint64 `json:"fills"`       // client.EventFill, which does not say what it made
 	Deltas     uint64 `json:"deltas"`      // dumps of what changed since a generation
-	FullPasses uint64 `json:"full_passes"` // dumps of the whole table, the first one too
-	Stale      uint64 `json:"stale"`       // deltas for which the log did not reach back (ErrStale)
-	Retries    uint64 `json:"retries"`     // dumps that failed for a reason that passes
+	FullPasses uint64 `json:"full_passes"` // dumps of the whole table, with the first one
+	Stale      uint64 `json:"stale"`       // deltas for which the log did not reach back (client.ErrStale)
+	Retries    uint64 `json:"retries"`     // dumps that failed for a reason that may go away
 	Records    uint64 `json:"records"`     // of all dumps
 }
 
-// A Mirror is a copy of the table that stays right while the table changes, and
-// that ends in the table's exact state when the table rests. Its methods may be
-// called from several goroutines at once. What Get and All return is shared:
-// payloads must not be changed.
+// A Mirror is a copy of the table that follows its changes, and that is the exact
+// table once the table rests. Several goroutines may call its methods at once.
+// They share the payloads that Get and All return, and must not change them.
 type Mirror struct {
 	c        *client.Client
 	w        *client.Watcher
@@ -76,14 +75,14 @@ type Mirror struct {
 	running  sync.WaitGroup
 
 	mu     sync.Mutex // guards all below
-	change *sync.Cond // with each event and dump, and with the end
+	change *sync.Cond // signalled by each event, each dump and the end
 	table  replica
 	horizon
 	losses   uint64               // how often something was missing, or may have been
-	repaired uint64               // how many of those a dump has made good
+	repaired uint64               // how many of those losses a dump has repaired
 	full     bool                 // only a dump of the whole table helps
-	target   uint64               // generation up to which the last dump may have seen the table
-	waits    map[*uint64]struct{} // generations that somebody waits for
+	target   uint64               // the generation up to which the last dump may have seen the table
+	waits    map[*uint64]struct{} // generations that callers wait for
 	feeds    map[*feed]struct{}
 	stats    Stats
 	err      error
@@ -118,17 +117,17 @@ func Open(ctx context.Context, c *client.Client, o Options) (*Mirror, error) {
 	return m, nil
 }
 
-// Close ends the mirror and waits until its sockets are closed. What it holds
-// can still be read. Closing again does nothing.
+// Close ends the mirror and waits until its sockets are closed. You can still read
+// what it holds. Closing again does nothing.
 func (m *Mirror) Close() error {
 	m.end(client.ErrClosed)
 	m.running.Wait()
 	return nil
 }
 
-// Err tells why the mirror has ended: ErrNoFamily when the module was unloaded,
-// ErrReloaded, ErrClosed, the context's error, or what else went wrong for good.
-// It is nil while the mirror runs.
+// Err tells why the mirror has ended: client.ErrNoFamily when the module was
+// unloaded, ErrReloaded, client.ErrClosed, the context's error, or any other error
+// that does not go away. It is nil while the mirror runs.
 func (m *Mirror) Err() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -155,16 +154,16 @@ func (m *Mirror) end(err error) {
 func (m *Mirror) Get(id uint32) (client.Entry, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	h, ok := m.table.held.Get(id)
+	h, ok := m.table.entries.Get(id)
 	if !ok {
 		return client.Entry{}, false
 	}
 	return h.entry, true
 }
 
-// All yields the entries in rising order of their ids, as they are when the
-// loop starts: what changes meanwhile is not seen. The mirror goes on, and its
-// methods may be called in the loop.
+// All yields the entries in rising order of their ids, as they are when the loop
+// starts. The loop does not see what changes meanwhile. The mirror goes on, and
+// the loop may call its methods.
 func (m *Mirror) All() iter.Seq[client.Entry] {
 	return func(yield func(client.Entry) bool) {
 		m.mu.Lock()
@@ -177,8 +176,8 @@ func (m *Mirror) All() iter.Seq[client.Entry] {
 // Len returns the number of entries.
 func (m *Mirror) Len() int { return m.Stats().Entries }
 
-// Generation returns the generation up to which all changes are in the mirror.
-// When it is synced, nothing newer is: it is the table of that generation.
+// Generation returns the generation up to which the mirror has all changes. When
+// the mirror is synced it has nothing newer: it is the table of that generation.
 func (m *Mirror) Generation() uint64 { return m.Stats().Generation }
 
 // Stats returns the figures so far.
@@ -186,28 +185,28 @@ func (m *Mirror) Stats() Stats {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.stats
-	s.Entries, s.Generation, s.Synced = m.table.held.Len(), m.held, m.synced()
+	s.Entries, s.Generation, s.Synced = m.table.entries.Len(), m.complete, m.synced()
 	return s
 }
 
 // Synced blocks until the mirror has caught up: it is the exact table of its
-// Generation, and knows of no loss. It may lose that again, and catch up again;
-// Stats tells how it is now.
+// Generation, and knows of no loss. It may fall behind and catch up again; Stats
+// tells how it is now.
 func (m *Mirror) Synced(ctx context.Context) error { return m.Wait(ctx, 0) }
 
-// Wait blocks until the mirror has caught up with a generation: that which a
-// change of one's own returned, say. It is synced then, and the change is in it.
-// While changes come faster than they can be read, it does not get there.
+// Wait blocks until the mirror has caught up with a generation, such as the one
+// that a change of your own returned. Then the mirror is synced and has the change.
+// It does not get there while changes come faster than they can be read.
 func (m *Mirror) Wait(ctx context.Context, generation uint64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.waits[&generation] = struct{}{}
 	defer delete(m.waits, &generation)
 	m.nudge()
-	return m.until(ctx, func() bool { return m.synced() && m.held >= generation })
+	return m.until(ctx, func() bool { return m.synced() && m.complete >= generation })
 }
 
-// until waits, under mu, until ok says yes or the mirror has ended.
+// until waits until ok is true or the mirror has ended. The caller holds mu.
 func (m *Mirror) until(ctx context.Context, ok func() bool) error {
 	stop := context.AfterFunc(ctx, func() {
 		m.mu.Lock()
@@ -228,8 +227,8 @@ func (m *Mirror) until(ctx context.Context, ok func() bool) error {
 	}
 }
 
-// synced tells, under mu, whether all that the last dump may have told is
-// reached by what is known without a gap.
+// synced tells whether the mirror is complete up to everything that the last dump
+// may have brought. The caller holds mu.
 func (m *Mirror) synced() bool {
-	return !m.full && m.losses == m.repaired && m.held >= m.target
+	return !m.full && m.losses == m.repaired && m.complete >= m.target
 }

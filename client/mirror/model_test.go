@@ -96,7 +96,7 @@ func (r *modelRun) check() {
 		return
 	}
 	m.mu.Lock()
-	synced, generation, all := m.synced() && m.err == nil, m.held, m.table.snapshot()
+	synced, generation, all := m.synced() && m.err == nil, m.complete, m.table.snapshot()
 	m.mu.Unlock()
 	if !synced {
 		return

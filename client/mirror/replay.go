@@ -25,8 +25,8 @@ func (m *Mirror) replay(ctx context.Context) {
 
 // apply applies an event.
 //
-// One that is not newer than the horizon must not be looked at: a dump has told
-// of a later change, a deletion maybe, which no tombstone remembers any more.
+// It must ignore an event that is not newer than the horizon. A dump has brought a
+// later change, which may be a deletion that no tombstone remembers any more.
 func (m *Mirror) apply(e *client.Event) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -53,7 +53,7 @@ func (m *Mirror) apply(e *client.Event) {
 	}
 }
 
-// put applies an entry, under mu.
+// put applies an entry. The caller holds mu.
 func (m *Mirror) put(e *client.Entry, byPass bool) {
 	kind := m.table.put(e, byPass)
 	if kind == 0 {
@@ -71,12 +71,13 @@ func (m *Mirror) overrun() {
 	m.miss()
 }
 
-// miss notes, under mu, that something is missing, and asks for a dump.
+// miss notes that something is missing, and asks for a dump. The caller holds mu.
 func (m *Mirror) miss() {
 	m.losses++
 	m.nudge()
 }
 
+// nudge makes resync look for a reason for a dump.
 func (m *Mirror) nudge() {
 	select {
 	case m.wake <- struct{}{}:

@@ -9,7 +9,7 @@ import (
 	"bulkdump/client"
 )
 
-// held returns the names by id.
+// names returns the names by id.
 func (r *replica) names() map[uint32]string {
 	all := make(map[uint32]string)
 	for e := range r.snapshot() {
@@ -46,13 +46,13 @@ func TestReplicaTakesTheNewest(t *testing.T) {
 			t.Errorf("step %d: %v, want %v", i, got, step.want)
 		}
 	}
-	if count := r.flush(10); count != 1 || r.held.Len() != 0 {
-		t.Errorf("%d deleted, %d left", count, r.held.Len())
+	if count := r.flush(10); count != 1 || r.entries.Len() != 0 {
+		t.Errorf("%d deleted, %d left", count, r.entries.Len())
 	}
 	if r.put(&client.Entry{ID: 3, Name: "ten", Generation: 10}, true) != 0 || r.put(&client.Entry{ID: 3, Name: "later", Generation: 11}, true) != client.EventNew {
 		t.Error("what the flush took is back, or what is newer is not")
 	}
-	if count := r.flush(10); count != 0 || r.held.Len() != 1 {
+	if count := r.flush(10); count != 0 || r.entries.Len() != 1 {
 		t.Errorf("a flush took what is newer: %d", count)
 	}
 	r.end(8)
@@ -81,16 +81,16 @@ func TestReplicaSweeps(t *testing.T) {
 func TestHorizon(t *testing.T) {
 	one := func(g uint64) *client.Event { return &client.Event{Kind: client.EventSet, Generation: g} }
 	h := horizon{open: true}
-	if got := h.event(one(5)); got != eventNext || h.held != 0 {
-		t.Errorf("the first event: %d, held %d", got, h.held)
+	if got := h.event(one(5)); got != eventNext || h.complete != 0 {
+		t.Errorf("the first event: %d, complete up to %d", got, h.complete)
 	}
-	if !h.reach(4, true) || h.held != 5 {
-		t.Errorf("a dump up to the run: held %d", h.held)
+	if !h.reach(4, true) || h.complete != 5 {
+		t.Errorf("a dump up to the run: complete up to %d", h.complete)
 	}
 	for _, step := range []struct {
-		e    *client.Event
-		want int
-		held uint64
+		e        *client.Event
+		want     int
+		complete uint64
 	}{
 		{one(5), eventOld, 5},
 		{one(6), eventNext, 6},
@@ -101,31 +101,31 @@ func TestHorizon(t *testing.T) {
 		{&client.Event{Kind: client.EventFill, Generation: 20, Count: 9}, eventFill, 6},
 		{one(21), eventNext, 6},
 	} {
-		if got := h.event(step.e); got != step.want || h.held != step.held {
-			t.Errorf("%+v: %d, held %d, want %d, %d", step.e, got, h.held, step.want, step.held)
+		if got := h.event(step.e); got != step.want || h.complete != step.complete {
+			t.Errorf("%+v: %d, complete %d, want %d, %d", step.e, got, h.complete, step.want, step.complete)
 		}
 	}
-	if h.reach(19, true) || h.held != 19 {
-		t.Errorf("a dump up to before the fill's end: held %d", h.held)
+	if h.reach(19, true) || h.complete != 19 {
+		t.Errorf("a dump up to before the fill's end: complete up to %d", h.complete)
 	}
-	if !h.reach(20, true) || h.held != 21 {
-		t.Errorf("a dump up to the fill's end: held %d", h.held)
+	if !h.reach(20, true) || h.complete != 21 {
+		t.Errorf("a dump up to the fill's end: complete up to %d", h.complete)
 	}
 	// An unknown loss: the run begins anew.
 	h.lose()
-	if h.event(one(25)) != eventNext || h.held != 21 || !h.reach(30, true) || h.held != 30 {
+	if h.event(one(25)) != eventNext || h.complete != 21 || !h.reach(30, true) || h.complete != 30 {
 		t.Errorf("after a loss: %+v", h)
 	}
 	if h.event(one(32)) != eventGap {
 		t.Error("31 is missing")
 	}
 	h.lose()
-	if !h.reach(33, false) || !h.open || h.event(one(40)) != eventNext || h.held != 33 {
+	if !h.reach(33, false) || !h.open || h.event(one(40)) != eventNext || h.complete != 33 {
 		t.Errorf("a loss during the dump: %+v", h)
 	}
 	// A loss of nothing: the next event is the next.
-	h = horizon{held: 7, first: 8, last: 7, open: true}
-	if h.event(one(8)) != eventNext || h.held != 8 {
+	h = horizon{complete: 7, first: 8, last: 7, open: true}
+	if h.event(one(8)) != eventNext || h.complete != 8 {
 		t.Errorf("%+v", h)
 	}
 }

@@ -13,17 +13,17 @@ import (
 	"bulkdump/client"
 )
 
-// settle is how long events may take that are on their way, in intervals
-// between dumps. What has not come then has no event: the kernel had to undo a
-// fill. That is rare, and so is a Wait for a generation that is in the future.
+// settle is how long events may be on their way, in intervals between dumps. A
+// generation that has not come by then has no event, because the kernel had to
+// undo a fill. That is rare, and so is a Wait for a generation in the future.
 const settle = 10
 
-// retryMax is the longest time between two dumps that fail, unless the interval
-// is longer.
+// retryMax is the longest time between two dumps that fail, unless the interval is
+// longer.
 const retryMax = 10 * time.Second
 
-// resync dumps when something is missing, not too often. While dumps fail, the
-// time between two doubles.
+// resync dumps when something is missing, but not too often. While dumps fail, the
+// time between them doubles.
 func (m *Mirror) resync(ctx context.Context) {
 	distance := m.interval
 	for first := true; m.due(ctx); first = false {
@@ -36,10 +36,15 @@ func (m *Mirror) resync(ctx context.Context) {
 			distance = m.interval
 		case errors.Is(err, client.ErrStale):
 			distance = m.interval
-			m.stale()
-		case passes(err):
+			m.mu.Lock()
+			m.full = true
+			m.stats.Stale++
+			m.mu.Unlock()
+		case temporary(err):
 			distance = min(2*distance, max(m.interval, retryMax))
-			m.retry()
+			m.mu.Lock()
+			m.stats.Retries++
+			m.mu.Unlock()
 		default:
 			m.end(err)
 		}
@@ -50,25 +55,25 @@ func (m *Mirror) resync(ctx context.Context) {
 	m.end(ctx.Err())
 }
 
-// due waits until there is a reason for a dump. It returns false when ctx is
-// done.
+// due waits until there is a reason for a dump. It returns false when ctx is done.
 //
-// Events that somebody waits for have their time from when they were first
-// waited for: whoever waits for more, or gives up and asks again, moves nothing.
+// Events that a caller waits for have their time from the moment when the first
+// caller waited. Nothing moves that: not a wait for more, and not a caller that
+// gives up and asks again.
 func (m *Mirror) due(ctx context.Context) bool {
-	var goal uint64 // the generation that is to be reached by then
+	var goal uint64 // the generation to reach before settled
 	var settled <-chan time.Time
 	for late := false; ; {
 		m.mu.Lock()
 		missing := m.full || m.losses != m.repaired
-		held, wanted := m.held, max(m.target, m.wanted())
+		complete, wanted := m.complete, max(m.target, m.wanted())
 		m.mu.Unlock()
-		if missing || late && held < goal {
+		if missing || late && complete < goal {
 			return ctx.Err() == nil
 		}
-		if held >= goal {
+		if complete >= goal {
 			goal, settled = wanted, nil
-			if held < goal {
+			if complete < goal {
 				settled = time.After(settle * m.interval)
 			}
 		}
@@ -83,7 +88,7 @@ func (m *Mirror) due(ctx context.Context) bool {
 	}
 }
 
-// wanted is, under mu, the largest generation that somebody waits for.
+// wanted is the largest generation that a caller waits for. The caller holds mu.
 func (m *Mirror) wanted() (largest uint64) {
 	for g := range m.waits {
 		largest = max(largest, *g)
@@ -102,8 +107,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// passes tells whether an error of a dump may be gone with the next one.
-func passes(err error) bool {
+// temporary tells whether the next dump may not have this error.
+func temporary(err error) bool {
 	for _, e := range []error{client.ErrOverrun, client.ErrTruncated, unix.ENOMEM, unix.ENOBUFS, unix.EMSGSIZE, unix.EINTR} {
 		if errors.Is(err, e) {
 			return true
@@ -112,41 +117,29 @@ func passes(err error) bool {
 	return false
 }
 
-func (m *Mirror) stale() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.full = true
-	m.stats.Stale++
-}
-
-func (m *Mirror) retry() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.stats.Retries++
-}
-
-// pass brings what is missing: a dump of what changed since the horizon, or of
-// all.
+// pass dumps what is missing: what changed since the horizon, or the whole table.
 //
-// The generation is asked for first, so whatever changed up to it is in the
-// dump, unless it changed again later. Then there is an event, newer than the
-// generation, and if that is lost another pass, since the generation. It is
-// asked for again at the end: when events have come up to there without a gap,
-// the mirror is the table of one generation. Until then it may have what no event
-// tells of: entries of a fill that the kernel undid after the dump had sent them.
-// That leaves a gap, and the log of changes knows.
+// It asks for the generation first. So the dump has every change up to that
+// generation, unless the entry changed again later. Then there is a newer event,
+// and if that event is lost, another pass since that generation.
+//
+// It asks for the generation again at the end. When events have come up to there
+// without a gap, the mirror is the table of one generation. Until then it may have
+// entries that no event will correct: those of a fill that the kernel undid after
+// the dump had sent them. An undone fill leaves a gap, and the log of changes
+// tells the next pass of it.
 func (m *Mirror) pass(ctx context.Context) error {
 	m.mu.Lock()
-	// A dump brings what is newer than the horizon piece by piece: something is
-	// missing until it is over, and if it fails, until the next one is.
+	// A dump brings what is newer than the horizon piece by piece. So something
+	// is missing until it ends or, if it fails, until another one succeeds.
 	m.losses++
-	since, losses, full := m.held, m.losses, m.full
+	since, losses, full := m.complete, m.losses, m.full
 	m.table.begin()
 	m.mu.Unlock()
 	defer func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		m.table.end(m.held)
+		m.table.end(m.complete)
 		m.change.Broadcast()
 	}()
 
@@ -180,8 +173,8 @@ func (m *Mirror) pass(ctx context.Context) error {
 	return nil
 }
 
-// now asks for the table's generation, which is at least least. A change that
-// is being made, a fill, is in it: the kernel answers when it is done.
+// now asks for the table's generation, which is least or more. It includes a fill
+// that is under way: the kernel answers when the fill is done.
 func (m *Mirror) now(ctx context.Context, least uint64) (uint64, error) {
 	t, err := m.c.Table(ctx)
 	if err == nil && (m.w.Reloaded() || t.Generation < least) {
@@ -206,7 +199,7 @@ func (m *Mirror) dump(ctx context.Context, since uint64, full bool) error {
 	for r, err := range m.c.Records(ctx, o) {
 		switch {
 		case errors.Is(err, client.ErrInterrupted):
-			return nil // what changed meanwhile has its events
+			return nil // events tell what changed meanwhile
 		case err != nil:
 			return err
 		case m.w.Reloaded():
