@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestChecksum compares with values worked out by hand: FNV-1a of the bytes in
-// the comments, by a program of ten lines in another language.
+// TestChecksum compares with values that a short program in another language
+// calculated: FNV-1a of the bytes in the comments.
 func TestChecksum(t *testing.T) {
 	one := Entry{ID: 1, Name: "a", Flags: 2, Value: 3, Payload: []byte{4, 5}}
 	two := Entry{ID: 0xffffffff, Name: "name", Flags: 1, Value: 1 << 40}

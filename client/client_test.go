@@ -16,7 +16,7 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// Sockets: when they are opened, kept, and closed.
+// When a client opens, keeps and closes sockets.
 
 func TestSocketIsUsedAgain(t *testing.T) {
 	k := &fakeKernel{}
@@ -31,8 +31,8 @@ func TestSocketIsUsedAgain(t *testing.T) {
 	}
 }
 
-// TestSocketPerBufferSize shows that a socket is never read with a smaller
-// buffer than before: its pages would not fit.
+// TestSocketPerBufferSize shows that no socket is read with a smaller buffer than
+// before, into which its pages would not fit.
 func TestSocketPerBufferSize(t *testing.T) {
 	k := &fakeKernel{}
 	one := []script.Step{script.Page(done()), script.Page(done())}

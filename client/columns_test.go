@@ -77,8 +77,8 @@ func TestDecodeColumns(t *testing.T) {
 	}
 }
 
-// Each column alone, beside the ids, sets its field and no other; what a row sets
-// is not there in the next.
+// Each column alone, besides the ids, sets its field and no other, and the next row
+// keeps nothing of it.
 func TestDecodeColumnsEach(t *testing.T) {
 	id := array(uapi.AttrColumnsID, uint32(1), uint32(2), uint32(3))
 	second := func(ns int64) time.Time { return time.Unix(2, ns).UTC() }
@@ -149,7 +149,7 @@ func TestDecodeColumnsRefuses(t *testing.T) {
 	}
 }
 
-// A row points into the page, and the loop ends where fn says so.
+// A row points into the page, and the loop ends when yield returns false.
 func TestDecodeColumnsLends(t *testing.T) {
 	page := slices.Clone(wholePage)
 	d := decoder{yield: func(*Record, error) bool { return false }}

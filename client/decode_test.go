@@ -107,8 +107,8 @@ func TestDecodeRecordRefuses(t *testing.T) {
 	}
 }
 
-// What the kernel writes is as usual, with any fields, down to the last one; and
-// that is decoded to the same.
+// decodeUsual accepts what the kernel writes, with any set of fields, and decodes it
+// to the same as decodeRecord.
 func TestDecodeUsual(t *testing.T) {
 	id := script.U32(uapi.AttrEntryID, 9)
 	for name, in := range map[string][]byte{
@@ -143,8 +143,8 @@ func TestDecodeUsual(t *testing.T) {
 	}
 }
 
-// checkUsual checks that the record is as usual, and decoded as by decodeRecord,
-// with nothing behind name and payload that one could append to.
+// checkUsual checks that decodeUsual accepts the record, decodes it as decodeRecord
+// does, and leaves name and payload no capacity to append to.
 func checkUsual(t *testing.T, name string, in []byte) Record {
 	t.Helper()
 	usual := Record{ID: 1, Name: []byte("left over"), Flags: 1, Value: 1, Payload: []byte{1}, Stats: Stats{Hits: 1}, Generation: 1, Deleted: true}
@@ -162,7 +162,7 @@ func checkUsual(t *testing.T, name string, in []byte) Record {
 	return usual
 }
 
-// An odd record is left to decodeRecord.
+// decodeUsual leaves an odd record to decodeRecord.
 func TestDecodeUsualRefuses(t *testing.T) {
 	id := script.U32(uapi.AttrEntryID, 9)
 	header := script.U32(uapi.AttrEntryGeneration, 0)[:attrHeaderLen]
@@ -254,9 +254,9 @@ func TestDecodeTable(t *testing.T) {
 	}
 }
 
-// FuzzDecodeRecord looks for a panic, for a record that reaches beyond its
-// bytes, and for an error of another kind. What it accepts must be the same
-// after it was encoded and decoded again.
+// FuzzDecodeRecord looks for a panic, for a record that reaches beyond its bytes,
+// and for an error of another kind. A record that is accepted must be the same
+// after it is encoded and decoded again.
 func FuzzDecodeRecord(f *testing.F) {
 	f.Add(wholeEntry)
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -289,7 +289,7 @@ func FuzzDecodeRecord(f *testing.F) {
 	})
 }
 
-// normal makes no difference between no payload and an empty one.
+// normal makes an empty payload nil.
 func normal(e Entry) Entry {
 	if len(e.Payload) == 0 {
 		e.Payload = nil

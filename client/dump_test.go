@@ -107,7 +107,7 @@ func TestDumpRequest(t *testing.T) {
 	}
 }
 
-// TestRecordsLends shows that all records are one, and point into the page.
+// TestRecordsLends shows that there is only one Record, which points into the page.
 func TestRecordsLends(t *testing.T) {
 	k := &fakeKernel{}
 	c := dialFake(t, k, []script.Step{script.Page(
@@ -140,8 +140,8 @@ func TestRecordsError(t *testing.T) {
 	}
 }
 
-// TestRecordsCancelled: only the rest of the page comes after ctx is done, be the
-// page of columns or not, the last one or not.
+// TestRecordsCancelled shows that only the rest of the page comes after ctx is
+// done: of any encoding, and of the last page too.
 func TestRecordsCancelled(t *testing.T) {
 	plain := slices.Concat(entry(0, 1), entry(0, 2), entry(0, 3))
 	columns := script.Record(0, []byte{uapi.CmdEntryGet, uapi.Version, 0, 0},
@@ -171,7 +171,7 @@ func TestRecordsCancelled(t *testing.T) {
 	}
 }
 
-// TestRecordsNoAlloc compares a dump with one fifty times as long.
+// TestRecordsNoAlloc compares a dump with one that is fifty times as long.
 func TestRecordsNoAlloc(t *testing.T) {
 	dump := func(pages int) float64 {
 		steps := bigDump(pages, 20)

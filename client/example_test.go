@@ -13,8 +13,8 @@ import (
 	"bulkdump/client"
 )
 
-// The checksum of what a dump delivered does not depend on the order, and can
-// be compared with the one that Fill promised.
+// The checksum of a dump does not depend on the order. Compare it with the one that
+// Fill returned.
 func ExampleChecksum() {
 	var sum, promised client.Checksum
 	a := client.Record{ID: 1, Name: []byte("a"), Payload: []byte{1, 2, 3}}
@@ -27,7 +27,7 @@ func ExampleChecksum() {
 	// Output: true
 }
 
-// An entry can be kept; a record is valid until the next iteration.
+// You may keep an entry; a record is valid until the next iteration.
 func ExampleRecord_Entry() {
 	r := client.Record{ID: 1, Name: []byte("lent")}
 	e := r.Entry()
@@ -36,7 +36,7 @@ func ExampleRecord_Entry() {
 	// Output: lent
 }
 
-// Read the table, and say whether it stood still meanwhile.
+// Read the table, and tell whether it changed meanwhile.
 func ExampleClient_Dump() {
 	c, err := client.Dial(client.Config{})
 	if err != nil {
@@ -74,8 +74,8 @@ func ExampleClient_Watch() {
 	}
 }
 
-// Subscribe, then dump: nothing that changes in between is missed. Of what comes
-// twice, the higher generation counts.
+// Subscribe, then dump, and you miss no change in between. If an entry comes twice,
+// the higher generation counts.
 func ExampleClient_OpenWatch() {
 	ctx := context.Background()
 	c, err := client.Dial(client.Config{})
@@ -100,7 +100,7 @@ func ExampleClient_OpenWatch() {
 	}
 	for e, err := range w.Events(ctx) {
 		if err != nil {
-			log.Fatal(err) // after ErrOverrun one might go on, with a dump since the last generation
+			log.Fatal(err) // after ErrOverrun you could go on, with a dump since the last generation
 		}
 		if e.Generation > newest[e.Entry.ID] {
 			newest[e.Entry.ID] = e.Generation
@@ -131,7 +131,7 @@ func ExampleClient_Sync() {
 	// Output: 3 entries of generation 6
 }
 
-// Later, only what changed since: the generation is where it goes on.
+// A later Sync reads only what changed since the generation of this one.
 func ExampleSyncOptions() {
 	c := client.DialExample()
 	defer c.Close()
@@ -148,7 +148,7 @@ func ExampleSyncOptions() {
 	// Output: 0 full passes, 0 records
 }
 
-// What it took: the table changed during the full pass, and not during the delta.
+// The table changed during the full pass, but not during the delta.
 func ExampleSynced() {
 	c := client.DialExample()
 	defer c.Close()
@@ -189,7 +189,7 @@ func ExampleClient_Snapshot() {
 	// 4294967295 42949672950
 }
 
-// A snapshot takes any stream of upserts and deletes.
+// A Snapshot accepts any stream of upserts and deletes.
 func ExampleSnapshot() {
 	var s client.Snapshot
 	s.Apply(&client.Record{ID: 7, Value: 1})
@@ -209,7 +209,7 @@ func ExampleSnapshot_Apply() {
 	// Output: 2
 }
 
-// Reset is what SyncOptions.Reset wants.
+// Use Reset as SyncOptions.Reset.
 func ExampleSnapshot_Reset() {
 	c := client.DialExample()
 	defer c.Close()
@@ -238,7 +238,8 @@ func ExampleSnapshot_Entries() {
 	// 4294967295
 }
 
-// Two sockets, in the order of one. A table that changes is told of at the end.
+// Two sockets yield the order of one. The error at the end says that the table
+// changed.
 func ExampleClient_DumpParallel() {
 	c := client.DialExample()
 	defer c.Close()
@@ -257,7 +258,7 @@ func ExampleClient_DumpParallel() {
 	// entry-get: dump interrupted: the table changed meanwhile
 }
 
-// Where the order does not matter, no socket waits for another.
+// Without an order, no socket waits for another.
 func ExampleParallelOptions() {
 	c := client.DialExample()
 	defer c.Close()

@@ -21,10 +21,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fakeFamily is the family's number in tests: that of script's records.
+// fakeFamily is the family's number in tests, and that of script's records.
 const fakeFamily = script.Type
 
-// A fakeKernel answers requests by a function and dumps by scripts.
+// A fakeKernel answers requests with a function, and dumps with scripts.
 type fakeKernel struct {
 	answer func(genetlink.Message, netlink.Message) ([]genetlink.Message, error)
 
@@ -37,8 +37,7 @@ type fakeKernel struct {
 	sockets  []*script.Socket // those opened for dumps
 }
 
-// dialFake connects a client to a kernel whose dump sockets follow the scripts,
-// one each.
+// dialFake connects a client to a kernel whose dump sockets follow one script each.
 func dialFake(t testing.TB, k *fakeKernel, scripts ...[]script.Step) *Client {
 	t.Helper()
 	k.family, k.scripts = fakeFamily, scripts
@@ -86,7 +85,7 @@ func (k *fakeKernel) dialDump(cfg nldump.Config) (*nldump.Stream, error) {
 	return s, nil
 }
 
-// reply is an answer of the command with the attributes.
+// reply is the answer to a command, with the attributes.
 func reply(cmd uint8, attrs ...[]byte) []genetlink.Message {
 	m := genetlink.Message{Header: genetlink.Header{Command: cmd, Version: uapi.Version}}
 	for _, a := range attrs {
@@ -95,7 +94,7 @@ func reply(cmd uint8, attrs ...[]byte) []genetlink.Message {
 	return []genetlink.Message{m}
 }
 
-// entry is a record of a dump: an entry with the id and some more.
+// entry is a record of a dump: an entry with the id and other attributes.
 func entry(flags uint16, id uint32, attrs ...[]byte) []byte {
 	data := append([][]byte{{uapi.CmdEntryGet, uapi.Version, 0, 0}, script.U32(uapi.AttrEntryID, id)}, attrs...)
 	return script.Record(flags, data...)
@@ -103,7 +102,7 @@ func entry(flags uint16, id uint32, attrs ...[]byte) []byte {
 
 func done() []byte { return script.Done(0, 0) }
 
-// encodeRecord is what the kernel would send for r, times not before 1970.
+// encodeRecord is what the kernel would send for r. Times must not be before 1970.
 func encodeRecord(r *Record) []byte {
 	ns := func(t time.Time) uint64 { return uint64(t.Unix())*1e9 + uint64(t.Nanosecond()) }
 	stats := [][]byte{script.U64(uapi.AttrStatsHits, r.Stats.Hits), script.U64(uapi.AttrStatsBytes, r.Stats.Bytes)}

@@ -19,9 +19,9 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// A model is the kernel's table in this process: its entries, its log of changes
-// and its dumps, which see the table as it is when a page is made. It knows of
-// each generation what the table was.
+// A model is the kernel's table in this process: its entries, its log of changes and
+// its dumps, which see the table as it is when a page is built. It knows the table
+// of each generation.
 type model struct {
 	pageRecords   int // a page has so many
 	tombstonesMax int
@@ -40,10 +40,10 @@ type model struct {
 	sockets    []*modelSocket
 }
 
-// A version of an entry: values differ between them.
+// A version is a state of an entry. Different versions have different values.
 type version struct{ generation, value uint64 }
 
-// A change is what came with a generation. A flush deletes all.
+// A change is what made a generation. A flush deletes all entries.
 type change struct {
 	id             uint32
 	value          uint64
@@ -133,14 +133,14 @@ func (m *model) at(generation uint64) map[uint32]version {
 	return table
 }
 
-// look is called where a reader looks at the table, which others change.
+// look is called when a reader looks at the table, and may change it.
 func (m *model) look() {
 	if m.busy != nil {
 		m.busy()
 	}
 }
 
-// answer is that to table-get.
+// answer answers table-get.
 func (m *model) answer(r genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -164,8 +164,8 @@ func (m *model) dialDump(cfg nldump.Config) (*nldump.Stream, error) {
 	return nldump.New(s, cfg)
 }
 
-// A modelSocket dumps a model, as dump.c does: it makes a page when the one
-// before was read.
+// A modelSocket dumps a model as dump.c does: it builds a page when the previous one
+// was read.
 type modelSocket struct {
 	*script.Socket
 	m *model
@@ -179,7 +179,7 @@ type modelSocket struct {
 	more       bool
 }
 
-// start is called with a request.
+// start starts the dump that a request asks for.
 func (s *modelSocket) start(req nldump.Message) {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
@@ -218,7 +218,7 @@ func (s *modelSocket) parse(b []byte) {
 	}
 }
 
-// nextPage is called with a read, which makes room for the page after it.
+// nextPage is what a read gets. The read makes room for another page.
 func (s *modelSocket) nextPage() script.Step {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
@@ -267,7 +267,7 @@ func (s *modelSocket) flag(seq uint64) (flag uint16) {
 	return flag
 }
 
-// find returns what is next, and its place; its generation is 0 if there is none.
+// find returns the next record and its place. The generation is 0 if there is none.
 func (s *modelSocket) find() (place uint64, id uint32, generation uint64) {
 	if s.since != nil {
 		for place := s.next; place <= s.last; place++ {

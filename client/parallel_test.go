@@ -18,8 +18,7 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// largeModel is one that is cut into some ranges: of 4 KiB a page, which is not
-// what they have.
+// largeModel claims to have pages of 4 KiB, so that it is cut into some ranges.
 func largeModel(ids ...uint32) (*model, ParallelOptions) {
 	m := newModel()
 	m.bytes = 1 << 20
@@ -42,8 +41,8 @@ func parallelIDs(ctx context.Context, c *Client, sockets int, o ParallelOptions)
 	return got, err
 }
 
-// randomIDs are in rising order, with the smallest and the largest that there
-// may be, and crowd between two of them.
+// randomIDs are in rising order. The smallest and the largest possible id are among
+// them, and many lie close together.
 func randomIDs(n int) []uint32 {
 	r := rand.New(rand.NewPCG(1, 2))
 	ids := []uint32{0, 1, math.MaxUint32 - 1, math.MaxUint32}
@@ -81,7 +80,7 @@ func TestDumpParallel(t *testing.T) {
 	}
 }
 
-// Only a range, and what is asked for, on each socket.
+// Each socket's dump has only a range, and what the options ask for.
 func TestDumpParallelRange(t *testing.T) {
 	m, o := largeModel(randomIDs(300)...)
 	c := m.client(t)
@@ -107,8 +106,8 @@ func TestDumpParallelRange(t *testing.T) {
 	}
 }
 
-// The table changes within a range's dump, or only between two; or before and
-// after all.
+// The table changes during the dump of a range, only between two of them, or before
+// and after all of them.
 func TestDumpParallelInterrupted(t *testing.T) {
 	ids := randomIDs(100)
 	for _, tt := range []struct {
@@ -148,7 +147,7 @@ func TestDumpParallelInterrupted(t *testing.T) {
 	}
 }
 
-// What is there throughout comes once, however the rest changes.
+// An entry that is there throughout comes once, however the others change.
 func TestDumpParallelExactlyOnce(t *testing.T) {
 	for seed := range uint64(20) {
 		r := rand.New(rand.NewPCG(seed, 3))
@@ -186,7 +185,7 @@ func TestDumpParallelExactlyOnce(t *testing.T) {
 	}
 }
 
-// One worker's error ends the others, which wait, and comes out of the loop.
+// The error of one worker ends the others, which wait, and reaches the loop.
 func TestDumpParallelFails(t *testing.T) {
 	for _, unordered := range []bool{false, true} {
 		m, o := largeModel(randomIDs(100)...)
@@ -205,7 +204,7 @@ func TestDumpParallelFails(t *testing.T) {
 			t.Errorf("unordered %v: %v, want EMSGSIZE", unordered, err)
 		}
 	}
-	// No socket, or a record that is none.
+	// There is no socket, or a record is malformed.
 	c, _ := dialTables(t, []uint64{5})
 	if _, err := parallelIDs(t.Context(), c, 2, ParallelOptions{}); !errors.Is(err, unix.EMFILE) {
 		t.Errorf("without a socket: %v", err)
@@ -273,8 +272,8 @@ func TestDumpParallelBreak(t *testing.T) {
 	}
 }
 
-// A cancelled context ends it, where workers wait for the kernel and where they
-// are ahead of the loop.
+// A cancelled context ends the dump, whether workers wait for the kernel or are
+// ahead of the loop.
 func TestDumpParallelCancel(t *testing.T) {
 	for _, waits := range []bool{true, false} {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -299,7 +298,7 @@ func TestDumpParallelCancel(t *testing.T) {
 	}
 }
 
-// After that no page comes, though there are many ahead of the loop.
+// No page comes after that, although many are ahead of the loop.
 func TestDumpParallelCancelIsPrompt(t *testing.T) {
 	for range 10 { // each of which a fair coin may let pass
 		m, o := largeModel(randomIDs(100)...)
@@ -322,7 +321,7 @@ func TestDumpParallelCancelIsPrompt(t *testing.T) {
 	}
 }
 
-// Each socket is ahead of the loop by a few pages, and no more.
+// Each socket is only a few pages ahead of the loop.
 func TestDumpParallelIsBounded(t *testing.T) {
 	m, o := largeModel(randomIDs(2000)...)
 	m.pageRecords = 1

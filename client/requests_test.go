@@ -156,7 +156,7 @@ func TestBadReplies(t *testing.T) {
 	}
 }
 
-// TestBadRequests are those that cannot be put into bytes.
+// TestBadRequests has requests that cannot be encoded.
 func TestBadRequests(t *testing.T) {
 	c := dialFake(t, &fakeKernel{answer: func(genetlink.Message, netlink.Message) ([]genetlink.Message, error) {
 		t.Error("a request was sent")
@@ -197,8 +197,8 @@ func TestModuleLoadedAnew(t *testing.T) {
 	}
 }
 
-// TestOwnENOENT has the family's own ENOENT, which says why or comes at the
-// end of a dump: no reason to look whether the family is still there.
+// TestOwnENOENT has the family's own ENOENT, which says why or comes at the end of
+// a dump. The client must not ask then whether the family is still there.
 func TestOwnENOENT(t *testing.T) {
 	why := script.Text(unix.NLMSGERR_ATTR_MSG, "why")
 	const tlvs, capped = 0x200, 0x100 // NLM_F_ACK_TLVS, NLM_F_CAPPED
@@ -215,8 +215,8 @@ func TestOwnENOENT(t *testing.T) {
 	}
 }
 
-// TestRequestInDoubt lets a read fail, after which a late reply may come: the
-// socket must not be used again.
+// TestRequestInDoubt lets a read fail. A late reply may come, so the socket must not
+// be used again.
 func TestRequestInDoubt(t *testing.T) {
 	fail := true
 	k := &fakeKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
@@ -309,8 +309,8 @@ func TestConcurrent(t *testing.T) {
 	wg.Wait()
 }
 
-// What the kernel is at for an hour holds up nobody: not Close, not a request
-// whose context is done, not the next request. It gets a socket of its own.
+// A request that takes the kernel an hour holds up nobody: not Close, not a request
+// whose context is done, not the next request, which gets a socket of its own.
 func TestRequestInTheKernelHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const long = time.Hour
@@ -415,7 +415,7 @@ func TestKernelRequestCancelled(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want Canceled", err)
 	}
-	// A late reply may be on its way to the old socket, so there is a new one.
+	// A late reply may still come to the old socket, so there is a new one.
 	f, err := ask(t.Context(), c, func(conn *genetlink.Conn) (genetlink.Family, error) {
 		return conn.GetFamily("nlctrl")
 	})

@@ -12,8 +12,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// busier draws changes for a model: some with each look at it, until it has made
-// as many as it may, and any as long as it is told to go on.
+// A busier changes a model at random with each look at it, until it has made as
+// many changes as it may.
 type busier struct {
 	t     *rapid.T
 	m     *model
@@ -30,8 +30,8 @@ func (b *busier) look() {
 	}
 }
 
-// change makes one change: of few ids, so that they come, change, go, and come
-// again.
+// change makes one change. There are few ids, so that entries come, change, go, and
+// come again.
 func (b *busier) change() {
 	id := rapid.SampledFrom([]uint32{0, 1, 2, 3, 5, 8, 1 << 31, 1<<32 - 2, 1<<32 - 1}).Draw(b.t, "id")
 	switch kind := rapid.IntRange(0, 39).Draw(b.t, "kind"); {
@@ -46,8 +46,8 @@ func (b *busier) change() {
 	}
 }
 
-// Whatever happens meanwhile, what Sync yields makes the table of the generation
-// that it names; and if it gives up, it has all changes up to that one.
+// Whatever happens meanwhile, Sync yields what makes the table of the generation
+// that it names. If it gives up, it has all changes up to that generation.
 func TestSyncMakesATable(t *testing.T) {
 	ctx := t.Context()
 	ends := make(map[string]int)
@@ -130,15 +130,15 @@ func apply(ctx context.Context, t rapid.TB, c *Client, o SyncOptions, held map[u
 	return nil
 }
 
-// within drops what the options do not ask for.
+// within drops the entries that the options do not ask for.
 func within(table map[uint32]version, o DumpOptions) {
 	maps.DeleteFunc(table, func(id uint32, _ version) bool {
 		return o.IDFrom != nil && id < *o.IDFrom || o.IDTo != nil && id > *o.IDTo
 	})
 }
 
-// wantUpTo checks that held has each entry that was changed last up to the
-// generation, and no other of that age.
+// wantUpTo checks that held has each entry whose last change is not after the
+// generation, and no other entry of that age.
 func wantUpTo(t rapid.TB, m *model, generation uint64, o DumpOptions, held map[uint32]version) {
 	now := maps.Clone(m.entries)
 	within(now, o)

@@ -23,8 +23,8 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// dialTables is dialFake with a kernel whose table has one generation after the
-// other, each time it is asked.
+// dialTables is dialFake with a kernel that tells another of the generations each
+// time it is asked.
 func dialTables(t testing.TB, generations []uint64, scripts ...[]script.Step) (*Client, *fakeKernel) {
 	t.Helper()
 	k := &fakeKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
@@ -38,7 +38,7 @@ func dialTables(t testing.TB, generations []uint64, scripts ...[]script.Step) (*
 	return dialFake(t, k, scripts...), k
 }
 
-// Records of a sync: an upsert and a delete, made in a generation.
+// upsert and deleted are records of a sync, changed in a generation.
 func upsert(id uint32, generation uint64) []byte {
 	return entry(0, id, script.U64(uapi.AttrEntryGeneration, generation))
 }
@@ -147,7 +147,7 @@ func TestSync(t *testing.T) {
 // errAny stands for an error of the fake kernel's.
 var errAny = errors.New("any")
 
-// What it gives up with says how far it came, and why.
+// The error of a Sync that gives up tells how far it came, and why.
 func TestNotSyncedText(t *testing.T) {
 	c, _ := dialTables(t, []uint64{5, 6}, []script.Step{script.Page(done()), script.Page(script.Done(unix.NLM_F_DUMP_INTR, 0))})
 	_, err := stream(t.Context(), c, SyncOptions{Passes: 2})
@@ -157,7 +157,7 @@ func TestNotSyncedText(t *testing.T) {
 	}
 }
 
-// A delta begins where the dump before started, and asks for what the options say.
+// A delta begins where the previous dump started, and asks for what the options say.
 func TestSyncRequests(t *testing.T) {
 	needLittleEndian(t)
 	c, k := dialTables(t, []uint64{5, 6, 7}, []script.Step{
@@ -263,7 +263,7 @@ func TestSyncCancel(t *testing.T) {
 	}
 }
 
-// TestSyncNoAlloc compares passes with such fifty times as long.
+// TestSyncNoAlloc compares passes with others that are fifty times as long.
 func TestSyncNoAlloc(t *testing.T) {
 	sync := func(pages int) float64 {
 		steps := bigDump(pages, 20)
@@ -289,7 +289,7 @@ func TestSyncNoAlloc(t *testing.T) {
 	}
 }
 
-// TestAddStats: the sum has every figure.
+// TestAddStats shows that the sum has every figure.
 func TestAddStats(t *testing.T) {
 	var one, sum nldump.Stats
 	v := reflect.ValueOf(&one).Elem()
@@ -309,7 +309,7 @@ func TestAddStats(t *testing.T) {
 	}
 }
 
-// Whatever is applied, the snapshot has what a map would have, in order.
+// Whatever Apply gets, the snapshot has what a map would have, in order.
 func TestSnapshotApplies(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var s Snapshot

@@ -24,7 +24,7 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// events reads as many, or until an error.
+// events reads n events, or until an error.
 func events(t testing.TB, w *Watcher, n int) (all []Event, err error) {
 	t.Helper()
 	for e, err := range w.Events(t.Context()) {
@@ -57,7 +57,7 @@ func dialKernel(t testing.TB, k *fakekernel.Kernel) *Client {
 	return c
 }
 
-// watchFake is a kernel with a client of it, which watches.
+// watchFake returns a kernel, a client of it, and a Watcher of the client.
 func watchFake(t testing.TB) (*fakekernel.Kernel, *Client, *Watcher) {
 	k := fakekernel.New()
 	c := dialKernel(t, k)
@@ -99,8 +99,8 @@ func TestWatchKinds(t *testing.T) {
 	}
 }
 
-// The loss is told after what came before it, and what changes after that is
-// told again.
+// ErrOverrun comes after the events before the loss, and later changes have events
+// again.
 func TestWatchOverrun(t *testing.T) { synctest.Test(t, testWatchOverrun) }
 
 func testWatchOverrun(t *testing.T) {
@@ -127,7 +127,7 @@ func testWatchOverrun(t *testing.T) {
 		note(e, err)
 		break
 	}
-	// It overflows again before the queue was seen empty.
+	// The queue overflows again before the watcher has seen it empty.
 	for range 5 { // 8 to 12
 		k.Put(fakekernel.Entry{ID: 1, Name: "x"})
 	}
@@ -235,7 +235,7 @@ func TestWatchLoop(t *testing.T) {
 	}
 }
 
-// The family goes, which ends the watcher for good; that of another does not.
+// A watcher ends for good when its family goes, but not when another one does.
 func TestWatchFarewell(t *testing.T) {
 	k, _, w := watchFake(t)
 	for _, b := range [][]byte{
@@ -256,7 +256,7 @@ func TestWatchFarewell(t *testing.T) {
 	}
 }
 
-// What does not come from the kernel, or is not known, is passed over.
+// A watcher ignores messages that the kernel did not send or that it does not know.
 func TestWatchIgnores(t *testing.T) {
 	sock := polled{script.New(
 		script.Step{Page: script.Record(0, []byte{uapi.CmdEntryDelNtf, 1, 0, 0}), From: 7},
@@ -272,7 +272,7 @@ func TestWatchIgnores(t *testing.T) {
 	}
 }
 
-// polled is a script that never has nothing to say.
+// polled is a script without a pause.
 type polled struct{ *script.Socket }
 
 func (p polled) Poll(buf []byte) (nldump.Datagram, error) { return p.Recv(buf) }
@@ -302,7 +302,7 @@ func TestWatchRefuses(t *testing.T) {
 	}
 }
 
-// A family that changes while a socket joins it is joined again.
+// A client subscribes again if the family changes while it subscribes.
 func TestSubscribeWhileLoaded(t *testing.T) {
 	k := fakekernel.New()
 	c := dialKernel(t, k)
@@ -350,7 +350,7 @@ func TestSubscribeWithoutGroup(t *testing.T) {
 	}
 }
 
-// The controller's group is there without the module.
+// The controller's group exists without the module.
 func TestKernelJoinGroups(t *testing.T) {
 	sock, err := joinGroups(0, 5000, []uint32{controllerGroup})
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"bulkdump/client/internal/fakekernel"
 )
 
-// A loop over all sees one moment, whatever is applied meanwhile.
+// A loop over All sees one moment, whatever is applied meanwhile.
 func TestMirrorAllWhileItChanges(t *testing.T) {
 	mirror(t, 300, Options{}, func(r *mirrored) {
 		n := uint32(0)
@@ -64,7 +64,7 @@ func TestMirrorChanges(t *testing.T) {
 		if !reflect.DeepEqual(got, want) {
 			r.Errorf("got %q, want %q", got, want)
 		}
-		// Again, from now on.
+		// A second loop gets what changes from now on.
 		r.change(func(k *fakekernel.Kernel) { k.Put(fakekernel.Entry{ID: 0, Name: "nobody listens"}) })
 		r.same()
 		time.AfterFunc(time.Second, func() {
@@ -97,8 +97,8 @@ func TestMirrorChanges(t *testing.T) {
 	})
 }
 
-// A context ends a loop that always has something to do, and frees what nobody
-// reads.
+// A context ends a loop that always has something to do, and frees changes that
+// nobody reads.
 func TestMirrorChangesEndWithTheContext(t *testing.T) {
 	mirror(t, 1, Options{}, func(r *mirrored) {
 		ctx, cancel := context.WithCancel(r.Context())
@@ -125,7 +125,7 @@ func TestMirrorChangesEndWithTheContext(t *testing.T) {
 	})
 }
 
-// A copy made of what Follow yields.
+// A copied is a copy made of what Follow yields.
 type copied struct {
 	entries map[uint32]client.Entry
 	told    int // entries that were new, set or deleted
@@ -185,7 +185,7 @@ func TestMirrorFollow(t *testing.T) {
 	})
 }
 
-// What is lost because of a slow reader comes as a difference.
+// What a slow reader loses comes as a difference.
 func TestMirrorFollowLags(t *testing.T) {
 	mirror(t, 50, Options{ChangesLimit: 10}, func(r *mirrored) {
 		c := copied{entries: make(map[uint32]client.Entry)}
@@ -214,7 +214,7 @@ func TestMirrorFollowLags(t *testing.T) {
 	})
 }
 
-// What changes between the lag and the look at the entries is told once.
+// A change between the lag and the look at the entries comes once.
 func TestMirrorFollowTellsOnce(t *testing.T) {
 	mirror(t, 20, Options{ChangesLimit: 10}, func(r *mirrored) {
 		c := copied{entries: make(map[uint32]client.Entry)}
@@ -247,7 +247,7 @@ func TestMirrorFollowTellsOnce(t *testing.T) {
 	})
 }
 
-// A loop that is left among the entries leaves nothing that goes on collecting.
+// A loop that is left among the entries leaves no feed that goes on collecting.
 func TestMirrorFollowLeft(t *testing.T) {
 	mirror(t, 3, Options{}, func(r *mirrored) {
 		for range r.m.Follow(r.Context()) {
@@ -260,7 +260,7 @@ func TestMirrorFollowLeft(t *testing.T) {
 	})
 }
 
-// A second loop over the same changes does not begin with what the first left.
+// A second loop over the same changes does not begin with what the first one left.
 func TestMirrorChangesAgain(t *testing.T) {
 	mirror(t, 3, Options{}, func(r *mirrored) {
 		change := func(id uint32) {
@@ -284,7 +284,7 @@ func TestMirrorChangesAgain(t *testing.T) {
 	})
 }
 
-// It waits for the first dump, and ends with its context or its mirror.
+// Follow waits for the first dump, and ends with its context or its mirror.
 func TestMirrorFollowEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()

@@ -17,7 +17,7 @@ import (
 	"bulkdump/client/internal/script"
 )
 
-// Errors that pass cost another try; others end the mirror.
+// An error that may go away costs another dump. Others end the mirror.
 func TestMirrorErrors(t *testing.T) {
 	mirror(t, 5, Options{}, func(r *mirrored) {
 		r.overflow()
@@ -111,7 +111,7 @@ func TestMirrorEnds(t *testing.T) {
 	})
 }
 
-// Who gave up waiting is not waited for.
+// A mirror does not ask the kernel for a caller that has given up.
 func TestMirrorWaitForTheFuture(t *testing.T) {
 	mirror(t, 2, Options{}, func(r *mirrored) {
 		ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
@@ -133,12 +133,12 @@ func TestMirrorWaitForTheFuture(t *testing.T) {
 	})
 }
 
-// Events have their time from when they were first waited for: whoever asks
-// again and again does not put off the dump that tells that there are none.
+// Events have their time from the first wait for them. A caller that asks again and
+// again does not put off the dump that shows that there are none.
 func TestMirrorWaitInPolls(t *testing.T) {
 	for _, patience := range []time.Duration{time.Millisecond, 90 * time.Millisecond} {
 		mirror(t, 2, Options{}, func(r *mirrored) {
-			// The fill was undone: it has generations, and no event.
+			// The fill is undone: it has generations, but no event.
 			r.change(func(k *fakekernel.Kernel) { k.FillBegin(100, 5); k.FillEnd(true) })
 			generation := r.k.Generation
 			start := time.Now()
@@ -161,8 +161,8 @@ func TestMirrorWaitInPolls(t *testing.T) {
 	}
 }
 
-// Nor does a wait that goes on put it off when others come and are over: as long
-// as events come, nobody asks the kernel.
+// As long as events come, the mirror does not ask the kernel, although there always
+// is a caller that waits.
 func TestMirrorWaitsWhileEventsCome(t *testing.T) {
 	mirror(t, 2, Options{}, func(r *mirrored) {
 		var asked atomic.Int32
@@ -185,8 +185,8 @@ func TestMirrorWaitsWhileEventsCome(t *testing.T) {
 	})
 }
 
-// A dump that fails again and again is not repeated ten times a second; once one
-// succeeds, the next failure is as the first.
+// A dump that fails again and again is not repeated ten times a second. After one
+// that succeeds, the time between dumps is short again.
 func TestMirrorBacksOff(t *testing.T) {
 	mirror(t, 2, Options{}, func(r *mirrored) {
 		fail := func() []syscall.Errno {
@@ -204,8 +204,8 @@ func TestMirrorBacksOff(t *testing.T) {
 			early := r.m.Stats().Retries - before
 			time.Sleep(10*time.Minute - time.Second)
 			late := r.m.Stats().Retries - before
-			// At 0, 0.2, 0.6, 1.4 s …, then every 10 s, and each time up to half as
-			// much later, at random.
+			// Retries come at 0, 0.2, 0.6, 1.4 s …, then every 10 s. The time between
+			// two is up to half as long again, at random.
 			if early < 2 || early > 4 || late < 40 || late > 66 {
 				r.Errorf("%d retries in a second, %d in ten minutes", early, late)
 			}
@@ -215,7 +215,7 @@ func TestMirrorBacksOff(t *testing.T) {
 	})
 }
 
-// The end of a mirror does not wait for what the kernel is at.
+// Close does not wait for a request that the kernel is working on.
 func TestMirrorCloseDoesNotWait(t *testing.T) {
 	mirror(t, 2, Options{}, func(r *mirrored) {
 		const long = time.Hour

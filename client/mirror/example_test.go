@@ -37,7 +37,7 @@ func ExampleOpen() {
 	}
 	fmt.Println(m.Len(), "entries of generation", m.Generation())
 
-	// One's own change is in it when that is waited for.
+	// Wait for your own change to be in it.
 	generation, err := c.New(ctx, client.Entry{ID: 8, Name: "eight"})
 	if err != nil {
 		log.Fatal(err)

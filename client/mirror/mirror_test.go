@@ -47,8 +47,7 @@ func table(entries map[uint32]fakekernel.Entry) map[uint32]client.Entry {
 	return all
 }
 
-// mirror runs a test on a mirror of a table with so many entries, which is
-// synced.
+// mirror runs a test on a synced mirror of a table with that many entries.
 func mirror(t *testing.T, entries uint32, o Options, test func(*mirrored)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -77,7 +76,7 @@ func (r *mirrored) change(fn func(*fakekernel.Kernel)) {
 	fn(r.k)
 }
 
-// step sets what happens whenever somebody asks the kernel.
+// step sets what happens with each question to the kernel.
 func (r *mirrored) step(fn func()) { r.change(func(k *fakekernel.Kernel) { k.Step = fn }) }
 
 // same waits until the mirror has caught up, and compares.
@@ -115,9 +114,9 @@ func (r *mirrored) overflow() {
 	})
 }
 
-// While a dump brings changes whose events are late, the mirror has some of them
-// and is the table of no generation: it does not say that it is synced. Nor does
-// it when the dump failed in the middle.
+// While a dump brings changes whose events are late, the mirror has only some of
+// them and is the table of no generation. It must not say that it is synced, nor
+// after a dump that failed in the middle.
 func TestMirrorIsNotSyncedDuringADump(t *testing.T) {
 	for _, errno := range []syscall.Errno{0, unix.ENOMEM} {
 		mirror(t, 10, Options{}, func(r *mirrored) {
@@ -193,8 +192,8 @@ func TestMirrorRepairsALoss(t *testing.T) {
 	})
 }
 
-// Only what the log does not reach costs a full pass, after which nothing is
-// left of what was deleted.
+// A full pass is needed only if the log does not reach back. It leaves nothing that
+// was deleted.
 func TestMirrorSweeps(t *testing.T) {
 	mirror(t, 20, Options{}, func(r *mirrored) {
 		r.overflow()
@@ -213,8 +212,8 @@ func TestMirrorSweeps(t *testing.T) {
 	})
 }
 
-// What the kernel undid has no event; a mirror finds that out in a while, and
-// does not dump for it.
+// An undone fill has no event. A mirror finds that out after a while, and does not
+// dump for it.
 func TestMirrorOfUndoneFill(t *testing.T) {
 	mirror(t, 5, Options{}, func(r *mirrored) {
 		r.change(func(k *fakekernel.Kernel) { k.FillBegin(100, 5); k.FillEnd(true) })
@@ -236,7 +235,7 @@ func TestMirrorOfUndoneFill(t *testing.T) {
 	})
 }
 
-// A dump of all that has entries of a fill in it which is undone later.
+// A full dump has entries of a fill that is undone later.
 func TestMirrorOfPhantoms(t *testing.T) {
 	mirror(t, 9, Options{}, func(r *mirrored) {
 		r.overflow()
@@ -269,14 +268,14 @@ func TestMirrorLimitsItsRate(t *testing.T) {
 		if most, least := uint64(during/interval), uint64(during/interval/2); s.Deltas > most+1 || s.Deltas < least {
 			r.Errorf("%d deltas in %v, want %d to %d", s.Deltas, during, least, most)
 		}
-		// At random: not all of the same length.
+		// The time between dumps is random.
 		if s.Deltas == uint64(during/interval) {
 			r.Error("no jitter")
 		}
 	})
 }
 
-// What is lost while a dump comes to its end is not taken for repaired by it.
+// A dump does not repair what is lost while it ends.
 func TestMirrorLossDuringADump(t *testing.T) {
 	mirror(t, 5, Options{}, func(r *mirrored) {
 		r.overflow()
@@ -300,7 +299,7 @@ func TestMirrorLossDuringADump(t *testing.T) {
 	})
 }
 
-// What a deletion leaves is forgotten.
+// A mirror forgets the tombstones of deletions.
 func TestMirrorForgetsTombstones(t *testing.T) {
 	mirror(t, 5, Options{}, func(r *mirrored) {
 		r.overflow()

@@ -22,8 +22,8 @@ import (
 	"bulkdump/client/internal/fakekernel"
 )
 
-// A modelRun changes a table behind a mirror's back, wherever the mirror looks
-// at the kernel, and compares what the mirror says with the table's history.
+// A modelRun changes a table whenever the mirror asks the kernel something, and
+// compares what the mirror says with the table's history.
 type modelRun struct {
 	t      *rapid.T
 	k      *fakekernel.Kernel
@@ -47,7 +47,7 @@ func (r *modelRun) step() {
 	}
 }
 
-// change makes a random one; r.k.mu is held.
+// change makes a random change. The caller holds r.k's lock.
 func (r *modelRun) change() {
 	k := r.k
 	id := r.r.Uint32N(12)
@@ -84,12 +84,12 @@ func (r *modelRun) change() {
 	}
 }
 
-// reloaded tells whether the mirror's table is gone, and its socket with it. r.k
-// is locked.
+// reloaded tells whether the mirror's table is gone, and its socket with it. The
+// caller holds r.k's lock.
 func (r *modelRun) reloaded() bool { return len(r.k.Listeners) == 0 }
 
-// check compares the mirror, if it says that it is synced, with the table of
-// the generation that it claims to be.
+// check compares a mirror that says that it is synced with the table of the
+// generation that it names.
 func (r *modelRun) check() {
 	m := r.m.Load()
 	if m == nil {
@@ -156,7 +156,7 @@ func (r *modelRun) run(t *testing.T) {
 	r.m.Store(m)
 	copied := make(map[uint32]client.Entry)
 	go follow(ctx, m, copied)
-	// What the mirror's own calls did not use up is changed in its sleep.
+	// The changes that are left are made while the mirror sleeps.
 	for {
 		r.k.Lock()
 		pause := time.Duration(r.r.IntN(int(200 * time.Millisecond)))
@@ -206,12 +206,12 @@ func (r *modelRun) run(t *testing.T) {
 }
 
 // Whatever happens, a mirror that says that it is synced is the table of the
-// generation that it names, and when the table rests it comes to that. Events
-// are lost, dumps are interrupted, fail, or find the log too short, fills are
-// undone, and the module is loaded anew.
+// generation that it names, and it gets there when the table rests. Events are
+// lost; dumps are interrupted, fail, or find the log too short; fills are undone;
+// and the module is loaded again.
 func TestMirrorModel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		// Without the deadline, which is not for a bubble.
+		// rapid must not see the test's deadline, which is of real time.
 		rapid.Check(struct{ rapid.TB }{t}, func(rt *rapid.T) {
 			r := &modelRun{t: rt, k: fakekernel.New(),
 				r:      rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0)),

@@ -18,8 +18,8 @@ func (r *replica) names() map[uint32]string {
 	return all
 }
 
-// A record that is older than what is known says nothing, also after a deletion
-// while a pass runs.
+// A replica ignores a record that is older than what it knows, even after a deletion
+// during a pass.
 func TestReplicaTakesTheNewest(t *testing.T) {
 	var r replica
 	r.begin()
@@ -61,7 +61,8 @@ func TestReplicaTakesTheNewest(t *testing.T) {
 	}
 }
 
-// What a pass over all did not have goes, but for what is newer than its start.
+// A sweep takes what a full pass did not bring, except what is newer than the start
+// of the pass.
 func TestReplicaSweeps(t *testing.T) {
 	var r replica
 	for id := range uint32(6) {
@@ -111,7 +112,7 @@ func TestHorizon(t *testing.T) {
 	if !h.reach(20, true) || h.complete != 21 {
 		t.Errorf("a dump up to the fill's end: complete up to %d", h.complete)
 	}
-	// An unknown loss: the run begins anew.
+	// After an unknown loss the run begins again.
 	h.lose()
 	if h.event(one(25)) != eventNext || h.complete != 21 || !h.reach(30, true) || h.complete != 30 {
 		t.Errorf("after a loss: %+v", h)
@@ -123,7 +124,7 @@ func TestHorizon(t *testing.T) {
 	if !h.reach(33, false) || !h.open || h.event(one(40)) != eventNext || h.complete != 33 {
 		t.Errorf("a loss during the dump: %+v", h)
 	}
-	// A loss of nothing: the next event is the next.
+	// If nothing was lost, the next event continues the run.
 	h = horizon{complete: 7, first: 8, last: 7, open: true}
 	if h.event(one(8)) != eventNext || h.complete != 8 {
 		t.Errorf("%+v", h)

@@ -13,7 +13,7 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// A dumper is a socket with a dump, whose pages are made as they are read.
+// A dumper is a socket with a dump. It builds a page when the previous one was read.
 type dumper struct {
 	script.Live
 	k       *Kernel
@@ -58,7 +58,7 @@ func (d *dumper) Send(m nldump.Message) (nldump.Message, error) {
 	return m, nil
 }
 
-// page is netlink_recvmsg: it takes a page, and makes the next.
+// page is netlink_recvmsg: it takes a page, and builds the next.
 func (d *dumper) page() ([]byte, error) {
 	k := d.k
 	k.ask()
@@ -78,7 +78,7 @@ func (d *dumper) page() ([]byte, error) {
 	return page, nil
 }
 
-// make makes a page of the table or the log as it is.
+// make builds a page of the table or the log as it is.
 func (d *dumper) make() []byte {
 	k := d.k
 	var page []byte
@@ -113,7 +113,7 @@ func (d *dumper) make() []byte {
 	return append(page, script.Done(flags, errno)...)
 }
 
-// records are those that are to come, as the table and its log are now.
+// records are those that are still to come, as the table and its log are now.
 func (d *dumper) records() []Entry {
 	var all []Entry
 	for id, e := range d.k.Entries {

@@ -20,7 +20,7 @@ func (k *Kernel) send(cmd uint8, attrs ...[]byte) {
 	}
 }
 
-// A Listener is a socket in the groups.
+// A Listener is a socket that gets events.
 type Listener struct {
 	script.Live
 	k *Kernel
@@ -31,7 +31,7 @@ type Listener struct {
 	overrun   bool // ENOBUFS is due
 }
 
-// Hold makes the readers of events wait, whatever there is, or go on.
+// Hold makes the readers of events wait, even if there are some, or go on.
 func (k *Kernel) Hold(on bool) {
 	for _, l := range k.Listeners {
 		l.Hold(on)

@@ -31,13 +31,15 @@ type Entry struct {
 // are made when they are read, and sends events to sockets that may overflow,
 // as the module does.
 type Kernel struct {
-	sync.Mutex // guards what follows; the caller of a method other than Sockets holds it
+	// The caller of any method but Sockets holds the lock, unless nobody uses the
+	// sockets.
+	sync.Mutex
 
 	// Step, if not nil, is called without the lock whenever somebody asks
 	// something of the kernel: the table may change there.
 	Step func()
-	// Answered, if not nil, is called without the lock when the generation was
-	// told, before the caller knows it.
+	// Answered, if not nil, is called without the lock after a request for the
+	// generation, before its sender gets the reply.
 	Answered func()
 
 	Family     uint16 // 0: not loaded

@@ -102,8 +102,8 @@ func goName(name string) string {
 	return b.String()
 }
 
-// diff shows what changed between two texts, without the lines that they
-// share at the start and at the end.
+// diff shows the difference between two texts, without the lines that they share at
+// the start and at the end.
 func diff(have, want []byte) string {
 	h, w := strings.SplitAfter(string(have), "\n"), strings.SplitAfter(string(want), "\n")
 	first := 0

@@ -9,9 +9,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// family is the part of a YNL spec (Documentation/netlink/genetlink.yaml in
-// the kernel's source) that has numbers in it. Keys that would change how
-// numbers are given out are here to be refused.
+// family is the part of a YNL spec (Documentation/netlink/genetlink.yaml in the
+// kernel's source) that has numbers in it. It has the keys that change how numbers
+// are assigned only to refuse them.
 type family struct {
 	Name        string       `yaml:"name"`
 	Protocol    string       `yaml:"protocol"`
@@ -40,7 +40,7 @@ type entry struct {
 	Doc   string  `yaml:"doc"`
 }
 
-// UnmarshalYAML takes a bare name, too.
+// UnmarshalYAML also accepts a bare name.
 func (e *entry) UnmarshalYAML(n *yaml.Node) error {
 	if n.Kind == yaml.ScalarNode {
 		return n.Decode(&e.Name)
@@ -77,8 +77,8 @@ type op struct {
 	number int
 }
 
-// parse reads a spec and numbers its attributes and operations: both count
-// from 1 in the order of the list, and a value given restarts the count there
+// parse reads a spec and numbers its attributes and operations. Both count from 1
+// in the order of the list, and a given value restarts the count there
 // (tools/net/ynl/pyynl/lib/nlspec.py: SpecAttrSet and _dictify_ops_unified).
 func parse(in []byte) (*family, error) {
 	f := new(family)
