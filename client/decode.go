@@ -141,48 +141,37 @@ func decodeTime(ns uint64) time.Time {
 // decodeTable reads the reply of table-get.
 func decodeTable(b []byte) (Table, error) {
 	var t Table
-	u32 := func(a *nldump.Attrs) *uint32 { v := a.Uint32(); return &v }
+	numbers := map[uint16]*uint64{
+		uapi.AttrTableCount:            &t.Count,
+		uapi.AttrTableGeneration:       &t.Generation,
+		uapi.AttrTableBytes:            &t.Bytes,
+		uapi.AttrTableEntriesMax:       &t.EntriesMax,
+		uapi.AttrTableDumpsStarted:     &t.DumpsStarted,
+		uapi.AttrTableDumpsFinished:    &t.DumpsFinished,
+		uapi.AttrTableDumpsAbandoned:   &t.DumpsAbandoned,
+		uapi.AttrTableDumpsInterrupted: &t.DumpsInterrupted,
+		uapi.AttrTableDumpsOpen:        &t.DumpsOpen,
+		uapi.AttrTablePages:            &t.Pages,
+		uapi.AttrTableRecords:          &t.Records,
+		uapi.AttrTableScanned:          &t.Scanned,
+		uapi.AttrTableDumpsMemory:      &t.DumpsMemory,
+		uapi.AttrTableLogFloor:         &t.LogFloor,
+		uapi.AttrTableTombstones:       &t.Tombstones,
+		uapi.AttrTableTombstonesMax:    &t.TombstonesMax,
+	}
 	a := nldump.Parse(b)
 	for a.Next() {
-		switch a.Type() {
-		case uapi.AttrTableCount:
-			t.Count = a.Uint()
-		case uapi.AttrTableGeneration:
-			t.Generation = a.Uint()
+		switch typ := a.Type(); typ {
 		case uapi.AttrTableIDMin:
-			t.IDMin = u32(&a)
+			t.IDMin = new(a.Uint32())
 		case uapi.AttrTableIDMax:
-			t.IDMax = u32(&a)
-		case uapi.AttrTableBytes:
-			t.Bytes = a.Uint()
+			t.IDMax = new(a.Uint32())
 		case uapi.AttrTableRecordMax:
 			t.RecordMax = a.Uint32()
-		case uapi.AttrTableEntriesMax:
-			t.EntriesMax = a.Uint()
-		case uapi.AttrTableDumpsStarted:
-			t.DumpsStarted = a.Uint()
-		case uapi.AttrTableDumpsFinished:
-			t.DumpsFinished = a.Uint()
-		case uapi.AttrTableDumpsAbandoned:
-			t.DumpsAbandoned = a.Uint()
-		case uapi.AttrTableDumpsInterrupted:
-			t.DumpsInterrupted = a.Uint()
-		case uapi.AttrTableDumpsOpen:
-			t.DumpsOpen = a.Uint()
-		case uapi.AttrTablePages:
-			t.Pages = a.Uint()
-		case uapi.AttrTableRecords:
-			t.Records = a.Uint()
-		case uapi.AttrTableScanned:
-			t.Scanned = a.Uint()
-		case uapi.AttrTableDumpsMemory:
-			t.DumpsMemory = a.Uint()
-		case uapi.AttrTableLogFloor:
-			t.LogFloor = a.Uint()
-		case uapi.AttrTableTombstones:
-			t.Tombstones = a.Uint()
-		case uapi.AttrTableTombstonesMax:
-			t.TombstonesMax = a.Uint()
+		default:
+			if number := numbers[typ]; number != nil {
+				*number = a.Uint()
+			}
 		}
 	}
 	if a.Err() != nil {
@@ -191,9 +180,15 @@ func decodeTable(b []byte) (Table, error) {
 	return t, nil
 }
 
-// decodeFilled reads the reply of table-fill.
-func decodeFilled(b []byte) (Filled, error) {
-	var f Filled
+// A fill is what the family says of a fill: in the reply of table-fill all but
+// the ids, in an event all but the checksum.
+type fill struct {
+	Filled
+	idStart, idStride uint32
+}
+
+func decodeFill(b []byte) (fill, error) {
+	var f fill
 	a := nldump.Parse(b)
 	for a.Next() {
 		switch a.Type() {
@@ -203,10 +198,14 @@ func decodeFilled(b []byte) (Filled, error) {
 			f.Generation = a.Uint()
 		case uapi.AttrFillChecksum:
 			f.Checksum = Checksum(a.Uint())
+		case uapi.AttrFillIDStart:
+			f.idStart = a.Uint32()
+		case uapi.AttrFillIDStride:
+			f.idStride = a.Uint32()
 		}
 	}
 	if a.Err() != nil {
-		return Filled{}, fmt.Errorf("%w: fill: %w", ErrBadReply, a.Err())
+		return fill{}, fmt.Errorf("%w: fill: %w", ErrBadReply, a.Err())
 	}
 	return f, nil
 }

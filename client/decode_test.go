@@ -249,7 +249,7 @@ func TestDecodeTable(t *testing.T) {
 	if _, err := decodeTable(script.U64(uapi.AttrTableIDMin, 1)); !errors.Is(err, ErrBadReply) {
 		t.Errorf("id-min of 8 bytes: %v", err)
 	}
-	if _, err := decodeFilled(script.U64(uapi.AttrFillCount, 1)); !errors.Is(err, ErrBadReply) {
+	if _, err := decodeFill(script.U64(uapi.AttrFillCount, 1)); !errors.Is(err, ErrBadReply) {
 		t.Errorf("count of 8 bytes: %v", err)
 	}
 }
@@ -303,7 +303,7 @@ func FuzzDecodeTable(f *testing.F) {
 		if _, err := decodeTable(b); err != nil && !errors.Is(err, nldump.ErrMalformed) {
 			t.Fatal(err)
 		}
-		if _, err := decodeFilled(b); err != nil && !errors.Is(err, nldump.ErrMalformed) {
+		if _, err := decodeFill(b); err != nil && !errors.Is(err, nldump.ErrMalformed) {
 			t.Fatal(err)
 		}
 	})

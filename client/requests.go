@@ -129,7 +129,8 @@ func (c *Client) Fill(ctx context.Context, o FillOptions) (Filled, error) {
 	if err != nil {
 		return Filled{}, err
 	}
-	return decodeFilled(b)
+	f, err := decodeFill(b)
+	return f.Filled, err
 }
 
 // Flush deletes all entries.

@@ -321,7 +321,8 @@ func decodeEvent(b []byte) (Event, error) {
 	case uapi.CmdEntryDelNtf:
 		return decodeEntryEvent(EventDel, attrs)
 	case uapi.CmdTableFillNtf:
-		return decodeFillEvent(attrs)
+		f, err := decodeFill(attrs)
+		return Event{Kind: EventFill, Generation: f.Generation, Count: uint64(f.Count), IDStart: f.idStart, IDStride: f.idStride}, err
 	case uapi.CmdTableFlushNtf:
 		t, err := decodeTable(attrs)
 		return Event{Kind: EventFlush, Generation: t.Generation, Count: t.Count}, err
@@ -336,27 +337,6 @@ func decodeEntryEvent(kind EventKind, b []byte) (Event, error) {
 	}
 	r.Deleted = kind == EventDel
 	return Event{Kind: kind, Generation: r.Generation, Entry: r.Entry()}, nil
-}
-
-func decodeFillEvent(b []byte) (Event, error) {
-	e := Event{Kind: EventFill}
-	a := nldump.Parse(b)
-	for a.Next() {
-		switch a.Type() {
-		case uapi.AttrFillCount:
-			e.Count = uint64(a.Uint32())
-		case uapi.AttrFillIDStart:
-			e.IDStart = a.Uint32()
-		case uapi.AttrFillIDStride:
-			e.IDStride = a.Uint32()
-		case uapi.AttrFillGeneration:
-			e.Generation = a.Uint()
-		}
-	}
-	if a.Err() != nil {
-		return Event{}, fmt.Errorf("%w: event of a fill: %w", ErrBadReply, a.Err())
-	}
-	return e, nil
 }
 
 // controllerGroup is the group "notify" of generic netlink's controller. Its number
