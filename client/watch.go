@@ -134,16 +134,11 @@ func (w *Watcher) next(ctx context.Context) (Event, error) {
 		}
 		m, rest, err := nldump.NextMessage(w.rest)
 		w.rest = rest
-		if err != nil {
-			w.err = err
-			break
+		var e Event
+		if err == nil {
+			e, err = w.decode(m)
 		}
-		e, err := w.decode(m)
-		if err != nil {
-			w.err = err
-			break
-		}
-		if e.Kind != 0 {
+		if w.err = err; err == nil && e.Kind != 0 {
 			return e, nil
 		}
 	}
