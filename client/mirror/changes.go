@@ -54,16 +54,13 @@ func (m *Mirror) Changes(ctx context.Context) iter.Seq2[client.Event, error] {
 		defer m.unfollow(f)
 		var batch []client.Event
 		for {
-			lagged, err := m.collect(ctx, f, &batch)
+			err := m.collect(ctx, f, &batch)
 			for _, e := range batch {
 				if !yield(e, nil) {
 					return
 				}
 			}
-			if lagged {
-				err = ErrLagged
-			}
-			if err != nil && !yield(client.Event{}, err) || err != nil && !lagged {
+			if err != nil && (!yield(client.Event{}, err) || !errors.Is(err, ErrLagged)) {
 				return
 			}
 		}
@@ -85,17 +82,20 @@ func (m *Mirror) unfollow(f *feed) {
 
 // collect waits for changes, and takes them all. It exchanges the two queues, so
 // that no more than two are allocated.
-func (m *Mirror) collect(ctx context.Context, f *feed, batch *[]client.Event) (lagged bool, err error) {
+func (m *Mirror) collect(ctx context.Context, f *feed, batch *[]client.Event) error {
 	clear(*batch)
+	*batch = (*batch)[:0]
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := ctx.Err(); err != nil { // even if there always is a change
-		return false, err
+		return err
 	}
-	err = m.until(ctx, func() bool { return len(f.queue) > 0 || f.lagged })
-	*batch, f.queue = f.queue, (*batch)[:0]
-	lagged, f.lagged = f.lagged, false
-	return lagged, err
+	err := m.until(ctx, func() bool { return len(f.queue) > 0 || f.lagged })
+	*batch, f.queue = f.queue, *batch
+	if f.lagged {
+		f.lagged, err = false, ErrLagged
+	}
+	return err
 }
 
 // Follow yields what you need to keep a copy of the mirror somewhere else. Once the
