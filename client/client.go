@@ -108,7 +108,7 @@ func (c *Client) Close() error {
 	for s := range open {
 		errs = append(errs, s.Close())
 	}
-	c.turn <- struct{}{} // whoever holds it gives it back
+	c.turn <- struct{}{} // comes when the request that holds it has ended
 	defer func() { <-c.turn }()
 	if c.req != nil {
 		errs = append(errs, c.req.Close())

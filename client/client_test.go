@@ -19,7 +19,7 @@ import (
 // When a client opens, keeps and closes sockets.
 
 func TestSocketIsUsedAgain(t *testing.T) {
-	k := &fakeKernel{}
+	k := &scriptedKernel{}
 	c := dialFake(t, k, []script.Step{script.Page(done()), script.Page(entry(0, 1), done())})
 	for range 2 {
 		if _, err := ids(t.Context(), c, DumpOptions{}); err != nil {
@@ -34,7 +34,7 @@ func TestSocketIsUsedAgain(t *testing.T) {
 // TestSocketPerBufferSize shows that no socket is read with a smaller buffer than
 // before, into which its pages would not fit.
 func TestSocketPerBufferSize(t *testing.T) {
-	k := &fakeKernel{}
+	k := &scriptedKernel{}
 	one := []script.Step{script.Page(done()), script.Page(done())}
 	c := dialFake(t, k, one, one)
 	for _, size := range []int{0, nldump.MinBufferSize, nldump.DefaultBufferSize, nldump.MinBufferSize} {
@@ -48,7 +48,7 @@ func TestSocketPerBufferSize(t *testing.T) {
 }
 
 func TestFewSocketsAreKept(t *testing.T) {
-	k := &fakeKernel{}
+	k := &scriptedKernel{}
 	one := []script.Step{script.Page(entry(0, 1), done())}
 	c := dialFake(t, k, one, one, one, one, one, one)
 	var nest func(int)
@@ -72,7 +72,7 @@ func TestFewSocketsAreKept(t *testing.T) {
 }
 
 func TestBreakClosesSocket(t *testing.T) {
-	k := &fakeKernel{}
+	k := &scriptedKernel{}
 	c := dialFake(t, k, []script.Step{script.Page(entry(0, 1)), script.Page(done())}, []script.Step{script.Page(entry(0, 2), done())})
 	for range c.Dump(t.Context(), DumpOptions{}) {
 		break
@@ -86,7 +86,7 @@ func TestBreakClosesSocket(t *testing.T) {
 }
 
 func TestPanicClosesSocket(t *testing.T) {
-	k := &fakeKernel{}
+	k := &scriptedKernel{}
 	c := dialFake(t, k, []script.Step{script.Page(entry(0, 1)), script.Page(done())})
 	func() {
 		defer func() { _ = recover() }()
@@ -100,7 +100,7 @@ func TestPanicClosesSocket(t *testing.T) {
 }
 
 func TestCancelClosesSocket(t *testing.T) {
-	k := &fakeKernel{}
+	k := &scriptedKernel{}
 	c := dialFake(t, k, []script.Step{script.Page(entry(0, 1)), {Wait: true}}, []script.Step{script.Page(done())})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -126,7 +126,7 @@ func TestCancelClosesSocket(t *testing.T) {
 }
 
 func TestCloseEndsDumps(t *testing.T) {
-	k := &fakeKernel{dialed: make(chan *script.Socket, 1)}
+	k := &scriptedKernel{dialed: make(chan *script.Socket, 1)}
 	c := dialFake(t, k, []script.Step{{Wait: true}})
 	ran := make(chan error)
 	go func() {
@@ -153,7 +153,7 @@ func TestCloseEndsDumps(t *testing.T) {
 
 // TestCloseInLoop closes twice while the dump's stream is in use.
 func TestCloseInLoop(t *testing.T) {
-	c := dialFake(t, &fakeKernel{}, []script.Step{script.Page(entry(0, 1)), script.Page(done())})
+	c := dialFake(t, &scriptedKernel{}, []script.Step{script.Page(entry(0, 1)), script.Page(done())})
 	n := 0
 	for _, err := range c.Records(t.Context(), DumpOptions{}) {
 		if n++; n == 1 {
@@ -170,7 +170,7 @@ func TestCloseInLoop(t *testing.T) {
 }
 
 func TestNoFamily(t *testing.T) {
-	k := &fakeKernel{}
+	k := &scriptedKernel{}
 	if _, err := dial(sockets.Dialer{Requests: k.dialRequests, Dump: k.dialDump}); !errors.Is(err, ErrNoFamily) || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v, want ErrNoFamily", err)
 	}

@@ -176,7 +176,7 @@ func TestDecodeColumnsDoesNotAllocate(t *testing.T) {
 // A dump of columns counts its rows, and goes on over pages.
 func TestDumpOfColumns(t *testing.T) {
 	message := script.Record(0, []byte{uapi.CmdEntryGet, uapi.Version, 0, 0}, script.Attr(uapi.AttrEntryColumns, wholePage))
-	c := dialFake(t, &fakeKernel{}, []script.Step{script.Page(message), script.Page(message, done())})
+	c := dialFake(t, &scriptedKernel{}, []script.Step{script.Page(message), script.Page(message, done())})
 	var stats nldump.Stats
 	got, err := ids(t.Context(), c, DumpOptions{Encoding: EncodingColumns, Stats: &stats})
 	if err != nil || !slices.Equal(got, []uint32{1, 0, 0xffffffff, 1, 0, 0xffffffff}) {

@@ -58,7 +58,7 @@ func TestDump(t *testing.T) {
 		{"malformed record", []script.Step{page(entry(0, 1), entry(0, 2, []byte{1, 2, 3, 4})), page(done())}, []uint32{1}, ErrBadReply, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			k := &fakeKernel{}
+			k := &scriptedKernel{}
 			c := dialFake(t, k, tt.steps)
 			var st nldump.Stats
 			got, err := ids(t.Context(), c, DumpOptions{Stats: &st})
@@ -95,7 +95,7 @@ func TestDumpRequest(t *testing.T) {
 		{DumpOptions{Since: ptr(uint64(1) << 32)}, []byte{uapi.CmdEntryGet, 1, 0, 0, 12, 0, 11, 0, 0, 0, 0, 0, 1, 0, 0, 0}},
 		{DumpOptions{Fields: ptr(Field(0)), Since: ptr(uint64(0))}, []byte{uapi.CmdEntryGet, 1, 0, 0, 8, 0, 10, 0, 0, 0, 0, 0, 8, 0, 11, 0, 0, 0, 0, 0}},
 	} {
-		k := &fakeKernel{}
+		k := &scriptedKernel{}
 		c := dialFake(t, k, []script.Step{script.Page(done())})
 		if _, err := ids(t.Context(), c, tt.o); err != nil {
 			t.Fatal(err)
@@ -109,7 +109,7 @@ func TestDumpRequest(t *testing.T) {
 
 // TestRecordsLends shows that there is only one Record, which points into the page.
 func TestRecordsLends(t *testing.T) {
-	k := &fakeKernel{}
+	k := &scriptedKernel{}
 	c := dialFake(t, k, []script.Step{script.Page(
 		entry(0, 1, script.Text(uapi.AttrEntryName, "one")), entry(0, 2, script.Text(uapi.AttrEntryName, "two")), done())})
 	var first *Record
@@ -132,7 +132,7 @@ func TestRecordsLends(t *testing.T) {
 }
 
 func TestRecordsError(t *testing.T) {
-	c := dialFake(t, &fakeKernel{}, []script.Step{script.Page()})
+	c := dialFake(t, &scriptedKernel{}, []script.Step{script.Page()})
 	for r, err := range c.Records(t.Context(), DumpOptions{}) {
 		if r != nil || err == nil {
 			t.Errorf("got %v, %v", r, err)
@@ -152,7 +152,7 @@ func TestRecordsCancelled(t *testing.T) {
 		"plain, last page":   {script.Page(plain, done())},
 		"columns, last page": {script.Page(columns, done())},
 	} {
-		c := dialFake(t, &fakeKernel{}, steps)
+		c := dialFake(t, &scriptedKernel{}, steps)
 		ctx, cancel := context.WithCancel(t.Context())
 		var ids []uint32
 		var last error
@@ -175,7 +175,7 @@ func TestRecordsCancelled(t *testing.T) {
 func TestRecordsNoAlloc(t *testing.T) {
 	dump := func(pages int) float64 {
 		steps := bigDump(pages, 20)
-		k := &fakeKernel{}
+		k := &scriptedKernel{}
 		c := dialFake(t, k, slices.Repeat([][]script.Step{steps}, 30)...)
 		return testing.AllocsPerRun(10, func() {
 			var sum Checksum
@@ -227,7 +227,7 @@ func BenchmarkRecords(b *testing.B) {
 	b.ReportAllocs()
 	n := 0
 	for b.Loop() {
-		c := dialFake(b, &fakeKernel{}, steps)
+		c := dialFake(b, &scriptedKernel{}, steps)
 		for _, err := range c.Records(b.Context(), DumpOptions{}) {
 			if err != nil {
 				b.Fatal(err)

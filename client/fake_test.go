@@ -24,8 +24,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // fakeFamily is the family's number in tests, and that of script's records.
 const fakeFamily = script.Type
 
-// A fakeKernel answers requests with a function, and dumps with scripts.
-type fakeKernel struct {
+// A scriptedKernel answers requests with a function, and dumps with scripts.
+type scriptedKernel struct {
 	answer func(genetlink.Message, netlink.Message) ([]genetlink.Message, error)
 
 	dialed chan *script.Socket // if not nil, gets each socket opened for a dump
@@ -38,7 +38,7 @@ type fakeKernel struct {
 }
 
 // dialFake connects a client to a kernel whose dump sockets follow one script each.
-func dialFake(t testing.TB, k *fakeKernel, scripts ...[]script.Step) *Client {
+func dialFake(t testing.TB, k *scriptedKernel, scripts ...[]script.Step) *Client {
 	t.Helper()
 	k.family, k.scripts = fakeFamily, scripts
 	c, err := dial(sockets.Dialer{Requests: k.dialRequests, Dump: k.dialDump})
@@ -49,7 +49,7 @@ func dialFake(t testing.TB, k *fakeKernel, scripts ...[]script.Step) *Client {
 	return c
 }
 
-func (k *fakeKernel) dialRequests() (*genetlink.Conn, error) {
+func (k *scriptedKernel) dialRequests() (*genetlink.Conn, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.requests++
@@ -70,7 +70,7 @@ func (k *fakeKernel) dialRequests() (*genetlink.Conn, error) {
 	}), nil
 }
 
-func (k *fakeKernel) dialDump(cfg nldump.Config) (*nldump.Stream, error) {
+func (k *scriptedKernel) dialDump(cfg nldump.Config) (*nldump.Stream, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if len(k.scripts) == 0 {

@@ -29,7 +29,7 @@ type model struct {
 	busy          func()             // called with each look at the table, to change it
 	recv          func(*script.Step) // called with each page that is read, to change it
 
-	kernel fakeKernel // answers requests
+	kernel scriptedKernel // answers requests
 
 	mu         sync.Mutex
 	generation uint64

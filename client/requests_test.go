@@ -96,7 +96,7 @@ func TestRequests(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got genetlink.Message
-			c := dialFake(t, &fakeKernel{answer: func(m genetlink.Message, n netlink.Message) ([]genetlink.Message, error) {
+			c := dialFake(t, &scriptedKernel{answer: func(m genetlink.Message, n netlink.Message) ([]genetlink.Message, error) {
 				if n.Header.Flags != netlink.Request {
 					t.Errorf("flags %v, want a plain request", n.Header.Flags)
 				}
@@ -119,7 +119,7 @@ func TestRequests(t *testing.T) {
 
 func TestRequestsRefusedByKernel(t *testing.T) {
 	for errno, is := range map[unix.Errno]error{unix.ENOENT: os.ErrNotExist, unix.EEXIST: os.ErrExist, unix.EPERM: os.ErrPermission, unix.ENOSPC: unix.ENOSPC} {
-		k := &fakeKernel{answer: func(genetlink.Message, netlink.Message) ([]genetlink.Message, error) {
+		k := &scriptedKernel{answer: func(genetlink.Message, netlink.Message) ([]genetlink.Message, error) {
 			return nil, genltest.Error(int(errno))
 		}}
 		c := dialFake(t, k)
@@ -143,12 +143,12 @@ func TestBadReplies(t *testing.T) {
 		"generation 0":    reply(uapi.CmdEntryDel, script.U32(uapi.AttrEntryGeneration, 0)),
 		"malformed":       reply(uapi.CmdEntryDel, good, []byte{1, 2, 3, 4}),
 	} {
-		c := dialFake(t, &fakeKernel{answer: func(genetlink.Message, netlink.Message) ([]genetlink.Message, error) { return answer, nil }})
+		c := dialFake(t, &scriptedKernel{answer: func(genetlink.Message, netlink.Message) ([]genetlink.Message, error) { return answer, nil }})
 		if _, err := c.Delete(t.Context(), 1); !errors.Is(err, ErrBadReply) {
 			t.Errorf("%s: error %v, want ErrBadReply", name, err)
 		}
 	}
-	c := dialFake(t, &fakeKernel{answer: func(genetlink.Message, netlink.Message) ([]genetlink.Message, error) {
+	c := dialFake(t, &scriptedKernel{answer: func(genetlink.Message, netlink.Message) ([]genetlink.Message, error) {
 		return reply(uapi.CmdEntryGet), nil
 	}})
 	if _, err := c.Get(t.Context(), 1); !errors.Is(err, ErrBadReply) {
@@ -158,7 +158,7 @@ func TestBadReplies(t *testing.T) {
 
 // TestBadRequests has requests that cannot be encoded.
 func TestBadRequests(t *testing.T) {
-	c := dialFake(t, &fakeKernel{answer: func(genetlink.Message, netlink.Message) ([]genetlink.Message, error) {
+	c := dialFake(t, &scriptedKernel{answer: func(genetlink.Message, netlink.Message) ([]genetlink.Message, error) {
 		t.Error("a request was sent")
 		return nil, unix.EINVAL
 	}})
@@ -172,7 +172,7 @@ func TestBadRequests(t *testing.T) {
 
 // TestModuleLoadedAnew changes the family's number under the client.
 func TestModuleLoadedAnew(t *testing.T) {
-	k := &fakeKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
+	k := &scriptedKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
 		return reply(m.Header.Command), nil
 	}}
 	refused := script.Page(script.Message(unix.NLMSG_ERROR, 0, script.Errno(unix.ENOENT)))
@@ -202,7 +202,7 @@ func TestModuleLoadedAnew(t *testing.T) {
 func TestOwnENOENT(t *testing.T) {
 	why := script.Text(unix.NLMSGERR_ATTR_MSG, "why")
 	const tlvs, capped = 0x200, 0x100 // NLM_F_ACK_TLVS, NLM_F_CAPPED
-	k := &fakeKernel{}
+	k := &scriptedKernel{}
 	c := dialFake(t, k, []script.Step{
 		script.Page(script.Message(unix.NLMSG_ERROR, tlvs|capped, script.Errno(unix.ENOENT), make([]byte, 16), why)),
 		script.Page(script.Done(0, unix.ENOENT)),
@@ -219,7 +219,7 @@ func TestOwnENOENT(t *testing.T) {
 // be used again.
 func TestRequestInDoubt(t *testing.T) {
 	fail := true
-	k := &fakeKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
+	k := &scriptedKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
 		if fail {
 			return nil, io.ErrUnexpectedEOF
 		}
@@ -239,7 +239,7 @@ func TestRequestInDoubt(t *testing.T) {
 func TestRequestWaitsForItsTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		leave := make(chan struct{})
-		k := &fakeKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
+		k := &scriptedKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
 			<-leave
 			return reply(m.Header.Command), nil
 		}}
@@ -275,7 +275,7 @@ func TestRequestWaitsForItsTurn(t *testing.T) {
 
 // TestConcurrent is for the race detector.
 func TestConcurrent(t *testing.T) {
-	k := &fakeKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
+	k := &scriptedKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
 		if m.Header.Command == uapi.CmdEntryDel {
 			return nil, genltest.Error(int(unix.ENOENT))
 		}
@@ -314,7 +314,7 @@ func TestConcurrent(t *testing.T) {
 func TestRequestInTheKernelHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const long = time.Hour
-		k := &fakeKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
+		k := &scriptedKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
 			if m.Header.Command == uapi.CmdTableFill {
 				time.Sleep(long)
 			}
@@ -363,7 +363,7 @@ func TestRequestOfACallerWhoseThreadMatters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const long = time.Hour
 		var asked int
-		k := &fakeKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
+		k := &scriptedKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
 			time.Sleep(long)
 			asked++
 			return reply(m.Header.Command, script.U64(uapi.AttrTableGeneration, 2)), nil

@@ -195,7 +195,7 @@ func (s *syncer) pass(ctx context.Context) (ended bool, err error) {
 	case stale:
 		return s.restart(err)
 	case s.c.family.Load() != s.family:
-		return s.restart(fmt.Errorf("%w: the module was loaded anew", ErrStale))
+		return s.restart(fmt.Errorf("%w: the module was loaded again", ErrStale))
 	}
 	if interrupted {
 		s.Interrupted++

@@ -25,9 +25,9 @@ import (
 
 // dialTables is dialFake with a kernel that tells another of the generations each
 // time it is asked.
-func dialTables(t testing.TB, generations []uint64, scripts ...[]script.Step) (*Client, *fakeKernel) {
+func dialTables(t testing.TB, generations []uint64, scripts ...[]script.Step) (*Client, *scriptedKernel) {
 	t.Helper()
-	k := &fakeKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
+	k := &scriptedKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
 		if len(generations) == 0 {
 			return nil, errors.New("table-get once too often")
 		}

@@ -150,7 +150,7 @@ func TestMirrorWaitInPolls(t *testing.T) {
 					break
 				}
 				if time.Since(start) > time.Minute {
-					r.Fatalf("it waits for ever: %+v, table at %d", r.m.Stats(), generation)
+					r.Fatalf("it never ends: %+v, table at %d", r.m.Stats(), generation)
 				}
 				time.Sleep(100*time.Millisecond - patience)
 			}
@@ -167,7 +167,7 @@ func TestMirrorWaitsWhileEventsCome(t *testing.T) {
 	mirror(t, 2, Options{}, func(r *mirrored) {
 		var asked atomic.Int32
 		r.change(func(k *fakekernel.Kernel) { k.Answered = func() { asked.Add(1) } })
-		for range 1000 { // there always is somebody who waits for the next one
+		for range 1000 { // a caller always waits for the next one
 			generation := r.m.Generation() + 1
 			time.AfterFunc(10*time.Millisecond, func() {
 				r.change(func(k *fakekernel.Kernel) { k.Put(fakekernel.Entry{ID: 1, Name: "x"}) })
@@ -219,7 +219,7 @@ func TestMirrorBacksOff(t *testing.T) {
 func TestMirrorCloseDoesNotWait(t *testing.T) {
 	mirror(t, 2, Options{}, func(r *mirrored) {
 		const long = time.Hour
-		r.change(func(k *fakekernel.Kernel) { k.Answered = func() { time.Sleep(long) } }) // behind somebody's fill
+		r.change(func(k *fakekernel.Kernel) { k.Answered = func() { time.Sleep(long) } }) // as after another caller's fill
 		r.overflow()
 		time.Sleep(time.Second)
 		start := time.Now()

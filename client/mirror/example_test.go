@@ -45,7 +45,7 @@ func ExampleOpen() {
 	if err := m.Wait(ctx, generation); err != nil {
 		log.Fatal(err)
 	}
-	<-m.Done() // for ever, if all goes well
+	<-m.Done() // as long as all goes well, never
 	fmt.Println(m.Err(), m.Stats().Overruns)
 }
 

@@ -16,7 +16,7 @@ import (
 
 // ErrReloaded says that the module was unloaded and loaded again. It has another
 // table, whose generations start again. Open another Mirror.
-var ErrReloaded = errors.New("the bulkdump module was loaded anew: this is another table")
+var ErrReloaded = errors.New("the bulkdump module was loaded again: this is another table")
 
 // The defaults in Options.
 const (

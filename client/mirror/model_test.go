@@ -29,7 +29,7 @@ type modelRun struct {
 	k      *fakekernel.Kernel
 	r      *rand.Rand
 	budget int  // changes that are left
-	reload bool // the module may be loaded anew
+	reload bool // the module may be loaded again
 	limit  int  // of changes that wait for follow
 	held   bool // events are read late
 	m      atomic.Pointer[Mirror]

@@ -104,7 +104,7 @@ func (r *replica) end(generation uint64) {
 
 // sweep takes away what a pass over the whole table did not bring, and returns the
 // ids. It leaves what is newer than the generation of the table before the pass:
-// that may have been made behind the place of the dump.
+// that may have been made where the dump had already been.
 func (r *replica) sweep(generation uint64) []uint32 {
 	return r.remove(func(h *item) bool { return h.pass != r.pass && h.entry.Generation <= generation })
 }

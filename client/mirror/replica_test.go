@@ -72,7 +72,7 @@ func TestReplicaSweeps(t *testing.T) {
 	r.put(&client.Entry{ID: 0, Name: "old", Generation: 1}, true) // seen as it is
 	r.put(&client.Entry{ID: 1, Name: "x", Generation: 1}, true)   // seen older than an event has it
 	r.put(&client.Entry{ID: 2, Name: "new", Generation: 30}, true)
-	r.put(&client.Entry{ID: 3, Name: "event", Generation: 21}, false) // behind the pass's back
+	r.put(&client.Entry{ID: 3, Name: "event", Generation: 21}, false) // where the pass had already been
 	ids := r.sweep(20)
 	if want := (map[uint32]string{0: "old", 1: "old", 2: "new", 3: "event"}); !reflect.DeepEqual(r.names(), want) || !reflect.DeepEqual(ids, []uint32{4, 5}) {
 		t.Errorf("left %v, swept %v", r.names(), ids)

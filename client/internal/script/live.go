@@ -36,7 +36,7 @@ func (s *Live) Changed() {
 	s.change.Broadcast()
 }
 
-// Hold makes who reads wait, whatever there is, or go on.
+// Hold makes readers wait, even if there is something to read, or go on.
 func (s *Live) Hold(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

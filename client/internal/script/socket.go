@@ -30,7 +30,7 @@ type Step struct {
 	Err   error
 	After time.Duration // wait that long first
 	Wait  bool          // wait for the deadline or for Close instead
-	Again bool          // stay at this step for ever
+	Again bool          // never go on to the next step
 }
 
 // Page is the Step of a page from the kernel that holds the messages.
