@@ -45,7 +45,7 @@ func ExampleOpen() {
 	if err := m.Wait(ctx, generation); err != nil {
 		log.Fatal(err)
 	}
-	<-m.Done() // as long as all goes well, never
+	<-m.Done() // never, if all goes well
 	fmt.Println(m.Err(), m.Stats().Overruns)
 }
 

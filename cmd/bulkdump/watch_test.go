@@ -178,8 +178,8 @@ func TestMirrorPrintsEntries(t *testing.T) {
 	f.mstats.Synced = false
 	run(t, f, "mirror", "--once", "--timeout", "1ns").check(t, ran{code: exitFailed, stderr: "no exact copy within 1ns"})
 	f.mstats.Synced, f.eventErr = true, mirror.ErrReloaded
-	run(t, f, "mirror", "--once").check(t, ran{code: exitFailed, stderr: "loaded anew"})
-	run(t, f, "mirror").check(t, ran{code: exitFailed, stderr: "loaded anew"})
+	run(t, f, "mirror", "--once").check(t, ran{code: exitFailed, stderr: "loaded again"})
+	run(t, f, "mirror").check(t, ran{code: exitFailed, stderr: "loaded again"})
 	run(t, &fakeTable{err: os.ErrPermission}, "mirror").check(t, ran{code: exitFailed, stderr: "permission"})
 	run(t, &fakeTable{err: os.ErrPermission}, "watch").check(t, ran{code: exitFailed, stderr: "permission",
 		stdout: "          GENERATION  EVENT          ID       FLAGS                 VALUE  PAYLOAD  NAME\n"})
