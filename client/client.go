@@ -70,6 +70,7 @@ func Dial(cfg Config) (*Client, error) {
 	})
 }
 
+// For the tests of packages that use a Client.
 func init() {
 	sockets.Dial = func(d sockets.Dialer) (any, error) { return dial(d) }
 }

@@ -15,6 +15,15 @@ import (
 	"bulkdump/client/nldump"
 )
 
+const (
+	genlHeaderLen = 4 // sizeof(struct genlmsghdr): command, version, 16 bits reserved
+	attrHeaderLen = unix.SizeofNlAttr
+	headersLen    = unix.SizeofNlMsghdr + genlHeaderLen
+)
+
+// nul ends a name.
+var nul = []byte{0}
+
 // A decoder makes records out of a dump's pages.
 type decoder struct {
 	family  uint16
@@ -62,15 +71,6 @@ func (d *decoder) decodeUnusual(b []byte) (more bool, err error) {
 	}
 	return more, nil
 }
-
-const (
-	genlHeaderLen = 4 // sizeof(struct genlmsghdr): command, version, 16 bits reserved
-	attrHeaderLen = unix.SizeofNlAttr
-	headersLen    = unix.SizeofNlMsghdr + genlHeaderLen
-)
-
-// nul ends a name.
-var nul = []byte{0}
 
 // decodeRecord reads the attributes of an entry into r, which then points into b.
 // It refuses wrong lengths and a record without an id. It skips attributes that
