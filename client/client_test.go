@@ -169,6 +169,20 @@ func TestCloseInLoop(t *testing.T) {
 	}
 }
 
+// A socket that opens while the client closes does not stay open.
+func TestCloseWhileASocketOpens(t *testing.T) {
+	k := &scriptedKernel{}
+	c := dialFake(t, k, []script.Step{script.Page(done())})
+	open := c.sockets.Dump
+	c.sockets.Dump = func(cfg nldump.Config) (*nldump.Stream, error) {
+		s, err := open(cfg)
+		return s, errors.Join(err, c.Close())
+	}
+	if _, err := ids(t.Context(), c, DumpOptions{}); !errors.Is(err, ErrClosed) || !k.sockets[0].Closed() {
+		t.Errorf("%v, want ErrClosed; socket closed: %v", err, k.sockets[0].Closed())
+	}
+}
+
 func TestNoFamily(t *testing.T) {
 	k := &scriptedKernel{}
 	if _, err := dial(sockets.Dialer{Requests: k.dialRequests, Dump: k.dialDump}); !errors.Is(err, ErrNoFamily) || !errors.Is(err, os.ErrNotExist) {
