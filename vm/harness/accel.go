@@ -26,11 +26,11 @@ const probeLimit = 5 * time.Second
 // accelerator says how the guest will run. A device that opens proves nothing:
 // there are machines where a guest on it never leaves the BIOS. So auto boots
 // the smallest guest there is, and remembers what came of it.
-func (c *cache) accelerator(ctx context.Context, qemu, wish string) (string, error) {
+func accelerator(ctx context.Context, c *cache, qemu, wish string) (string, error) {
 	if wish == "tcg" {
 		return "tcg", nil
 	}
-	works, why, err := c.kvmWorks(ctx, qemu)
+	works, why, err := kvmWorks(ctx, c, qemu)
 	switch {
 	case err != nil:
 		return "", err
@@ -42,7 +42,7 @@ func (c *cache) accelerator(ctx context.Context, qemu, wish string) (string, err
 	return "tcg", nil
 }
 
-func (c *cache) kvmWorks(ctx context.Context, qemu string) (works bool, why string, err error) {
+func kvmWorks(ctx context.Context, c *cache, qemu string) (works bool, why string, err error) {
 	f, err := os.OpenFile(kvmDevice, os.O_RDWR, 0)
 	if err != nil {
 		return false, err.Error(), nil

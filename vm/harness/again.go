@@ -5,7 +5,6 @@ package main
 import (
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 )
 
@@ -30,13 +29,12 @@ func (o *options) flagWords(args []string) []string {
 	return words
 }
 
-// again is the line that repeats a run; where tests failed, those alone.
-func (o *options) again(args []string, s *suite) string {
+// again is the line that repeats a run, or those of its tests that regex
+// chooses.
+func (o *options) again(args []string, regex string) string {
 	words := append([]string{o.runPath()}, o.flagWords(args)...)
-	if o.test {
-		if regex := s.failedRegex(o.testRegex); regex != "" {
-			words = append(words, regex)
-		}
+	if o.test && regex != "" {
+		words = append(words, regex)
 	}
 	if len(o.args) > 0 {
 		words = append(append(words, "--"), o.args...)
@@ -53,22 +51,4 @@ func (o *options) runPath() string {
 		return "vm/run"
 	}
 	return filepath.Join(o.top, "vm/run")
-}
-
-// failedRegex chooses the tests that failed, where that says less than what
-// was asked for: those that never ran say nothing beside one that did.
-func (s *suite) failedRegex(asked string) string {
-	if s == nil || strings.Contains(asked, "/") {
-		return asked
-	}
-	var names []string
-	for _, t := range s.tests {
-		if t.result == resultFail && !t.missing {
-			names = append(names, regexp.QuoteMeta(t.name))
-		}
-	}
-	if len(names) == 0 || len(names) > 10 || len(names) == len(s.tests) && asked != "" {
-		return asked
-	}
-	return "^(" + strings.Join(names, "|") + ")$"
 }

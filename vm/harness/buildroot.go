@@ -22,7 +22,7 @@ const rootRecipe = "1"
 // buildRoot returns the directory that holds the kernel, its headers and the
 // compiler of its own suite. All files in it belong to the caller: so making
 // it, using it and removing it take no rights but a user name space.
-func (c *cache) buildRoot(ctx context.Context, k debianKernel) (string, error) {
+func buildRoot(ctx context.Context, c *cache, k debianKernel) (string, error) {
 	return c.fetch(ctx, parcel{
 		kind:   "root-" + k.name,
 		recipe: rootRecipe,

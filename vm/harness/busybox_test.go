@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"bulkdump/vm/harness/internal/hosttest"
 )
 
 // Where a program has a name of busybox's, the static one would hide it.
@@ -83,7 +85,7 @@ func TestHidesPackages(t *testing.T) {
 		{"usr/sbin/ip", []string{"iproute2"}, true},
 		{"bin/ls", []string{"coreutils"}, true},
 	} {
-		got, err := hidesPackages(makeTree(t, tt.file), tt.asked)
+		got, err := hidesPackages(hosttest.MakeTree(t, tt.file), tt.asked)
 		if err != nil || got != tt.want {
 			t.Errorf("%q with %s: got %t, %v", tt.asked, tt.file, got, err)
 		}

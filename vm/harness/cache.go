@@ -31,6 +31,9 @@ func openCache(note notef) (*cache, error) {
 	return c, os.MkdirAll(filepath.Join(c.dir, "locks"), 0o755)
 }
 
+// path is where the entry of that name is, or would be.
+func (c *cache) path(name string) string { return filepath.Join(c.dir, name) }
+
 // lock takes the lock of that name, waiting for another run to let it go. The
 // lock is the kernel's: it ends with the process, however that ends.
 func (c *cache) lock(ctx context.Context, name string) (unlock func(), err error) {
@@ -63,7 +66,7 @@ func (c *cache) lock(ctx context.Context, name string) (unlock func(), err error
 // entry returns the path of the entry called name, which make fills if it is
 // not there: into a directory of another name, moved into place when whole.
 func (c *cache) entry(ctx context.Context, name string, make func(dir string) error) (string, error) {
-	path := filepath.Join(c.dir, name)
+	path := c.path(name)
 	if use(path) {
 		return path, nil
 	}

@@ -120,7 +120,7 @@ func TestEntryReplacesWhatAKilledRunLeft(t *testing.T) {
 
 func TestEntryCancelled(t *testing.T) {
 	c := testCache(t)
-	why := interrupted{syscall.SIGINT}
+	why := errors.New("a signal")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	_, err := c.entry(ctx, "thing", func(dir string) error {
 		cancel(why)

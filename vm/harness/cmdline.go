@@ -32,15 +32,3 @@ func guestArgv(args []string) []string {
 }
 
 func isOperator(word string) bool { return slices.Contains(shellOperators, word) }
-
-// quote makes a word that the shell reads as s. A word of harmless characters
-// stays as it is, so that the line can be read.
-func quote(s string) string {
-	harmless := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./=:,@%+", r)
-	}
-	if s != "" && strings.TrimFunc(s, harmless) == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}

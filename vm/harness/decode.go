@@ -44,31 +44,12 @@ func newDecoder(vmlinux string, modules []string) *decoder {
 	return d
 }
 
-// vmlinux is the kernel with its symbols, where there is one: in a tree that
-// it was built in, or beside its image.
-func (k *kernel) vmlinux() string {
-	for _, file := range []string{filepath.Join(k.root, "vmlinux"), filepath.Join(filepath.Dir(k.image), "vmlinux")} {
-		if _, err := os.Stat(file); err == nil {
-			return file
-		}
-	}
-	return ""
-}
-
-// moduleName is what the kernel calls the module of that file.
-func moduleName(file string) string {
-	return strings.ReplaceAll(strings.TrimSuffix(filepath.Base(file), ".ko"), "-", "_")
-}
-
 // place is what reports have: function+0xoffset/0xsize [module build-id].
 var place = regexp.MustCompile(`\b([A-Za-z_][\w.$]*)\+0x([0-9a-f]+)/0x([0-9a-f]+)(?: \[(\w+)[^\]]*\])?`)
 
 // decode returns the lines with file:line added where that is known. What is
 // not known stays as it is: a report is never held back for want of symbols.
 func (d *decoder) decode(lines []string) []string {
-	if d == nil {
-		return lines
-	}
 	out := slices.Clone(lines)
 	for i, line := range lines {
 		m := place.FindStringSubmatchIndex(line)

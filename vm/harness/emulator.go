@@ -24,8 +24,22 @@ exec "$lib/ld-linux-x86-64.so.2" --inhibit-cache --library-path "$lib" \
 	"$top/usr/bin/qemu-system-x86_64" -L "$top/usr/share/qemu" -L "$top/usr/share/seabios" "$@"
 `
 
-// emulator returns the path of QEMU, which takes no rights to run.
-func (c *cache) emulator(ctx context.Context) (string, error) {
+// emulator is the QEMU that a guest runs on, and how: kvm or tcg.
+type emulator struct{ path, accel string }
+
+// newEmulator fetches QEMU, which takes no rights to run, and finds how a guest
+// runs on it here. wish is the user's.
+func newEmulator(ctx context.Context, c *cache, wish string) (*emulator, error) {
+	path, err := fetchQEMU(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	accel, err := accelerator(ctx, c, path, wish)
+	return &emulator{path, accel}, err
+}
+
+// fetchQEMU returns its path.
+func fetchQEMU(ctx context.Context, c *cache) (string, error) {
 	dir, err := c.fetch(ctx, parcel{
 		kind:   "qemu",
 		recipe: emulatorScript,

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bulkdump/vm/internal/proto"
 	"bytes"
 	"context"
 	"errors"
@@ -14,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 type notef func(format string, args ...any)
@@ -148,4 +151,38 @@ func copyFile(to, from string) error {
 	}
 	_, err = io.Copy(out, in)
 	return errors.Join(err, out.Close())
+}
+
+// quote makes a word that the shell reads as s. A word of harmless characters
+// stays as it is, so that the line can be read.
+func quote(s string) string {
+	harmless := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./=:,@%+", r)
+	}
+	if s != "" && strings.TrimFunc(s, harmless) == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}
+
+func consoleLines(text string) []string {
+	text = strings.TrimRight(strings.ReplaceAll(text, "\r", ""), "\n")
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, "\n")
+}
+
+// terminalSize is that of our terminal, if stdin is one.
+func terminalSize() (proto.Winsize, bool) {
+	ws, err := unix.IoctlGetWinsize(int(os.Stdin.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return proto.Winsize{}, false
+	}
+	return proto.Winsize{Rows: ws.Row, Cols: ws.Col}, true
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -12,6 +13,19 @@ import (
 	"unicode"
 	"unicode/utf8"
 )
+
+// tests are those that the regular expression chooses, in the order of the
+// sources.
+func (p *programs) tests(regex string) ([]string, error) {
+	names, err := testNames(p.testFiles)
+	if err != nil {
+		return nil, err
+	}
+	if names, err = selectTests(names, regex); err == nil && len(names) == 0 {
+		err = fmt.Errorf("no test matches %q", regex)
+	}
+	return names, err
+}
 
 // testNames lists the tests and fuzz targets in the files, as `go test` finds
 // them.

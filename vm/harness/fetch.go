@@ -168,8 +168,3 @@ func chooseMirror(targets, suite string) string {
 	}
 	return other
 }
-
-func firstLine(err error) string {
-	line, _, _ := strings.Cut(err.Error(), "\n")
-	return line
-}

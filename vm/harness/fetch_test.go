@@ -4,25 +4,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
-)
 
-// fakeTools puts scripts first on PATH.
-func fakeTools(t *testing.T, scripts map[string]string) {
-	t.Helper()
-	dir := t.TempDir()
-	for name, script := range scripts {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
-}
+	"bulkdump/vm/harness/internal/hosttest"
+)
 
 // A program that fails ends the fetch at once, whatever the other one does, and
 // the error says which and why. Another try is made only where it may help.
@@ -53,7 +40,7 @@ func TestFetchEnds(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Setenv("TMPDIR", t.TempDir())
-			fakeTools(t, map[string]string{"mmdebstrap": tt.mmdebstrap, "tar": tt.tar, "apt-get": "exit 1"})
+			hosttest.FakeTools(t, map[string]string{"mmdebstrap": tt.mmdebstrap, "tar": tt.tar, "apt-get": "exit 1"})
 			c := testCache(t)
 			tries := 1
 			c.note = func(format string, args ...any) {
@@ -85,56 +72,23 @@ func TestFetchEnds(t *testing.T) {
 	}
 }
 
-// vm/run ends with a verdict before there is a harness, too.
-func TestRunFails(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		tools map[string]string
-		want  string
-	}{
-		{"no packages", map[string]string{"dpkg-query": "exit 1", "sudo": `exec "$@"`, "apt-get": "exit 1"}, "the host lacks packages"},
-		{"no temporary files", map[string]string{"mktemp": "exit 1"}, "there is no room for temporary files"},
-		{"no harness", map[string]string{"go": "echo oh no >&2; exit 1"}, "the harness cannot be built"},
+func TestChooseMirror(t *testing.T) {
+	const targets = `bookworm-security Debian http://sec.example/
+bookworm-updates Debian http://upd.example/
+stable Other http://other.example/
+trixie Debian http://trixie.example/
+bookworm Debian http://book.example/
+`
+	for _, tt := range []struct{ targets, suite, want string }{
+		{targets, "bookworm", "http://book.example/"},
+		{targets, "trixie", "http://trixie.example/"},
+		{targets, "sid", "http://trixie.example/"},
+		{"bookworm-security Debian http://sec.example/\n", "bookworm", ""},
+		{"bookworm Ubuntu http://u.example/\nnonsense\n", "bookworm", ""},
+		{"", "bookworm", ""},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Setenv("TMPDIR", t.TempDir())
-			fakeTools(t, map[string]string{"dpkg-query": "echo installed"})
-			fakeTools(t, tt.tools)
-			out, err := exec.Command("../run", "true").CombinedOutput()
-			exit, ok := errors.AsType[*exec.ExitError](err)
-			if want := "vm: FAIL: " + tt.want + "\n"; !ok || exit.ExitCode() != exitHarness || !strings.HasSuffix(string(out), want) {
-				t.Errorf("%v: %s", err, out)
-			}
-			if files, _ := os.ReadDir(os.TempDir()); len(files) > 0 {
-				t.Errorf("left %s", files[0].Name())
-			}
-		})
-	}
-}
-
-// vm/deps, too, tries again only where it may help.
-func TestDepsTries(t *testing.T) {
-	for _, tt := range []struct {
-		says  string
-		tries int
-	}{
-		{"E: Failed to fetch it", 3},
-		{"E: Write error - write (28: No space left on device)", 1},
-		{"E: You don't have enough free space in /var/cache/apt/archives/.", 1},
-	} {
-		fakeTools(t, map[string]string{"dpkg-query": "exit 1", "sudo": `exec "$@"`, "apt-get": "[ $1 = update ] || { echo \"" + tt.says + "\" >&2; exit 100; }"})
-		out, err := exec.Command("../deps", "run").CombinedOutput()
-		if tries := strings.Count(string(out), "failed\n"); err == nil || tries != tt.tries || !strings.Contains(string(out), tt.says) {
-			t.Errorf("%s: it was tried %d times, %v, and said\n%s", tt.says, tries, err, out)
+		if got := chooseMirror(tt.targets, tt.suite); got != tt.want {
+			t.Errorf("%s of %q: got %q, want %q", tt.suite, tt.targets, got, tt.want)
 		}
-	}
-}
-
-// A group that vm/deps does not know is an error.
-func TestDepsGroups(t *testing.T) {
-	out, err := exec.Command("../deps", "frob").CombinedOutput()
-	exit, ok := errors.AsType[*exec.ExitError](err)
-	if !ok || exit.ExitCode() != 2 || !strings.Contains(string(out), "no group of packages is named 'frob'") {
-		t.Errorf("%v: %s", err, out)
 	}
 }

@@ -5,9 +5,8 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -102,45 +101,10 @@ var (
 	errNoCommand = errors.New("no command given")
 )
 
-// options is what the command line says.
-type options struct {
-	top       string // the project's directory
-	kernel    string
-	accel     string
-	cpus, mem int
-	icount    bool
-	timeout   time.Duration // of the command; 0: by the accelerator
-	bootLimit time.Duration // the same of the boot
-	kernelArg []string      // added to the kernel's command line
-	adds      []addition
-	packages  []string // Debian's, for the guest
-	modprobe  []string // the kernel's own modules
-	users     []string // functions whose callers among them are loaded, too
-	outDir    string
-	noModule  bool
-	moduleDir string
-	module    string              // the one of them to load
-	params    map[string][]string // by module
-	env       []string
-	shell     bool
-	test      bool
-	testDir   string
-	gdb       bool
-	keepDir   string
-	matrix    bool // of the kernels that are the arguments
-	prepare   bool // those kernels, and run nothing
-	testRegex string
-	args      []string
-}
-
-// addition is a file of the host's that goes into the guest.
-type addition struct {
-	host, guest string // guest is empty for the default place
-}
-
 // parseArgs reads the command line. Flags end at the first word that is none.
 func parseArgs(args []string) (*options, error) {
-	o := &options{kernel: "6.1", cpus: 2, mem: 2048, params: map[string][]string{}}
+	o := &options{}
+	o.kernel, o.cpus, o.mem, o.params = "6.1", 2, 2048, map[string][]string{}
 	f := pflag.NewFlagSet("vm/run", pflag.ContinueOnError)
 	f.SetInterspersed(false)
 	f.Usage = func() {}
@@ -168,7 +132,11 @@ func parseArgs(args []string) (*options, error) {
 	f.StringVar(&o.moduleDir, "module-dir", "", "")
 	f.StringVar(&o.module, "module", "", "")
 	f.Func("param", "", o.addParam)
-	f.Func("add", "", o.add)
+	f.Func("add", "", func(v string) error {
+		a, err := parseAddition(v)
+		o.adds = append(o.adds, a)
+		return err
+	})
 	f.Func("packages", "", o.addPackages)
 	f.StringArrayVar(&o.modprobe, "modprobe", nil, "")
 	f.StringArrayVar(&o.users, "modprobe-users", nil, "")
@@ -293,34 +261,7 @@ func (o *options) addParam(v string) error {
 	return nil
 }
 
-// hidden are the directories of the guest whose files nobody would see.
-var hidden = []string{"dev", "proc", "sys"}
-
-// add takes FILE or FILE:GUESTPATH. A file whose name has a colon in it is
-// found as it is.
-func (o *options) add(v string) error {
-	host, guest := v, ""
-	if _, err := os.Stat(v); err != nil {
-		if i := strings.LastIndex(v, ":"); i > 0 {
-			host, guest = v[:i], v[i+1:]
-			if !filepath.IsAbs(guest) {
-				return errors.New("the path in the guest must be absolute")
-			}
-			if top, _, _ := strings.Cut(path.Clean(guest)[1:], "/"); slices.Contains(hidden, top) {
-				return fmt.Errorf("the guest mounts something on /%s", top)
-			}
-		}
-		if _, err := os.Stat(host); err != nil {
-			return err
-		}
-	}
-	o.adds = append(o.adds, addition{host, guest})
-	return nil
-}
-
 func (o *options) ownModules() string { return filepath.Join(o.top, "kmod") }
-
-func (o *options) ownTests() string { return filepath.Join(o.top, "test") }
 
 func (o *options) buildChecks() string {
 	// All that lies in the project is its own.
@@ -328,4 +269,29 @@ func (o *options) buildChecks() string {
 		return ownChecks
 	}
 	return ""
+}
+
+var packageName = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`)
+
+// addPackages takes NAME or NAME,NAME….
+func (o *options) addPackages(v string) error {
+	for name := range strings.SplitSeq(v, ",") {
+		if !packageName.MatchString(name) {
+			return fmt.Errorf("%q is not the name of a package", name)
+		}
+		if !slices.Contains(o.packages, name) {
+			o.packages = append(o.packages, name)
+		}
+	}
+	return nil
+}
+
+// options is what the command line says.
+type options struct {
+	machineOptions
+	modprobe []string // the kernel's own modules
+	users    []string // functions whose callers among them are loaded, too
+	keepDir  string
+	matrix   bool // of the kernels that are the arguments
+	prepare  bool // those kernels, and run nothing
 }

@@ -24,8 +24,9 @@ func parse(t *testing.T, line ...string) *options {
 
 func TestParseArgsDefaults(t *testing.T) {
 	o := parse(t, "--top", "/p", "ls", "-l")
-	want := &options{top: "/p", kernel: "6.1", accel: "auto", cpus: 2, mem: 2048, moduleDir: "/p/kmod", testDir: "/p/test",
-		params: map[string][]string{}, args: []string{"ls", "-l"}}
+	want := &options{machineOptions: machineOptions{
+		guestOptions: guestOptions{top: "/p", testDir: "/p/test", params: map[string][]string{}, args: []string{"ls", "-l"}},
+		kernel:       "6.1", accel: "auto", cpus: 2, mem: 2048, moduleDir: "/p/kmod"}}
 	if !reflect.DeepEqual(o, want) {
 		t.Errorf("got %+v\nwant %+v", o, want)
 	}
@@ -39,11 +40,12 @@ func TestParseArgsFlags(t *testing.T) {
 	o := parse(t, "--top=/p", "--kernel", "6.1", "--accel=tcg", "--cpus=4", "--mem", "512", "--timeout", "5", "--no-module",
 		"--module-dir", "/m", "--param", "a.x=1", "--param=a.y=2,3", "--add", file, "--add", file+":/x", "--add", "/:/y",
 		"--env", "A=b=c", "--env=B=", "--out", "/o", "--boot-timeout", "7", "--append", "x=1,2", "--append=y", "--", "--cpus", "9")
-	want := &options{top: "/p", kernel: "6.1", accel: "tcg", cpus: 4, mem: 512, timeout: 5 * time.Second, noModule: true,
-		bootLimit: 7 * time.Second, kernelArg: []string{"x=1,2", "y"},
-		moduleDir: "/m", testDir: "/p/test", params: map[string][]string{"a": {"x=1", "y=2,3"}},
-		adds: []addition{{file, ""}, {file, "/x"}, {"/", "/y"}},
-		env:  []string{"A=b=c", "B="}, outDir: "/o", args: []string{"--cpus", "9"}}
+	want := &options{machineOptions: machineOptions{
+		guestOptions: guestOptions{top: "/p", testDir: "/p/test", noModule: true,
+			params: map[string][]string{"a": {"x=1", "y=2,3"}}, adds: []addition{{host: file}, {host: file, guest: "/x"}, {host: "/", guest: "/y"}},
+			env: []string{"A=b=c", "B="}, args: []string{"--cpus", "9"}},
+		kernel: "6.1", accel: "tcg", cpus: 4, mem: 512, timeout: 5 * time.Second,
+		bootLimit: 7 * time.Second, kernelArg: []string{"x=1,2", "y"}, moduleDir: "/m", outDir: "/o"}}
 	if !reflect.DeepEqual(o, want) {
 		t.Errorf("got %+v\nwant %+v", o, want)
 	}
@@ -154,47 +156,26 @@ func TestUsageNamesEveryFlag(t *testing.T) {
 	}
 }
 
-func TestGuestArgv(t *testing.T) {
-	for _, tt := range []struct{ args, want []string }{
-		{[]string{"ls"}, []string{"ls"}},
-		{[]string{"ls", "-l", "a b"}, []string{"ls", "-l", "a b"}},
-		{[]string{"echo $A"}, []string{"sh", "-c", "echo $A"}},
-		{[]string{"echo", "a b", "&&", "ls", "it's"}, []string{"sh", "-c", `echo 'a b' && ls 'it'\''s'`}},
-		{[]string{"echo", "", "$A", "|", "wc", "-c"}, []string{"sh", "-c", `echo '' '$A' | wc -c`}},
-		{[]string{"a&&b"}, []string{"a&&b"}},
-		{[]string{"sh", "-c", "a && b"}, []string{"sh", "-c", "a && b"}},
-	} {
-		if got := guestArgv(tt.args); !slices.Equal(got, tt.want) {
-			t.Errorf("%q: got %q, want %q", tt.args, got, tt.want)
-		}
-	}
-}
-
-func TestQuote(t *testing.T) {
-	for in, want := range map[string]string{
-		"plain-1.2_/x=:,@%+": "plain-1.2_/x=:,@%+",
-		"":                   "''",
-		"a b":                "'a b'",
-		"it's":               `'it'\''s'`,
-		"$(x)":               "'$(x)'",
-		"ä":                  "'ä'",
-		"*":                  "'*'",
-		"a\nb":               "'a\nb'",
-	} {
-		if got := quote(in); got != want {
-			t.Errorf("%q: got %s, want %s", in, got, want)
-		}
-	}
-}
-
 // The project's modules, wherever they lie in it, are built with all checks.
 func TestBuildChecks(t *testing.T) {
 	for dir, want := range map[string]string{
 		"/p/kmod": ownChecks, "/p/vm/selftest/kmod": ownChecks, "/m": "", "/pp/kmod": "",
 	} {
-		o := &options{top: "/p", moduleDir: dir}
+		o := &options{machineOptions: machineOptions{guestOptions: guestOptions{top: "/p"}, moduleDir: dir}}
 		if got := o.buildChecks(); got != want {
 			t.Errorf("%s: %q, want %q", dir, got, want)
+		}
+	}
+}
+
+func TestAddPackages(t *testing.T) {
+	o := parse(t, "--packages", "python3,iproute2", "--packages=iproute2,g++", "ls")
+	if len(o.packages) != 3 || o.packages[2] != "g++" {
+		t.Errorf("got %q", o.packages)
+	}
+	for _, bad := range []string{"", "a,", "a b", "-x", "a/trixie", "A1"} {
+		if _, err := parseArgs([]string{"--packages", bad, "ls"}); err == nil {
+			t.Errorf("%q was taken", bad)
 		}
 	}
 }

@@ -149,7 +149,7 @@ func (s *session) awaitDebugger(m proto.Message) error {
 	if d == nil {
 		return errors.New("the guest waits, and nobody asked it to")
 	}
-	line, err := d.invite(s.k.vmlinux(), s.modules, m.Sections, s.opts.moduleDir)
+	line, err := d.invite(s.guest.kernel.vmlinux(), s.guest.modules, m.Sections, s.opts.moduleDir)
 	if err != nil {
 		return err
 	}

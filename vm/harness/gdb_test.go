@@ -91,7 +91,7 @@ func TestDebuggerWaitsForTheStub(t *testing.T) {
 
 func TestGdbHasNoLimits(t *testing.T) {
 	for _, phase := range []string{phaseBoot, phaseLoad, phaseCommand, phaseUnload} {
-		if got := phaseLimit(phase, "tcg", &options{gdb: true}); got != unlimited {
+		if got := phaseLimit(phase, "tcg", &machineOptions{guestOptions: guestOptions{gdb: true}}); got != unlimited {
 			t.Errorf("%s: %v", phase, got)
 		}
 	}
@@ -99,7 +99,7 @@ func TestGdbHasNoLimits(t *testing.T) {
 
 func TestBootText(t *testing.T) {
 	k := &kernel{boot: "/x/vmlinuz"}
-	got := bootText(&options{cpus: 1, mem: 512, kernelArg: []string{"it's"}}, k, "/a b/qemu", "tcg")
+	got := bootText(&machineOptions{cpus: 1, mem: 512, kernelArg: []string{"it's"}}, &emulator{"/a b/qemu", "tcg"}, k)
 	for _, want := range []string{"-kernel kernel \\\n", "-initrd initramfs \\\n", `it'\''s`, "path=/dev/fdset/2,append=on", `"$@"`, "exec 3>>/dev/stderr 4>>/dev/stdout", "command -v '/a b/qemu' ||"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in:\n%s", want, got)
@@ -108,7 +108,7 @@ func TestBootText(t *testing.T) {
 	if strings.Contains(got, "fd=7") || strings.Contains(got, "stdio") || k.boot != "/x/vmlinuz" {
 		t.Errorf("it needs the harness's descriptors, or a terminal:\n%s", got)
 	}
-	if got := bootText(&options{shell: true}, k, "qemu", "tcg"); !strings.Contains(got, "stdio,id=stdout,signal=off") {
+	if got := bootText(&machineOptions{guestOptions: guestOptions{shell: true}}, &emulator{"qemu", "tcg"}, k); !strings.Contains(got, "stdio,id=stdout,signal=off") {
 		t.Error("a shell has no keys")
 	}
 }

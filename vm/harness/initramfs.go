@@ -139,8 +139,9 @@ const (
 	profile = "export PS1='vm:\\w\\$ '\n"
 )
 
-// guestFiles is everything that the guest has.
-func guestFiles(cfg *proto.Config, k *kernel, modules []string, p *programs, opts *options) (*archive, error) {
+// files is everything that the guest has.
+func (g *guest) files(opts *guestOptions) (*archive, error) {
+	p := g.programs
 	a := newArchive()
 	for _, d := range []string{"/dev", "/proc", "/sys", "/run", "/root", "/test"} {
 		a.dir(d, 0o755)
@@ -162,11 +163,11 @@ func guestFiles(cfg *proto.Config, k *kernel, modules []string, p *programs, opt
 	a.file("/etc/group", 0o644, []byte(group))
 	a.file("/etc/hosts", 0o644, []byte(hosts))
 	a.file("/etc/profile", 0o644, []byte(profile))
-	for _, m := range k.asked {
+	for _, m := range g.kernel.asked {
 		a.file("/lib/modules/"+m.name+".ko", 0o644, m.text)
 	}
-	files := slices.Clone(k.drivers)
-	for _, m := range modules {
+	files := slices.Clone(g.kernel.drivers)
+	for _, m := range g.modules {
 		files = append(files, guestModule(m))
 	}
 	for _, m := range files {
@@ -188,7 +189,7 @@ func guestFiles(cfg *proto.Config, k *kernel, modules []string, p *programs, opt
 	if err := a.programs(p, opts.adds); err != nil {
 		return nil, err
 	}
-	text, err := json.Marshal(cfg)
+	text, err := json.Marshal(g.config)
 	if err != nil {
 		return nil, err
 	}
@@ -219,10 +220,10 @@ func (a *archive) programs(p *programs, adds []addition) error {
 	return nil
 }
 
-// buildInitramfs writes the guest's files into memory that QEMU can read as a
+// initramfs writes the guest's files into memory that QEMU can read as a
 // file and that goes with the two processes.
-func buildInitramfs(cfg *proto.Config, k *kernel, modules []string, p *programs, opts *options) (*os.File, error) {
-	a, err := guestFiles(cfg, k, modules, p, opts)
+func (g *guest) initramfs(opts *guestOptions) (*os.File, error) {
+	a, err := g.files(opts)
 	if err != nil {
 		return nil, fmt.Errorf("initramfs: %w", err)
 	}
@@ -237,4 +238,33 @@ func buildInitramfs(cfg *proto.Config, k *kernel, modules []string, p *programs,
 		return nil, fmt.Errorf("initramfs: %w", err)
 	}
 	return f, nil
+}
+
+// hidden are the directories of the guest whose files nobody would see.
+var hidden = []string{"dev", "proc", "sys"}
+
+// addition is a file of the host's that goes into the guest.
+type addition struct {
+	host, guest string // guest is empty for the default place
+}
+
+// parseAddition takes FILE or FILE:GUESTPATH. A file whose name has a colon in it is
+// found as it is.
+func parseAddition(v string) (addition, error) {
+	host, guest := v, ""
+	if _, err := os.Stat(v); err != nil {
+		if i := strings.LastIndex(v, ":"); i > 0 {
+			host, guest = v[:i], v[i+1:]
+			if !filepath.IsAbs(guest) {
+				return addition{}, errors.New("the path in the guest must be absolute")
+			}
+			if top, _, _ := strings.Cut(path.Clean(guest)[1:], "/"); slices.Contains(hidden, top) {
+				return addition{}, fmt.Errorf("the guest mounts something on /%s", top)
+			}
+		}
+		if _, err := os.Stat(host); err != nil {
+			return addition{}, err
+		}
+	}
+	return addition{host, guest}, nil
 }

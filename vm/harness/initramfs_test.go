@@ -127,11 +127,12 @@ func TestGuestFiles(t *testing.T) {
 		text: map[string][]byte{"/b/init": []byte("I"), "/b/bulkdump": []byte("B"), "/b/cat": []byte("C"), "/b/bulkdump.test": []byte("T")}}
 	file("testdata/t", "data")
 	k := &kernel{drivers: []string{file("virtio.ko", "V")}}
-	opts := &options{adds: []addition{
+	opts := &guestOptions{adds: []addition{
 		{file("f", "F"), ""}, {file("g", "G"), "/deep/h"}, {file("i", "J"), "/bin"}, {filepath.Join(dir, "testdata"), "/"},
 	}}
 	file("guest/m.ko", "M")
-	a, err := guestFiles(&proto.Config{Token: "tok"}, k, []string{file("m.ko", "M, and its symbols")}, p, opts)
+	g := &guest{k, []string{file("m.ko", "M, and its symbols")}, p, &proto.Config{Token: "tok"}}
+	a, err := g.files(opts)
 	if err != nil {
 		if strings.Contains(err.Error(), "busybox") {
 			t.Skip(err)

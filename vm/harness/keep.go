@@ -44,7 +44,7 @@ exit "${status:-0}"
 
 // keep leaves what is booted in a directory, and returns the line that boots
 // it again.
-func keep(dir string, opts *options, k *kernel, qemu, accel string, cfg *proto.Config, modules []string, p *programs) (string, error) {
+func keep(dir string, opts *machineOptions, e *emulator, g *guest) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
@@ -53,9 +53,11 @@ func keep(dir string, opts *options, k *kernel, qemu, accel string, cfg *proto.C
 			return "", err
 		}
 	}
-	alone := *cfg
-	alone.Alone, alone.Wait = true, false
-	image, err := buildInitramfs(&alone, k, modules, p, opts)
+	config := *g.config
+	config.Alone, config.Wait = true, false
+	alone := *g
+	alone.config = &config
+	image, err := alone.initramfs(&opts.guestOptions)
 	if err != nil {
 		return "", err
 	}
@@ -71,7 +73,7 @@ func keep(dir string, opts *options, k *kernel, qemu, accel string, cfg *proto.C
 	if err := errors.Join(err, initramfs.Close()); err != nil {
 		return "", err
 	}
-	for name, from := range named(k.boot, modules) {
+	for name, from := range named(g.kernel.boot, g.modules) {
 		to := filepath.Join(dir, name)
 		os.Remove(to)
 		if err := copyFile(to, from); err != nil {
@@ -81,7 +83,7 @@ func keep(dir string, opts *options, k *kernel, qemu, accel string, cfg *proto.C
 	boot := filepath.Join(dir, "boot")
 	err = errors.Join(
 		os.WriteFile(filepath.Join(dir, "cmdline"), []byte(kernelLine(opts)+"\n"), 0o644),
-		os.WriteFile(boot, []byte(bootText(opts, k, qemu, accel)), 0o755),
+		os.WriteFile(boot, []byte(bootText(opts, e, g.kernel)), 0o755),
 	)
 	return quote(boot), err
 }
@@ -94,7 +96,7 @@ func named(image string, modules []string) map[string]string {
 	return files
 }
 
-func bootText(opts *options, k *kernel, qemu, accel string) string {
+func bootText(opts *machineOptions, e *emulator, k *kernel) string {
 	// Sets of descriptors: a path would be cut to nothing, were it a file. And
 	// QEMU's stdio takes no more output once its input has ended: so that is
 	// for a shell alone, which has keys.
@@ -110,12 +112,12 @@ func bootText(opts *options, k *kernel, qemu, accel string) string {
 	here := *k
 	here.boot = "kernel"
 	line := ""
-	for _, a := range append([]string{"-add-fd", "fd=3,set=1", "-add-fd", "fd=4,set=2"}, qemuArgs(opts, &here, accel, "initramfs", chardevs)...) {
+	for _, a := range append([]string{"-add-fd", "fd=3,set=1", "-add-fd", "fd=4,set=2"}, e.args(opts, &here, "initramfs", chardevs)...) {
 		if strings.HasPrefix(a, "-") {
 			line += " \\\n\t" + a
 		} else {
 			line += " " + quote(a)
 		}
 	}
-	return fmt.Sprintf(bootScript, proto.DebugExitCode, quote(qemu), strings.TrimPrefix(line, " "))
+	return fmt.Sprintf(bootScript, proto.DebugExitCode, quote(e.path), strings.TrimPrefix(line, " "))
 }

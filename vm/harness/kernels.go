@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -65,10 +66,10 @@ type kernel struct {
 }
 
 // kernel makes the build root if need be, and finds the kernel in it.
-func (c *cache) kernel(ctx context.Context, name string) (*kernel, error) {
-	k, err := c.findKernel(ctx, name)
+func readyKernel(ctx context.Context, c *cache, name string) (*kernel, error) {
+	k, err := findKernel(ctx, c, name)
 	if err == nil {
-		err = c.unpack(ctx, k)
+		err = unpackKernel(ctx, c, k)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("kernel %s: %w", name, err)
@@ -76,16 +77,16 @@ func (c *cache) kernel(ctx context.Context, name string) (*kernel, error) {
 	return k, nil
 }
 
-func (c *cache) findKernel(ctx context.Context, name string) (*kernel, error) {
+func findKernel(ctx context.Context, c *cache, name string) (*kernel, error) {
 	if isTree(name) {
 		return openTree(name)
 	}
 	var root string
 	err := checkKernel(name)
 	if i := slices.IndexFunc(kernels, func(d debianKernel) bool { return d.name == name }); i >= 0 {
-		root, err = c.buildRoot(ctx, kernels[i])
+		root, err = buildRoot(ctx, c, kernels[i])
 	} else if err == nil {
-		root, err = c.sourceKernel(ctx, name)
+		root, err = sourceKernel(ctx, c, name)
 	}
 	if err != nil {
 		return nil, err
@@ -133,4 +134,32 @@ func (k *kernel) hasVirtio() bool {
 		return err == nil && config["VIRTIO_CONSOLE"] == "y" && config["VIRTIO_PCI"] == "y"
 	}
 	return filepath.Base(k.drivers[len(k.drivers)-1]) == "virtio_console.ko"
+}
+
+// vmlinux is the kernel with its symbols, where there is one: in a tree that
+// it was built in, or beside its image.
+func (k *kernel) vmlinux() string {
+	for _, file := range []string{filepath.Join(k.root, "vmlinux"), filepath.Join(filepath.Dir(k.image), "vmlinux")} {
+		if _, err := os.Stat(file); err == nil {
+			return file
+		}
+	}
+	return ""
+}
+
+// chosenKernels are those that are asked for by name, or all, without a tree.
+func chosenKernels(flag string, chosen []string) ([]string, error) {
+	if len(chosen) == 0 {
+		return kernelNames(), nil
+	}
+	var names []string
+	for _, name := range chosen {
+		if err := checkKernel(name); err != nil {
+			return nil, fmt.Errorf("%s %s: %w", flag, name, err)
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }

@@ -3,9 +3,7 @@
 package main
 
 import (
-	"fmt"
 	"regexp"
-	"strconv"
 	"strings"
 )
 
@@ -105,32 +103,13 @@ func inModule(lines []string) bool {
 // isFatal reports whether the kernel cannot have gone on after it.
 func (f finding) isFatal() bool { return f.name == "panic" }
 
-// kmsgLines turns a record of /dev/kmsg into the lines that dmesg shows. The
-// record's dictionary, on lines of their own, is left out.
-func kmsgLines(record string) []string {
-	head, text, ok := strings.Cut(record, ";")
-	f := strings.Split(head, ",")
-	if !ok || len(f) < 3 {
-		return []string{record}
+// where says during which test a finding came.
+func (f finding) where() string {
+	switch {
+	case len(f.tests) > 0:
+		return " (during " + strings.Join(f.tests, " or ") + ")"
+	case f.after != "":
+		return " (after " + f.after + ")"
 	}
-	usec, err := strconv.ParseUint(f[2], 10, 64)
-	if err != nil {
-		return []string{record}
-	}
-	text, _, _ = strings.Cut(text, "\n")
-	lines := strings.Split(unescape(text), "\n")
-	for i, line := range lines {
-		lines[i] = fmt.Sprintf("[%5d.%06d] %s", usec/1e6, usec%1e6, line)
-	}
-	return lines
-}
-
-var escaped = regexp.MustCompile(`\\x[0-9a-f]{2}`)
-
-// unescape puts back the bytes that /dev/kmsg does not show as they are.
-func unescape(text string) string {
-	return escaped.ReplaceAllStringFunc(text, func(s string) string {
-		b, _ := strconv.ParseUint(s[2:], 16, 8)
-		return string([]byte{byte(b)})
-	})
+	return ""
 }

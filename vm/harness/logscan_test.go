@@ -166,31 +166,9 @@ func TestScanLogPassesACleanBoot(t *testing.T) {
 	}
 }
 
-func TestKmsgLines(t *testing.T) {
-	for _, tt := range []struct {
-		record string
-		want   []string
-	}{
-		{"6,1,0,-;Linux version", []string{"[    0.000000] Linux version"}},
-		{"6,339,98765,-;early", []string{"[    0.098765] early"}},
-		{"4,342,12345678901,-,caller=T84;late; with a semicolon", []string{"[12345.678901] late; with a semicolon"}},
-		{"6,2,123456789012,c;six digits", []string{"[123456.789012] six digits"}},
-		{"6,3,1000000,-;a device\n SUBSYSTEM=pci\n DEVICE=+pci:0000:00:00.0", []string{"[    1.000000] a device"}},
-		{`4,4,1000000,-;two\x0aBUG: lines`, []string{"[    1.000000] two", "[    1.000000] BUG: lines"}},
-		{`4,5,1000000,-;tab\x09 and \x5cx0a and \xc3\xa4`, []string{"[    1.000000] tab\t and \\x0a and ä"}},
-		{"no record", []string{"no record"}},
-		{"6,1;too few", []string{"6,1;too few"}},
-		{"6,1,x,-;no time", []string{"6,1,x,-;no time"}},
-	} {
-		if got := kmsgLines(tt.record); !reflect.DeepEqual(got, tt.want) {
-			t.Errorf("%q: got %q, want %q", tt.record, got, tt.want)
-		}
-	}
-}
-
 // A record of several lines hides none.
 func TestScanLogSeesTheSecondLineOfARecord(t *testing.T) {
-	found := scanLog(kmsgLines(`4,4,1000000,-;harmless\x0aBUG: not harmless`))
+	found := scanLog([]string{"[    1.000000] harmless", "[    1.000000] BUG: not harmless"})
 	if len(found) != 1 || found[0].at != 1 {
 		t.Errorf("found %+v", found)
 	}
@@ -226,6 +204,30 @@ func TestDataRacesOfTheKernelItself(t *testing.T) {
 	} {
 		if got := scanLog(tt.lines); len(got) != tt.want {
 			t.Errorf("%s: got %v", tt.name, got)
+		}
+	}
+}
+
+func TestTestsDuring(t *testing.T) {
+	lines := []string{
+		"[    6.000000] WARNING: before",                     // 0
+		"[    6.100000] bulkdump-vm: test TestA starts",      // 1
+		"[    6.200000] WARNING: in A",                       // 2
+		"[    6.300000] bulkdump-vm: test TestA ends",        // 3
+		"[    6.400000] WARNING: between",                    // 4
+		"[    6.500000] bulkdump-vm: test TestB starts",      // 5
+		"[    6.500000] bulkdump-vm: test TestC starts",      // 6
+		"[    6.600000] WARNING: in B or C",                  // 7
+		"[    6.700000] bulkdump-vm: test TestB ends",        // 8
+		"[    6.800000] bulkdump-vm: test TestD starts late", // 9: no mark
+		"[    6.900000] WARNING: in C",                       // 10
+	}
+	for at, want := range map[int]string{0: "", 2: " (during TestA)", 4: " (after TestA)",
+		7: " (during TestB or TestC)", 10: " (during TestC)"} {
+		var f finding
+		f.tests, f.after = testsDuring(lines, at)
+		if got := f.where(); got != want {
+			t.Errorf("line %d: got %q, want %q", at, got, want)
 		}
 	}
 }

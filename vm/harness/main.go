@@ -88,7 +88,8 @@ func run(ctx context.Context, opts *options, stdout, stderr io.Writer) int {
 	defer context.AfterFunc(ctx, out.hurry)() // then nobody is waited for
 	stderr = out
 	note := func(format string, args ...any) { fmt.Fprintf(stderr, "vm: "+format+"\n", args...) }
-	o := &outcome{kernel: opts.kernel}
+	o := &outcome{}
+	o.kernel = opts.kernel
 	if err := conduct(ctx, opts, o, stdout, stderr, note); err != nil {
 		o.err = err
 	}
@@ -107,7 +108,7 @@ func run(ctx context.Context, opts *options, stdout, stderr io.Writer) int {
 		}
 	}
 	if code != 0 && o.signal == 0 && !opts.shell {
-		note("again: %s", opts.again(withoutTop(os.Args[1:]), o.suite))
+		note("again: %s", opts.again(withoutTop(os.Args[1:]), o.suite.failedRegex(opts.testRegex)))
 	}
 	if o.suite != nil {
 		fmt.Fprintln(stderr, o.suite.summary())
@@ -134,58 +135,60 @@ func conduct(ctx context.Context, opts *options, o *outcome, stdout, stderr io.W
 
 	// Three things that do not depend on each other.
 	var (
-		wg                         sync.WaitGroup
-		errKernel, errGo, errAccel error
-		kernel                     *kernel
-		modules                    []string
-		progs                      *programs
-		qemu, accel                string
+		wg                            sync.WaitGroup
+		errKernel, errGo, errEmulator error
+		kernel                        *kernel
+		modules                       []string
+		progs                         *programs
+		emulator                      *emulator
 	)
 	wg.Go(func() {
-		if kernel, errKernel = c.kernel(ctx, opts.kernel); errKernel == nil {
+		if kernel, errKernel = readyKernel(ctx, c, opts.kernel); errKernel == nil {
 			errKernel = kernel.modprobe(ctx, opts.modprobe)
 		}
 		if errKernel == nil && len(opts.users) > 0 {
-			errKernel = c.modprobeUsers(ctx, kernel, opts.users)
+			errKernel = kernel.modprobeUsers(ctx, c, opts.users)
 		}
 		if errKernel == nil && !opts.noModule {
-			modules, errKernel = c.modules(ctx, kernel, opts.moduleDir, opts.buildChecks())
+			modules, errKernel = buildModules(ctx, c, kernel, opts.moduleDir, opts.buildChecks())
 		}
 	})
-	wg.Go(func() { progs, errGo = c.programs(ctx, opts) })
-	wg.Go(func() {
-		if qemu, errAccel = c.emulator(ctx); errAccel == nil {
-			accel, errAccel = c.accelerator(ctx, qemu, opts.accel)
-		}
-	})
+	wg.Go(func() { progs, errGo = buildPrograms(ctx, c, &opts.guestOptions) })
+	wg.Go(func() { emulator, errEmulator = newEmulator(ctx, c, opts.accel) })
 	wg.Wait()
-	if err := errors.Join(errKernel, errGo, errAccel); err != nil {
+	if err := errors.Join(errKernel, errGo, errEmulator); err != nil {
 		return err
 	}
-	o.kernel, o.accel = kernel.release, accel
+	o.kernel, o.accel = kernel.release, emulator.accel
 	o.decoder = newDecoder(kernel.vmlinux(), modules)
 
+	var through func(io.Writer) io.WriteCloser
 	if opts.test {
-		o.suite, err = newSuite(progs, opts, stdout)
+		names, err := progs.tests(opts.testRegex)
 		if err != nil {
 			return err
 		}
+		if o.suite, err = newSuite(progs.testPkg, names, opts.top); err != nil {
+			return err
+		}
+		through = o.suite.through
 	}
-	cfg, err := guestConfig(opts, accel, kernel, modules)
+	limit := phaseLimit(phaseCommand, emulator.accel, &opts.machineOptions)
+	guest, err := newGuest(&opts.guestOptions, limit, kernel, modules, progs)
 	if err != nil {
 		return err
 	}
-	image, err := buildInitramfs(cfg, kernel, modules, progs, opts)
+	image, err := guest.initramfs(&opts.guestOptions)
 	if err != nil {
 		return err
 	}
 	defer image.Close()
 	if opts.keepDir != "" {
-		line, err := keep(opts.keepDir, opts, kernel, qemu, accel, cfg, modules, progs)
+		line, err := keep(opts.keepDir, &opts.machineOptions, emulator, guest)
 		if err != nil {
 			return fmt.Errorf("--keep: %w", err)
 		}
 		note("kept what is booted; this boots it again: %s", line)
 	}
-	return boot(ctx, opts, kernel, qemu, modules, cfg, image, o, stdout, stderr)
+	return boot(ctx, &opts.machineOptions, emulator, guest, image, &o.seen, through, stdout, stderr)
 }

@@ -128,37 +128,3 @@ func testsDuring(lines []string, at int) (live []string, last string) {
 	}
 	return live, last
 }
-
-// where says during which test a finding came.
-func (f finding) where() string {
-	switch {
-	case len(f.tests) > 0:
-		return " (during " + strings.Join(f.tests, " or ") + ")"
-	case f.after != "":
-		return " (after " + f.after + ")"
-	}
-	return ""
-}
-
-// blame puts what the kernel said down to the tests that ran then: they have
-// failed, whatever they think of it. Call it when all is read.
-func (o *outcome) blame() {
-	if o.suite == nil {
-		return
-	}
-	for _, f := range o.findings() {
-		if f.line == cutHere || f.name == "call trace" {
-			continue
-		}
-		for _, name := range f.tests {
-			o.suite.blame(name, "kernel log: "+f.line)
-		}
-	}
-}
-
-func (s *suite) blame(name, why string) {
-	t := s.find(name)
-	t.result = resultFail
-	fmt.Fprintf(&t.output, "%s\n", why)
-	fmt.Fprintf(s.out, "FAIL %s: %s\n", name, why)
-}

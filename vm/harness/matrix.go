@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -16,16 +15,6 @@ import (
 
 // guestsAtOnce is how many columns run at a time: each has two processors.
 const guestsAtOnce = 2
-
-// resultMissing is a cell's that has no result of its own.
-const resultMissing = "missing"
-
-// column is one kernel's run.
-type column struct {
-	kernel string
-	summary
-	ran bool // it left a summary
-}
 
 // runMatrix runs the suite on each kernel, each in a process of its own: what
 // ends one leaves the others alone. It prints one table, and the count last.
@@ -84,7 +73,7 @@ func runMatrix(ctx context.Context, opts *options, args []string, stdout, stderr
 	}
 	for _, c := range columns {
 		if c.red() {
-			showColumn(stderr, c, columnDir(dir, c.kernel))
+			showColumn(stderr, c, columnDir(dir, c.name))
 		}
 	}
 	table, passed, failed := matrixTable(columns)
@@ -100,7 +89,7 @@ func runMatrix(ctx context.Context, opts *options, args []string, stdout, stderr
 // comes last is waited for.
 func longestFirst(names []string) []string {
 	checks := func(name string) int {
-		if slices.Contains(sourceKernels, name) {
+		if checksItself(name) {
 			return 0
 		}
 		return 1
@@ -133,38 +122,5 @@ func runColumn(ctx context.Context, args []string, dir string) {
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Run(); err != nil {
 		fmt.Fprintln(log, "vm:", err)
-	}
-}
-
-// readColumn takes what a run left; what it did not leave did not happen.
-func readColumn(name, dir string) column {
-	c := column{kernel: name}
-	text, err := os.ReadFile(filepath.Join(dir, "summary.json"))
-	if err == nil {
-		err = json.Unmarshal(text, &c.summary)
-	}
-	if c.ran = err == nil; !c.ran {
-		c.summary = summary{Code: exitHarness, Verdict: "vm: FAIL: the run left no summary: " + lastLine(dir)}
-	}
-	return c
-}
-
-func lastLine(dir string) string {
-	text, _ := os.ReadFile(filepath.Join(dir, "run.log"))
-	lines := consoleLines(string(text))
-	if len(lines) == 0 {
-		return "it said nothing"
-	}
-	return lines[len(lines)-1]
-}
-
-// showColumn prints the end of what a red column said, but for the tests that
-// passed: what a failed one said may be far above the end.
-func showColumn(w io.Writer, c column, dir string) {
-	text, _ := os.ReadFile(filepath.Join(dir, "run.log"))
-	lines := slices.DeleteFunc(consoleLines(string(text)), func(l string) bool { return strings.HasPrefix(l, resultPass+" ") })
-	fmt.Fprintf(w, "vm: %s is red; the end of what it said of that:\n", c.kernel)
-	for _, line := range lines[max(0, len(lines)-60):] {
-		fmt.Fprintf(w, "    %s: %s\n", c.kernel, line)
 	}
 }

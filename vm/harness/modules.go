@@ -57,7 +57,7 @@ func isSource(name string) bool {
 
 // modules builds the modules of dir for the kernel, unless these very sources
 // were built before, and returns the files, in the order of their names.
-func (c *cache) modules(ctx context.Context, k *kernel, dir, checks string) ([]string, error) {
+func buildModules(ctx context.Context, c *cache, k *kernel, dir, checks string) ([]string, error) {
 	sources, err := readSources(dir)
 	if err != nil {
 		return nil, fmt.Errorf("modules to build: %w", err)
@@ -68,7 +68,7 @@ func (c *cache) modules(ctx context.Context, k *kernel, dir, checks string) ([]s
 	}
 	key := digest(parts...)
 	built, err := c.entry(ctx, "modules-"+k.release+"-"+key, func(out string) error {
-		return buildModules(ctx, k, sources, checks, key, out)
+		return runMake(ctx, k, sources, checks, key, out)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("build the modules of %s for %s: %w", dir, k.release, err)
@@ -103,7 +103,7 @@ func readSources(dir string) ([]source, error) {
 	return sources, nil
 }
 
-func buildModules(ctx context.Context, k *kernel, sources []source, checks, key, out string) error {
+func runMake(ctx context.Context, k *kernel, sources []source, checks, key, out string) error {
 	inside := filepath.Join("/build", key)
 	work := filepath.Join(k.root, inside)
 	if k.tree {
@@ -175,4 +175,9 @@ func pickModule(files []string, asked string) (string, error) {
 		return files[0], nil
 	}
 	return "", fmt.Errorf("which module to load? --module NAME chooses one of %s", strings.Join(names, ", "))
+}
+
+// moduleName is what the kernel calls the module of that file.
+func moduleName(file string) string {
+	return strings.ReplaceAll(strings.TrimSuffix(filepath.Base(file), ".ko"), "-", "_")
 }

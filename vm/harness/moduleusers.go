@@ -17,7 +17,7 @@ import (
 
 // modprobeUsers adds each of the kernel's own modules that calls one of the
 // functions. Not each has to be called, but one of them.
-func (c *cache) modprobeUsers(ctx context.Context, k *kernel, functions []string) error {
+func (k *kernel) modprobeUsers(ctx context.Context, c *cache, functions []string) error {
 	functions = slices.Sorted(slices.Values(functions))
 	const list = "modules"
 	dir, err := c.entry(ctx, "users-"+digest(k.identity(), strings.Join(functions, ",")), func(dir string) error {

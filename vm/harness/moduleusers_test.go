@@ -35,10 +35,7 @@ func TestModprobeUsers(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "modules.order"), []byte(order), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	c := &cache{dir: t.TempDir(), note: t.Logf}
-	if err := os.Mkdir(filepath.Join(c.dir, "locks"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	c := openCacheOf(t)
 	for _, tt := range []struct {
 		functions, want []string
 		err             string
@@ -49,7 +46,7 @@ func TestModprobeUsers(t *testing.T) {
 		{[]string{"no_such", "nor_this"}, nil, "--modprobe-users: no module of 1.0 calls no_such or nor_this"},
 	} {
 		k := &kernel{root: root, release: "1.0"}
-		if err := c.modprobeUsers(t.Context(), k, tt.functions); fmt.Sprint(err) != tt.err {
+		if err := k.modprobeUsers(t.Context(), c, tt.functions); fmt.Sprint(err) != tt.err {
 			t.Errorf("%q: %v, want %s", tt.functions, err, tt.err)
 		}
 		var names []string

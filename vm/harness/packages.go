@@ -5,12 +5,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -26,25 +24,10 @@ var notForGuest = append([]string{
 	"./etc/apt", "./etc/fstab", "./etc/hostname", "./etc/resolv.conf", "./var/cache", "./var/lib/apt", "./var/lib/dpkg",
 }, documentation...)
 
-var packageName = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`)
-
-// addPackages takes NAME or NAME,NAME….
-func (o *options) addPackages(v string) error {
-	for name := range strings.SplitSeq(v, ",") {
-		if !packageName.MatchString(name) {
-			return fmt.Errorf("%q is not the name of a package", name)
-		}
-		if !slices.Contains(o.packages, name) {
-			o.packages = append(o.packages, name)
-		}
-	}
-	return nil
-}
-
 // packages returns the directory in which the packages lie, with all that they
 // need: unpacked, not configured. With them comes the busybox that goes by PATH,
 // which is used only if one of its names is another program's.
-func (c *cache) packages(ctx context.Context, names []string) (string, error) {
+func fetchPackages(ctx context.Context, c *cache, names []string) (string, error) {
 	what := "--packages " + strings.Join(names, ",")
 	if len(names) == 0 {
 		what = "the busybox that goes by PATH"

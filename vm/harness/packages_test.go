@@ -53,15 +53,3 @@ func TestPackagesInGuest(t *testing.T) {
 		}
 	}
 }
-
-func TestAddPackages(t *testing.T) {
-	o := parse(t, "--packages", "python3,iproute2", "--packages=iproute2,g++", "ls")
-	if len(o.packages) != 3 || o.packages[2] != "g++" {
-		t.Errorf("got %q", o.packages)
-	}
-	for _, bad := range []string{"", "a,", "a b", "-x", "a/trixie", "A1"} {
-		if _, err := parseArgs([]string{"--packages", bad, "ls"}); err == nil {
-			t.Errorf("%q was taken", bad)
-		}
-	}
-}

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"slices"
 	"time"
 )
 
@@ -24,7 +23,7 @@ const unlimited = 365 * 24 * time.Hour
 
 // phaseLimit is how long a phase may last. An emulated processor is given more,
 // and so is a kernel that checks each access to memory.
-func phaseLimit(phase, accel string, opts *options) time.Duration {
+func phaseLimit(phase, accel string, opts *machineOptions) time.Duration {
 	limit := 20 * time.Second
 	if phase == phaseCommand {
 		limit = 300 * time.Second
@@ -35,7 +34,7 @@ func phaseLimit(phase, accel string, opts *options) time.Duration {
 	if opts.icount {
 		limit *= 3
 	}
-	if slices.Contains(sourceKernels, opts.kernel) {
+	if checksItself(opts.kernel) {
 		limit *= 4
 	}
 	switch {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"text/tabwriter"
 )
 
@@ -37,9 +36,9 @@ func prepare(ctx context.Context, opts *options, stdout io.Writer, note notef) e
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "kernel\trelease\timage")
 	for _, name := range names {
-		k, err := c.kernel(ctx, name)
+		k, err := readyKernel(ctx, c, name)
 		if err == nil && !opts.noModule {
-			_, err = c.modules(ctx, k, opts.moduleDir, opts.buildChecks())
+			_, err = buildModules(ctx, c, k, opts.moduleDir, opts.buildChecks())
 		}
 		if err != nil {
 			return err
@@ -47,21 +46,4 @@ func prepare(ctx context.Context, opts *options, stdout io.Writer, note notef) e
 		fmt.Fprintf(w, "%s\t%s\t%s\n", name, k.release, k.image)
 	}
 	return w.Flush()
-}
-
-// chosenKernels are those that are asked for by name, or all, without a tree.
-func chosenKernels(flag string, chosen []string) ([]string, error) {
-	if len(chosen) == 0 {
-		return kernelNames(), nil
-	}
-	var names []string
-	for _, name := range chosen {
-		if err := checkKernel(name); err != nil {
-			return nil, fmt.Errorf("%s %s: %w", flag, name, err)
-		}
-		if !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	return names, nil
 }

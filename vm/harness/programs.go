@@ -36,8 +36,8 @@ type goPackage struct {
 }
 
 // programs makes all programs of a run.
-func (c *cache) programs(ctx context.Context, opts *options) (*programs, error) {
-	p, err := c.buildPrograms(ctx, opts)
+func buildPrograms(ctx context.Context, c *cache, opts *guestOptions) (*programs, error) {
+	p, err := buildOwn(ctx, c, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func (c *cache) programs(ctx context.Context, opts *options) (*programs, error) 
 		return nil, err
 	}
 	if p.byPath || len(opts.packages) > 0 {
-		if p.packages, err = c.packages(ctx, opts.packages); err != nil {
+		if p.packages, err = fetchPackages(ctx, c, opts.packages); err != nil {
 			return nil, err
 		}
 	}
@@ -58,7 +58,7 @@ func (c *cache) programs(ctx context.Context, opts *options) (*programs, error) 
 // buildPrograms builds init, the commands and, for a test run, the tests. Go's
 // own cache knows what is up to date; what was built lies in a directory that
 // belongs to this source tree, and is read from there under the lock.
-func (c *cache) buildPrograms(ctx context.Context, opts *options) (*programs, error) {
+func buildOwn(ctx context.Context, c *cache, opts *guestOptions) (*programs, error) {
 	p := &programs{testDir: opts.testDir}
 	name := "bin-" + digest(opts.top)
 	unlock, err := c.lock(ctx, name)
@@ -66,7 +66,7 @@ func (c *cache) buildPrograms(ctx context.Context, opts *options) (*programs, er
 		return nil, err
 	}
 	defer unlock()
-	dir := filepath.Join(c.dir, name)
+	dir := c.path(name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -39,16 +40,6 @@ type machine struct {
 	log   bytes.Buffer // what QEMU itself says
 }
 
-// devices says how the guest reaches its ports. The serial ports take what
-// must always get through; output goes by virtio where the kernel has it,
-// which is many times faster.
-func devices(virtio bool) (control, stdout, stderr string) {
-	if virtio {
-		return "/dev/ttyS1", "virtio:stdout", "virtio:stderr"
-	}
-	return "/dev/ttyS1", "/dev/ttyS2", "/dev/ttyS3"
-}
-
 // noLA57 leaves out the fifth level of page tables. A kernel that has it takes
 // addresses for those of four levels while it identifies its processor
 // (arch/x86/kernel/cpu/common.c clears the feature bits for a moment, and
@@ -57,7 +48,7 @@ func devices(virtio bool) (control, stdout, stderr string) {
 const noLA57 = ",la57=off"
 
 // accelArgs is what the guest runs on: what every figure depends on.
-func accelArgs(opts *options, accel string) []string {
+func accelArgs(opts *machineOptions, accel string) []string {
 	switch {
 	case opts.icount:
 		return []string{"-accel", "tcg,thread=single", "-icount", "shift=0", "-cpu", "max" + noLA57}
@@ -68,7 +59,7 @@ func accelArgs(opts *options, accel string) []string {
 }
 
 // kernelLine is the kernel's command line.
-func kernelLine(opts *options) string {
+func kernelLine(opts *machineOptions) string {
 	return strings.Join(append([]string{kernelArgs}, opts.kernelArg...), " ")
 }
 
@@ -85,8 +76,8 @@ func inheritedPorts() (chardevs [portCount]string) {
 
 var inheritedImage = fmt.Sprintf("/proc/self/fd/%d", 3+portCount)
 
-// qemuArgs is the whole command line.
-func qemuArgs(opts *options, k *kernel, accel, initramfs string, chardevs [portCount]string) []string {
+// args is the whole command line.
+func (e *emulator) args(opts *machineOptions, k *kernel, initramfs string, chardevs [portCount]string) []string {
 	args := []string{
 		"-M", "q35", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
 		"-m", fmt.Sprint(opts.mem), "-smp", fmt.Sprint(opts.cpus),
@@ -94,7 +85,7 @@ func qemuArgs(opts *options, k *kernel, accel, initramfs string, chardevs [portC
 		"-append", kernelLine(opts),
 		"-device", debugExitDevice,
 	}
-	args = append(args, accelArgs(opts, accel)...)
+	args = append(args, accelArgs(opts, e.accel)...)
 	for _, c := range chardevs {
 		args = append(args, "-chardev", c)
 	}
@@ -112,9 +103,9 @@ func qemuArgs(opts *options, k *kernel, accel, initramfs string, chardevs [portC
 
 // startQEMU starts it with nothing of the host's but the descriptors. The
 // kernel ends it when we end, however that happens.
-func startQEMU(opts *options, k *kernel, qemu, accel string, image *os.File, d *debugger) (*machine, error) {
-	args := append(qemuArgs(opts, k, accel, inheritedImage, inheritedPorts()), d.args()...)
-	m := &machine{cmd: exec.Command(qemu, args...)}
+func startQEMU(opts *machineOptions, e *emulator, k *kernel, image *os.File, d *debugger) (*machine, error) {
+	args := append(e.args(opts, k, inheritedImage, inheritedPorts()), d.args()...)
+	m := &machine{cmd: exec.Command(e.path, args...)}
 	m.cmd.Stdout, m.cmd.Stderr = &m.log, &m.log
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	for i := range m.ports {
@@ -152,4 +143,18 @@ func (m *machine) kill() { m.cmd.Process.Kill() }
 // complaint is QEMU's own output in a line.
 func (m *machine) complaint() string {
 	return strings.Join(strings.Fields(m.log.String()), " ")
+}
+
+// machineOptions are what the command line asks of the machine.
+type machineOptions struct {
+	guestOptions
+	kernel    string
+	accel     string
+	cpus, mem int
+	icount    bool
+	kernelArg []string      // added to the kernel's command line
+	timeout   time.Duration // of the command; 0: by the accelerator
+	bootLimit time.Duration // the same of the boot
+	outDir    string
+	moduleDir string // what the modules are built from
 }

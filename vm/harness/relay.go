@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 )
@@ -56,10 +58,32 @@ func readConsole(from io.Reader, to io.Writer, panicked chan<- struct{}) (lines 
 	}
 }
 
-func consoleLines(text string) []string {
-	text = strings.TrimRight(strings.ReplaceAll(text, "\r", ""), "\n")
-	if text == "" {
-		return nil
+// kmsgLines turns a record of /dev/kmsg into the lines that dmesg shows. The
+// record's dictionary, on lines of their own, is left out.
+func kmsgLines(record string) []string {
+	head, text, ok := strings.Cut(record, ";")
+	f := strings.Split(head, ",")
+	if !ok || len(f) < 3 {
+		return []string{record}
 	}
-	return strings.Split(text, "\n")
+	usec, err := strconv.ParseUint(f[2], 10, 64)
+	if err != nil {
+		return []string{record}
+	}
+	text, _, _ = strings.Cut(text, "\n")
+	lines := strings.Split(unescape(text), "\n")
+	for i, line := range lines {
+		lines[i] = fmt.Sprintf("[%5d.%06d] %s", usec/1e6, usec%1e6, line)
+	}
+	return lines
+}
+
+var escaped = regexp.MustCompile(`\\x[0-9a-f]{2}`)
+
+// unescape puts back the bytes that /dev/kmsg does not show as they are.
+func unescape(text string) string {
+	return escaped.ReplaceAllStringFunc(text, func(s string) string {
+		b, _ := strconv.ParseUint(s[2:], 16, 8)
+		return string([]byte{byte(b)})
+	})
 }

@@ -6,12 +6,11 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"strings"
+	"reflect"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"testing/synctest"
-	"time"
 )
 
 // trickle is a reader of one byte a time.
@@ -68,126 +67,45 @@ func TestRelay(t *testing.T) {
 	}
 }
 
-func TestLeavingTellsOnce(t *testing.T) {
-	left := make(chan string, 1)
-	w := &leaving{Writer: &failing{room: 3, err: syscall.EPIPE}, name: "stdout", left: left}
-	for range 3 {
-		if n, err := w.Write([]byte("ab")); n != 2 || err != nil {
-			t.Errorf("got %d, %v", n, err)
-		}
+func TestReadConsoleTellsOfAPanicAtOnce(t *testing.T) {
+	text := "[    1.000000] one\r\n[    2.000000] Kernel panic - not syncing: x\r\nlast"
+	panicked := make(chan struct{})
+	var to bytes.Buffer
+	// One byte a time: the words do not come in one piece.
+	lines, err := readConsole(&trickle{text}, &to, panicked)
+	select {
+	case <-panicked:
+	default:
+		t.Error("no word of the panic")
 	}
-	if len(left) != 1 || <-left != "stdout" {
-		t.Error("the one that reads no more is not told")
+	want := []string{"[    1.000000] one", "[    2.000000] Kernel panic - not syncing: x", "last"}
+	if !slices.Equal(lines, want) || to.String() != text || err != nil {
+		t.Errorf("got %q and %q, %v", lines, to.String(), err)
 	}
-}
-
-// A reader that is slow gets all. One that has stopped to read holds nothing up
-// once there is no time to lose.
-func TestOutlet(t *testing.T) {
-	t.Run("waits", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			r, w := io.Pipe()
-			o := newOutlet("stdout", w)
-			s := &sinks{outlets: [2]*outlet{o, newOutlet("stderr", io.Discard)}}
-			if s.unread() != "" {
-				t.Error("nothing is written, and nobody reads it?")
-			}
-			buf := []byte("text")
-			go func() {
-				o.Write(buf)
-				o.hurry()
-				o.Write(buf)
-				w.Close()
-			}()
-			time.Sleep(time.Hour)
-			if got, want := s.unread(), "nobody read stdout for 1h0m0s"; got != want {
-				t.Errorf("got %q, want %q", got, want)
-			}
-			got := make([]byte, len(buf))
-			io.ReadFull(r, got)
-			time.Sleep(readerPatience - 1)
-			rest, err := io.ReadAll(r)
-			if string(got)+string(rest) != "texttext" || err != nil {
-				t.Errorf("read %q and %q, %v", got, rest, err)
-			}
-			if s.unread() != "" {
-				t.Errorf("all is read, and %s", s.unread())
-			}
-		})
-	})
-	t.Run("hurried", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			r, w := io.Pipe()
-			defer r.Close()
-			o := newOutlet("stdout", w)
-			time.AfterFunc(time.Hour, o.hurry)
-			start := time.Now()
-			buf := []byte("text")
-			for range 3 {
-				if n, err := o.Write(buf); n != 4 || err != nil {
-					t.Errorf("got %d, %v", n, err)
-				}
-			}
-			if d := time.Since(start); d != time.Hour {
-				t.Errorf("it took %v", d)
-			}
-			copy(buf, "else") // the write that was left goes on
-			if _, err := io.ReadFull(r, buf); string(buf) != "text" || err != nil {
-				t.Errorf("read %q, %v", buf, err)
-			}
-		})
-	})
-	t.Run("hurried before", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			r, w := io.Pipe()
-			defer r.Close()
-			o := newOutlet("stdout", w)
-			o.hurry()
-			start := time.Now()
-			for range 3 {
-				o.Write([]byte("text"))
-			}
-			if d := time.Since(start); d != readerPatience {
-				t.Errorf("it took %v", d)
-			}
-		})
-	})
-	left := make(chan string, 1)
-	w := &leaving{Writer: newOutlet("stdout", &failing{err: syscall.EPIPE}), name: "stdout", left: left}
-	if _, err := w.Write([]byte("x")); err != nil || len(left) != 1 {
-		t.Errorf("a reader that left: %v", err)
+	lines, err = readConsole(&trickle{text}, &failing{err: syscall.ENOSPC}, nil)
+	if !slices.Equal(lines, want) || !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("on a full disk: got %q, %v", lines, err)
 	}
 }
 
-func TestBothWritesToBoth(t *testing.T) {
-	var b bytes.Buffer
-	both{&failing{err: syscall.ENOSPC}, &b}.Write([]byte("kept"))
-	if b.String() != "kept" {
-		t.Errorf("the second got %q", b.String())
-	}
-}
-
-func TestTypeInto(t *testing.T) {
+func TestKmsgLines(t *testing.T) {
 	for _, tt := range []struct {
-		name, typed, want string
-		escaped           bool
+		record string
+		want   []string
 	}{
-		{"keys", "ls\r", "ls\r", false},
-		{"two are a key", "\x1d\x1dx\x1d", "\x1d\x1dx\x1d", false},
-		{"three are the way out", "ls\r\x1d\x1d\x1dmore", "ls\r\x1d\x1d", true},
+		{"6,1,0,-;Linux version", []string{"[    0.000000] Linux version"}},
+		{"6,339,98765,-;early", []string{"[    0.098765] early"}},
+		{"4,342,12345678901,-,caller=T84;late; with a semicolon", []string{"[12345.678901] late; with a semicolon"}},
+		{"6,2,123456789012,c;six digits", []string{"[123456.789012] six digits"}},
+		{"6,3,1000000,-;a device\n SUBSYSTEM=pci\n DEVICE=+pci:0000:00:00.0", []string{"[    1.000000] a device"}},
+		{`4,4,1000000,-;two\x0aBUG: lines`, []string{"[    1.000000] two", "[    1.000000] BUG: lines"}},
+		{`4,5,1000000,-;tab\x09 and \x5cx0a and \xc3\xa4`, []string{"[    1.000000] tab\t and \\x0a and ä"}},
+		{"no record", []string{"no record"}},
+		{"6,1;too few", []string{"6,1;too few"}},
+		{"6,1,x,-;no time", []string{"6,1,x,-;no time"}},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			var to bytes.Buffer
-			escaped := false
-			typeInto(&to, &trickle{tt.typed}, func() { escaped = true })
-			if to.String() != tt.want || escaped != tt.escaped {
-				t.Errorf("got %q, %v; want %q, %v", to.String(), escaped, tt.want, tt.escaped)
-			}
-		})
-	}
-	escaped := false
-	typeInto(io.Discard, strings.NewReader("\x1d\x1d\x1d"), func() { escaped = true })
-	if !escaped {
-		t.Error("three in one read are not seen")
+		if got := kmsgLines(tt.record); !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%q: got %q, want %q", tt.record, got, tt.want)
+		}
 	}
 }

@@ -3,9 +3,7 @@
 package main
 
 import (
-	"bytes"
 	"encoding/xml"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,47 +69,5 @@ func TestResultsOfAnEarlierRunAreGone(t *testing.T) {
 	left, _ := filepath.Glob(filepath.Join(dir, "*"))
 	if len(left) != 1 || left[0] != mine {
 		t.Errorf("left: %q", left)
-	}
-}
-
-func TestSinks(t *testing.T) {
-	dir := t.TempDir()
-	var out, errs bytes.Buffer
-	s, err := openSinks(&options{outDir: dir}, &outcome{}, &out, &errs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.stdout.Write([]byte("out"))
-	s.stderr.Write([]byte("err"))
-	s.console.Write([]byte("console"))
-	if err := s.close(); err != nil {
-		t.Fatal(err)
-	}
-	if out.String() != "out" || errs.String() != "err" {
-		t.Errorf("passed on %q and %q", out.String(), errs.String())
-	}
-	for name, want := range map[string]string{"stdout": "out", "stderr": "err", "console.log": "console"} {
-		if got, _ := os.ReadFile(filepath.Join(dir, name)); string(got) != want {
-			t.Errorf("%s: %q", name, got)
-		}
-	}
-	if _, err := openSinks(&options{outDir: filepath.Join(dir, "nosuch")}, &outcome{}, &out, &errs); err == nil {
-		t.Error("no directory, and that is no error")
-	}
-}
-
-// Where the directory cannot be made, the verdict says so, and nothing else is
-// tried in it.
-func TestOutThatCannotBe(t *testing.T) {
-	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	var stderr strings.Builder
-	code := run(t.Context(), &options{kernel: "6.1", outDir: file}, io.Discard, &stderr)
-	want := "vm: FAIL: --out: mkdir " + file + ": not a directory (kernel 6.1)\n"
-	if code != exitHarness || !strings.HasSuffix(stderr.String(), want) || strings.Contains(stderr.String(), "remove") {
-		t.Errorf("exit code %d, %s", code, &stderr)
 	}
 }

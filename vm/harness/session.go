@@ -19,19 +19,18 @@ import (
 
 // session is a guest that runs.
 type session struct {
-	opts    *options
-	o       *outcome
+	opts    *machineOptions
+	seen    *seen
 	m       *machine
-	cfg     *proto.Config
+	guest   *guest
 	ctl     *proto.Writer
 	note    notef
 	started time.Time
 
-	k        *kernel
-	modules  []string
 	debugger *debugger // with --gdb
 
 	phase  string
+	err    error // of ours, not the guest's
 	timer  *time.Timer
 	detach func() // gives our terminal back
 
@@ -43,8 +42,8 @@ type session struct {
 
 // boot starts the guest, serves it until it ends, and records what it saw. Where
 // the emulator fails, and not the kernel, it starts another, once, and says so.
-func boot(ctx context.Context, opts *options, k *kernel, qemu string, modules []string, cfg *proto.Config, image *os.File, o *outcome, stdout, stderr io.Writer) (err error) {
-	sinks, err := openSinks(opts, o, stdout, stderr)
+func boot(ctx context.Context, opts *machineOptions, e *emulator, g *guest, image *os.File, seen *seen, through func(io.Writer) io.WriteCloser, stdout, stderr io.Writer) (err error) {
+	sinks, err := openSinks(opts.outDir, through, stdout, stderr)
 	if err != nil {
 		return err
 	}
@@ -56,20 +55,20 @@ func boot(ctx context.Context, opts *options, k *kernel, qemu string, modules []
 	notes.hurry()
 	note := func(format string, args ...any) { fmt.Fprintf(notes, "vm: "+format+"\n", args...) }
 
-	note("booting %s with %s, cpus: %d, %d MiB", k.release, strings.Join(accelArgs(opts, o.accel), " "), opts.cpus, opts.mem)
+	note("booting %s with %s, cpus: %d, %d MiB", g.kernel.release, strings.Join(accelArgs(opts, e.accel), " "), opts.cpus, opts.mem)
 	if n := runtime.NumCPU(); opts.cpus > n {
 		note("this machine has %d of those %d cpus: the guest's will wait for each other", n, opts.cpus)
 	}
-	err = bootOnce(ctx, opts, k, qemu, modules, cfg, image, o, sinks, note)
-	if err == nil && o.emulatorFailed() {
-		note("QEMU failed as the kernel booted, which is a fault of its own; once more: %s", o.qemuLog)
-		o.console = nil
-		err = bootOnce(ctx, opts, k, qemu, modules, cfg, image, o, sinks, note)
+	err = bootOnce(ctx, opts, e, g, image, seen, sinks, note)
+	if err == nil && seen.emulatorFailed() {
+		note("QEMU failed as the kernel booted, which is a fault of its own; once more: %s", seen.qemuLog)
+		seen.console = nil
+		err = bootOnce(ctx, opts, e, g, image, seen, sinks, note)
 	}
 	return err
 }
 
-func bootOnce(ctx context.Context, opts *options, k *kernel, qemu string, modules []string, cfg *proto.Config, image *os.File, o *outcome, sinks *sinks, note notef) (err error) {
+func bootOnce(ctx context.Context, opts *machineOptions, e *emulator, g *guest, image *os.File, seen *seen, sinks *sinks, note notef) (err error) {
 	var d *debugger
 	if opts.gdb {
 		if d, err = newDebugger(); err != nil {
@@ -77,13 +76,13 @@ func bootOnce(ctx context.Context, opts *options, k *kernel, qemu string, module
 		}
 		defer d.close()
 	}
-	m, err := startQEMU(opts, k, qemu, o.accel, image, d)
+	m, err := startQEMU(opts, e, g.kernel, image, d)
 	if err != nil {
 		return err
 	}
 	defer m.close()
 	s := &session{
-		opts: opts, o: o, m: m, cfg: cfg, note: note, k: k, modules: modules, debugger: d,
+		opts: opts, seen: seen, m: m, guest: g, note: note, debugger: d,
 		ctl: proto.NewWriter(m.ports[portControl]), started: time.Now(),
 		progress: make(chan struct{}, 1),
 		sinks:    sinks,
@@ -97,7 +96,7 @@ func bootOnce(ctx context.Context, opts *options, k *kernel, qemu string, module
 	readers.Go(func() { errOut = relay(m.ports[portStdout], sinks.stdout, &s.outBytes, s.progress) })
 	readers.Go(func() { errErr = relay(m.ports[portStderr], sinks.stderr, &s.errBytes, s.progress) })
 	panicked := make(chan struct{})
-	readers.Go(func() { o.console, errConsole = readConsole(m.ports[portConsole], sinks.console, panicked) })
+	readers.Go(func() { seen.console, errConsole = readConsole(m.ports[portConsole], sinks.console, panicked) })
 	messages := make(chan proto.Message)
 	go s.readControl(messages)
 	ended := make(chan struct{})
@@ -105,12 +104,12 @@ func bootOnce(ctx context.Context, opts *options, k *kernel, qemu string, module
 	defer func() { s.detach() }()
 
 	s.serve(ctx, messages, ended, panicked)
-	o.qemuCode, o.qemuLog = m.cmd.ProcessState.ExitCode(), m.complaint()
-	if !o.whole && !o.emulatorFailed() {
+	seen.qemuCode, seen.qemuLog = m.cmd.ProcessState.ExitCode(), m.complaint()
+	if !seen.whole && !seen.emulatorFailed() {
 		sinks.hurry()
 	}
 	readers.Wait()
-	return errors.Join(errOut, errErr, errConsole)
+	return errors.Join(s.err, errOut, errErr, errConsole)
 }
 
 // serve follows the run until QEMU has ended and all it sent is read.
@@ -146,25 +145,25 @@ func (s *session) serve(ctx context.Context, messages <-chan proto.Message, ende
 
 func (s *session) enter(phase string) {
 	s.phase = phase
-	s.timer.Reset(phaseLimit(phase, s.o.accel, s.opts))
+	s.timer.Reset(phaseLimit(phase, s.seen.accel, s.opts))
 }
 
 // expire ends what took too long: the command first, so that the kernel's log
 // says what it hung on, then the guest. What nobody reads is dropped from now
 // on, so that it does not keep the guest from its own end.
 func (s *session) expire() {
-	first := s.o.timedOut == ""
+	first := s.seen.timedOut == ""
 	if first {
-		s.o.timedOut = s.phase
-		s.o.limit = phaseLimit(s.phase, s.o.accel, s.opts)
-		s.o.unread = s.sinks.unread()
+		s.seen.timedOut = s.phase
+		s.seen.limit = phaseLimit(s.phase, s.seen.accel, s.opts)
+		s.seen.unread = s.sinks.unread()
 	}
 	s.sinks.hurry()
 	switch {
 	case s.phase == phaseCommand:
 		s.enter(phaseStop)
 		s.ctl.Send(proto.Message{Kind: proto.KindStop})
-	case s.phase == phaseOutput && first && s.o.unread != "":
+	case s.phase == phaseOutput && first && s.seen.unread != "":
 		s.enter(phaseOutput)
 	default:
 		s.m.kill()
@@ -172,14 +171,14 @@ func (s *session) expire() {
 }
 
 func (s *session) handle(m proto.Message) {
-	o := s.o
+	o := s.seen
 	switch m.Kind {
 	case proto.KindHello:
 		o.hello, o.kernel = true, m.Text
 		s.enter(phaseLoad)
 	case proto.KindLoaded:
 		if err := s.awaitDebugger(m); err != nil {
-			o.err = err
+			s.err = err
 			s.m.kill()
 		}
 	case proto.KindRunning:
@@ -198,11 +197,10 @@ func (s *session) handle(m proto.Message) {
 		s.checkOutput()
 	case proto.KindUnloaded:
 		o.unloaded = &m
-		o.decoder.loaded = m.Sections
 	case proto.KindTaint:
 		o.taint = &m
 	case proto.KindDone:
-		if m.Text != s.cfg.Token {
+		if m.Text != s.guest.config.Token {
 			o.garbled = errors.New("its last word has not this run's token")
 			s.m.kill()
 			return
@@ -230,11 +228,11 @@ func (s *session) dismiss() {
 
 // checkOutput lets the guest go on once all that it wrote is here.
 func (s *session) checkOutput() {
-	if s.output == nil || s.o.whole {
+	if s.output == nil || s.seen.whole {
 		return
 	}
 	if s.outBytes.Load() == s.output.Stdout && s.errBytes.Load() == s.output.Stderr {
-		s.o.whole = true
+		s.seen.whole = true
 		s.enter(phaseUnload)
 		s.ctl.Send(proto.Message{Kind: proto.KindDrained})
 	}
@@ -247,7 +245,7 @@ func (s *session) readControl(messages chan<- proto.Message) {
 		m, err := r.Next()
 		if err != nil {
 			if !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrClosed) {
-				s.o.garbled = err
+				s.seen.garbled = err
 				s.m.kill() // nothing that it says can be believed
 			}
 			return

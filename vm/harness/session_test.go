@@ -41,9 +41,9 @@ func TestBootAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer image.Close()
-			o := &outcome{accel: "tcg"}
+			o := &seen{accel: "tcg"}
 			var stderr bytes.Buffer
-			if err := boot(t.Context(), &options{cpus: 1}, &kernel{release: "6.1"}, qemu, nil, &proto.Config{}, image, o, new(bytes.Buffer), &stderr); err != nil {
+			if err := boot(t.Context(), &machineOptions{cpus: 1}, &emulator{qemu, "tcg"}, &guest{kernel: &kernel{release: "6.1"}, config: &proto.Config{}}, image, o, nil, new(bytes.Buffer), &stderr); err != nil {
 				t.Fatal(err)
 			}
 			text, err := os.ReadFile(starts)

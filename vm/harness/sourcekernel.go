@@ -37,7 +37,7 @@ const sourceRecipe = "1"
 
 // sourceRoot returns a root with the compiler and the packed source, and what
 // tells this source and this compiler from others. All kernels share it.
-func (c *cache) sourceRoot(ctx context.Context) (root, identity string, err error) {
+func sourceRoot(ctx context.Context, c *cache) (root, identity string, err error) {
 	root, err = c.fetch(ctx, parcel{
 		kind:   "source",
 		recipe: rootRecipe + sourceRecipe,
@@ -90,17 +90,17 @@ func sourceTar(root string) string {
 // sourceKernel returns the root that holds the kernel of that name as Debian's
 // roots hold theirs: image and configuration in boot/, beside it the kernel
 // with its symbols, what modules are built with in usr/src, and the compiler.
-func (c *cache) sourceKernel(ctx context.Context, name string) (string, error) {
+func sourceKernel(ctx context.Context, c *cache, name string) (string, error) {
 	fragment, err := configs.Config(name)
 	if err != nil {
 		return "", err
 	}
-	root, identity, err := c.sourceRoot(ctx)
+	root, identity, err := sourceRoot(ctx, c)
 	if err != nil {
 		return "", err
 	}
 	return c.entry(ctx, "kernel-"+name+"-"+digest(sourceRecipe, identity, fragment), func(dir string) error {
-		if err := c.buildKernel(ctx, name, root, fragment, dir); err != nil {
+		if err := buildKernel(ctx, c, name, root, fragment, dir); err != nil {
 			return fmt.Errorf("build kernel %s: %w", name, err)
 		}
 		return nil
@@ -110,7 +110,7 @@ func (c *cache) sourceKernel(ctx context.Context, name string) (string, error) {
 // buildLimit is for a slow machine that others use as well.
 const buildLimit = 2 * time.Hour
 
-func (c *cache) buildKernel(ctx context.Context, name, root, fragment, dir string) error {
+func buildKernel(ctx context.Context, c *cache, name, root, fragment, dir string) error {
 	ctx, cancel := context.WithTimeout(ctx, buildLimit)
 	defer cancel()
 	start := time.Now()
@@ -199,3 +199,7 @@ var moduleBuildNeeds = []string{
 	".config", "Makefile", "Kbuild", "Module.symvers", "scripts", "include",
 	"arch/x86/Makefile*", "arch/x86/include", "tools/objtool/objtool",
 }
+
+// checksItself reports whether a kernel looks for errors in all that it does, which
+// takes its time.
+func checksItself(name string) bool { return slices.Contains(sourceKernels, name) }

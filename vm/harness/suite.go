@@ -9,10 +9,10 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 )
 
 const (
@@ -55,39 +55,15 @@ type testEvent struct {
 	Elapsed              float64
 }
 
-// testCommand is what runs in the guest. Its own limit is a little shorter
-// than ours, so that a test that hangs shows its goroutines.
-func testCommand(opts *options, accel string) []string {
-	args := []string{"bulkdump.test", "-test.v=test2json"}
-	if opts.testRegex != "" {
-		args = append(args, "-test.run="+opts.testRegex)
-	}
-	limit := phaseLimit(phaseCommand, accel, opts)
-	if limit > 20*time.Second {
-		limit -= 10 * time.Second
-	}
-	return append(append(args, "-test.timeout="+limit.String()), opts.args...)
-}
-
-// newSuite finds the expected tests and starts the converter.
-func newSuite(p *programs, opts *options, out io.Writer) (*suite, error) {
-	names, err := testNames(p.testFiles)
-	if err != nil {
-		return nil, err
-	}
-	names, err = selectTests(names, opts.testRegex)
-	if err != nil {
-		return nil, err
-	}
-	s := &suite{pkg: p.testPkg, out: out, parsed: make(chan error, 1)}
+// newSuite expects the tests of these names, and starts the converter, a
+// program of the Go module in top.
+func newSuite(pkg string, names []string, top string) (_ *suite, err error) {
+	s := &suite{pkg: pkg, parsed: make(chan error, 1)}
 	for _, name := range names {
 		s.tests = append(s.tests, &testResult{name: name})
 	}
-	if len(s.tests) == 0 {
-		return nil, fmt.Errorf("no test matches %q", opts.testRegex)
-	}
 	s.convert = exec.Command("go", "tool", "test2json", "-t", "-p", s.pkg)
-	s.convert.Dir = opts.top
+	s.convert.Dir = top
 	s.convert.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if s.in, err = s.convert.StdinPipe(); err != nil {
 		return nil, err
@@ -103,12 +79,19 @@ func newSuite(p *programs, opts *options, out io.Writer) (*suite, error) {
 	return s, nil
 }
 
+// through has the results go to a writer, and returns where the output of the
+// test binary goes.
+func (s *suite) through(out io.Writer) io.WriteCloser {
+	s.out = out
+	return s
+}
+
 // Write takes the output of the test binary.
 func (s *suite) Write(p []byte) (int, error) { return s.in.Write(p) }
 
-// finish is called when no more output comes: a test without a result is one
+// Close is called when no more output comes: a test without a result is one
 // that failed, and why depends on how far it came.
-func (s *suite) finish() error {
+func (s *suite) Close() error {
 	s.in.Close()
 	err := errors.Join(<-s.parsed, s.convert.Wait())
 	s.closeTests()
@@ -244,4 +227,29 @@ func (s *suite) verdict() string {
 		return "no test passed"
 	}
 	return ""
+}
+
+// failedRegex chooses the tests that failed, where that says less than what
+// was asked for: those that never ran say nothing beside one that did.
+func (s *suite) failedRegex(asked string) string {
+	if s == nil || strings.Contains(asked, "/") {
+		return asked
+	}
+	var names []string
+	for _, t := range s.tests {
+		if t.result == resultFail && !t.missing {
+			names = append(names, regexp.QuoteMeta(t.name))
+		}
+	}
+	if len(names) == 0 || len(names) > 10 || len(names) == len(s.tests) && asked != "" {
+		return asked
+	}
+	return "^(" + strings.Join(names, "|") + ")$"
+}
+
+func (s *suite) blame(name, why string) {
+	t := s.find(name)
+	t.result = resultFail
+	fmt.Fprintf(&t.output, "%s\n", why)
+	fmt.Fprintf(s.out, "FAIL %s: %s\n", name, why)
 }

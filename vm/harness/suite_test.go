@@ -4,9 +4,6 @@ package main
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -127,76 +124,40 @@ func TestSuiteRefusesNoise(t *testing.T) {
 
 // newSuite and the real converter, with what a test binary prints.
 func TestSuiteConverts(t *testing.T) {
-	dir := t.TempDir()
-	file := filepath.Join(dir, "a_test.go")
-	if err := os.WriteFile(file, []byte("package a\n\nfunc TestA(*testing.T) {}\nfunc TestB(*testing.T) {}\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
 	var out bytes.Buffer
-	p := &programs{testPkg: "bulkdump/test", testFiles: []string{file}}
-	s, err := newSuite(p, &options{top: "."}, &out)
+	s, err := newSuite("bulkdump/test", []string{"TestA", "TestB"}, ".")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Write([]byte("\x16=== RUN   TestA\n\x16--- PASS: TestA (0.02s)\n\x16=== RUN   TestB\nBUG\n"))
-	if err := s.finish(); err != nil {
+	w := s.through(&out)
+	w.Write([]byte("\x16=== RUN   TestA\n\x16--- PASS: TestA (0.02s)\n\x16=== RUN   TestB\nBUG\n"))
+	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.verdict(); got != "1 of 2 tests failed: TestB" {
 		t.Errorf("verdict %q, output %q", got, out.String())
 	}
-	if _, err := newSuite(p, &options{top: ".", testRegex: "Nosuch"}, &out); err == nil {
-		t.Error("no test matches, and that is no error")
-	}
 }
 
-func TestTestNames(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "x_test.go")
-	const src = `package x
-func TestA(t *testing.T) {}
-func Test(t *testing.T) {}
-func Test_b(t *testing.T) {}
-func TestÄ(t *testing.T) {}
-func Testing() {}
-func TestMain(m *testing.M) {}
-func FuzzF(f *testing.F) {}
-func BenchmarkB(b *testing.B) {}
-func (x T) TestMethod(t *testing.T) {}
-func helper() {}
-`
-	if err := os.WriteFile(file, []byte(src), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	got, err := testNames([]string{file})
-	if want := []string{"TestA", "Test", "Test_b", "TestÄ", "FuzzF"}; err != nil || !slices.Equal(got, want) {
-		t.Errorf("got %q, %v; want %q", got, err, want)
-	}
-	if _, err := testNames([]string{file + "x"}); err == nil {
-		t.Error("a file that is not there is no error")
-	}
-}
-
-func TestSelectTests(t *testing.T) {
+func TestFailedRegex(t *testing.T) {
+	passes := &testResult{name: "TestOK", result: resultPass}
+	never := &testResult{name: "TestNever", result: resultFail, missing: true}
+	x, y := &testResult{name: "TestX", result: resultFail}, &testResult{name: "TestY", result: resultFail}
 	for _, tt := range []struct {
-		expr string
-		want string
+		tests       []*testResult
+		asked, want string
 	}{
-		{"", "TestDump TestDumpLong TestFill FuzzX"},
-		{"Dump", "TestDump TestDumpLong"},
-		{"^TestDump$", "TestDump"},
-		{"TestDump$/sub/^subsub", "TestDump"},
-		{"TestDump$/a|TestFill/b", "TestDump TestFill"},
-		{"TestDump$/a|b|Fuzz", "TestDump FuzzX"},
-		{"Test(Fill|Dump$)/a", "TestDump TestFill"},
-		{`Test[/|]|Fi[l(]l`, "TestFill"},
-		{"Nosuch", ""},
+		{[]*testResult{passes, never, x}, "", "^(TestX)$"},
+		{[]*testResult{passes, never, x, y}, "Test", "^(TestX|TestY)$"},
+		{[]*testResult{passes, never}, "", ""},
+		{[]*testResult{passes, x}, "TestX/sub", "TestX/sub"},
+		{[]*testResult{x, y}, "Test[XY]", "Test[XY]"},
 	} {
-		got, err := selectTests(strings.Fields("TestDump TestDumpLong TestFill FuzzX"), tt.expr)
-		if err != nil || strings.Join(got, " ") != tt.want {
-			t.Errorf("%q: got %q, %v; want %q", tt.expr, got, err, tt.want)
+		if got := (&suite{tests: tt.tests}).failedRegex(tt.asked); got != tt.want {
+			t.Errorf("asked for %q: got %q, want %q", tt.asked, got, tt.want)
 		}
 	}
-	if _, err := selectTests(nil, "Test("); err == nil {
-		t.Error("no regular expression, and that is no error")
+	if got := (*suite)(nil).failedRegex("Some"); got != "Some" {
+		t.Errorf("without a suite: %q", got)
 	}
 }

@@ -3,7 +3,11 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -43,7 +47,7 @@ func matrixTable(columns []column) (table string, passed, failed int) {
 		}
 		fmt.Fprintln(w)
 	}
-	row("test", func(c column) string { return c.kernel })
+	row("test", func(c column) string { return c.name })
 	redCells := map[string]int{}
 	for _, test := range tests {
 		row(test, func(c column) string {
@@ -56,21 +60,21 @@ func matrixTable(columns []column) (table string, passed, failed int) {
 				return "skipped"
 			case resultFail:
 				failed++
-				redCells[c.kernel]++
+				redCells[c.name]++
 				return fmt.Sprintf("FAILED %.2f", t.Seconds)
 			}
 			failed++
-			redCells[c.kernel]++
+			redCells[c.name]++
 			return "MISSING"
 		})
 	}
 	for _, c := range columns {
-		if c.red() && redCells[c.kernel] == 0 {
+		if c.red() && redCells[c.name] == 0 {
 			failed++
 		}
 	}
 	row("passed", func(c column) string { return fmt.Sprint(c.Passed) })
-	row("failed", func(c column) string { return fmt.Sprint(redCells[c.kernel]) })
+	row("failed", func(c column) string { return fmt.Sprint(redCells[c.name]) })
 	row("skipped", func(c column) string { return fmt.Sprint(c.Skipped) })
 	row("seconds", func(c column) string {
 		sum := 0.0
@@ -95,8 +99,51 @@ func matrixTable(columns []column) (table string, passed, failed int) {
 	w.Flush()
 	for _, c := range columns {
 		if c.red() {
-			fmt.Fprintf(&b, "%s: %s\n", c.kernel, c.Verdict)
+			fmt.Fprintf(&b, "%s: %s\n", c.name, c.Verdict)
 		}
 	}
 	return b.String(), passed, failed
+}
+
+// resultMissing is a cell's that has no result of its own.
+const resultMissing = "missing"
+
+// column is one kernel's run.
+type column struct {
+	name string // of the kernel, as --matrix has it
+	summary
+	ran bool // it left a summary
+}
+
+// readColumn takes what a run left; what it did not leave did not happen.
+func readColumn(name, dir string) column {
+	c := column{name: name}
+	text, err := os.ReadFile(filepath.Join(dir, "summary.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &c.summary)
+	}
+	if c.ran = err == nil; !c.ran {
+		c.summary = summary{Code: exitHarness, Verdict: "vm: FAIL: the run left no summary: " + lastLine(dir)}
+	}
+	return c
+}
+
+func lastLine(dir string) string {
+	text, _ := os.ReadFile(filepath.Join(dir, "run.log"))
+	lines := consoleLines(string(text))
+	if len(lines) == 0 {
+		return "it said nothing"
+	}
+	return lines[len(lines)-1]
+}
+
+// showColumn prints the end of what a red column said, but for the tests that
+// passed: what a failed one said may be far above the end.
+func showColumn(w io.Writer, c column, dir string) {
+	text, _ := os.ReadFile(filepath.Join(dir, "run.log"))
+	lines := slices.DeleteFunc(consoleLines(string(text)), func(l string) bool { return strings.HasPrefix(l, resultPass+" ") })
+	fmt.Fprintf(w, "vm: %s is red; the end of what it said of that:\n", c.name)
+	for _, line := range lines[max(0, len(lines)-60):] {
+		fmt.Fprintf(w, "    %s: %s\n", c.name, line)
+	}
 }

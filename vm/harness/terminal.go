@@ -15,15 +15,6 @@ import (
 
 const escapeKey = '\x1d' // ^]
 
-// terminalSize is that of our terminal, if stdin is one.
-func terminalSize() (proto.Winsize, bool) {
-	ws, err := unix.IoctlGetWinsize(int(os.Stdin.Fd()), unix.TIOCGWINSZ)
-	if err != nil {
-		return proto.Winsize{}, false
-	}
-	return proto.Winsize{Rows: ws.Row, Cols: ws.Col}, true
-}
-
 // attachTerminal gives the guest's terminal our keys, and tells it of our size.
 // restore gives our terminal back as it was.
 func (s *session) attachTerminal() (restore func()) {

@@ -134,33 +134,3 @@ func TestIsTree(t *testing.T) {
 		}
 	}
 }
-
-func TestChosenKernels(t *testing.T) {
-	tree := builtTree(t, nil)
-	if got, err := chosenKernels("--x", nil); err != nil || strings.Join(got, " ") != "6.1 6.12 7.3 debug kcsan" {
-		t.Errorf("%q, %v", got, err)
-	}
-	if got, err := chosenKernels("--x", []string{"6.1", tree, "6.1"}); err != nil || len(got) != 2 {
-		t.Errorf("%q, %v", got, err)
-	}
-	for _, bad := range []string{"5.10", "./nosuch", ""} {
-		if _, err := chosenKernels("--x", []string{"6.1", bad}); err == nil || !strings.HasPrefix(err.Error(), "--x "+bad+": ") {
-			t.Errorf("%q: %v", bad, err)
-		}
-	}
-}
-
-func TestLongestFirst(t *testing.T) {
-	if got := strings.Join(longestFirst([]string{"6.1", "debug", "./tree", "kcsan", "7.3"}), " "); got != "debug kcsan 6.1 ./tree 7.3" {
-		t.Error(got)
-	}
-}
-
-// Two trees must not share a directory of results, nor get out of it.
-func TestColumnDir(t *testing.T) {
-	for kernel, want := range map[string]string{"6.1": "/o/6.1", "/home/me/linux": "/o/home-me-linux", "/home/me/../you/linux/": "/o/home-you-linux"} {
-		if got := columnDir("/o", kernel); got != want {
-			t.Errorf("%s: got %s, want %s", kernel, got, want)
-		}
-	}
-}

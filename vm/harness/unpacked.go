@@ -21,7 +21,7 @@ import (
 // image once, as an image that unpacks itself takes three seconds of each boot
 // without KVM. A kernel that QEMU cannot enter there (it lacks CONFIG_PVH), or
 // packed in a way not known here, boots from the image.
-func (c *cache) unpack(ctx context.Context, k *kernel) error {
+func unpackKernel(ctx context.Context, c *cache, k *kernel) error {
 	k.boot = k.image
 	const name = "vmlinux"
 	dir, err := c.entry(ctx, "unpacked-"+digest(k.identity(), k.image), func(dir string) error {

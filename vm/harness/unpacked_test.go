@@ -93,11 +93,11 @@ func TestUnpack(t *testing.T) {
 		{"no ELF", gz([]byte("a kernel, but which?")), nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := testCache(t)
+			c := openCacheOf(t)
 			k := &kernel{root: "/root-" + tt.name, image: filepath.Join(t.TempDir(), "bzImage")}
 			os.WriteFile(k.image, packedImage(tt.packed), 0o644)
 			for range 2 { // made, and found
-				if err := c.unpack(t.Context(), k); err != nil {
+				if err := unpackKernel(t.Context(), c, k); err != nil {
 					t.Fatal(err)
 				}
 				if tt.want == nil {
@@ -124,14 +124,14 @@ func TestUnpackRefuses(t *testing.T) {
 		"it holds no kernel":        packedImage(nil),
 		"gzip":                      whole,
 	} {
-		c := testCache(t)
+		c := openCacheOf(t)
 		k := &kernel{root: "/root", image: filepath.Join(t.TempDir(), "bzImage")}
 		os.WriteFile(k.image, image, 0o644)
-		err := c.unpack(t.Context(), k)
+		err := unpackKernel(t.Context(), c, k)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), k.image) {
 			t.Errorf("%s: got %v", want, err)
 		}
-		if left, _ := filepath.Glob(filepath.Join(c.dir, "unpacked-*")); len(left) != 0 {
+		if left, _ := filepath.Glob(c.path("unpacked-*")); len(left) != 0 {
 			t.Errorf("%s: left %q", want, left)
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 
 	"bulkdump/vm/internal/proto"
 )
@@ -27,45 +26,16 @@ const allowedTaint = 1<<12 | 1<<13
 // taintNames are the letters of the kernel's taint bits.
 const taintNames = "PFSRMBUDAWCIOELKXTN"
 
-// outcome is all that was seen of a run. Nothing in it is taken for granted:
-// what was not seen did not happen.
+// outcome is a run to be judged.
 type outcome struct {
-	kernel string
-	accel  string
-
-	err      error          // the harness's own
-	signal   syscall.Signal // that ended the harness
-	boot     time.Duration  // until the command started
-	hello    bool           // init ran
-	running  bool           // the command started
-	stopping bool           // the guest killed it when its time was over
-	exit     *proto.Message // how it ended
-	whole    bool           // all its output arrived
-	unloaded *proto.Message
-	taint    *proto.Message
-	done     bool     // the guest's last word, with this run's token
-	failed   bool     // the guest's last word was that it could not go on
-	faults   []string // what the guest could not do
-	garbled  error    // what came on the control port was no message
-	timedOut string   // the phase whose limit passed
-	limit    time.Duration
-	unread   string // which output nobody read then
-	qemuCode int
-	qemuLog  string
-	console  []string // lines
-	kmsg     []string // lines
-	suite    *suite   // with --test
-	decoder  *decoder // nil decodes nothing
+	seen
+	err     error          // the harness's own
+	signal  syscall.Signal // that ended the harness
+	suite   *suite         // with --test
+	decoder *decoder       // nil decodes nothing
 
 	scan  sync.Once
 	found []finding
-}
-
-// fault notes what the guest could not do, once.
-func (o *outcome) fault(text string) {
-	if text = "guest: " + text; !slices.Contains(o.faults, text) {
-		o.faults = append(o.faults, text)
-	}
 }
 
 // verdict is the run's exit code and its last line.
@@ -208,18 +178,6 @@ func (o *outcome) gone() string {
 	return "the guest went away without its last word; " + o.qemuEnd()
 }
 
-func (o *outcome) qemuEnd() string {
-	return strings.TrimSpace(fmt.Sprintf("QEMU exited with %d %s", o.qemuCode, o.qemuLog))
-}
-
-// emulatorFailed tells whether QEMU aborted before it came to what is to be
-// tested. With two processors that it translates for, version 10 does so on a
-// busy host, rarely, while the kernel maps the devices' memory
-// (system/physmem.c:iotlb_to_section).
-func (o *outcome) emulatorFailed() bool {
-	return !o.hello && o.timedOut == "" && o.signal == 0 && o.qemuCode == -1 && strings.Contains(o.qemuLog, "Assertion")
-}
-
 // command says how the command ended.
 func (o *outcome) command() string {
 	switch e := o.exit; {
@@ -272,17 +230,17 @@ func (o *outcome) evidence() []string {
 	case o.err == nil && o.signal == 0 && !o.done && len(o.console) > 0:
 		// The guest died: only the console has all of it.
 		if found = scanLog(o.console); len(found) == 0 {
-			return append(append(lines, "vm: the end of the console:"), o.decoder.decode(o.console[max(0, len(o.console)-endLines):])...)
+			return append(append(lines, "vm: the end of the console:"), o.decode(o.console[max(0, len(o.console)-endLines):])...)
 		}
 		lines = append(lines, "vm: the console, from the first bad line:")
-		return append(lines, o.decoder.decode(excerpt(o.console[found[0].at:]))...)
+		return append(lines, o.decode(excerpt(o.console[found[0].at:]))...)
 	case len(found) > 0:
 		log := o.kmsg
 		if found[0].onConsole {
 			log = o.console
 		}
 		lines = append(lines, "vm: the kernel's log, from the first bad line:")
-		lines = append(lines, o.decoder.decode(excerpt(log[found[0].at:]))...)
+		lines = append(lines, o.decode(excerpt(log[found[0].at:]))...)
 	}
 	return lines
 }
@@ -304,6 +262,16 @@ func excerpt(lines []string) []string {
 	return slices.Concat(lines[:firstLines], []string{cut}, lines[len(lines)-endLines:])
 }
 
+func (o *outcome) decode(lines []string) []string {
+	if o.decoder == nil {
+		return lines
+	}
+	if o.unloaded != nil {
+		o.decoder.loaded = o.unloaded.Sections
+	}
+	return o.decoder.decode(lines)
+}
+
 func taintLetters(t uint64) string {
 	var s []string
 	for bit := range 64 {
@@ -317,4 +285,20 @@ func taintLetters(t uint64) string {
 		s = append(s, fmt.Sprintf("%s (bit %d)", name, bit))
 	}
 	return strings.Join(s, ", ")
+}
+
+// blame puts what the kernel said down to the tests that ran then: they have
+// failed, whatever they think of it. Call it when all is read.
+func (o *outcome) blame() {
+	if o.suite == nil {
+		return
+	}
+	for _, f := range o.findings() {
+		if f.line == cutHere || f.name == "call trace" {
+			continue
+		}
+		for _, name := range f.tests {
+			o.suite.blame(name, "kernel log: "+f.line)
+		}
+	}
 }

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,7 +17,7 @@ import (
 // goodOutcome is one that PASSes. Every test breaks one thing of it.
 func goodOutcome() *outcome {
 	log := []string{"[    0.000000] Linux version 6.1.0", "[    1.000000] Run /init as init process"}
-	return &outcome{
+	return &outcome{seen: seen{
 		kernel: "6.1.0", accel: "tcg", boot: 6500 * time.Millisecond,
 		hello: true, running: true,
 		exit:     &proto.Message{Kind: proto.KindExit},
@@ -29,7 +28,7 @@ func goodOutcome() *outcome {
 		qemuCode: proto.DebugExitCode,
 		console:  log,
 		kmsg:     slices.Clone(log),
-	}
+	}}
 }
 
 func TestVerdictPass(t *testing.T) {
@@ -56,20 +55,20 @@ func TestVerdictNeedsEveryGuarantee(t *testing.T) {
 			o.kmsg = append(o.kmsg, "[    8.000000] BUG: unable to handle page fault for address: 0")
 			o.console = append(o.console, "[    9.000000] Kernel panic - not syncing: Fatal exception")
 		}, 124, "(first: BUG: unable to handle page fault"},
-		{"no boot", func(o *outcome) { *o = outcome{kernel: "6.1", qemuCode: 1, qemuLog: "no such machine"} },
+		{"no boot", func(o *outcome) { *o = outcome{seen: seen{kernel: "6.1", qemuCode: 1, qemuLog: "no such machine"}} },
 			124, "boot failure: the guest never spoke; QEMU exited with 1 no such machine"},
 		{"boot timeout", func(o *outcome) {
-			*o = outcome{kernel: "6.1", timedOut: phaseBoot, limit: time.Minute, qemuCode: -1}
+			*o = outcome{seen: seen{kernel: "6.1", timedOut: phaseBoot, limit: time.Minute, qemuCode: -1}}
 		}, 124, "timeout: the boot took longer than 1m0s"},
 		{"module does not load", func(o *outcome) {
 			o.running, o.exit, o.done = false, nil, false
 			o.fault("load bulkdump.ko: invalid argument")
 		}, 124, "the command was not started: guest: load bulkdump.ko: invalid argument ("},
 		{"panic before init", func(o *outcome) {
-			*o = outcome{kernel: "6.1", console: []string{"[    3.000000] Kernel panic - not syncing: VFS: Unable to mount root fs"}}
+			*o = outcome{seen: seen{kernel: "6.1", console: []string{"[    3.000000] Kernel panic - not syncing: VFS: Unable to mount root fs"}}}
 		}, 124, "boot failure: Kernel panic - not syncing: VFS: Unable to mount root fs"},
 		{"silent", func(o *outcome) {
-			*o = outcome{kernel: "6.1", timedOut: phaseBoot, limit: time.Second, qemuCode: -1}
+			*o = outcome{seen: seen{kernel: "6.1", timedOut: phaseBoot, limit: time.Second, qemuCode: -1}}
 		}, 124, "timeout: the boot took longer than 1s, and the guest never spoke ("},
 		{"gone before the command", func(o *outcome) { o.running, o.exit, o.done, o.qemuCode = false, nil, false, 0 }, 124,
 			"the command was not started: the guest went away without its last word; QEMU exited with 0 ("},
@@ -161,16 +160,6 @@ func TestVerdictTellsAllDirt(t *testing.T) {
 	}
 }
 
-func TestFaultIsToldOnce(t *testing.T) {
-	o := goodOutcome()
-	for range 3 {
-		o.fault("lost")
-	}
-	if len(o.faults) != 1 {
-		t.Errorf("faults: %q", o.faults)
-	}
-}
-
 func TestEvidence(t *testing.T) {
 	o := goodOutcome()
 	if lines := o.evidence(); len(lines) != 0 {
@@ -220,23 +209,48 @@ func TestAllowedTaintIsOursAlone(t *testing.T) {
 	}
 }
 
-func TestReadConsoleTellsOfAPanicAtOnce(t *testing.T) {
-	text := "[    1.000000] one\r\n[    2.000000] Kernel panic - not syncing: x\r\nlast"
-	panicked := make(chan struct{})
-	var to bytes.Buffer
-	// One byte a time: the words do not come in one piece.
-	lines, err := readConsole(&trickle{text}, &to, panicked)
-	select {
-	case <-panicked:
-	default:
-		t.Error("no word of the panic")
+// A passed test in whose time the kernel warned has failed, everywhere; what
+// came outside of tests is no test's fault.
+func TestBlame(t *testing.T) {
+	o := goodOutcome()
+	o.suite, _ = runSuite(t, []string{"TestA", "TestC"}, passA+skipC+end)
+	o.kmsg = append(o.kmsg, "[    7.000000] bulkdump-vm: test TestA starts",
+		"[    7.100000] "+cutHere, "[    7.100000] WARNING: CPU: 0 PID: 9 at x.c:1", "[    7.100000] Call Trace:",
+		"[    7.200000] bulkdump-vm: test TestA ends", "[    7.300000] bulkdump-vm: test TestC starts",
+		"[    7.400000] bulkdump-vm: test TestC ends", "[    8.000000] BUG: leak")
+	o.blame()
+	if got := o.suite.summary(); got != "0 passed, 1 failed, 1 skipped" {
+		t.Error(got)
 	}
-	want := []string{"[    1.000000] one", "[    2.000000] Kernel panic - not syncing: x", "last"}
-	if !slices.Equal(lines, want) || to.String() != text || err != nil {
-		t.Errorf("got %q and %q, %v", lines, to.String(), err)
+	code, line := o.verdict()
+	if code != exitDirty || !strings.Contains(line, "kernel log: WARNING: CPU: 0 PID: 9 at x.c:1 (during TestA)") {
+		t.Errorf("%d %s", code, line)
 	}
-	lines, err = readConsole(&trickle{text}, &failing{err: syscall.ENOSPC}, nil)
-	if !slices.Equal(lines, want) || !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("on a full disk: got %q, %v", lines, err)
+	text := o.suite.tests[0].output.String()
+	if !strings.HasSuffix(text, "kernel log: WARNING: CPU: 0 PID: 9 at x.c:1\n") || strings.Contains(text, "Call Trace") ||
+		strings.Contains(text, cutHere) || strings.Contains(text, "leak") {
+		t.Errorf("TestA's output: %q", text)
+	}
+	if got := []string{o.suite.tests[0].result, o.suite.tests[1].result}; !slices.Equal(got, []string{resultFail, resultSkip}) {
+		t.Errorf("results %q", got)
+	}
+	o.suite = nil
+	o.blame()
+}
+
+// A dying kernel's last words are on the console alone; so is the mark.
+func TestBlameForAPanic(t *testing.T) {
+	o := goodOutcome()
+	o.suite, _ = runSuite(t, []string{"TestA"}, strings.SplitAfter(passA, "\n")[1])
+	o.done, o.exit = false, nil
+	o.console = append(o.console, "[    7.000000] bulkdump-vm: test TestA starts",
+		"[    7.100000] Kernel panic - not syncing: Fatal exception")
+	o.blame()
+	code, line := o.verdict()
+	if code != exitCrash || !strings.Contains(line, "Fatal exception (during TestA)") {
+		t.Errorf("%d %s", code, line)
+	}
+	if text := o.suite.tests[0].output.String(); !strings.Contains(text, "kernel log: Kernel panic") {
+		t.Errorf("TestA's output: %q", text)
 	}
 }
