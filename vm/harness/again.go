@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"bulkdump/vm/harness/internal/host"
 )
 
 // withoutTop takes what vm/run adds from the front of the arguments.
@@ -19,11 +21,11 @@ func withoutTop(args []string) []string {
 // flagWords are the user's words before the command, the regular expression
 // or the kernels.
 func (o *options) flagWords(args []string) []string {
-	words := args[:len(args)-len(o.args)]
+	words := args[:len(args)-len(o.Args)]
 	if n := len(words); n > 0 && words[n-1] == "--" {
 		words = words[:n-1]
 	}
-	if n := len(words); o.test && n > 0 && words[n-1] == o.testRegex {
+	if n := len(words); o.Test && n > 0 && words[n-1] == o.TestRegex {
 		words = words[:n-1]
 	}
 	return words
@@ -33,22 +35,22 @@ func (o *options) flagWords(args []string) []string {
 // chooses.
 func (o *options) again(args []string, regex string) string {
 	words := append([]string{o.runPath()}, o.flagWords(args)...)
-	if o.test && regex != "" {
+	if o.Test && regex != "" {
 		words = append(words, regex)
 	}
-	if len(o.args) > 0 {
-		words = append(append(words, "--"), o.args...)
+	if len(o.Args) > 0 {
+		words = append(append(words, "--"), o.Args...)
 	}
 	for i, w := range words {
-		words[i] = quote(w)
+		words[i] = host.Quote(w)
 	}
 	return strings.Join(words, " ")
 }
 
 // runPath is vm/run as it can be called from here.
 func (o *options) runPath() string {
-	if dir, err := os.Getwd(); err == nil && dir == o.top {
+	if dir, err := os.Getwd(); err == nil && dir == o.Top {
 		return "vm/run"
 	}
-	return filepath.Join(o.top, "vm/run")
+	return filepath.Join(o.Top, "vm/run")
 }

@@ -13,6 +13,10 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"bulkdump/vm/harness/internal/guest"
+	"bulkdump/vm/harness/internal/kernels"
+	"bulkdump/vm/harness/internal/machine"
 )
 
 const usage = `Usage: vm/run [FLAGS] [--] COMMAND [ARG…]
@@ -104,19 +108,19 @@ var (
 // parseArgs reads the command line. Flags end at the first word that is none.
 func parseArgs(args []string) (*options, error) {
 	o := &options{}
-	o.kernel, o.cpus, o.mem, o.params = "6.1", 2, 2048, map[string][]string{}
+	o.Kernel, o.CPUs, o.Mem, o.Params = "6.1", 2, 2048, map[string][]string{}
 	f := pflag.NewFlagSet("vm/run", pflag.ContinueOnError)
 	f.SetInterspersed(false)
 	f.Usage = func() {}
-	f.StringVar(&o.top, "top", ".", "")
+	f.StringVar(&o.Top, "top", ".", "")
 	f.Func("kernel", "", func(v string) (err error) {
-		o.kernel = v
-		if err = checkKernel(v); err == nil && isTree(v) {
-			o.kernel, err = filepath.Abs(v)
+		o.Kernel = v
+		if err = kernels.Check(v); err == nil && kernels.IsTree(v) {
+			o.Kernel, err = filepath.Abs(v)
 		}
 		return err
 	})
-	f.StringVar(&o.accel, "accel", "auto", "")
+	f.StringVar(&o.Accel, "accel", "auto", "")
 	number := func(to *int, name string, first, last int) {
 		f.Func(name, "", func(v string) (err error) {
 			if *to, err = strconv.Atoi(v); err != nil || *to < first || *to > last {
@@ -125,16 +129,16 @@ func parseArgs(args []string) (*options, error) {
 			return nil
 		})
 	}
-	number(&o.cpus, "cpus", 1, 64)
-	number(&o.mem, "mem", 128, 1<<20)
-	f.BoolVar(&o.icount, "icount", false, "")
-	f.BoolVar(&o.noModule, "no-module", false, "")
-	f.StringVar(&o.moduleDir, "module-dir", "", "")
-	f.StringVar(&o.module, "module", "", "")
+	number(&o.CPUs, "cpus", 1, 64)
+	number(&o.Mem, "mem", 128, 1<<20)
+	f.BoolVar(&o.ICount, "icount", false, "")
+	f.BoolVar(&o.NoModule, "no-module", false, "")
+	f.StringVar(&o.ModuleDir, "module-dir", "", "")
+	f.StringVar(&o.Module, "module", "", "")
 	f.Func("param", "", o.addParam)
 	f.Func("add", "", func(v string) error {
-		a, err := parseAddition(v)
-		o.adds = append(o.adds, a)
+		a, err := guest.ParseAddition(v)
+		o.Adds = append(o.Adds, a)
 		return err
 	})
 	f.Func("packages", "", o.addPackages)
@@ -144,12 +148,12 @@ func parseArgs(args []string) (*options, error) {
 	var timeout, bootLimit int
 	number(&timeout, "timeout", 1, 7*24*3600)
 	number(&bootLimit, "boot-timeout", 1, 24*3600)
-	f.StringArrayVar(&o.kernelArg, "append", nil, "")
-	f.StringVar(&o.outDir, "out", "", "")
-	f.BoolVar(&o.test, "test", false, "")
-	f.StringVar(&o.testDir, "test-dir", "", "")
-	f.BoolVar(&o.shell, "shell", false, "")
-	f.BoolVar(&o.gdb, "gdb", false, "")
+	f.StringArrayVar(&o.KernelArgs, "append", nil, "")
+	f.StringVar(&o.OutDir, "out", "", "")
+	f.BoolVar(&o.Test, "test", false, "")
+	f.StringVar(&o.TestDir, "test-dir", "", "")
+	f.BoolVar(&o.Shell, "shell", false, "")
+	f.BoolVar(&o.GDB, "gdb", false, "")
 	f.StringVar(&o.keepDir, "keep", "", "")
 	f.BoolVar(&o.matrix, "matrix", false, "")
 	f.BoolVar(&o.prepare, "prepare", false, "")
@@ -158,10 +162,10 @@ func parseArgs(args []string) (*options, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	o.timeout = time.Duration(timeout) * time.Second
-	o.bootLimit = time.Duration(bootLimit) * time.Second
-	o.args = f.Args()
-	if o.test && f.ArgsLenAtDash() != 0 {
+	o.Timeout = time.Duration(timeout) * time.Second
+	o.BootLimit = time.Duration(bootLimit) * time.Second
+	o.Args = f.Args()
+	if o.Test && f.ArgsLenAtDash() != 0 {
 		if err := o.takeRegex(); err != nil {
 			return nil, err
 		}
@@ -172,61 +176,61 @@ func parseArgs(args []string) (*options, error) {
 // takeRegex takes what stands after --test. What follows it is for the test
 // binary.
 func (o *options) takeRegex() error {
-	if len(o.args) == 0 {
+	if len(o.Args) == 0 {
 		return nil
 	}
-	o.testRegex, o.args = o.args[0], o.args[1:]
-	if len(o.args) > 0 {
-		if o.args[0] != "--" {
-			return fmt.Errorf("%s after --test %s: flags come before --test, those of the test binary after --", o.args[0], o.testRegex)
+	o.TestRegex, o.Args = o.Args[0], o.Args[1:]
+	if len(o.Args) > 0 {
+		if o.Args[0] != "--" {
+			return fmt.Errorf("%s after --test %s: flags come before --test, those of the test binary after --", o.Args[0], o.TestRegex)
 		}
-		o.args = o.args[1:]
+		o.Args = o.Args[1:]
 	}
 	return nil
 }
 
 // check finds what contradicts itself, and fills in what follows.
 func (o *options) check(f *pflag.FlagSet) error {
-	if _, err := selectTests(nil, o.testRegex); err != nil {
-		return fmt.Errorf("--test %s: %w", o.testRegex, err)
+	if _, err := guest.SelectTests(nil, o.TestRegex); err != nil {
+		return fmt.Errorf("--test %s: %w", o.TestRegex, err)
 	}
 	switch {
-	case !slices.Contains([]string{"auto", "kvm", "tcg"}, o.accel):
-		return fmt.Errorf("--accel %s: it is auto, kvm or tcg", o.accel)
-	case o.testDir != "" && !o.test && !o.matrix:
+	case !slices.Contains([]string{"auto", "kvm", "tcg"}, o.Accel):
+		return fmt.Errorf("--accel %s: it is auto, kvm or tcg", o.Accel)
+	case o.TestDir != "" && !o.Test && !o.matrix:
 		return errors.New("--test-dir needs --test or --matrix")
-	case o.test && o.shell:
+	case o.Test && o.Shell:
 		return errors.New("--test and --shell exclude each other")
-	case o.shell && len(o.args) > 0:
-		return fmt.Errorf("--shell takes no command, and %q is one; type it in the shell", o.args[0])
-	case o.matrix && (o.test || o.shell || o.gdb || o.keepDir != "" || f.Changed("kernel")):
+	case o.Shell && len(o.Args) > 0:
+		return fmt.Errorf("--shell takes no command, and %q is one; type it in the shell", o.Args[0])
+	case o.matrix && (o.Test || o.Shell || o.GDB || o.keepDir != "" || f.Changed("kernel")):
 		return errors.New("--matrix runs --test on each of KERNEL…; it goes with none of --test, --shell, --gdb, --keep, --kernel")
-	case o.prepare && (o.test || o.shell || o.gdb || o.keepDir != "" || o.matrix || f.Changed("kernel")):
+	case o.prepare && (o.Test || o.Shell || o.GDB || o.keepDir != "" || o.matrix || f.Changed("kernel")):
 		return errors.New("--prepare makes each of KERNEL… ready; it goes with none of --test, --shell, --gdb, --keep, --matrix, --kernel")
-	case len(o.args) == 0 && !o.test && !o.shell && !o.matrix && !o.prepare:
+	case len(o.Args) == 0 && !o.Test && !o.Shell && !o.matrix && !o.prepare:
 		return errNoCommand
-	case o.module != "" && o.noModule:
+	case o.Module != "" && o.NoModule:
 		return errors.New("--module and --no-module exclude each other")
-	case o.icount && o.accel == "kvm":
+	case o.ICount && o.Accel == "kvm":
 		return errors.New("--icount counts instructions, which only TCG does")
-	case o.icount && f.Changed("cpus") && o.cpus != 1:
+	case o.ICount && f.Changed("cpus") && o.CPUs != 1:
 		return errors.New("--icount has one processor")
 	}
-	if o.test {
-		for _, a := range o.args {
+	if o.Test {
+		for _, a := range o.Args {
 			if i := slices.IndexFunc(choosing, func(c string) bool { return strings.HasPrefix(a, c) }); i >= 0 {
 				return fmt.Errorf("%s: which tests are expected is said by --test REGEX", a)
 			}
 		}
 	}
-	if o.icount {
-		o.accel, o.cpus = "tcg", 1
+	if o.ICount {
+		o.Accel, o.CPUs = "tcg", 1
 	}
-	if o.moduleDir == "" {
-		o.moduleDir = o.ownModules()
+	if o.ModuleDir == "" {
+		o.ModuleDir = o.ownModules()
 	}
-	if o.testDir == "" {
-		o.testDir = o.ownTests()
+	if o.TestDir == "" {
+		o.TestDir = o.OwnTests()
 	}
 	return o.absolute()
 }
@@ -236,7 +240,7 @@ var choosing = []string{"-test.run", "-test.skip", "-test.list"}
 
 // absolute makes the paths hold wherever a program is started.
 func (o *options) absolute() (err error) {
-	for _, p := range []*string{&o.top, &o.moduleDir, &o.testDir, &o.outDir, &o.keepDir} {
+	for _, p := range []*string{&o.Top, &o.ModuleDir, &o.TestDir, &o.OutDir, &o.keepDir} {
 		if *p != "" && err == nil {
 			*p, err = filepath.Abs(*p)
 		}
@@ -248,7 +252,7 @@ func (o *options) addEnv(v string) error {
 	if k, _, ok := strings.Cut(v, "="); !ok || k == "" {
 		return errors.New("it is NAME=VALUE")
 	}
-	o.env = append(o.env, v)
+	o.Env = append(o.Env, v)
 	return nil
 }
 
@@ -257,16 +261,16 @@ func (o *options) addParam(v string) error {
 	if !ok || module == "" || !strings.Contains(param, "=") {
 		return errors.New("it is MODULE.NAME=VALUE")
 	}
-	o.params[module] = append(o.params[module], param)
+	o.Params[module] = append(o.Params[module], param)
 	return nil
 }
 
-func (o *options) ownModules() string { return filepath.Join(o.top, "kmod") }
+func (o *options) ownModules() string { return filepath.Join(o.Top, "kmod") }
 
 func (o *options) buildChecks() string {
 	// All that lies in the project is its own.
-	if rel, err := filepath.Rel(o.top, o.moduleDir); err == nil && filepath.IsLocal(rel) {
-		return ownChecks
+	if rel, err := filepath.Rel(o.Top, o.ModuleDir); err == nil && filepath.IsLocal(rel) {
+		return kernels.OwnChecks
 	}
 	return ""
 }
@@ -279,8 +283,8 @@ func (o *options) addPackages(v string) error {
 		if !packageName.MatchString(name) {
 			return fmt.Errorf("%q is not the name of a package", name)
 		}
-		if !slices.Contains(o.packages, name) {
-			o.packages = append(o.packages, name)
+		if !slices.Contains(o.Packages, name) {
+			o.Packages = append(o.Packages, name)
 		}
 	}
 	return nil
@@ -288,7 +292,7 @@ func (o *options) addPackages(v string) error {
 
 // options is what the command line says.
 type options struct {
-	machineOptions
+	machine.Settings
 	modprobe []string // the kernel's own modules
 	users    []string // functions whose callers among them are loaded, too
 	keepDir  string

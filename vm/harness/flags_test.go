@@ -11,6 +11,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"bulkdump/vm/harness/internal/guest"
+	"bulkdump/vm/harness/internal/kernels"
+	"bulkdump/vm/harness/internal/machine"
 )
 
 func parse(t *testing.T, line ...string) *options {
@@ -24,9 +28,9 @@ func parse(t *testing.T, line ...string) *options {
 
 func TestParseArgsDefaults(t *testing.T) {
 	o := parse(t, "--top", "/p", "ls", "-l")
-	want := &options{machineOptions: machineOptions{
-		guestOptions: guestOptions{top: "/p", testDir: "/p/test", params: map[string][]string{}, args: []string{"ls", "-l"}},
-		kernel:       "6.1", accel: "auto", cpus: 2, mem: 2048, moduleDir: "/p/kmod"}}
+	want := &options{Settings: machine.Settings{
+		Options: guest.Options{Top: "/p", TestDir: "/p/test", Params: map[string][]string{}, Args: []string{"ls", "-l"}},
+		Kernel:  "6.1", Accel: "auto", CPUs: 2, Mem: 2048, ModuleDir: "/p/kmod"}}
 	if !reflect.DeepEqual(o, want) {
 		t.Errorf("got %+v\nwant %+v", o, want)
 	}
@@ -40,28 +44,28 @@ func TestParseArgsFlags(t *testing.T) {
 	o := parse(t, "--top=/p", "--kernel", "6.1", "--accel=tcg", "--cpus=4", "--mem", "512", "--timeout", "5", "--no-module",
 		"--module-dir", "/m", "--param", "a.x=1", "--param=a.y=2,3", "--add", file, "--add", file+":/x", "--add", "/:/y",
 		"--env", "A=b=c", "--env=B=", "--out", "/o", "--boot-timeout", "7", "--append", "x=1,2", "--append=y", "--", "--cpus", "9")
-	want := &options{machineOptions: machineOptions{
-		guestOptions: guestOptions{top: "/p", testDir: "/p/test", noModule: true,
-			params: map[string][]string{"a": {"x=1", "y=2,3"}}, adds: []addition{{host: file}, {host: file, guest: "/x"}, {host: "/", guest: "/y"}},
-			env: []string{"A=b=c", "B="}, args: []string{"--cpus", "9"}},
-		kernel: "6.1", accel: "tcg", cpus: 4, mem: 512, timeout: 5 * time.Second,
-		bootLimit: 7 * time.Second, kernelArg: []string{"x=1,2", "y"}, moduleDir: "/m", outDir: "/o"}}
+	want := &options{Settings: machine.Settings{
+		Options: guest.Options{Top: "/p", TestDir: "/p/test", NoModule: true,
+			Params: map[string][]string{"a": {"x=1", "y=2,3"}}, Adds: []guest.Addition{{Host: file}, {Host: file, Guest: "/x"}, {Host: "/", Guest: "/y"}},
+			Env: []string{"A=b=c", "B="}, Args: []string{"--cpus", "9"}},
+		Kernel: "6.1", Accel: "tcg", CPUs: 4, Mem: 512, Timeout: 5 * time.Second,
+		BootLimit: 7 * time.Second, KernelArgs: []string{"x=1,2", "y"}, ModuleDir: "/m", OutDir: "/o"}}
 	if !reflect.DeepEqual(o, want) {
 		t.Errorf("got %+v\nwant %+v", o, want)
 	}
 }
 
 func TestParseArgsModes(t *testing.T) {
-	if o := parse(t, "--icount", "x"); o.accel != "tcg" || o.cpus != 1 || !o.icount {
+	if o := parse(t, "--icount", "x"); o.Accel != "tcg" || o.CPUs != 1 || !o.ICount {
 		t.Errorf("--icount: %+v", o)
 	}
-	if o := parse(t, "--shell"); !o.shell || len(o.args) != 0 {
+	if o := parse(t, "--shell"); !o.Shell || len(o.Args) != 0 {
 		t.Errorf("--shell: %+v", o)
 	}
-	if o := parse(t, "--out", "o", "x"); !filepath.IsAbs(o.outDir) {
-		t.Errorf("--out: %q is not absolute", o.outDir)
+	if o := parse(t, "--out", "o", "x"); !filepath.IsAbs(o.OutDir) {
+		t.Errorf("--out: %q is not absolute", o.OutDir)
 	}
-	if o := parse(t, "--test-dir", "/t", "--matrix", "6.1"); !o.matrix || o.testDir != "/t" || !slices.Equal(o.args, []string{"6.1"}) {
+	if o := parse(t, "--test-dir", "/t", "--matrix", "6.1"); !o.matrix || o.TestDir != "/t" || !slices.Equal(o.Args, []string{"6.1"}) {
 		t.Errorf("--matrix: %+v", o)
 	}
 	for _, tt := range []struct {
@@ -76,8 +80,8 @@ func TestParseArgsModes(t *testing.T) {
 		{"--test --cpus 1 TestA", "TestA", nil},
 	} {
 		o := parse(t, strings.Fields(tt.line)...)
-		if !o.test || o.testRegex != tt.regex || !slices.Equal(o.args, tt.args) {
-			t.Errorf("%s: regex %q, args %q", tt.line, o.testRegex, o.args)
+		if !o.Test || o.TestRegex != tt.regex || !slices.Equal(o.Args, tt.args) {
+			t.Errorf("%s: regex %q, args %q", tt.line, o.TestRegex, o.Args)
 		}
 	}
 }
@@ -159,9 +163,9 @@ func TestUsageNamesEveryFlag(t *testing.T) {
 // The project's modules, wherever they lie in it, are built with all checks.
 func TestBuildChecks(t *testing.T) {
 	for dir, want := range map[string]string{
-		"/p/kmod": ownChecks, "/p/vm/selftest/kmod": ownChecks, "/m": "", "/pp/kmod": "",
+		"/p/kmod": kernels.OwnChecks, "/p/vm/selftest/kmod": kernels.OwnChecks, "/m": "", "/pp/kmod": "",
 	} {
-		o := &options{machineOptions: machineOptions{guestOptions: guestOptions{top: "/p"}, moduleDir: dir}}
+		o := &options{Settings: machine.Settings{Options: guest.Options{Top: "/p"}, ModuleDir: dir}}
 		if got := o.buildChecks(); got != want {
 			t.Errorf("%s: %q, want %q", dir, got, want)
 		}
@@ -170,8 +174,8 @@ func TestBuildChecks(t *testing.T) {
 
 func TestAddPackages(t *testing.T) {
 	o := parse(t, "--packages", "python3,iproute2", "--packages=iproute2,g++", "ls")
-	if len(o.packages) != 3 || o.packages[2] != "g++" {
-		t.Errorf("got %q", o.packages)
+	if len(o.Packages) != 3 || o.Packages[2] != "g++" {
+		t.Errorf("got %q", o.Packages)
 	}
 	for _, bad := range []string{"", "a,", "a b", "-x", "a/trixie", "A1"} {
 		if _, err := parseArgs([]string{"--packages", bad, "ls"}); err == nil {

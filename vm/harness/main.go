@@ -16,6 +16,13 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"bulkdump/vm/harness/internal/cache"
+	"bulkdump/vm/harness/internal/guest"
+	"bulkdump/vm/harness/internal/host"
+	"bulkdump/vm/harness/internal/kernels"
+	"bulkdump/vm/harness/internal/machine"
+	"bulkdump/vm/harness/internal/results"
 )
 
 func main() {
@@ -30,7 +37,7 @@ func main() {
 			fmt.Fprintln(os.Stderr, short)
 		}
 		fmt.Fprintf(os.Stderr, "vm: %v\nvm: `vm/run -h` tells how it is used\n", err)
-		os.Exit(exitHarness)
+		os.Exit(results.ExitHarness)
 	}
 
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -44,8 +51,8 @@ func main() {
 		case <-signals:
 		case <-time.After(patience):
 		}
-		last := newOutlet("stderr", os.Stderr)
-		last.hurry()
+		last := machine.NewOutlet("stderr", os.Stderr)
+		last.Hurry()
 		fmt.Fprintln(last, "vm: FAIL:", interrupted{s})
 		os.Exit(128 + int(s))
 	}()
@@ -65,7 +72,7 @@ func main() {
 // patience is how long an end by a signal may take: longer than a program that
 // is to clean up gets, and than it takes to remove a half built kernel, 4 GB of
 // small files, on a loaded machine.
-const patience = 18 * toolPatience
+const patience = 18 * host.Patience
 
 // interrupted is the cause of a context that a signal ended.
 type interrupted struct{ signal syscall.Signal }
@@ -73,7 +80,7 @@ type interrupted struct{ signal syscall.Signal }
 func (i interrupted) Error() string { return "ended by signal: " + i.signal.String() }
 
 // ended is the exit code after a signal, which it tells; 0 if there was none.
-func ended(ctx context.Context, note notef) int {
+func ended(ctx context.Context, note host.Notef) int {
 	cause, ok := errors.AsType[interrupted](context.Cause(ctx))
 	if !ok {
 		return 0
@@ -84,34 +91,34 @@ func ended(ctx context.Context, note notef) int {
 
 // run does the whole of it and prints the verdict last.
 func run(ctx context.Context, opts *options, stdout, stderr io.Writer) int {
-	out := newOutlet("stderr", stderr)
-	defer context.AfterFunc(ctx, out.hurry)() // then nobody is waited for
+	out := machine.NewOutlet("stderr", stderr)
+	defer context.AfterFunc(ctx, out.Hurry)() // then nobody is waited for
 	stderr = out
 	note := func(format string, args ...any) { fmt.Fprintf(stderr, "vm: "+format+"\n", args...) }
-	o := &outcome{}
-	o.kernel = opts.kernel
+	o := &results.Outcome{}
+	o.Kernel = opts.Kernel
 	if err := conduct(ctx, opts, o, stdout, stderr, note); err != nil {
-		o.err = err
+		o.Err = err
 	}
 	if cause, ok := errors.AsType[interrupted](context.Cause(ctx)); ok {
-		o.signal = cause.signal
+		o.Signal = cause.signal
 	}
-	o.blame()
-	for _, line := range o.evidence() {
+	o.Blame()
+	for _, line := range o.Evidence() {
 		fmt.Fprintln(stderr, line)
 	}
-	code, line := o.verdict()
-	if opts.outDir != "" {
-		if err := writeResults(opts.outDir, o); err != nil {
-			o.err = errors.Join(o.err, fmt.Errorf("write results: %w", err))
-			code, line = o.verdict()
+	code, line := o.Verdict()
+	if opts.OutDir != "" {
+		if err := results.Write(opts.OutDir, o); err != nil {
+			o.Err = errors.Join(o.Err, fmt.Errorf("write results: %w", err))
+			code, line = o.Verdict()
 		}
 	}
-	if code != 0 && o.signal == 0 && !opts.shell {
-		note("again: %s", opts.again(withoutTop(os.Args[1:]), o.suite.failedRegex(opts.testRegex)))
+	if code != 0 && o.Signal == 0 && !opts.Shell {
+		note("again: %s", opts.again(withoutTop(os.Args[1:]), o.Suite.FailedRegex(opts.TestRegex)))
 	}
-	if o.suite != nil {
-		fmt.Fprintln(stderr, o.suite.summary())
+	if o.Suite != nil {
+		fmt.Fprintln(stderr, o.Suite.Summary())
 	}
 	fmt.Fprintln(stderr, line)
 	return code
@@ -119,16 +126,16 @@ func run(ctx context.Context, opts *options, stdout, stderr io.Writer) int {
 
 // conduct prepares what is to boot, boots it and records what happened. It
 // returns an error only for what is the harness's own fault or the host's.
-func conduct(ctx context.Context, opts *options, o *outcome, stdout, stderr io.Writer, note notef) error {
-	c, err := openCache(note)
+func conduct(ctx context.Context, opts *options, o *results.Outcome, stdout, stderr io.Writer, note host.Notef) error {
+	c, err := cache.Open(note)
 	if err != nil {
 		return err
 	}
-	if _, ok := terminalSize(); opts.shell && !ok {
+	if _, ok := host.TerminalSize(); opts.Shell && !ok {
 		return errors.New("--shell needs a terminal on stdin; for a script, run: sh -c SCRIPT")
 	}
-	if opts.outDir != "" {
-		if err := clearResults(opts.outDir); err != nil {
+	if opts.OutDir != "" {
+		if err := results.Clear(opts.OutDir); err != nil {
 			return err
 		}
 	}
@@ -137,58 +144,58 @@ func conduct(ctx context.Context, opts *options, o *outcome, stdout, stderr io.W
 	var (
 		wg                            sync.WaitGroup
 		errKernel, errGo, errEmulator error
-		kernel                        *kernel
+		kernel                        *kernels.Kernel
 		modules                       []string
-		progs                         *programs
-		emulator                      *emulator
+		progs                         *guest.Programs
+		emulator                      *machine.Emulator
 	)
 	wg.Go(func() {
-		if kernel, errKernel = readyKernel(ctx, c, opts.kernel); errKernel == nil {
-			errKernel = kernel.modprobe(ctx, opts.modprobe)
+		if kernel, errKernel = kernels.Prepare(ctx, c, opts.Kernel); errKernel == nil {
+			errKernel = kernel.Modprobe(ctx, opts.modprobe)
 		}
 		if errKernel == nil && len(opts.users) > 0 {
-			errKernel = kernel.modprobeUsers(ctx, c, opts.users)
+			errKernel = kernel.ModprobeUsers(ctx, c, opts.users)
 		}
-		if errKernel == nil && !opts.noModule {
-			modules, errKernel = buildModules(ctx, c, kernel, opts.moduleDir, opts.buildChecks())
+		if errKernel == nil && !opts.NoModule {
+			modules, errKernel = kernels.BuildModules(ctx, c, kernel, opts.ModuleDir, opts.buildChecks())
 		}
 	})
-	wg.Go(func() { progs, errGo = buildPrograms(ctx, c, &opts.guestOptions) })
-	wg.Go(func() { emulator, errEmulator = newEmulator(ctx, c, opts.accel) })
+	wg.Go(func() { progs, errGo = guest.BuildPrograms(ctx, c, &opts.Options) })
+	wg.Go(func() { emulator, errEmulator = machine.NewEmulator(ctx, c, opts.Accel) })
 	wg.Wait()
 	if err := errors.Join(errKernel, errGo, errEmulator); err != nil {
 		return err
 	}
-	o.kernel, o.accel = kernel.release, emulator.accel
-	o.decoder = newDecoder(kernel.vmlinux(), modules)
+	o.Kernel, o.Accel = kernel.Release, emulator.Accel
+	o.Decoder = results.NewDecoder(kernel.Vmlinux(), modules)
 
 	var through func(io.Writer) io.WriteCloser
-	if opts.test {
-		names, err := progs.tests(opts.testRegex)
+	if opts.Test {
+		names, err := progs.Tests(opts.TestRegex)
 		if err != nil {
 			return err
 		}
-		if o.suite, err = newSuite(progs.testPkg, names, opts.top); err != nil {
+		if o.Suite, err = results.NewSuite(progs.TestPackage, names, opts.Top); err != nil {
 			return err
 		}
-		through = o.suite.through
+		through = o.Suite.Through
 	}
-	limit := phaseLimit(phaseCommand, emulator.accel, &opts.machineOptions)
-	guest, err := newGuest(&opts.guestOptions, limit, kernel, modules, progs)
+	limit := machine.Limit(machine.PhaseCommand, emulator.Accel, &opts.Settings)
+	guest, err := guest.New(&opts.Options, limit, kernel, modules, progs)
 	if err != nil {
 		return err
 	}
-	image, err := guest.initramfs(&opts.guestOptions)
+	image, err := guest.Initramfs(&opts.Options)
 	if err != nil {
 		return err
 	}
 	defer image.Close()
 	if opts.keepDir != "" {
-		line, err := keep(opts.keepDir, &opts.machineOptions, emulator, guest)
+		line, err := machine.Keep(opts.keepDir, &opts.Settings, emulator, guest)
 		if err != nil {
 			return fmt.Errorf("--keep: %w", err)
 		}
 		note("kept what is booted; this boots it again: %s", line)
 	}
-	return boot(ctx, &opts.machineOptions, emulator, guest, image, &o.seen, through, stdout, stderr)
+	return machine.Boot(ctx, &opts.Settings, emulator, guest, image, &o.Seen, through, stdout, stderr)
 }

@@ -12,6 +12,9 @@ import (
 	"testing"
 
 	"bulkdump/vm/harness/internal/hosttest"
+
+	"bulkdump/vm/harness/internal/machine"
+	"bulkdump/vm/harness/internal/results"
 )
 
 // Where the directory cannot be made, the verdict says so, and nothing else is
@@ -23,9 +26,9 @@ func TestOutThatCannotBe(t *testing.T) {
 		t.Fatal(err)
 	}
 	var stderr strings.Builder
-	code := run(t.Context(), &options{machineOptions: machineOptions{kernel: "6.1", outDir: file}}, io.Discard, &stderr)
+	code := run(t.Context(), &options{Settings: machine.Settings{Kernel: "6.1", OutDir: file}}, io.Discard, &stderr)
 	want := "vm: FAIL: --out: mkdir " + file + ": not a directory (kernel 6.1)\n"
-	if code != exitHarness || !strings.HasSuffix(stderr.String(), want) || strings.Contains(stderr.String(), "remove") {
+	if code != results.ExitHarness || !strings.HasSuffix(stderr.String(), want) || strings.Contains(stderr.String(), "remove") {
 		t.Errorf("exit code %d, %s", code, &stderr)
 	}
 }
@@ -47,7 +50,7 @@ func TestRunFails(t *testing.T) {
 			hosttest.FakeTools(t, tt.tools)
 			out, err := exec.Command("../run", "true").CombinedOutput()
 			exit, ok := errors.AsType[*exec.ExitError](err)
-			if want := "vm: FAIL: " + tt.want + "\n"; !ok || exit.ExitCode() != exitHarness || !strings.HasSuffix(string(out), want) {
+			if want := "vm: FAIL: " + tt.want + "\n"; !ok || exit.ExitCode() != results.ExitHarness || !strings.HasSuffix(string(out), want) {
 				t.Errorf("%v: %s", err, out)
 			}
 			if files, _ := os.ReadDir(os.TempDir()); len(files) > 0 {

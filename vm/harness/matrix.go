@@ -11,6 +11,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"bulkdump/vm/harness/internal/host"
+	"bulkdump/vm/harness/internal/kernels"
+	"bulkdump/vm/harness/internal/results"
 )
 
 // guestsAtOnce is how many columns run at a time: each has two processors.
@@ -27,13 +31,13 @@ func runMatrix(ctx context.Context, opts *options, args []string, stdout, stderr
 	}
 	fail := func(err error) int {
 		note("FAIL: %v", err)
-		return exitHarness
+		return results.ExitHarness
 	}
-	names, err := chosenKernels("--matrix", opts.args)
+	names, err := kernels.Chosen("--matrix", opts.Args)
 	if err != nil {
 		return fail(err)
 	}
-	dir := opts.outDir
+	dir := opts.OutDir
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "bulkdump-matrix."); err != nil {
 			return fail(err)
@@ -42,14 +46,14 @@ func runMatrix(ctx context.Context, opts *options, args []string, stdout, stderr
 	}
 	flags := slices.DeleteFunc(slices.Clone(opts.flagWords(args)), func(w string) bool { return w == "--matrix" || w == "--matrix=true" })
 
-	columns := make([]column, len(names))
+	columns := make([]results.Column, len(names))
 	turns := make(chan struct{}, guestsAtOnce)
 	var wg sync.WaitGroup
 	for _, name := range longestFirst(names) {
 		out := columnDir(dir, name)
 		// An earlier run's results must not be taken for this one's, even if
 		// this one never gets as far as to remove them.
-		if err := clearResults(out); err != nil {
+		if err := results.Clear(out); err != nil {
 			return fail(err)
 		}
 		select {
@@ -60,9 +64,9 @@ func runMatrix(ctx context.Context, opts *options, args []string, stdout, stderr
 		wg.Go(func() {
 			defer func() { <-turns }()
 			note("%s: starts", name)
-			child := append([]string{"--top", opts.top}, flags...)
+			child := append([]string{"--top", opts.Top}, flags...)
 			runColumn(ctx, append(child, "--kernel", name, "--out", out, "--test"), out)
-			c := readColumn(name, out)
+			c := results.ReadColumn(name, out)
 			columns[slices.Index(names, name)] = c
 			note("%s: %s", name, c.Verdict)
 		})
@@ -72,11 +76,11 @@ func runMatrix(ctx context.Context, opts *options, args []string, stdout, stderr
 		return code
 	}
 	for _, c := range columns {
-		if c.red() {
-			showColumn(stderr, c, columnDir(dir, c.name))
+		if c.Red() {
+			results.ShowColumn(stderr, c, columnDir(dir, c.Name))
 		}
 	}
-	table, passed, failed := matrixTable(columns)
+	table, passed, failed := results.Table(columns)
 	fmt.Fprint(stdout, table)
 	fmt.Fprintf(stdout, "%d passed, %d failed\n", passed, failed)
 	if failed > 0 || passed == 0 {
@@ -89,7 +93,7 @@ func runMatrix(ctx context.Context, opts *options, args []string, stdout, stderr
 // comes last is waited for.
 func longestFirst(names []string) []string {
 	checks := func(name string) int {
-		if checksItself(name) {
+		if kernels.ChecksItself(name) {
 			return 0
 		}
 		return 1
@@ -100,7 +104,7 @@ func longestFirst(names []string) []string {
 // columnDir is the directory of a kernel's results; a tree has a whole path in
 // its name.
 func columnDir(dir, kernel string) string {
-	if isTree(kernel) {
+	if kernels.IsTree(kernel) {
 		if abs, err := filepath.Abs(kernel); err == nil {
 			kernel = strings.ReplaceAll(strings.Trim(abs, "/"), "/", "-")
 		}
@@ -116,7 +120,7 @@ func runColumn(ctx context.Context, args []string, dir string) {
 		return
 	}
 	defer log.Close()
-	cmd := tool(ctx, "/proc/self/exe", args...)
+	cmd := host.Command(ctx, "/proc/self/exe", args...)
 	cmd.Args[0] = "vm/harness"
 	cmd.WaitDelay = patience // it has programs of its own to end
 	cmd.Stdout, cmd.Stderr = log, log

@@ -7,6 +7,11 @@ import (
 	"fmt"
 	"io"
 	"text/tabwriter"
+
+	"bulkdump/vm/harness/internal/cache"
+	"bulkdump/vm/harness/internal/host"
+	"bulkdump/vm/harness/internal/kernels"
+	"bulkdump/vm/harness/internal/results"
 )
 
 // runPrepare makes all that a run on each kernel needs, one after the other:
@@ -19,31 +24,31 @@ func runPrepare(ctx context.Context, opts *options, stdout, stderr io.Writer) in
 	}
 	if err != nil {
 		note("FAIL: %v", err)
-		return exitHarness
+		return results.ExitHarness
 	}
 	return 0
 }
 
-func prepare(ctx context.Context, opts *options, stdout io.Writer, note notef) error {
-	names, err := chosenKernels("--prepare", opts.args)
+func prepare(ctx context.Context, opts *options, stdout io.Writer, note host.Notef) error {
+	names, err := kernels.Chosen("--prepare", opts.Args)
 	if err != nil {
 		return err
 	}
-	c, err := openCache(note)
+	c, err := cache.Open(note)
 	if err != nil {
 		return err
 	}
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "kernel\trelease\timage")
 	for _, name := range names {
-		k, err := readyKernel(ctx, c, name)
-		if err == nil && !opts.noModule {
-			_, err = buildModules(ctx, c, k, opts.moduleDir, opts.buildChecks())
+		k, err := kernels.Prepare(ctx, c, name)
+		if err == nil && !opts.NoModule {
+			_, err = kernels.BuildModules(ctx, c, k, opts.ModuleDir, opts.buildChecks())
 		}
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", name, k.release, k.image)
+		fmt.Fprintf(w, "%s\t%s\t%s\n", name, k.Release, k.Image)
 	}
 	return w.Flush()
 }

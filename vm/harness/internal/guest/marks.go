@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package guest
+
+import (
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// The kernel's log must say by itself which test a line of it belongs to: the
+// tests' output takes another way to the host, at another speed. So the tests
+// are compiled (as the cover tool does it, from copies that keep their line
+// numbers) with a first statement that writes a mark into the log when the
+// test starts, and one when all of it has ended.
+
+// markSource is what the copies call. A new descriptor for each mark: the
+// kernel limits the rate of each.
+const markSource = `package %s
+
+import (
+	"os"
+	"testing"
+)
+
+func vmMarkTest(t testing.TB) {
+	mark := func(what string) {
+		_ = os.WriteFile("/dev/kmsg", []byte("<6>bulkdump-vm: test "+t.Name()+" "+what+"\n"), 0)
+	}
+	mark("starts")
+	t.Cleanup(func() { mark("ends") })
+}
+`
+
+var markLine = regexp.MustCompile(`bulkdump-vm: test (\S+) (starts|ends)$`)
+
+// markTests writes marked copies of the test files into dir, and returns the
+// file that -overlay takes. A test that has no name for its testing.T cannot
+// do anything with it, and gets no mark.
+func markTests(files []string, dir string) (overlay string, err error) {
+	if err := os.RemoveAll(dir); err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	replace := map[string]string{}
+	put := func(original, text string) error {
+		copied := filepath.Join(dir, fmt.Sprintf("%d.go", len(replace)))
+		replace[original] = copied
+		return os.WriteFile(copied, []byte(text), 0o644)
+	}
+	packages := []string{}
+	for _, file := range files {
+		src, err := os.ReadFile(file)
+		if err != nil {
+			return "", err
+		}
+		pkg, marked, err := markFile(string(src))
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", file, err)
+		}
+		if err := put(file, marked); err != nil {
+			return "", err
+		}
+		if !slices.Contains(packages, pkg) { // an external test package is another
+			packages = append(packages, pkg)
+			name := fmt.Sprintf("vm_marks%d_test.go", len(packages))
+			if err := put(filepath.Join(filepath.Dir(file), name), fmt.Sprintf(markSource, pkg)); err != nil {
+				return "", err
+			}
+		}
+	}
+	text, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	overlay = filepath.Join(dir, "overlay.json")
+	return overlay, os.WriteFile(overlay, text, 0o644)
+}
+
+// markFile returns a file's package and its text with the marks.
+func markFile(src string) (pkg, marked string, err error) {
+	set := token.NewFileSet()
+	f, err := parser.ParseFile(set, "", src, parser.SkipObjectResolution)
+	if err != nil {
+		return "", "", err
+	}
+	var b strings.Builder
+	done := 0
+	for _, d := range f.Decls {
+		fn, ok := d.(*ast.FuncDecl)
+		if !ok || fn.Recv != nil || fn.Body == nil || !isTestName(fn.Name.Name) || len(fn.Type.Params.List) != 1 {
+			continue
+		}
+		names := fn.Type.Params.List[0].Names
+		if len(names) != 1 || names[0].Name == "_" {
+			continue
+		}
+		at := set.Position(fn.Body.Lbrace).Offset + 1
+		fmt.Fprintf(&b, "%s vmMarkTest(%s);", src[done:at], names[0].Name)
+		done = at
+	}
+	return f.Name.Name, b.String() + src[done:], nil
+}
+
+// testsDuring returns the tests that ran when the log came to the line, and
+// the last that had ended before it. More than one runs only where tests ask
+// for it.
+func TestsDuring(lines []string, at int) (live []string, last string) {
+	for _, line := range lines[:at] {
+		m := markLine.FindStringSubmatch(line)
+		switch {
+		case m == nil:
+		case m[2] == "starts":
+			live = append(live, m[1])
+		default:
+			last = m[1]
+			live = slices.DeleteFunc(live, func(t string) bool { return t == last })
+		}
+	}
+	return live, last
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package guest
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/cavaliergopher/cpio"
+
+	"bulkdump/vm/harness/internal/cache"
+)
+
+// packageSuite is where --packages come from, whatever the guest's kernel.
+const packageSuite = "trixie"
+
+// notForGuest is what nobody runs or reads in a guest, and what comes from the
+// host.
+var notForGuest = append([]string{
+	"./etc/apt", "./etc/fstab", "./etc/hostname", "./etc/resolv.conf", "./var/cache", "./var/lib/apt", "./var/lib/dpkg",
+}, cache.Documentation...)
+
+// packages returns the directory in which the packages lie, with all that they
+// need: unpacked, not configured. With them comes the busybox that goes by PATH,
+// which is used only if one of its names is another program's.
+func fetchPackages(ctx context.Context, c *cache.Cache, names []string) (string, error) {
+	what := "--packages " + strings.Join(names, ",")
+	if len(names) == 0 {
+		what = "the busybox that goes by PATH"
+	}
+	names = append(slices.Clone(names), busyboxPackage)
+	slices.Sort(names)
+	return c.Fetch(ctx, cache.Parcel{
+		Kind:   "packages",
+		What:   what,
+		Costs:  "a minute",
+		Suites: []string{packageSuite},
+		Names:  slices.Compact(names),
+		Out:    notForGuest,
+	})
+}
+
+// merged is where a package's file lies in the guest, whose directories of
+// programs are all /bin, and whose libraries are in /lib.
+func merged(name string) string {
+	for _, dir := range []struct{ from, to string }{
+		{"/usr/bin", "/bin"}, {"/usr/sbin", "/bin"}, {"/sbin", "/bin"}, {"/usr/lib", "/lib"}, {"/usr/lib64", "/lib64"},
+	} {
+		if rest, ok := strings.CutPrefix(name, dir.from); ok && (rest == "" || rest[0] == '/') {
+			return dir.to + rest
+		}
+	}
+	return name
+}
+
+// packages adds unpacked packages, with their busybox or without.
+func (a *archive) packages(root string, busybox bool) error {
+	a.link("/usr/lib", "/lib")
+	a.link("/usr/lib64", "/lib64")
+	return filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || p == root {
+			return err
+		}
+		rel, err := filepath.Rel(root, p)
+		if err != nil {
+			return err
+		}
+		name := "/" + filepath.ToSlash(rel)
+		if top, _, _ := strings.Cut(name[1:], "/"); slices.Contains(hidden, top) {
+			return filepath.SkipDir
+		}
+		if name == busyboxFile && !busybox {
+			return nil
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		switch perm := cpio.FileMode(info.Mode().Perm()); {
+		case d.IsDir():
+			a.dir(merged(name), perm)
+		case d.Type()&fs.ModeSymlink != 0:
+			target, err := os.Readlink(p)
+			if err != nil {
+				return err
+			}
+			// A relative one would start from another place.
+			if !path.IsAbs(target) {
+				target = path.Join(path.Dir(name), target)
+			}
+			if merged(target) != merged(name) {
+				a.link(merged(name), merged(target))
+			}
+		case d.Type().IsRegular():
+			text, err := os.ReadFile(p)
+			if err != nil {
+				return err
+			}
+			a.file(merged(name), perm, text)
+		default:
+			return errors.New(name + " is neither a file nor a directory")
+		}
+		return nil
+	})
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package host
+
+import (
+	"bulkdump/vm/internal/proto"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+type Notef func(format string, args ...any)
+
+// toolPatience is how long a program that is to end may go on cleaning up.
+const Patience = 10 * time.Second
+
+// tool prepares a program that dies with us, and with its children when the
+// context ends: first asked to, so that it can clean up, then not.
+func Command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = Patience
+	cmd.Env = append(os.Environ(), "LC_ALL=C") // what it says is looked at
+	return cmd
+}
+
+// runTool runs it; its output is shown only in the error.
+func Run(cmd *exec.Cmd) error {
+	var out bytes.Buffer
+	if cmd.Stdout == nil {
+		cmd.Stdout = &out
+	}
+	cmd.Stderr = &out
+	return toolError(cmd, cmd.Run(), out.String())
+}
+
+// output runs it and returns its stdout.
+func Output(cmd *exec.Cmd) (string, error) {
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	return out.String(), toolError(cmd, err, errs.String())
+}
+
+// errNoReader is the error of a program whose reader failed.
+var ErrNoReader = errors.New("its reader failed")
+
+// runPiped runs two programs, the stdout of one the stdin of the other, until
+// both have ended. If one fails, the other is ended. A writer whose reader
+// failed has the error errNoReader.
+func RunPiped(ctx context.Context, from, to []string, env ...string) (errFrom, errTo error) {
+	ctxFrom, endWriter := context.WithCancel(ctx)
+	defer endWriter()
+	ctxTo, endReader := context.WithCancel(ctx)
+	defer endReader()
+	writer, reader := Command(ctxFrom, from[0], from[1:]...), Command(ctxTo, to[0], to[1:]...)
+	writer.Env, reader.Env = append(writer.Env, env...), append(reader.Env, env...)
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err, nil
+	}
+	// This end stays open as long as the writer runs: so a reader that ends
+	// before it has not met the end of the stream.
+	defer w.Close()
+	var writerLog, readerLog bytes.Buffer
+	writer.Stdout, writer.Stderr = w, &writerLog
+	reader.Stdin, reader.Stderr = r, &readerLog
+	err = reader.Start()
+	r.Close() // a copy of ours would keep the writer writing
+	if err != nil {
+		return ErrNoReader, toolError(reader, err, "")
+	}
+	written, read := make(chan error, 1), make(chan error, 1)
+	go func() { written <- writer.Run() }()
+	go func() { read <- reader.Wait() }()
+	select {
+	case err = <-written:
+		w.Close()
+		if err != nil {
+			endReader() // what the writer left running may keep the end of the stream from it
+		}
+		errTo = toolError(reader, <-read, readerLog.String())
+		return toolError(writer, err, writerLog.String()), errTo
+	case err = <-read:
+		errTo = toolError(reader, err, readerLog.String())
+		if err == nil {
+			err = <-written
+			return toolError(writer, err, writerLog.String()), nil
+		}
+		endWriter()
+		<-written
+		return ErrNoReader, errTo
+	}
+}
+
+// errNotInstalled is the error of a program that is not there.
+var ErrNotInstalled = errors.New("is not installed: run vm/deps")
+
+// fullWords are what programs say of a disk without room.
+var fullWords = []string{"no space left on device", "disk quota exceeded", "you don't have enough free space in"}
+
+func toolError(cmd *exec.Cmd, err error, out string) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, exec.ErrNotFound) {
+		return fmt.Errorf("%s %w", cmd.Args[0], ErrNotInstalled)
+	}
+	lines := 60
+	words := strings.ToLower(out)
+	if slices.ContainsFunc(fullWords, func(full string) bool { return strings.Contains(words, full) }) {
+		err, lines = syscall.ENOSPC, 3
+	}
+	return fmt.Errorf("%s: %w\n%s", cmd.Args[0], err, strings.TrimRight(tail(out, lines), "\n"))
+}
+
+// tail returns the last n lines of s.
+func tail(s string, n int) string {
+	lines := strings.SplitAfter(strings.TrimRight(s, "\n"), "\n")
+	if len(lines) > n {
+		lines = lines[len(lines)-n:]
+	}
+	return strings.Join(lines, "")
+}
+
+// copyFile copies a regular file with its mode.
+func CopyFile(to, from string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	st, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, st.Mode().Perm())
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
+
+// quote makes a word that the shell reads as s. A word of harmless characters
+// stays as it is, so that the line can be read.
+func Quote(s string) string {
+	harmless := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./=:,@%+", r)
+	}
+	if s != "" && strings.TrimFunc(s, harmless) == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+func FirstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}
+
+func Lines(text string) []string {
+	text = strings.TrimRight(strings.ReplaceAll(text, "\r", ""), "\n")
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, "\n")
+}
+
+// terminalSize is that of our terminal, if stdin is one.
+func TerminalSize() (proto.Winsize, bool) {
+	ws, err := unix.IoctlGetWinsize(int(os.Stdin.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return proto.Winsize{}, false
+	}
+	return proto.Winsize{Rows: ws.Row, Cols: ws.Col}, true
+}

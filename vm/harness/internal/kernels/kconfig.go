@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package kernels
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+// kconfig is a kernel's configuration: what is y, m or has a value, by its
+// name without CONFIG_. What is not set is not in it.
+type kconfig map[string]string
+
+// parseKconfig reads a .config, or a fragment of one.
+func parseKconfig(text string) kconfig {
+	c := kconfig{}
+	for line := range strings.Lines(text) {
+		if name, ok := unset(line); ok {
+			delete(c, name) // the later line holds
+		} else if name, value, ok := option(line); ok {
+			c[name] = value
+		}
+	}
+	return c
+}
+
+func readKconfig(file string) (kconfig, error) {
+	text, err := os.ReadFile(file)
+	return parseKconfig(string(text)), err
+}
+
+// option reads CONFIG_NAME=VALUE of a line that unset does not read.
+func option(line string) (name, value string, ok bool) {
+	line, ok = strings.CutPrefix(strings.TrimSpace(line), "CONFIG_")
+	name, value, set := strings.Cut(line, "=")
+	return name, value, ok && set
+}
+
+// unset reads "# CONFIG_NAME is not set", or CONFIG_NAME=n.
+func unset(line string) (name string, ok bool) {
+	line = strings.TrimSpace(line)
+	name, ok = strings.CutPrefix(line, "# CONFIG_")
+	if ok {
+		return strings.CutSuffix(name, " is not set")
+	}
+	name, ok = strings.CutPrefix(line, "CONFIG_")
+	if ok {
+		return strings.CutSuffix(name, "=n")
+	}
+	return "", false
+}
+
+// differences lists the lines of a fragment that a configuration does not have
+// as they stand: make silently drops what depends on something unset,
+// is selected by something else, or is not known at all.
+func (c kconfig) differences(fragment string) []string {
+	var lines []string
+	want := parseKconfig(fragment)
+	for line := range strings.Lines(fragment) {
+		if name, ok := unset(line); ok {
+			if value, is := c[name]; is && want[name] == "" {
+				lines = append(lines, fmt.Sprintf("%s (it came out as %s)", strings.TrimSpace(line), value))
+			}
+			continue
+		}
+		name, _, ok := option(line)
+		switch value, is := c[name]; {
+		case !ok || value == want[name]:
+		case is:
+			lines = append(lines, fmt.Sprintf("%s (it came out as %s)", strings.TrimSpace(line), value))
+		default:
+			lines = append(lines, strings.TrimSpace(line)+" (it came out unset)")
+		}
+	}
+	return lines
+}
+
+// guestNeeds is what init and the harness cannot do without: any one of the
+// options of a line.
+var guestNeeds = [][]string{
+	{"64BIT"}, {"PRINTK"}, {"BLK_DEV_INITRD"}, {"BINFMT_ELF"}, {"FUTEX"}, {"EPOLL"}, {"PROC_FS"}, {"SYSFS"}, {"DEVTMPFS"},
+	{"UNIX98_PTYS"}, {"SERIAL_8250_CONSOLE"}, {"PCI"}, {"NET"}, {"INET"}, {"X86_IOPL_IOPERM", "DEVPORT"},
+}
+
+// lacking lists what of guestNeeds is not built in.
+func (c kconfig) lacking() []string {
+	var lines []string
+needs:
+	for _, any := range guestNeeds {
+		for _, name := range any {
+			if c[name] == "y" {
+				continue needs
+			}
+		}
+		lines = append(lines, "CONFIG_"+strings.Join(any, "=y or CONFIG_")+"=y")
+	}
+	return lines
+}

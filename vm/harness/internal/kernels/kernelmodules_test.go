@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package kernels
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// fakeModule makes an object file that needs other modules; more are further
+// lines of its .modinfo.
+func fakeModule(t *testing.T, file, needs string, more ...string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cc := exec.Command("gcc", "-xassembler", "-c", "-o", file, "-")
+	info := ".section .modinfo,\"a\"\n"
+	for _, line := range append([]string{"license=GPL", "depends=" + needs}, more...) {
+		info += ".asciz \"" + line + "\"\n"
+	}
+	cc.Stdin = strings.NewReader(info)
+	if out, err := cc.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+func TestModprobe(t *testing.T) {
+	root := t.TempDir()
+	dir := filepath.Join(root, "lib/modules/1.0")
+	fakeModule(t, filepath.Join(dir, "kernel/net/top-one.ko"), "middle,other")
+	fakeModule(t, filepath.Join(dir, "kernel/net/middle.ko"), "low")
+	fakeModule(t, filepath.Join(dir, "kernel/net/other.ko"), "low")
+	fakeModule(t, filepath.Join(dir, "kernel/net/low.ko"), "", "softdep=pre: early digest nosuch post: late", "softdep=post: later")
+	fakeModule(t, filepath.Join(dir, "kernel/net/early.ko"), "")
+	fakeModule(t, filepath.Join(dir, "kernel/crypto/digest_generic.ko"), "")
+	fakeModule(t, filepath.Join(dir, "kernel/net/late.ko"), "")
+	fakeModule(t, filepath.Join(dir, "kernel/net/lacks.ko"), "nosuch")
+	if out, err := exec.Command("xz", "--check=crc32", filepath.Join(dir, "kernel/net/middle.ko")).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for name, text := range map[string]string{
+		"modules.order": "kernel/net/top-one.ko\nkernel/net/middle.ko\nkernel/net/other.ko\nkernel/net/low.ko\nkernel/gone.ko\n" +
+			"kernel/net/early.ko\nkernel/crypto/digest_generic.ko\nkernel/net/late.ko\nkernel/net/lacks.ko\n",
+		"modules.builtin": "kernel/net/always.ko\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k := &Kernel{root: root, Release: "1.0"}
+	if err := k.Modprobe(t.Context(), []string{"nosuch?", "top_one?", "always?", "low"}); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, m := range k.Own {
+		names = append(names, m.Name)
+		if !strings.HasPrefix(string(m.Text), "\x7fELF") {
+			t.Errorf("%s is still packed", m.Name)
+		}
+	}
+	if want := []string{"early", "digest_generic", "low", "middle", "other", "top-one"}; !slices.Equal(names, want) {
+		t.Errorf("loaded in the order %q, want %q", names, want)
+	}
+	for _, bad := range []string{"nosuch", "gone", "gone?", "lacks?"} {
+		if err := k.Modprobe(t.Context(), []string{bad}); err == nil || !strings.Contains(err.Error(), "--modprobe "+strings.TrimSuffix(bad, "?")) {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+	// A kernel without any module has all that it has.
+	if err := (&Kernel{root: t.TempDir()}).Modprobe(t.Context(), []string{"always"}); err != nil {
+		t.Error(err)
+	}
+}

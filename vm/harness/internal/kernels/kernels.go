@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package kernels
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"bulkdump/vm/harness/internal/cache"
+)
+
+// debianKernel says where a kernel of Debian's comes from.
+type debianKernel struct {
+	name    string   // as --kernel has it
+	suites  []string // the last one is preferred
+	image   string   // package of the image
+	headers string   // package to build modules with
+}
+
+// kernels is the list that --kernel chooses from.
+var kernels = []debianKernel{
+	{"6.1", []string{"bookworm"}, "linux-image-amd64", "linux-headers-amd64"},
+	// The cloud flavour is smaller, and has virtio built in.
+	{"6.12", []string{"trixie"}, "linux-image-cloud-amd64", "linux-headers-cloud-amd64"},
+	{"7.3", []string{"trixie", "trixie-backports"}, "linux-image-cloud-amd64", "linux-headers-cloud-amd64"},
+}
+
+// kernelNames are what --kernel chooses from, beside a user's own trees.
+func kernelNames() []string {
+	var names []string
+	for _, k := range kernels {
+		names = append(names, k.name)
+	}
+	return append(names, sourceKernels...)
+}
+
+// checkKernel finds a mistake before anything is made.
+func Check(name string) error {
+	if IsTree(name) {
+		_, err := openTree(name)
+		return err
+	}
+	if !slices.Contains(kernelNames(), name) {
+		return fmt.Errorf("it is none of %s; a directory has a / in its name", strings.Join(kernelNames(), ", "))
+	}
+	return nil
+}
+
+// transportModules carry the command's output, in order of loading. A kernel
+// that has none of them has them built in, or output goes by the serial ports.
+var transportModules = []string{
+	"virtio", "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci", "virtio_console",
+}
+
+// kernel is a kernel that is ready to boot, in the build root that it came in.
+type Kernel struct {
+	root    string
+	Release string
+	Image   string
+	Boot    string      // what QEMU boots: the image, or the kernel out of it
+	Drivers []string    // of transportModules, as files
+	Own     []OwnModule // by --modprobe, in order of loading
+	tree    bool        // root is a user's own tree, not a build root
+}
+
+// kernel makes the build root if need be, and finds the kernel in it.
+func Prepare(ctx context.Context, c *cache.Cache, name string) (*Kernel, error) {
+	k, err := findKernel(ctx, c, name)
+	if err == nil {
+		err = unpackKernel(ctx, c, k)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("kernel %s: %w", name, err)
+	}
+	return k, nil
+}
+
+func findKernel(ctx context.Context, c *cache.Cache, name string) (*Kernel, error) {
+	if IsTree(name) {
+		return openTree(name)
+	}
+	var root string
+	err := Check(name)
+	if i := slices.IndexFunc(kernels, func(d debianKernel) bool { return d.name == name }); i >= 0 {
+		root, err = buildRoot(ctx, c, kernels[i])
+	} else if err == nil {
+		root, err = sourceKernel(ctx, c, name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return openKernel(root)
+}
+
+// openKernel looks where Debian puts the image: boot/ for older kernels, beside
+// the modules for newer ones.
+func openKernel(root string) (*Kernel, error) {
+	images, _ := filepath.Glob(filepath.Join(root, "boot/vmlinuz-*"))
+	newer, _ := filepath.Glob(filepath.Join(root, "usr/lib/modules/*/vmlinuz"))
+	images = append(images, newer...)
+	if len(images) != 1 {
+		return nil, fmt.Errorf("%s holds %d kernel images, not one: remove it to have it made again", root, len(images))
+	}
+	k := &Kernel{root: root, Image: images[0]}
+	if release, ok := strings.CutPrefix(filepath.Base(k.Image), "vmlinuz-"); ok {
+		k.Release = release
+	} else {
+		k.Release = filepath.Base(filepath.Dir(k.Image))
+	}
+	modules := map[string]string{}
+	for _, lib := range []string{"usr/lib/modules", "lib/modules"} {
+		dir := filepath.Join(root, lib, k.Release, "kernel/drivers")
+		for _, sub := range []string{"virtio", "char"} {
+			files, _ := filepath.Glob(filepath.Join(dir, sub, "virtio*.ko"))
+			for _, f := range files {
+				modules[strings.TrimSuffix(filepath.Base(f), ".ko")] = f
+			}
+		}
+	}
+	for _, name := range transportModules {
+		if f, ok := modules[name]; ok {
+			k.Drivers = append(k.Drivers, f)
+		}
+	}
+	return k, nil
+}
+
+// hasVirtio reports whether the guest can have virtio ports.
+func (k *Kernel) HasVirtio() bool {
+	if len(k.Drivers) == 0 {
+		config, err := readKconfig(k.configFile())
+		return err == nil && config["VIRTIO_CONSOLE"] == "y" && config["VIRTIO_PCI"] == "y"
+	}
+	return filepath.Base(k.Drivers[len(k.Drivers)-1]) == "virtio_console.ko"
+}
+
+// vmlinux is the kernel with its symbols, where there is one: in a tree that
+// it was built in, or beside its image.
+func (k *Kernel) Vmlinux() string {
+	for _, file := range []string{filepath.Join(k.root, "vmlinux"), filepath.Join(filepath.Dir(k.Image), "vmlinux")} {
+		if _, err := os.Stat(file); err == nil {
+			return file
+		}
+	}
+	return ""
+}
+
+// chosenKernels are those that are asked for by name, or all, without a tree.
+func Chosen(flag string, chosen []string) ([]string, error) {
+	if len(chosen) == 0 {
+		return kernelNames(), nil
+	}
+	var names []string
+	for _, name := range chosen {
+		if err := Check(name); err != nil {
+			return nil, fmt.Errorf("%s %s: %w", flag, name, err)
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}

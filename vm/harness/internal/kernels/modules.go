@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package kernels
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"bulkdump/vm/harness/internal/cache"
+	"bulkdump/vm/harness/internal/host"
+)
+
+// makeScript runs make in $2, a directory of the build root $1. /dev and /proc
+// are mounted in a mount name space of its own, which goes with the build. The
+// shell stays: make as the first process of its name space would not end when
+// it is told to. A user's PATH has no sbin, where chroot is.
+const makeScript = `set -eu
+PATH=$PATH:/usr/sbin:/sbin
+root=$1 dir=$2
+shift 2
+mount --rbind /dev "$root/dev"
+mount -t proc proc "$root/proc"
+chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C \
+	KBUILD_BUILD_USER=vm KBUILD_BUILD_HOST=vm make -j"$(nproc)" -C "$dir" "$@" || exit
+`
+
+// makeIn is the command line that runs make in a directory of a build root.
+func makeIn(root, dir string, args ...string) []string {
+	line := append([]string{"unshare"}, unshareArgs()...)
+	return append(append(line, "sh", "-c", makeScript, "sh", root, dir), args...)
+}
+
+// ownChecks are asked of the project's own modules: every warning of the
+// compiler and of sparse is an error. Others are built as they ask for.
+const OwnChecks = "W=1 KCFLAGS=-Werror C=1 CF=-Wsparse-error"
+
+// buildRecipe changes when the way a module is built changes.
+const buildRecipe = "2"
+
+// guestModule is the same module without the symbols that only a debugger
+// reads, which are nine tenths of it.
+func Stripped(file string) string {
+	return filepath.Join(filepath.Dir(file), "guest", filepath.Base(file))
+}
+
+// sourceNames are the files that a module is built from.
+func isSource(name string) bool {
+	switch filepath.Ext(name) {
+	case ".c", ".h", ".S", ".lds":
+		return !strings.HasSuffix(name, ".mod.c")
+	}
+	return strings.HasPrefix(name, "Kbuild") || strings.HasPrefix(name, "Makefile") || name == "Kconfig"
+}
+
+// modules builds the modules of dir for the kernel, unless these very sources
+// were built before, and returns the files, in the order of their names.
+func BuildModules(ctx context.Context, c *cache.Cache, k *Kernel, dir, checks string) ([]string, error) {
+	sources, err := readSources(dir)
+	if err != nil {
+		return nil, fmt.Errorf("modules to build: %w", err)
+	}
+	parts := []string{buildRecipe, k.identity(), k.Release, checks}
+	for _, s := range sources {
+		parts = append(parts, s.name, s.text)
+	}
+	key := cache.Digest(parts...)
+	built, err := c.Entry(ctx, "modules-"+k.Release+"-"+key, func(out string) error {
+		return runMake(ctx, k, sources, checks, key, out)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("build the modules of %s for %s: %w", dir, k.Release, err)
+	}
+	files, err := filepath.Glob(filepath.Join(built, "*.ko"))
+	slices.Sort(files)
+	return files, err
+}
+
+type source struct{ name, text string }
+
+func readSources(dir string) ([]source, error) {
+	var sources []source
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !isSource(d.Name()) {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		sources = append(sources, source{name, string(text)})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(sources, func(s source) bool { return s.name == "Kbuild" || s.name == "Makefile" }) {
+		return nil, fmt.Errorf("%s has neither Kbuild nor Makefile: nothing to build a module from", dir)
+	}
+	return sources, nil
+}
+
+func runMake(ctx context.Context, k *Kernel, sources []source, checks, key, out string) error {
+	inside := filepath.Join("/build", key)
+	work := filepath.Join(k.root, inside)
+	if k.tree {
+		work = filepath.Join(out, "build")
+	}
+	os.RemoveAll(work) // of a run that was killed
+	defer os.RemoveAll(work)
+	for _, s := range sources {
+		path := filepath.Join(work, s.name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(s.text), 0o644); err != nil {
+			return err
+		}
+	}
+	var err error
+	if k.tree {
+		err = buildInTree(ctx, k, work)
+	} else {
+		args := append([]string{"M=" + inside}, strings.Fields(checks)...)
+		line := makeIn(k.root, "/usr/src/linux-headers-"+k.Release, append(args, "modules")...)
+		err = host.Run(host.Command(ctx, line[0], line[1:]...))
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(filepath.Join(out, "guest"), 0o755); err != nil {
+		return err
+	}
+	return filepath.WalkDir(work, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".ko" {
+			return err
+		}
+		to := filepath.Join(out, d.Name())
+		if err := host.CopyFile(to, path); err != nil {
+			return err
+		}
+		return host.Run(host.Command(ctx, "strip", "--strip-debug", "-o", Stripped(to), to))
+	})
+}
+
+// unshareArgs start a program that may mount what goes with it, as root or in
+// a user name space.
+func unshareArgs() []string {
+	args := []string{"--mount", "--pid", "--fork", "--kill-child"}
+	if os.Getuid() != 0 {
+		args = append(args, "--user", "--map-root-user")
+	}
+	return args
+}
+
+// pickModule finds the module to load before the command: the one that is
+// asked for, else the one named after the project, else the only one. The
+// others are there for the command.
+func PickModule(files []string, asked string) (string, error) {
+	var names []string
+	for _, f := range files {
+		name := ModuleName(f)
+		if name == cmp.Or(strings.ReplaceAll(asked, "-", "_"), "bulkdump") {
+			return f, nil
+		}
+		names = append(names, name)
+	}
+	switch {
+	case asked != "":
+		return "", fmt.Errorf("--module %s: there is only %s", asked, strings.Join(names, ", "))
+	case len(files) == 1:
+		return files[0], nil
+	}
+	return "", fmt.Errorf("which module to load? --module NAME chooses one of %s", strings.Join(names, ", "))
+}
+
+// moduleName is what the kernel calls the module of that file.
+func ModuleName(file string) string {
+	return strings.ReplaceAll(strings.TrimSuffix(filepath.Base(file), ".ko"), "-", "_")
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package kernels
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	configs "bulkdump/vm/kernels"
+
+	"bulkdump/vm/harness/internal/cache"
+	"bulkdump/vm/harness/internal/host"
+)
+
+// sourceKernels are built here, from the newest source that Debian has, each
+// with its own configuration: vm/kernels/NAME.config.
+var sourceKernels = []string{"debug", "kcsan"}
+
+// sourcePackage is in the last of sourceSuites.
+const sourcePackage = "linux-source-7.3"
+
+var sourceSuites = []string{"trixie", "trixie-backports"}
+
+// sourcePackages is what building a kernel takes, beside what a module takes.
+var sourcePackages = []string{
+	sourcePackage, "libelf-dev", "zlib1g-dev", "libc6-dev", "flex", "bison", "m4", "bc", "xz-utils", "tar", "gzip", "diffutils", "gawk", "cpio",
+}
+
+// sourceRecipe changes when the way a kernel is built changes.
+const sourceRecipe = "1"
+
+// sourceRoot returns a root with the compiler and the packed source, and what
+// tells this source and this compiler from others. All kernels share it.
+func sourceRoot(ctx context.Context, c *cache.Cache) (root, identity string, err error) {
+	root, err = c.Fetch(ctx, cache.Parcel{
+		Kind:   "source",
+		Recipe: rootRecipe + sourceRecipe,
+		What:   sourcePackage + " and its compiler",
+		Costs:  "half a minute and 500 MB",
+		Suites: sourceSuites,
+		Names:  slices.Concat(rootPackages, sourcePackages),
+		Out:    cache.NotForBuild,
+		Finish: func(dir string) error {
+			if err := configureRoot(dir); err != nil {
+				return err
+			}
+			return writeIdentity(dir)
+		},
+	})
+	if err != nil {
+		return "", "", err
+	}
+	text, err := os.ReadFile(filepath.Join(root, identityFile))
+	return root, string(text), err
+}
+
+// identityFile holds the digests of what a kernel is made from.
+const identityFile = "identity"
+
+func writeIdentity(root string) error {
+	compilers, _ := filepath.Glob(filepath.Join(root, "usr/libexec/gcc/*/*/cc1"))
+	if len(compilers) != 1 {
+		return fmt.Errorf("%s has %d compilers, not one", root, len(compilers))
+	}
+	h := sha256.New()
+	for _, file := range []string{sourceTar(root), compilers[0]} {
+		f, err := os.Open(file)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(h, f)
+		f.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(root, identityFile), []byte(hex.EncodeToString(h.Sum(nil))), 0o644)
+}
+
+func sourceTar(root string) string {
+	return filepath.Join(root, "usr/src", sourcePackage+".tar.xz")
+}
+
+// sourceKernel returns the root that holds the kernel of that name as Debian's
+// roots hold theirs: image and configuration in boot/, beside it the kernel
+// with its symbols, what modules are built with in usr/src, and the compiler.
+func sourceKernel(ctx context.Context, c *cache.Cache, name string) (string, error) {
+	fragment, err := configs.Config(name)
+	if err != nil {
+		return "", err
+	}
+	root, identity, err := sourceRoot(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	return c.Entry(ctx, "kernel-"+name+"-"+cache.Digest(sourceRecipe, identity, fragment), func(dir string) error {
+		if err := buildKernel(ctx, c, name, root, fragment, dir); err != nil {
+			return fmt.Errorf("build kernel %s: %w", name, err)
+		}
+		return nil
+	})
+}
+
+// buildLimit is for a slow machine that others use as well.
+const buildLimit = 2 * time.Hour
+
+func buildKernel(ctx context.Context, c *cache.Cache, name, root, fragment, dir string) error {
+	ctx, cancel := context.WithTimeout(ctx, buildLimit)
+	defer cancel()
+	start := time.Now()
+	c.Note("building kernel %s from %s: once; with two processors about ten minutes; 4 GB meanwhile, then 300 MB", name, sourcePackage)
+	// The files of the root are shared, not copied: nobody writes to them.
+	if err := host.Run(host.Command(ctx, "cp", "-al", root+"/.", dir)); err != nil {
+		return err
+	}
+	if err := os.Remove(sourceTar(dir)); err != nil {
+		return err
+	}
+	if err := host.Run(host.Command(ctx, "tar", "-xJf", sourceTar(root), "-C", filepath.Join(dir, "usr/src"), "--no-same-owner")); err != nil {
+		return err
+	}
+	src := filepath.Join(dir, "usr/src", sourcePackage)
+	if err := os.WriteFile(filepath.Join(src, "asked.config"), []byte(fragment), 0o644); err != nil {
+		return err
+	}
+	if err := makeKernel(ctx, dir, "KCONFIG_ALLCONFIG=asked.config", "allnoconfig"); err != nil {
+		return err
+	}
+	config, err := readKconfig(filepath.Join(src, ".config"))
+	if err != nil {
+		return err
+	}
+	if lines := config.differences(fragment); len(lines) > 0 {
+		return fmt.Errorf("%d lines of its configuration did not come out as asked:\n\t%s", len(lines), strings.Join(lines, "\n\t"))
+	}
+	c.Note("unpacked and configured; compiling kernel %s", name)
+	// Nothing is a module there: "modules" makes Module.symvers.
+	if err := makeKernel(ctx, dir, "bzImage", "modules"); err != nil {
+		return err
+	}
+	release, err := installKernel(dir, src)
+	if err != nil {
+		return err
+	}
+	c.Note("built kernel %s (%s) in %s", name, release, time.Since(start).Round(time.Second))
+	return nil
+}
+
+// makeKernel runs make in the source that lies in a root. Builds are long:
+// whoever else waits for the processor goes first.
+func makeKernel(ctx context.Context, root string, args ...string) error {
+	return host.Run(host.Command(ctx, "nice", append([]string{"-n", "10"}, makeIn(root, "/usr/src/"+sourcePackage, args...)...)...))
+}
+
+// installKernel puts things where they are looked for, and leaves of the source
+// only what modules are built with: a twentieth.
+func installKernel(dir, src string) (release string, err error) {
+	text, err := os.ReadFile(filepath.Join(src, "include/config/kernel.release"))
+	if err != nil {
+		return "", err
+	}
+	release = strings.TrimSpace(string(text))
+	if err := os.MkdirAll(filepath.Join(dir, "boot"), 0o755); err != nil {
+		return "", err
+	}
+	kept := filepath.Join(dir, "usr/src/linux-headers-"+release)
+	for from, to := range map[string]string{
+		"arch/x86/boot/bzImage": filepath.Join(dir, "boot/vmlinuz-"+release),
+		"vmlinux":               filepath.Join(dir, "boot/vmlinux"),
+	} {
+		if err := os.Rename(filepath.Join(src, from), to); err != nil {
+			return "", err
+		}
+	}
+	for _, name := range moduleBuildNeeds {
+		files, _ := filepath.Glob(filepath.Join(src, name))
+		if len(files) == 0 {
+			return "", fmt.Errorf("the kernel's build left no %s", name)
+		}
+		for _, file := range files {
+			rel, _ := filepath.Rel(src, file)
+			to := filepath.Join(kept, rel)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), os.Rename(file, to)); err != nil {
+				return "", err
+			}
+		}
+	}
+	return release, os.RemoveAll(src)
+}
+
+// moduleBuildNeeds is what make M= reads of a kernel's tree.
+var moduleBuildNeeds = []string{
+	".config", "Makefile", "Kbuild", "Module.symvers", "scripts", "include",
+	"arch/x86/Makefile*", "arch/x86/include", "tools/objtool/objtool",
+}
+
+// checksItself reports whether a kernel looks for errors in all that it does, which
+// takes its time.
+func ChecksItself(name string) bool { return slices.Contains(sourceKernels, name) }

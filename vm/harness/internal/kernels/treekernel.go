@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package kernels
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"bulkdump/vm/harness/internal/cache"
+	"bulkdump/vm/harness/internal/host"
+)
+
+// isTree tells a directory from the name of a kernel.
+func IsTree(name string) bool { return strings.Contains(name, "/") || name == "." || name == ".." }
+
+// openTree finds what a user built: dir is where make ran, or what it was given
+// as O=. Nothing is written there.
+func openTree(dir string) (*Kernel, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(dir, "Makefile")); err != nil {
+		if _, err := os.Stat(dir); err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%s is no kernel's tree: it has no Makefile", dir)
+	}
+	k := &Kernel{root: dir, tree: true, Image: filepath.Join(dir, "arch/x86/boot/bzImage")}
+	config, err := readKconfig(k.configFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s is not configured: it has no .config", dir)
+	} else if err != nil {
+		return nil, err
+	}
+	if lines := config.lacking(); len(lines) > 0 {
+		return nil, fmt.Errorf("the kernel of %s cannot run here; its .config lacks %s", dir, strings.Join(lines, ", "))
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "include/config/kernel.release"))
+	k.Release = strings.TrimSpace(string(text))
+	if err != nil || k.Release == "" {
+		return nil, fmt.Errorf("%s is not built: run make there", dir)
+	}
+	built, err := imageRelease(k.Image)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s is not built: it has no arch/x86/boot/bzImage; run make there", dir)
+	case err != nil:
+		return nil, err
+	case built != k.Release:
+		return nil, fmt.Errorf("%s was built as %s, and is %s now: run make there", k.Image, built, k.Release)
+	}
+	k.Drivers, err = treeDrivers(dir, config)
+	return k, err
+}
+
+// imageRelease reads the release that an image has in its header.
+func imageRelease(file string) (string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	// The boot protocol: "HdrS" at 0x202; at 0x20e where the version is, less 0x200.
+	head := make([]byte, 0x210)
+	version := make([]byte, 128)
+	if _, err := f.ReadAt(head, 0); err != nil || string(head[0x202:0x206]) != "HdrS" {
+		return "", fmt.Errorf("%s is no image of an x86 kernel", file)
+	}
+	n, _ := f.ReadAt(version, 0x200+int64(binary.LittleEndian.Uint16(head[0x20e:])))
+	release, _, ok := bytes.Cut(version[:n], []byte(" "))
+	if !ok {
+		return "", fmt.Errorf("%s does not say of which release it is", file)
+	}
+	return string(release), nil
+}
+
+// treeDrivers finds the transportModules that are not built in. Without
+// virtio, output goes by the serial ports.
+func treeDrivers(dir string, config kconfig) ([]string, error) {
+	if config["VIRTIO_PCI"] == "" || config["VIRTIO_CONSOLE"] == "" {
+		return nil, nil
+	}
+	var drivers []string
+	options := map[string]string{
+		"virtio": "VIRTIO", "virtio_ring": "VIRTIO", "virtio_pci_modern_dev": "VIRTIO_PCI_LIB",
+		"virtio_pci_legacy_dev": "VIRTIO_PCI_LIB_LEGACY", "virtio_pci": "VIRTIO_PCI", "virtio_console": "VIRTIO_CONSOLE",
+	}
+	for _, name := range transportModules {
+		if config[options[name]] != "m" {
+			continue
+		}
+		sub := "drivers/virtio"
+		if name == "virtio_console" {
+			sub = "drivers/char"
+		}
+		file := filepath.Join(dir, sub, name+".ko")
+		if _, err := os.Stat(file); err != nil {
+			return nil, fmt.Errorf("%s is not built whole: it has no %s/%s.ko; run make there", dir, sub, name)
+		}
+		drivers = append(drivers, file)
+	}
+	return drivers, nil
+}
+
+// configFile is the configuration that the kernel was built with.
+func (k *Kernel) configFile() string {
+	if k.tree {
+		return filepath.Join(k.root, ".config")
+	}
+	return filepath.Join(k.root, "usr/src/linux-headers-"+k.Release, ".config")
+}
+
+// identity tells the kernel that a module was built for from others: a build
+// root is never changed, a user's tree is.
+func (k *Kernel) identity() string {
+	if !k.tree {
+		return filepath.Base(k.root)
+	}
+	parts := []string{k.root}
+	for _, name := range []string{".config", "Module.symvers", "arch/x86/boot/bzImage"} {
+		if st, err := os.Stat(filepath.Join(k.root, name)); err == nil {
+			parts = append(parts, name, fmt.Sprint(st.Size(), st.ModTime().UnixNano()))
+		}
+	}
+	return cache.Digest(parts...)
+}
+
+// buildInTree builds the modules whose sources are in work against a user's
+// tree, with the compiler of the host that the tree was built with. The
+// project's own checks are left out: they know the compilers of its roots.
+func buildInTree(ctx context.Context, k *Kernel, work string) error {
+	config, err := readKconfig(k.configFile())
+	if err != nil {
+		return err
+	}
+	if config["MODULES"] != "y" {
+		return fmt.Errorf("the kernel of %s has no modules: it lacks CONFIG_MODULES=y (--no-module runs without)", k.root)
+	}
+	if _, err := os.Stat(filepath.Join(k.root, "Module.symvers")); err != nil {
+		return fmt.Errorf("%s is not built whole: it has no Module.symvers; run make modules there", k.root)
+	}
+	args := []string{"-C", k.root, "M=" + work, "modules"}
+	if config["CC_IS_CLANG"] == "y" {
+		args = append(args, "LLVM=1")
+	}
+	return host.Run(host.Command(ctx, "make", args...))
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package kernels
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// builtConfig is the least that runs here.
+func builtConfig() string {
+	var b strings.Builder
+	for _, any := range guestNeeds {
+		fmt.Fprintf(&b, "CONFIG_%s=y\n", any[0])
+	}
+	return b.String()
+}
+
+// builtTree is what openTree looks at in a kernel's tree; changes are made to
+// it: an empty text takes the file away.
+func builtTree(t *testing.T, changes map[string]string) string {
+	t.Helper()
+	head := make([]byte, 0x400)
+	copy(head[0x202:], "HdrS")
+	head[0x20e] = 0x80 // the version lies at 0x200 more
+	copy(head[0x280:], "6.99.0-mine (me@here) #1 SMP\x00")
+	files := map[string]string{
+		"Makefile":                      "all:\n",
+		".config":                       builtConfig(),
+		"include/config/kernel.release": "6.99.0-mine\n",
+		"arch/x86/boot/bzImage":         string(head),
+	}
+	for name, text := range changes {
+		files[name] = text
+	}
+	dir := t.TempDir()
+	for name, text := range files {
+		file := filepath.Join(dir, name)
+		os.MkdirAll(filepath.Dir(file), 0o755)
+		if text == "" {
+			continue
+		}
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestOpenTree(t *testing.T) {
+	dir := builtTree(t, nil)
+	k, err := openTree(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k.root != dir || k.Release != "6.99.0-mine" || !k.tree || k.Image != filepath.Join(dir, "arch/x86/boot/bzImage") || len(k.Drivers) != 0 {
+		t.Errorf("got %+v", k)
+	}
+	if k.HasVirtio() {
+		t.Error("it has virtio, which its configuration does not name")
+	}
+	first := k.identity()
+	if err := os.WriteFile(filepath.Join(dir, "Module.symvers"), []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if k.identity() == first {
+		t.Error("it was built again, and passes for the same")
+	}
+	if err := buildInTree(t.Context(), k, dir); err == nil || !strings.Contains(err.Error(), "CONFIG_MODULES=y") {
+		t.Errorf("a module for a kernel without modules: %v", err)
+	}
+}
+
+func TestOpenTreeRefuses(t *testing.T) {
+	for name, tt := range map[string]struct {
+		changes map[string]string
+		want    string
+	}{
+		"no tree":        {map[string]string{"Makefile": ""}, "it has no Makefile"},
+		"not configured": {map[string]string{".config": ""}, "it has no .config"},
+		"trimmed": {map[string]string{".config": strings.Replace(builtConfig(), "CONFIG_EPOLL=y\n", "", 1)},
+			"its .config lacks CONFIG_EPOLL=y"},
+		"no way to end": {map[string]string{".config": strings.Replace(builtConfig(), "CONFIG_X86_IOPL_IOPERM=y\n", "CONFIG_DEVPORT=m\n", 1)},
+			"CONFIG_X86_IOPL_IOPERM=y or CONFIG_DEVPORT=y"},
+		"not built":       {map[string]string{"include/config/kernel.release": ""}, "is not built: run make there"},
+		"no image":        {map[string]string{"arch/x86/boot/bzImage": ""}, "it has no arch/x86/boot/bzImage"},
+		"another image":   {map[string]string{"arch/x86/boot/bzImage": strings.Repeat("MZ", 0x400)}, "no image of an x86 kernel"},
+		"older image":     {map[string]string{"include/config/kernel.release": "7.0.0"}, "was built as 6.99.0-mine, and is 7.0.0 now"},
+		"lacking drivers": {map[string]string{".config": builtConfig() + "CONFIG_VIRTIO_PCI=m\nCONFIG_VIRTIO_CONSOLE=y\n"}, "it has no drivers/virtio/virtio_pci.ko"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := builtTree(t, tt.changes)
+			if _, err := openTree(dir); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+	if _, err := openTree("/no/such"); err == nil || !strings.Contains(err.Error(), "no such file") {
+		t.Errorf("no directory: %v", err)
+	}
+}
+
+func TestTreeWithDriversAsModules(t *testing.T) {
+	dir := builtTree(t, map[string]string{
+		".config":                                 builtConfig() + "CONFIG_VIRTIO=y\nCONFIG_VIRTIO_PCI=m\nCONFIG_VIRTIO_PCI_LIB=m\nCONFIG_VIRTIO_CONSOLE=m\n",
+		"drivers/virtio/virtio_pci.ko":            "x",
+		"drivers/char/virtio_console.ko":          "x",
+		"drivers/virtio/virtio_ring.ko":           "left of an earlier build",
+		"drivers/virtio/virtio_pci_modern_dev.ko": "x",
+	})
+	k, err := openTree(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, d := range k.Drivers {
+		names = append(names, filepath.Base(d))
+	}
+	if got, want := strings.Join(names, " "), "virtio_pci_modern_dev.ko virtio_pci.ko virtio_console.ko"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if !k.HasVirtio() {
+		t.Error("it has no virtio")
+	}
+}
+
+func TestIsTree(t *testing.T) {
+	for name, want := range map[string]bool{"6.1": false, "debug": false, "": false, ".": true, "..": true, "./x": true, "/x": true, "linux/": true} {
+		if IsTree(name) != want {
+			t.Errorf("%q: %v", name, !want)
+		}
+	}
+}

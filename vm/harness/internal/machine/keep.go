@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package machine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"bulkdump/vm/harness/internal/guest"
+	"bulkdump/vm/harness/internal/host"
+	"bulkdump/vm/harness/internal/kernels"
+	"bulkdump/vm/internal/proto"
+)
+
+// keptFiles are all that --keep leaves, but for the modules.
+var keptFiles = []string{"kernel", "initramfs", "cmdline", "boot"}
+
+// bootScript boots what lies beside it, with nothing of the harness: the
+// command's output comes to the terminal, what it reads is the keys if it is
+// a shell, and the rest goes to files. It judges nothing but how it ended.
+const bootScript = `#!/bin/sh
+# Boots again what vm/run booted; arguments are added to QEMU's.
+# console.log: the kernel's words; control.log: init's. The status is the
+# command's, or 124 if the guest did not end as it should. QEMU=PATH is another
+# QEMU; on another machine, its own.
+cd -- "$(dirname -- "$0")" || exit
+: "${QEMU:=$(command -v %[2]s || echo qemu-system-x86_64)}"
+# Opened anew, and not truncated, whatever it is: QEMU wants a file that can
+# only be written, and a pipe cannot be cut.
+exec 3>>/dev/stderr 4>>/dev/stdout
+"$QEMU" %[3]s "$@"
+code=$?
+if [ "$code" != %[1]d ]; then
+	echo "QEMU exited with $code: see console.log" >&2
+	exit 124
+fi
+number() { sed -n 's/.*"kind":"exit".*"'"$1"'":\([0-9]*\).*/\1/p' control.log; }
+signal=$(number signal)
+[ -z "$signal" ] || exit $((128 + signal))
+status=$(number status)
+exit "${status:-0}"
+`
+
+// keep leaves what is booted in a directory, and returns the line that boots
+// it again.
+func Keep(dir string, opts *Settings, e *Emulator, g *guest.Guest) (string, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	for _, name := range keptFiles {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return "", err
+		}
+	}
+	config := *g.Config
+	config.Alone, config.Wait = true, false
+	alone := *g
+	alone.Config = &config
+	image, err := alone.Initramfs(&opts.Options)
+	if err != nil {
+		return "", err
+	}
+	defer image.Close()
+	if _, err := image.Seek(0, io.SeekStart); err != nil {
+		return "", err
+	}
+	initramfs, err := os.Create(filepath.Join(dir, "initramfs"))
+	if err != nil {
+		return "", err
+	}
+	_, err = io.Copy(initramfs, image)
+	if err := errors.Join(err, initramfs.Close()); err != nil {
+		return "", err
+	}
+	for name, from := range named(g.Kernel.Boot, g.Modules) {
+		to := filepath.Join(dir, name)
+		os.Remove(to)
+		if err := host.CopyFile(to, from); err != nil {
+			return "", err
+		}
+	}
+	boot := filepath.Join(dir, "boot")
+	err = errors.Join(
+		os.WriteFile(filepath.Join(dir, "cmdline"), []byte(kernelLine(opts)+"\n"), 0o644),
+		os.WriteFile(boot, []byte(bootText(opts, e, g.Kernel)), 0o755),
+	)
+	return host.Quote(boot), err
+}
+
+func named(image string, modules []string) map[string]string {
+	files := map[string]string{"kernel": image}
+	for _, m := range modules {
+		files[filepath.Base(m)] = m
+	}
+	return files
+}
+
+func bootText(opts *Settings, e *Emulator, k *kernels.Kernel) string {
+	// Sets of descriptors: a path would be cut to nothing, were it a file. And
+	// QEMU's stdio takes no more output once its input has ended: so that is
+	// for a shell alone, which has keys.
+	chardevs := [portCount]string{
+		portConsole: "file,id=console,path=console.log",
+		portControl: "file,id=control,path=control.log",
+		portStdout:  "file,id=stdout,path=/dev/fdset/2,append=on",
+		portStderr:  "file,id=stderr,path=/dev/fdset/1,append=on",
+	}
+	if opts.Shell {
+		chardevs[portStdout] = "stdio,id=stdout,signal=off"
+	}
+	here := *k
+	here.Boot = "kernel"
+	line := ""
+	for _, a := range append([]string{"-add-fd", "fd=3,set=1", "-add-fd", "fd=4,set=2"}, e.args(opts, &here, "initramfs", chardevs)...) {
+		if strings.HasPrefix(a, "-") {
+			line += " \\\n\t" + a
+		} else {
+			line += " " + host.Quote(a)
+		}
+	}
+	return fmt.Sprintf(bootScript, proto.DebugExitCode, host.Quote(e.path), strings.TrimPrefix(line, " "))
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package machine
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/vm/harness/internal/guest"
+	"bulkdump/vm/harness/internal/kernels"
+	"bulkdump/vm/internal/proto"
+)
+
+var debugExitDevice = fmt.Sprintf("isa-debug-exit,iobase=%#x,iosize=1", proto.DebugExitPort)
+
+// kernelArgs: a panic or an Oops ends the guest at once, and so QEMU, which
+// has no reboot; a warning does not, it is reported. What init and the tests
+// write to the log is not held back.
+const kernelArgs = "console=ttyS0 panic=-1 oops=panic loglevel=7 log_buf_len=4M 8250.nr_uarts=4 " +
+	"i8042.noaux i8042.nokbd i8042.nopnp nokaslr random.trust_cpu=on printk.devkmsg=on"
+
+// The ports of a guest, in the order of their descriptors in QEMU.
+const (
+	portConsole = iota
+	portControl
+	portStdout
+	portStderr
+	portCount
+)
+
+// machine is a running QEMU.
+type machine struct {
+	cmd   *exec.Cmd
+	ports [portCount]*os.File
+	log   bytes.Buffer // what QEMU itself says
+}
+
+// noLA57 leaves out the fifth level of page tables. A kernel that has it takes
+// addresses for those of four levels while it identifies its processor
+// (arch/x86/kernel/cpu/common.c clears the feature bits for a moment, and
+// pgtable_l5_enabled() reads them): KASAN then reports an interrupt that comes
+// in between.
+const noLA57 = ",la57=off"
+
+// accelArgs is what the guest runs on: what every figure depends on.
+func accelArgs(opts *Settings, accel string) []string {
+	switch {
+	case opts.ICount:
+		return []string{"-accel", "tcg,thread=single", "-icount", "shift=0", "-cpu", "max" + noLA57}
+	case accel == "tcg":
+		return []string{"-accel", "tcg,thread=multi", "-cpu", "max" + noLA57}
+	}
+	return []string{"-accel", accel, "-cpu", "host" + noLA57}
+}
+
+// kernelLine is the kernel's command line.
+func kernelLine(opts *Settings) string {
+	return strings.Join(append([]string{kernelArgs}, opts.KernelArgs...), " ")
+}
+
+var portNames = [portCount]string{"console", "control", "stdout", "stderr"}
+
+// inheritedPorts are the ports as descriptors 3 and up; inheritedImage is the
+// one after them.
+func inheritedPorts() (chardevs [portCount]string) {
+	for i, name := range portNames {
+		chardevs[i] = fmt.Sprintf("socket,id=%s,fd=%d", name, 3+i)
+	}
+	return chardevs
+}
+
+var inheritedImage = fmt.Sprintf("/proc/self/fd/%d", 3+portCount)
+
+// args is the whole command line.
+func (e *Emulator) args(opts *Settings, k *kernels.Kernel, initramfs string, chardevs [portCount]string) []string {
+	args := []string{
+		"-M", "q35", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+		"-m", fmt.Sprint(opts.Mem), "-smp", fmt.Sprint(opts.CPUs),
+		"-kernel", k.Boot, "-initrd", initramfs,
+		"-append", kernelLine(opts),
+		"-device", debugExitDevice,
+	}
+	args = append(args, accelArgs(opts, e.Accel)...)
+	for _, c := range chardevs {
+		args = append(args, "-chardev", c)
+	}
+	args = append(args, "-serial", "chardev:console", "-serial", "chardev:control")
+	if k.HasVirtio() {
+		args = append(args, "-device", "virtio-serial-pci")
+		for _, name := range portNames[portStdout:] {
+			args = append(args, "-device", fmt.Sprintf("virtserialport,chardev=%s,name=%s", name, name))
+		}
+	} else {
+		args = append(args, "-serial", "chardev:stdout", "-serial", "chardev:stderr")
+	}
+	return args
+}
+
+// startQEMU starts it with nothing of the host's but the descriptors. The
+// kernel ends it when we end, however that happens.
+func startQEMU(opts *Settings, e *Emulator, k *kernels.Kernel, image *os.File, d *debugger) (*machine, error) {
+	args := append(e.args(opts, k, inheritedImage, inheritedPorts()), d.args()...)
+	m := &machine{cmd: exec.Command(e.path, args...)}
+	m.cmd.Stdout, m.cmd.Stderr = &m.log, &m.log
+	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	for i := range m.ports {
+		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			m.close()
+			return nil, err
+		}
+		unix.SetNonblock(fds[0], true) // so that the reader can be ended
+		m.ports[i] = os.NewFile(uintptr(fds[0]), "port")
+		theirs := os.NewFile(uintptr(fds[1]), "port")
+		defer theirs.Close()
+		m.cmd.ExtraFiles = append(m.cmd.ExtraFiles, theirs)
+	}
+	m.cmd.ExtraFiles = append(m.cmd.ExtraFiles, image)
+	if err := m.cmd.Start(); err != nil {
+		m.close()
+		return nil, fmt.Errorf("start QEMU: %w", err)
+	}
+	return m, nil
+}
+
+func (m *machine) close() {
+	for _, p := range m.ports {
+		if p != nil {
+			p.Close()
+		}
+	}
+}
+
+// kill ends QEMU. It is a process of ours until it was waited for, so the id
+// cannot be another's.
+func (m *machine) kill() { m.cmd.Process.Kill() }
+
+// complaint is QEMU's own output in a line.
+func (m *machine) complaint() string {
+	return strings.Join(strings.Fields(m.log.String()), " ")
+}
+
+// machineOptions are what the command line asks of the machine.
+type Settings struct {
+	guest.Options
+	Kernel     string
+	Accel      string
+	CPUs, Mem  int
+	ICount     bool
+	KernelArgs []string      // added to the kernel's command line
+	Timeout    time.Duration // of the command; 0: by the accelerator
+	BootLimit  time.Duration // the same of the boot
+	OutDir     string
+	ModuleDir  string // what the modules are built from
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package machine
+
+import (
+	"strings"
+	"testing"
+
+	"bulkdump/vm/harness/internal/kernels"
+)
+
+func TestQemuArgs(t *testing.T) {
+	line := func(o Settings, k kernels.Kernel, accel string) string {
+		k.Boot = "/vmlinuz"
+		return strings.Join((&Emulator{"qemu", accel}).args(&o, &k, inheritedImage, inheritedPorts()), " ")
+	}
+	serial := line(Settings{CPUs: 1, Mem: 512, ICount: true, KernelArgs: []string{"a=b c", "--", "d"}}, kernels.Kernel{}, "tcg")
+	virtio := line(Settings{CPUs: 2, Mem: 512}, kernels.Kernel{Drivers: []string{"virtio_console.ko"}}, "kvm")
+	for _, want := range []string{"-nodefaults", "-no-reboot", "-m 512 -smp 1", "-initrd /proc/self/fd/7", "-icount shift=0",
+		"thread=single", "-cpu max,la57=off", " printk.devkmsg=on a=b c -- d -device ", "isa-debug-exit,iobase=0xf4", "-serial chardev:console -serial chardev:control -serial chardev:stdout"} {
+		if !strings.Contains(serial, want) {
+			t.Errorf("%q is not in %s", want, serial)
+		}
+	}
+	for _, want := range []string{"-accel kvm -cpu host,la57=off", "virtserialport,chardev=stderr,name=stderr", "socket,id=stdout,fd=5"} {
+		if !strings.Contains(virtio, want) {
+			t.Errorf("%q is not in %s", want, virtio)
+		}
+	}
+}

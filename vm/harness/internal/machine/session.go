@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"bulkdump/vm/harness/internal/guest"
+	"bulkdump/vm/harness/internal/host"
+	"bulkdump/vm/internal/proto"
+)
+
+// session is a guest that runs.
+type session struct {
+	opts    *Settings
+	seen    *Seen
+	m       *machine
+	guest   *guest.Guest
+	ctl     *proto.Writer
+	note    host.Notef
+	started time.Time
+
+	debugger *debugger // with --gdb
+
+	phase  string
+	err    error // of ours, not the guest's
+	timer  *time.Timer
+	detach func() // gives our terminal back
+
+	outBytes, errBytes atomic.Int64
+	progress           chan struct{} // output arrived
+	sinks              *sinks
+	output             *proto.Message // what should arrive
+}
+
+// boot starts the guest, serves it until it ends, and records what it saw. Where
+// the emulator fails, and not the kernel, it starts another, once, and says so.
+func Boot(ctx context.Context, opts *Settings, e *Emulator, g *guest.Guest, image *os.File, seen *Seen, through func(io.Writer) io.WriteCloser, stdout, stderr io.Writer) (err error) {
+	sinks, err := openSinks(opts.OutDir, through, stdout, stderr)
+	if err != nil {
+		return err
+	}
+	// After a signal nobody is waited for.
+	defer context.AfterFunc(ctx, sinks.hurry)()
+	defer func() { err = errors.Join(err, sinks.close()) }()
+	// A note that nobody reads must not keep the limits from being seen.
+	notes := NewOutlet("notes", stderr)
+	notes.Hurry()
+	note := func(format string, args ...any) { fmt.Fprintf(notes, "vm: "+format+"\n", args...) }
+
+	note("booting %s with %s, cpus: %d, %d MiB", g.Kernel.Release, strings.Join(accelArgs(opts, e.Accel), " "), opts.CPUs, opts.Mem)
+	if n := runtime.NumCPU(); opts.CPUs > n {
+		note("this machine has %d of those %d cpus: the guest's will wait for each other", n, opts.CPUs)
+	}
+	err = bootOnce(ctx, opts, e, g, image, seen, sinks, note)
+	if err == nil && seen.emulatorFailed() {
+		note("QEMU failed as the kernel booted, which is a fault of its own; once more: %s", seen.QEMULog)
+		seen.Console = nil
+		err = bootOnce(ctx, opts, e, g, image, seen, sinks, note)
+	}
+	return err
+}
+
+func bootOnce(ctx context.Context, opts *Settings, e *Emulator, g *guest.Guest, image *os.File, seen *Seen, sinks *sinks, note host.Notef) (err error) {
+	var d *debugger
+	if opts.GDB {
+		if d, err = newDebugger(); err != nil {
+			return err
+		}
+		defer d.close()
+	}
+	m, err := startQEMU(opts, e, g.Kernel, image, d)
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	s := &session{
+		opts: opts, seen: seen, m: m, guest: g, note: note, debugger: d,
+		ctl: proto.NewWriter(m.ports[portControl]), started: time.Now(),
+		progress: make(chan struct{}, 1),
+		sinks:    sinks,
+		detach:   func() {},
+		timer:    time.NewTimer(time.Hour),
+	}
+	s.enter(PhaseBoot)
+
+	var readers sync.WaitGroup
+	var errOut, errErr, errConsole error
+	readers.Go(func() { errOut = relay(m.ports[portStdout], sinks.stdout, &s.outBytes, s.progress) })
+	readers.Go(func() { errErr = relay(m.ports[portStderr], sinks.stderr, &s.errBytes, s.progress) })
+	panicked := make(chan struct{})
+	readers.Go(func() { seen.Console, errConsole = readConsole(m.ports[portConsole], sinks.console, panicked) })
+	messages := make(chan proto.Message)
+	go s.readControl(messages)
+	ended := make(chan struct{})
+	go func() { m.cmd.Wait(); close(ended) }()
+	defer func() { s.detach() }()
+
+	s.serve(ctx, messages, ended, panicked)
+	seen.QEMUCode, seen.QEMULog = m.cmd.ProcessState.ExitCode(), m.complaint()
+	if !seen.Whole && !seen.emulatorFailed() {
+		sinks.hurry()
+	}
+	readers.Wait()
+	return errors.Join(s.err, errOut, errErr, errConsole)
+}
+
+// serve follows the run until QEMU has ended and all it sent is read.
+func (s *session) serve(ctx context.Context, messages <-chan proto.Message, ended, panicked <-chan struct{}) {
+	cancelled := ctx.Done()
+	for messages != nil || ended != nil {
+		select {
+		case m, ok := <-messages:
+			if !ok {
+				messages = nil
+			} else {
+				s.handle(m)
+			}
+		case <-s.progress:
+			s.checkOutput()
+		case name := <-s.sinks.left:
+			s.ctl.Send(proto.Message{Kind: proto.KindHangup, Text: name})
+		case <-ended:
+			ended = nil
+		case <-panicked:
+			// It ends by itself; if it does not, it is ended.
+			panicked = nil
+			s.timer.Reset(10 * time.Second)
+		case <-cancelled:
+			cancelled = nil
+			s.m.kill()
+		case <-s.timer.C:
+			s.expire()
+		}
+	}
+	s.checkOutput()
+}
+
+func (s *session) enter(phase string) {
+	s.phase = phase
+	s.timer.Reset(Limit(phase, s.seen.Accel, s.opts))
+}
+
+// expire ends what took too long: the command first, so that the kernel's log
+// says what it hung on, then the guest. What nobody reads is dropped from now
+// on, so that it does not keep the guest from its own end.
+func (s *session) expire() {
+	first := s.seen.TimedOut == ""
+	if first {
+		s.seen.TimedOut = s.phase
+		s.seen.Limit = Limit(s.phase, s.seen.Accel, s.opts)
+		s.seen.Unread = s.sinks.unread()
+	}
+	s.sinks.hurry()
+	switch {
+	case s.phase == PhaseCommand:
+		s.enter(PhaseStop)
+		s.ctl.Send(proto.Message{Kind: proto.KindStop})
+	case s.phase == PhaseOutput && first && s.seen.Unread != "":
+		s.enter(PhaseOutput)
+	default:
+		s.m.kill()
+	}
+}
+
+func (s *session) handle(m proto.Message) {
+	o := s.seen
+	switch m.Kind {
+	case proto.KindHello:
+		o.Hello, o.Kernel = true, m.Text
+		s.enter(PhaseLoad)
+	case proto.KindLoaded:
+		if err := s.awaitDebugger(m); err != nil {
+			s.err = err
+			s.m.kill()
+		}
+	case proto.KindRunning:
+		o.Running, o.Boot = true, time.Since(s.started)
+		s.enter(PhaseCommand)
+		if s.opts.Shell {
+			s.detach = s.attachTerminal()
+		}
+	case proto.KindStopping:
+		o.Stopping = true
+	case proto.KindExit:
+		o.Exit = &m
+		s.enter(PhaseOutput)
+	case proto.KindOutput:
+		s.output = &m
+		s.checkOutput()
+	case proto.KindUnloaded:
+		o.Unloaded = &m
+	case proto.KindTaint:
+		o.Taint = &m
+	case proto.KindDone:
+		if m.Text != s.guest.Config.Token {
+			o.Garbled = errors.New("its last word has not this run's token")
+			s.m.kill()
+			return
+		}
+		o.Done = true
+		s.dismiss()
+	case proto.KindFail:
+		o.Failed = true
+		o.Fault(m.Text)
+		s.dismiss()
+	case proto.KindFault:
+		o.Fault(m.Text)
+	case proto.KindKmsg:
+		o.Kmsg = append(o.Kmsg, kmsgLines(m.Text)...)
+	case proto.KindNote:
+		s.note("guest: %s", m.Text)
+	}
+}
+
+// dismiss answers the guest's last word: only now may it end the machine.
+func (s *session) dismiss() {
+	s.enter(PhaseExit)
+	s.ctl.Send(proto.Message{Kind: proto.KindBye})
+}
+
+// checkOutput lets the guest go on once all that it wrote is here.
+func (s *session) checkOutput() {
+	if s.output == nil || s.seen.Whole {
+		return
+	}
+	if s.outBytes.Load() == s.output.Stdout && s.errBytes.Load() == s.output.Stderr {
+		s.seen.Whole = true
+		s.enter(PhaseUnload)
+		s.ctl.Send(proto.Message{Kind: proto.KindDrained})
+	}
+}
+
+func (s *session) readControl(messages chan<- proto.Message) {
+	defer close(messages)
+	r := proto.NewReader(s.m.ports[portControl])
+	for {
+		m, err := r.Next()
+		if err != nil {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrClosed) {
+				s.seen.Garbled = err
+				s.m.kill() // nothing that it says can be believed
+			}
+			return
+		}
+		messages <- m
+	}
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package machine
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"bulkdump/vm/harness/internal/guest"
+	"bulkdump/vm/harness/internal/kernels"
+	"bulkdump/vm/internal/proto"
+)
+
+// An emulator that fails is started once more; one that ends, or fails again, is
+// not.
+func TestBootAgain(t *testing.T) {
+	const fails = "echo 'qemu: physmem.c:2671: iotlb_to_section: Assertion `x` failed.'; kill -ABRT $$"
+	for _, tt := range []struct {
+		name        string
+		first, then string // what the emulator does
+		starts      int
+		end         string
+	}{
+		{"ends", "echo no such machine; exit 1", "exit 3", 1, "QEMU exited with 1 no such machine"},
+		{"is killed", "echo out of memory; kill -KILL $$", "exit 3", 1, "QEMU exited with -1 out of memory"},
+		{"fails", fails, "echo better; exit 3", 2, "QEMU exited with 3 better"},
+		{"fails again", fails, fails, 2, "Assertion `x` failed."},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			starts := filepath.Join(dir, "starts")
+			qemu := filepath.Join(dir, "qemu")
+			script := fmt.Sprintf("#!/bin/sh\necho >>%s\nif [ $(wc -l <%s) = 1 ]; then %s; else %s; fi\n", starts, starts, tt.first, tt.then)
+			if err := os.WriteFile(qemu, []byte(script), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			image, err := os.Open(qemu)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer image.Close()
+			o := &Seen{Accel: "tcg"}
+			var stderr bytes.Buffer
+			if err := Boot(t.Context(), &Settings{CPUs: 1}, &Emulator{qemu, "tcg"}, &guest.Guest{Kernel: &kernels.Kernel{Release: "6.1"}, Config: &proto.Config{}}, image, o, nil, new(bytes.Buffer), &stderr); err != nil {
+				t.Fatal(err)
+			}
+			text, err := os.ReadFile(starts)
+			if n := len(text); err != nil || n != tt.starts {
+				t.Errorf("%d starts, %v; want %d", n, err, tt.starts)
+			}
+			if end := o.QEMUEnd(); !strings.Contains(end, tt.end) {
+				t.Errorf("%s; want %s", end, tt.end)
+			}
+			if said := strings.Count(stderr.String(), "once more"); said != tt.starts-1 {
+				t.Errorf("it said: %s", &stderr)
+			}
+		})
+	}
+}

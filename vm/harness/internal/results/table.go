@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package results
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"bulkdump/vm/harness/internal/host"
+)
+
+// red reports whether the column's run was not a PASS.
+func (c Column) Red() bool { return !c.ran || c.Code != 0 }
+
+// cell finds a test's result; one that is not there is missing.
+func (c Column) cell(test string) SummaryTest {
+	for _, t := range c.Tests {
+		if t.Name == test {
+			return t
+		}
+	}
+	return SummaryTest{Name: test, Result: resultMissing}
+}
+
+// matrixTable is a row for each test, a column for each kernel, and totals. It
+// counts the cells: a missing one has failed, and so has a column that is red
+// although none of its cells is: then the kernel's log was not clean, or so.
+func Table(columns []Column) (table string, passed, failed int) {
+	var tests []string
+	for _, c := range columns {
+		for _, t := range c.Tests {
+			if !slices.Contains(tests, t.Name) {
+				tests = append(tests, t.Name)
+			}
+		}
+	}
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	row := func(name string, of func(c Column) string) {
+		fmt.Fprint(w, name)
+		for _, c := range columns {
+			fmt.Fprint(w, "\t", of(c))
+		}
+		fmt.Fprintln(w)
+	}
+	row("test", func(c Column) string { return c.Name })
+	redCells := map[string]int{}
+	for _, test := range tests {
+		row(test, func(c Column) string {
+			t := c.cell(test)
+			switch t.Result {
+			case resultPass:
+				passed++
+				return fmt.Sprintf("passed %.2f", t.Seconds)
+			case resultSkip:
+				return "skipped"
+			case resultFail:
+				failed++
+				redCells[c.Name]++
+				return fmt.Sprintf("FAILED %.2f", t.Seconds)
+			}
+			failed++
+			redCells[c.Name]++
+			return "MISSING"
+		})
+	}
+	for _, c := range columns {
+		if c.Red() && redCells[c.Name] == 0 {
+			failed++
+		}
+	}
+	row("passed", func(c Column) string { return fmt.Sprint(c.Passed) })
+	row("failed", func(c Column) string { return fmt.Sprint(redCells[c.Name]) })
+	row("skipped", func(c Column) string { return fmt.Sprint(c.Skipped) })
+	row("seconds", func(c Column) string {
+		sum := 0.0
+		for _, t := range c.Tests {
+			sum += t.Seconds
+		}
+		return fmt.Sprintf("%.1f", sum)
+	})
+	row("boot", func(c Column) string { return fmt.Sprintf("%.1f s", c.Boot) })
+	row("log", func(c Column) string {
+		if c.Log == "clean" {
+			return c.Log
+		}
+		return "DIRTY"
+	})
+	row("verdict", func(c Column) string {
+		if c.Red() {
+			return fmt.Sprintf("FAIL %d", c.Code)
+		}
+		return "PASS"
+	})
+	w.Flush()
+	for _, c := range columns {
+		if c.Red() {
+			fmt.Fprintf(&b, "%s: %s\n", c.Name, c.Verdict)
+		}
+	}
+	return b.String(), passed, failed
+}
+
+// resultMissing is a cell's that has no result of its own.
+const resultMissing = "missing"
+
+// column is one kernel's run.
+type Column struct {
+	Name string // of the kernel, as --matrix has it
+	Summary
+	ran bool // it left a summary
+}
+
+// readColumn takes what a run left; what it did not leave did not happen.
+func ReadColumn(name, dir string) Column {
+	c := Column{Name: name}
+	text, err := os.ReadFile(filepath.Join(dir, "summary.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &c.Summary)
+	}
+	if c.ran = err == nil; !c.ran {
+		c.Summary = Summary{Code: ExitHarness, Verdict: "vm: FAIL: the run left no summary: " + lastLine(dir)}
+	}
+	return c
+}
+
+func lastLine(dir string) string {
+	text, _ := os.ReadFile(filepath.Join(dir, "run.log"))
+	lines := host.Lines(string(text))
+	if len(lines) == 0 {
+		return "it said nothing"
+	}
+	return lines[len(lines)-1]
+}
+
+// showColumn prints the end of what a red column said, but for the tests that
+// passed: what a failed one said may be far above the end.
+func ShowColumn(w io.Writer, c Column, dir string) {
+	text, _ := os.ReadFile(filepath.Join(dir, "run.log"))
+	lines := slices.DeleteFunc(host.Lines(string(text)), func(l string) bool { return strings.HasPrefix(l, resultPass+" ") })
+	fmt.Fprintf(w, "vm: %s is red; the end of what it said of that:\n", c.Name)
+	for _, line := range lines[max(0, len(lines)-60):] {
+		fmt.Fprintf(w, "    %s: %s\n", c.Name, line)
+	}
+}
