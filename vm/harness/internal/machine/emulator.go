@@ -3,12 +3,21 @@
 package machine
 
 import (
+	"bufio"
 	"context"
+	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"bulkdump/vm/harness/internal/cache"
 	"bulkdump/vm/harness/internal/host"
+	"bulkdump/vm/internal/proto"
 )
 
 // The QEMU that guests run on, wherever they do: figures that count instructions
@@ -63,4 +72,123 @@ func finishEmulator(ctx context.Context, dir string) error {
 		return err
 	}
 	return host.Run(host.Command(ctx, qemu, "--version"))
+}
+
+const kvmDevice = "/dev/kvm"
+
+// probeLimit is ample for a boot sector: KVM runs it in a tenth of that.
+const probeLimit = 5 * time.Second
+
+// accelerator says how the guest will run. A device that opens proves nothing:
+// there are machines where a guest on it never leaves the BIOS. So auto boots
+// the smallest guest there is, and remembers what came of it.
+func accelerator(ctx context.Context, c *cache.Cache, qemu, wish string) (string, error) {
+	if wish == "tcg" {
+		return "tcg", nil
+	}
+	works, why, err := kvmWorks(ctx, c, qemu)
+	switch {
+	case err != nil:
+		return "", err
+	case works:
+		return "kvm", nil
+	case wish == "kvm":
+		return "", fmt.Errorf("--accel kvm: %s", why)
+	}
+	return "tcg", nil
+}
+
+func kvmWorks(ctx context.Context, c *cache.Cache, qemu string) (works bool, why string, err error) {
+	f, err := os.OpenFile(kvmDevice, os.O_RDWR, 0)
+	if err != nil {
+		return false, err.Error(), nil
+	}
+	f.Close()
+	key, err := machineKey(ctx, qemu)
+	if err != nil {
+		return false, "", err
+	}
+	path, err := c.Entry(ctx, "kvm-"+key, func(dir string) error {
+		c.Note("trying whether a guest runs on KVM here: once, %v at most", probeLimit)
+		answer := "yes"
+		if err := probeKVM(ctx, qemu, dir); err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			answer = host.FirstLine(err)
+			c.Note("it does not (%s): using TCG", answer)
+		}
+		os.Remove(filepath.Join(dir, "sector"))
+		return os.WriteFile(filepath.Join(dir, "answer"), []byte(answer), 0o644)
+	})
+	if err != nil {
+		return false, "", err
+	}
+	answer, err := os.ReadFile(filepath.Join(path, "answer"))
+	return string(answer) == "yes", "a guest does not run on it: " + string(answer), err
+}
+
+// machineKey is what the answer depends on: the host's kernel, its processor,
+// and QEMU.
+func machineKey(ctx context.Context, qemu string) (string, error) {
+	var uts unix.Utsname
+	if err := unix.Uname(&uts); err != nil {
+		return "", err
+	}
+	version, err := host.Output(host.Command(ctx, qemu, "--version"))
+	if err != nil {
+		return "", err
+	}
+	return cache.Digest(unix.ByteSliceToString(uts.Release[:]), unix.ByteSliceToString(uts.Version[:]), cpuModel(), version), nil
+}
+
+func cpuModel() string {
+	f, err := os.Open("/proc/cpuinfo")
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if model, ok := strings.CutPrefix(s.Text(), "model name"); ok {
+			return model
+		}
+	}
+	return ""
+}
+
+// probeSector is a disk with a boot sector that writes the exit value to the
+// debug-exit port, and does nothing else.
+func probeSector() []byte {
+	s := make([]byte, 512)
+	copy(s, []byte{
+		0xb0, proto.DebugExitValue, // mov al, value
+		0xe6, proto.DebugExitPort, // out port, al
+		0xf4,       // hlt
+		0xeb, 0xfd, // jmp to the hlt
+	})
+	s[510], s[511] = 0x55, 0xaa
+	return s
+}
+
+func probeKVM(ctx context.Context, qemu, dir string) error {
+	sector := filepath.Join(dir, "sector")
+	if err := os.WriteFile(sector, probeSector(), 0o644); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+	defer cancel()
+	cmd := host.Command(ctx, qemu, "-M", "q35", "-accel", "kvm", "-cpu", "max", "-m", "64",
+		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-device", debugExitDevice,
+		"-drive", "file.locking=off,format=raw,readonly=on,file="+strings.ReplaceAll(sector, ",", ",,"))
+	err := host.Run(cmd)
+	if ctx.Err() != nil {
+		return fmt.Errorf("the guest did nothing for %v", probeLimit)
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == proto.DebugExitCode {
+		return nil
+	}
+	if err == nil {
+		return errors.New("the guest ended without its word")
+	}
+	return err
 }

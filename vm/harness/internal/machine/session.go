@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +17,7 @@ import (
 
 	"bulkdump/vm/harness/internal/guest"
 	"bulkdump/vm/harness/internal/host"
+	"bulkdump/vm/harness/internal/kernels"
 	"bulkdump/vm/internal/proto"
 )
 
@@ -254,4 +256,99 @@ func (s *session) readControl(messages chan<- proto.Message) {
 		}
 		messages <- m
 	}
+}
+
+// phases are the parts of a run that have a limit of their own. In the order
+// in which they come.
+const (
+	PhaseBoot    = "the boot"
+	PhaseLoad    = "loading the modules"
+	PhaseCommand = "the command"
+	PhaseStop    = "ending the command"
+	PhaseOutput  = "taking the rest of the output"
+	PhaseUnload  = "the unload"
+	PhaseExit    = "the guest's end"
+)
+
+// unlimited is as long as the user likes.
+const unlimited = 365 * 24 * time.Hour
+
+// phaseLimit is how long a phase may last. An emulated processor is given more,
+// and so is a kernel that checks each access to memory.
+func Limit(phase, accel string, opts *Settings) time.Duration {
+	limit := 20 * time.Second
+	if phase == PhaseCommand {
+		limit = 300 * time.Second
+	}
+	if accel == "tcg" {
+		limit *= 3
+	}
+	if opts.ICount {
+		limit *= 3
+	}
+	if kernels.ChecksItself(opts.Kernel) {
+		limit *= 4
+	}
+	switch {
+	case opts.GDB:
+		return unlimited // the guest stands still while its user thinks
+	case phase == PhaseBoot && opts.BootLimit != 0:
+		return opts.BootLimit
+	case phase == PhaseCommand && opts.Timeout != 0:
+		return opts.Timeout
+	case phase == PhaseCommand && opts.Shell:
+		return unlimited
+	case phase == PhaseStop && opts.Timeout != 0:
+		// Whoever asks for a short run does not want to wait long for a hang.
+		return min(limit, max(opts.Timeout, 10*time.Second))
+	case phase == PhaseUnload && opts.Timeout != 0:
+		return min(limit, max(opts.Timeout, limit/3)) // kmemleak scans there
+	}
+	return limit
+}
+
+// seen is all that was seen of a run. Nothing in it is taken for granted: what
+// was not seen did not happen.
+type Seen struct {
+	Kernel string
+	Accel  string
+
+	Boot     time.Duration  // until the command started
+	Hello    bool           // init ran
+	Running  bool           // the command started
+	Stopping bool           // the guest killed it when its time was over
+	Exit     *proto.Message // how it ended
+	Whole    bool           // all its output arrived
+	Unloaded *proto.Message
+	Taint    *proto.Message
+	Done     bool     // the guest's last word, with this run's token
+	Failed   bool     // the guest's last word was that it could not go on
+	Faults   []string // what the guest could not do
+	Garbled  error    // what came on the control port was no message
+	TimedOut string   // the phase whose limit passed
+	Limit    time.Duration
+	Unread   string // which output nobody read then
+	QEMUCode int
+	QEMULog  string
+	Console  []string // lines
+	Kmsg     []string // lines
+}
+
+// fault notes what the guest could not do, once.
+func (s *Seen) Fault(text string) {
+	if text = "guest: " + text; !slices.Contains(s.Faults, text) {
+		s.Faults = append(s.Faults, text)
+	}
+}
+
+func (s *Seen) QEMUEnd() string {
+	return strings.TrimSpace(fmt.Sprintf("QEMU exited with %d %s", s.QEMUCode, s.QEMULog))
+}
+
+// emulatorFailed tells whether QEMU aborted before it came to what is to be
+// tested. With two processors that it translates for, version 10 does so on a
+// busy host, rarely, while the kernel maps the devices' memory
+// (system/physmem.c:iotlb_to_section).
+func (s *Seen) emulatorFailed() bool {
+	return !s.Hello && s.TimedOut == "" && s.QEMUCode == -1 && strings.Contains(s.QEMULog, "Assertion")
 }

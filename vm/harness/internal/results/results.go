@@ -3,8 +3,11 @@
 package results
 
 import (
+	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,4 +48,94 @@ func Write(dir string, o *Outcome) error {
 		errs = append(errs, err, write("junit.xml", text), write("results.ktap", ktap(o.Suite)))
 	}
 	return errors.Join(errs...)
+}
+
+// summary is a run for machines: what --out leaves as summary.json, and what
+// a column of the matrix is made of.
+type Summary struct {
+	Kernel  string        `json:"kernel"` // its release
+	Accel   string        `json:"accel"`
+	Boot    float64       `json:"boot"` // seconds; 0: no boot
+	Log     string        `json:"log"`  // "clean", or the first bad line, or "incomplete"
+	Code    int           `json:"code"`
+	Verdict string        `json:"verdict"`
+	Passed  int           `json:"passed"`
+	Failed  int           `json:"failed"`
+	Skipped int           `json:"skipped"`
+	Tests   []SummaryTest `json:"tests,omitempty"`
+}
+
+type SummaryTest struct {
+	Name    string  `json:"name"`
+	Result  string  `json:"result"`
+	Seconds float64 `json:"seconds"`
+}
+
+func (o *Outcome) summary() Summary {
+	s := Summary{Kernel: o.Kernel, Accel: o.Accel, Log: "incomplete"}
+	s.Code, s.Verdict = o.Verdict()
+	if o.Running {
+		s.Boot = math.Round(o.Boot.Seconds()*10) / 10
+	}
+	if findings := o.findings(); len(findings) > 0 {
+		s.Log = headline(findings)
+	} else if o.Done {
+		s.Log = "clean"
+	}
+	if o.Suite == nil {
+		return s
+	}
+	s.Passed, s.Failed, s.Skipped = o.Suite.count()
+	for _, t := range o.Suite.tests {
+		result := t.result
+		if t.missing || result == resultNone {
+			result = resultMissing
+		}
+		s.Tests = append(s.Tests, SummaryTest{t.name, result, t.seconds})
+	}
+	return s
+}
+
+func (s Summary) JSON() string {
+	text, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err.Error() // cannot be: it has no values that JSON lacks
+	}
+	return string(text) + "\n"
+}
+
+type junitSuite struct {
+	XMLName  xml.Name    `xml:"testsuite"`
+	Name     string      `xml:"name,attr"`
+	Tests    int         `xml:"tests,attr"`
+	Failures int         `xml:"failures,attr"`
+	Skipped  int         `xml:"skipped,attr"`
+	Cases    []junitCase `xml:"testcase"`
+}
+
+type junitCase struct {
+	Class   string  `xml:"classname,attr"`
+	Name    string  `xml:"name,attr"`
+	Time    string  `xml:"time,attr"`
+	Failure *string `xml:"failure,omitempty"`
+	Skipped *string `xml:"skipped,omitempty"`
+}
+
+// junit is the suite in the form that CI systems read.
+func junit(s *suite) (string, error) {
+	passed, failed, skipped := s.count()
+	js := junitSuite{Name: s.pkg, Tests: passed + failed + skipped, Failures: failed, Skipped: skipped}
+	for _, t := range s.tests {
+		c := junitCase{Class: s.pkg, Name: t.name, Time: fmt.Sprintf("%.3f", t.seconds)}
+		text := strings.ToValidUTF8(t.output.String(), "?")
+		switch t.result {
+		case resultFail:
+			c.Failure = &text
+		case resultSkip:
+			c.Skipped = &text
+		}
+		js.Cases = append(js.Cases, c)
+	}
+	text, err := xml.MarshalIndent(js, "", "  ")
+	return xml.Header + string(text) + "\n", err
 }
