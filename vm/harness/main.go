@@ -167,7 +167,7 @@ func conduct(ctx context.Context, opts *options, o *results.Outcome, stdout, std
 		return err
 	}
 	o.Kernel, o.Accel = kernel.Release, emulator.Accel
-	o.Decoder = results.NewDecoder(kernel.Vmlinux(), modules)
+	o.Vmlinux, o.Modules = kernel.Vmlinux(), modules
 
 	var through func(io.Writer) io.WriteCloser
 	if opts.Test {

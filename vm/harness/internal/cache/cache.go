@@ -16,7 +16,7 @@ import (
 	"bulkdump/vm/harness/internal/host"
 )
 
-// cache holds what is made once: build roots, modules, programs, what was
+// Cache holds what is made once: build roots, modules, programs, what was
 // found out about the machine. An entry's name says what it holds, and it is
 // there whole or not at all.
 type Cache struct {
@@ -24,6 +24,7 @@ type Cache struct {
 	Note host.Notef
 }
 
+// Open makes the cache in the user's directory of caches, unless it is there.
 func Open(note host.Notef) (*Cache, error) {
 	base, err := os.UserCacheDir()
 	if err != nil {
@@ -33,10 +34,10 @@ func Open(note host.Notef) (*Cache, error) {
 	return c, os.MkdirAll(filepath.Join(c.dir, "locks"), 0o755)
 }
 
-// path is where the entry of that name is, or would be.
+// Path is where the entry of that name is, or would be.
 func (c *Cache) Path(name string) string { return filepath.Join(c.dir, name) }
 
-// lock takes the lock of that name, waiting for another run to let it go. The
+// Lock takes the lock of that name, waiting for another run to let it go. The
 // lock is the kernel's: it ends with the process, however that ends.
 func (c *Cache) Lock(ctx context.Context, name string) (unlock func(), err error) {
 	f, err := c.openLock(name)
@@ -65,7 +66,7 @@ func (c *Cache) Lock(ctx context.Context, name string) (unlock func(), err error
 	}
 }
 
-// entry returns the path of the entry called name, which make fills if it is
+// Entry returns the path of the entry called name, which make fills if it is
 // not there: into a directory of another name, moved into place when whole.
 func (c *Cache) Entry(ctx context.Context, name string, make func(dir string) error) (string, error) {
 	path := c.Path(name)
@@ -166,7 +167,7 @@ func (c *Cache) openLock(name string) (*os.File, error) {
 	return os.OpenFile(filepath.Join(c.dir, "locks", strings.ReplaceAll(name, "/", "-")), os.O_RDWR|os.O_CREATE, 0o644)
 }
 
-// digest is a short name for what the parts say.
+// Digest is a short name for what the parts say.
 func Digest(parts ...string) string {
 	h := sha256.New()
 	for _, p := range parts {

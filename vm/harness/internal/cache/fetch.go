@@ -14,7 +14,7 @@ import (
 	"bulkdump/vm/harness/internal/host"
 )
 
-// A parcel is packages of Debian's with all that they need, unpacked into a
+// Parcel is packages of Debian's with all that they need, unpacked into a
 // directory, not configured.
 type Parcel struct {
 	Kind   string             // what its entry's name starts with
@@ -36,7 +36,7 @@ const downloadTries = 3
 // fetchLimit is for all tries together.
 const fetchLimit = 15 * time.Minute
 
-// fetch returns the directory of a parcel, which takes no rights to fetch.
+// Fetch returns the directory of a parcel, which takes no rights to fetch.
 func (c *Cache) Fetch(ctx context.Context, p Parcel) (string, error) {
 	include := strings.Join(p.Names, ",")
 	name := p.Kind + "-" + Digest(parcelRecipe, p.Recipe, strings.Join(p.Suites, ","), include, strings.Join(p.Out, ","))
@@ -78,10 +78,10 @@ func (c *Cache) retry(ctx context.Context, dir string, fill func(context.Context
 	}
 }
 
-// documentation is left out of every root.
+// Documentation is left out of every root.
 var Documentation = []string{"./usr/share/doc/*", "./usr/share/man/*", "./usr/share/locale/*"}
 
-// notForBuild is what comes with sparse and QEMU, and neither needs.
+// NotForBuild is what comes with sparse and QEMU, and neither needs.
 var NotForBuild = append([]string{"*/libLLVM*", "*/libicu*"}, Documentation...)
 
 // unpackPackages unpacks packages and all that they need into dir, but for the

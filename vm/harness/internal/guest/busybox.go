@@ -74,15 +74,19 @@ func applets(line ...string) ([]string, error) {
 	return slices.DeleteFunc(strings.Fields(string(text)), func(name string) bool { return name == "busybox" }), nil
 }
 
+func staticApplets() ([]string, error) {
+	file, _, err := staticBusybox()
+	if err != nil {
+		return nil, err
+	}
+	return applets(file)
+}
+
 // hidesPrograms reports whether the static busybox would run something of its
 // own in place of a program of that name on PATH: one that was built, or one
 // that is added.
 func hidesPrograms(p *Programs, adds []Addition) (bool, error) {
-	file, _, err := staticBusybox()
-	if err != nil {
-		return false, err
-	}
-	names, err := applets(file)
+	names, err := staticApplets()
 	if err != nil {
 		return false, err
 	}
@@ -106,11 +110,7 @@ func hidesPackages(root string, asked []string) (bool, error) {
 	if slices.Contains(asked, busyboxPackage) {
 		return true, nil
 	}
-	file, _, err := staticBusybox()
-	if err != nil {
-		return false, err
-	}
-	names, err := applets(file)
+	names, err := staticApplets()
 	return slices.ContainsFunc(names, func(name string) bool {
 		return slices.ContainsFunc([]string{"bin", "sbin", "usr/bin", "usr/sbin"}, func(dir string) bool {
 			_, err := os.Lstat(filepath.Join(root, dir, name))

@@ -17,7 +17,7 @@ import (
 	"bulkdump/vm/internal/proto"
 )
 
-// guest is what boots.
+// Guest is what boots.
 type Guest struct {
 	Kernel   *kernels.Kernel
 	Modules  []string // files of those that were built
@@ -25,7 +25,7 @@ type Guest struct {
 	Config   *proto.Config // what init is told
 }
 
-// newGuest decides what init is told. limit is the command's.
+// New decides what init is told. limit is the command's.
 func New(opts *Options, limit time.Duration, k *kernels.Kernel, modules []string, p *Programs) (*Guest, error) {
 	cfg := &proto.Config{Token: rand.Text(), Env: opts.Env, Shell: opts.Shell, Wait: opts.GDB, Dir: "/root"}
 	cfg.Control, cfg.Stdout, cfg.Stderr = devices(k.HasVirtio())
@@ -88,7 +88,7 @@ func testCommand(opts *Options, limit time.Duration) []string {
 	return append(append(args, "-test.timeout="+limit.String()), opts.Args...)
 }
 
-// guestOptions are what the command line asks of the guest.
+// Options are what the command line asks of the guest.
 type Options struct {
 	Top       string // the project's directory
 	Adds      []Addition
@@ -105,7 +105,7 @@ type Options struct {
 	Args      []string // the command, or the test binary's
 }
 
-// ownTests are the project's.
+// OwnTests are the project's.
 func (o *Options) OwnTests() string { return filepath.Join(o.Top, "test") }
 
 // shellOperators are the words that make a command a line for the shell.

@@ -74,30 +74,35 @@ func (a *archive) tree(name, host string) error {
 		if to == "/" {
 			return nil
 		}
-		info, err := d.Info()
+		return a.add(to, p, d)
+	})
+}
+
+// add adds one file of the host's, or a directory without what is in it.
+func (a *archive) add(name, host string, d fs.DirEntry) error {
+	info, err := d.Info()
+	if err != nil {
+		return err
+	}
+	switch perm := cpio.FileMode(info.Mode().Perm()); {
+	case d.IsDir():
+		a.dir(name, perm)
+	case d.Type()&fs.ModeSymlink != 0:
+		target, err := os.Readlink(host)
 		if err != nil {
 			return err
 		}
-		switch {
-		case d.IsDir():
-			a.dir(to, cpio.FileMode(info.Mode().Perm()))
-		case d.Type()&fs.ModeSymlink != 0:
-			target, err := os.Readlink(p)
-			if err != nil {
-				return err
-			}
-			a.link(to, target)
-		case d.Type().IsRegular():
-			text, err := os.ReadFile(p)
-			if err != nil {
-				return err
-			}
-			a.file(to, cpio.FileMode(info.Mode().Perm()), text)
-		default:
-			return fmt.Errorf("%s is neither a file nor a directory", p)
+		a.link(name, target)
+	case d.Type().IsRegular():
+		text, err := os.ReadFile(host)
+		if err != nil {
+			return err
 		}
-		return nil
-	})
+		a.file(name, perm, text)
+	default:
+		return fmt.Errorf("%s is neither a file nor a directory", host)
+	}
+	return nil
 }
 
 // write writes the archive; its bytes depend on nothing but its content.
@@ -221,7 +226,7 @@ func (a *archive) programs(p *Programs, adds []Addition) error {
 	return nil
 }
 
-// initramfs writes the guest's files into memory that QEMU can read as a
+// Initramfs writes the guest's files into memory that QEMU can read as a
 // file and that goes with the two processes.
 func (g *Guest) Initramfs(opts *Options) (*os.File, error) {
 	a, err := g.files(opts)
@@ -244,12 +249,12 @@ func (g *Guest) Initramfs(opts *Options) (*os.File, error) {
 // hidden are the directories of the guest whose files nobody would see.
 var hidden = []string{"dev", "proc", "sys"}
 
-// addition is a file of the host's that goes into the guest.
+// Addition is a file of the host's that goes into the guest.
 type Addition struct {
 	Host, Guest string // guest is empty for the default place
 }
 
-// parseAddition takes FILE or FILE:GUESTPATH. A file whose name has a colon in it is
+// ParseAddition takes FILE or FILE:GUESTPATH. A file whose name has a colon in it is
 // found as it is.
 func ParseAddition(v string) (Addition, error) {
 	host, guest := v, ""

@@ -4,15 +4,12 @@ package guest
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/cavaliergopher/cpio"
 
 	"bulkdump/vm/harness/internal/cache"
 )
@@ -78,34 +75,17 @@ func (a *archive) packages(root string, busybox bool) error {
 		if name == busyboxFile && !busybox {
 			return nil
 		}
-		info, err := d.Info()
-		if err != nil {
-			return err
+		if d.Type()&fs.ModeSymlink == 0 {
+			return a.add(merged(name), p, d)
 		}
-		switch perm := cpio.FileMode(info.Mode().Perm()); {
-		case d.IsDir():
-			a.dir(merged(name), perm)
-		case d.Type()&fs.ModeSymlink != 0:
-			target, err := os.Readlink(p)
-			if err != nil {
-				return err
-			}
-			// A relative one would start from another place.
-			if !path.IsAbs(target) {
-				target = path.Join(path.Dir(name), target)
-			}
-			if merged(target) != merged(name) {
-				a.link(merged(name), merged(target))
-			}
-		case d.Type().IsRegular():
-			text, err := os.ReadFile(p)
-			if err != nil {
-				return err
-			}
-			a.file(merged(name), perm, text)
-		default:
-			return errors.New(name + " is neither a file nor a directory")
+		target, err := os.Readlink(p)
+		// A relative one would start from another place.
+		if !path.IsAbs(target) {
+			target = path.Join(path.Dir(name), target)
 		}
-		return nil
+		if merged(target) != merged(name) {
+			a.link(merged(name), merged(target))
+		}
+		return err
 	})
 }

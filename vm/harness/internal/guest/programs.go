@@ -17,7 +17,7 @@ import (
 	"bulkdump/vm/harness/internal/host"
 )
 
-// programs are the Go binaries of a run, and Debian's packages beside them.
+// Programs are the Go binaries of a run, and Debian's packages beside them.
 type Programs struct {
 	init        string
 	bin         []string // go into the guest's /bin under their own names
@@ -38,7 +38,7 @@ type goPackage struct {
 	TestGoFiles, XTestGoFiles []string
 }
 
-// programs makes all programs of a run.
+// BuildPrograms makes all programs of a run.
 func BuildPrograms(ctx context.Context, c *cache.Cache, opts *Options) (*Programs, error) {
 	p, err := buildOwn(ctx, c, opts)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"unicode/utf8"
 )
 
-// tests are those that the regular expression chooses, in the order of the
+// Tests are those that the regular expression chooses, in the order of the
 // sources.
 func (p *Programs) Tests(regex string) ([]string, error) {
 	names, err := testNames(p.testFiles)
@@ -59,7 +59,7 @@ func isTestName(name string) bool {
 	return false
 }
 
-// selectTests keeps the tests that -test.run=expr runs: alternatives, of which
+// SelectTests keeps the tests that -test.run=expr runs: alternatives, of which
 // what comes before the first slash is for them, the rest for their subtests.
 func SelectTests(names []string, expr string) ([]string, error) {
 	var tops []*regexp.Regexp
@@ -196,7 +196,7 @@ func markFile(src string) (pkg, marked string, err error) {
 	return f.Name.Name, b.String() + src[done:], nil
 }
 
-// testsDuring returns the tests that ran when the log came to the line, and
+// TestsDuring returns the tests that ran when the log came to the line, and
 // the last that had ended before it. More than one runs only where tests ask
 // for it.
 func TestsDuring(lines []string, at int) (live []string, last string) {

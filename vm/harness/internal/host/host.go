@@ -19,12 +19,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Notef tells the user something, in a line of its own.
 type Notef func(format string, args ...any)
 
-// toolPatience is how long a program that is to end may go on cleaning up.
+// Patience is how long a program that is to end may go on cleaning up.
 const Patience = 10 * time.Second
 
-// tool prepares a program that dies with us, and with its children when the
+// Command prepares a program that dies with us, and with its children when the
 // context ends: first asked to, so that it can clean up, then not.
 func Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
@@ -35,7 +36,7 @@ func Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// runTool runs it; its output is shown only in the error.
+// Run runs it; its output is shown only in the error.
 func Run(cmd *exec.Cmd) error {
 	var out bytes.Buffer
 	if cmd.Stdout == nil {
@@ -45,7 +46,7 @@ func Run(cmd *exec.Cmd) error {
 	return toolError(cmd, cmd.Run(), out.String())
 }
 
-// output runs it and returns its stdout.
+// Output runs it and returns its stdout.
 func Output(cmd *exec.Cmd) (string, error) {
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -53,10 +54,10 @@ func Output(cmd *exec.Cmd) (string, error) {
 	return out.String(), toolError(cmd, err, errs.String())
 }
 
-// errNoReader is the error of a program whose reader failed.
+// ErrNoReader is the error of a program whose reader failed.
 var ErrNoReader = errors.New("its reader failed")
 
-// runPiped runs two programs, the stdout of one the stdin of the other, until
+// RunPiped runs two programs, the stdout of one the stdin of the other, until
 // both have ended. If one fails, the other is ended. A writer whose reader
 // failed has the error errNoReader.
 func RunPiped(ctx context.Context, from, to []string, env ...string) (errFrom, errTo error) {
@@ -104,7 +105,7 @@ func RunPiped(ctx context.Context, from, to []string, env ...string) (errFrom, e
 	}
 }
 
-// errNotInstalled is the error of a program that is not there.
+// ErrNotInstalled is the error of a program that is not there.
 var ErrNotInstalled = errors.New("is not installed: run vm/deps")
 
 // fullWords are what programs say of a disk without room.
@@ -134,7 +135,7 @@ func tail(s string, n int) string {
 	return strings.Join(lines, "")
 }
 
-// copyFile copies a regular file with its mode.
+// CopyFile copies a regular file with its mode.
 func CopyFile(to, from string) error {
 	in, err := os.Open(from)
 	if err != nil {
@@ -153,7 +154,7 @@ func CopyFile(to, from string) error {
 	return errors.Join(err, out.Close())
 }
 
-// quote makes a word that the shell reads as s. A word of harmless characters
+// Quote makes a word that the shell reads as s. A word of harmless characters
 // stays as it is, so that the line can be read.
 func Quote(s string) string {
 	harmless := func(r rune) bool {
@@ -165,11 +166,13 @@ func Quote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
+// FirstLine is the first line of what an error says.
 func FirstLine(err error) string {
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	return line
 }
 
+// Lines splits what a program or a console printed.
 func Lines(text string) []string {
 	text = strings.TrimRight(strings.ReplaceAll(text, "\r", ""), "\n")
 	if text == "" {
@@ -178,7 +181,7 @@ func Lines(text string) []string {
 	return strings.Split(text, "\n")
 }
 
-// terminalSize is that of our terminal, if stdin is one.
+// TerminalSize is that of our terminal, if stdin is one.
 func TerminalSize() (proto.Winsize, bool) {
 	ws, err := unix.IoctlGetWinsize(int(os.Stdin.Fd()), unix.TIOCGWINSZ)
 	if err != nil {

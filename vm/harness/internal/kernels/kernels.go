@@ -39,7 +39,7 @@ func kernelNames() []string {
 	return append(names, sourceKernels...)
 }
 
-// checkKernel finds a mistake before anything is made.
+// Check finds a mistake before anything is made.
 func Check(name string) error {
 	if IsTree(name) {
 		_, err := openTree(name)
@@ -57,7 +57,7 @@ var transportModules = []string{
 	"virtio", "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci", "virtio_console",
 }
 
-// kernel is a kernel that is ready to boot, in the build root that it came in.
+// Kernel is a kernel that is ready to boot, in the build root that it came in.
 type Kernel struct {
 	root    string
 	Release string
@@ -68,7 +68,7 @@ type Kernel struct {
 	tree    bool        // root is a user's own tree, not a build root
 }
 
-// kernel makes the build root if need be, and finds the kernel in it.
+// Prepare makes the build root if need be, and finds the kernel in it.
 func Prepare(ctx context.Context, c *cache.Cache, name string) (*Kernel, error) {
 	k, err := findKernel(ctx, c, name)
 	if err == nil {
@@ -130,7 +130,7 @@ func openKernel(root string) (*Kernel, error) {
 	return k, nil
 }
 
-// hasVirtio reports whether the guest can have virtio ports.
+// HasVirtio reports whether the guest can have virtio ports.
 func (k *Kernel) HasVirtio() bool {
 	if len(k.Drivers) == 0 {
 		config, err := readKconfig(k.configFile())
@@ -139,7 +139,7 @@ func (k *Kernel) HasVirtio() bool {
 	return filepath.Base(k.Drivers[len(k.Drivers)-1]) == "virtio_console.ko"
 }
 
-// vmlinux is the kernel with its symbols, where there is one: in a tree that
+// Vmlinux is the kernel with its symbols, where there is one: in a tree that
 // it was built in, or beside its image.
 func (k *Kernel) Vmlinux() string {
 	for _, file := range []string{filepath.Join(k.root, "vmlinux"), filepath.Join(filepath.Dir(k.Image), "vmlinux")} {
@@ -150,7 +150,7 @@ func (k *Kernel) Vmlinux() string {
 	return ""
 }
 
-// chosenKernels are those that are asked for by name, or all, without a tree.
+// Chosen are those that are asked for by name, or all, without a tree.
 func Chosen(flag string, chosen []string) ([]string, error) {
 	if len(chosen) == 0 {
 		return kernelNames(), nil

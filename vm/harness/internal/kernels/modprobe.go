@@ -18,7 +18,7 @@ import (
 	"bulkdump/vm/harness/internal/host"
 )
 
-// ownModule is one of the kernel's own modules, as the guest loads it.
+// OwnModule is one of the kernel's own modules, as the guest loads it.
 type OwnModule struct {
 	Name string // as in /proc/modules
 	Text []byte
@@ -26,7 +26,7 @@ type OwnModule struct {
 
 var errNoModule = errors.New("no such module")
 
-// modprobe finds those of the kernel's own modules that are asked for, and what
+// Modprobe finds those of the kernel's own modules that are asked for, and what
 // they need. What is built in is there already. A name with a ? at its end is for
 // the kernels that have that module.
 func (k *Kernel) Modprobe(ctx context.Context, names []string) error {
@@ -175,7 +175,7 @@ func sameModule(a, b string) bool {
 	return strings.ReplaceAll(a, "-", "_") == strings.ReplaceAll(b, "-", "_")
 }
 
-// modprobeUsers adds each of the kernel's own modules that calls one of the
+// ModprobeUsers adds each of the kernel's own modules that calls one of the
 // functions. Not each has to be called, but one of them.
 func (k *Kernel) ModprobeUsers(ctx context.Context, c *cache.Cache, functions []string) error {
 	functions = slices.Sorted(slices.Values(functions))

@@ -36,14 +36,14 @@ func makeIn(root, dir string, args ...string) []string {
 	return append(append(line, "sh", "-c", makeScript, "sh", root, dir), args...)
 }
 
-// ownChecks are asked of the project's own modules: every warning of the
+// OwnChecks are asked of the project's own modules: every warning of the
 // compiler and of sparse is an error. Others are built as they ask for.
 const OwnChecks = "W=1 KCFLAGS=-Werror C=1 CF=-Wsparse-error"
 
 // buildRecipe changes when the way a module is built changes.
 const buildRecipe = "2"
 
-// guestModule is the same module without the symbols that only a debugger
+// Stripped is the same module without the symbols that only a debugger
 // reads, which are nine tenths of it.
 func Stripped(file string) string {
 	return filepath.Join(filepath.Dir(file), "guest", filepath.Base(file))
@@ -58,7 +58,7 @@ func isSource(name string) bool {
 	return strings.HasPrefix(name, "Kbuild") || strings.HasPrefix(name, "Makefile") || name == "Kconfig"
 }
 
-// modules builds the modules of dir for the kernel, unless these very sources
+// BuildModules builds the modules of dir for the kernel, unless these very sources
 // were built before, and returns the files, in the order of their names.
 func BuildModules(ctx context.Context, c *cache.Cache, k *Kernel, dir, checks string) ([]string, error) {
 	sources, err := readSources(dir)
@@ -159,7 +159,7 @@ func unshareArgs() []string {
 	return args
 }
 
-// pickModule finds the module to load before the command: the one that is
+// PickModule finds the module to load before the command: the one that is
 // asked for, else the one named after the project, else the only one. The
 // others are there for the command.
 func PickModule(files []string, asked string) (string, error) {
@@ -180,7 +180,7 @@ func PickModule(files []string, asked string) (string, error) {
 	return "", fmt.Errorf("which module to load? --module NAME chooses one of %s", strings.Join(names, ", "))
 }
 
-// moduleName is what the kernel calls the module of that file.
+// ModuleName is what the kernel calls the module of that file.
 func ModuleName(file string) string {
 	return strings.ReplaceAll(strings.TrimSuffix(filepath.Base(file), ".ko"), "-", "_")
 }

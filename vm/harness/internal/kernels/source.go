@@ -203,6 +203,6 @@ var moduleBuildNeeds = []string{
 	"arch/x86/Makefile*", "arch/x86/include", "tools/objtool/objtool",
 }
 
-// checksItself reports whether a kernel looks for errors in all that it does, which
+// ChecksItself reports whether a kernel looks for errors in all that it does, which
 // takes its time.
 func ChecksItself(name string) bool { return slices.Contains(sourceKernels, name) }

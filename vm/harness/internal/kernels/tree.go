@@ -17,7 +17,7 @@ import (
 	"bulkdump/vm/harness/internal/host"
 )
 
-// isTree tells a directory from the name of a kernel.
+// IsTree tells a directory from the name of a kernel.
 func IsTree(name string) bool { return strings.Contains(name, "/") || name == "." || name == ".." }
 
 // openTree finds what a user built: dir is where make ran, or what it was given

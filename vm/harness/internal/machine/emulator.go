@@ -3,7 +3,6 @@
 package machine
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -36,22 +35,14 @@ exec "$lib/ld-linux-x86-64.so.2" --inhibit-cache --library-path "$lib" \
 	"$top/usr/bin/qemu-system-x86_64" -L "$top/usr/share/qemu" -L "$top/usr/share/seabios" "$@"
 `
 
-// emulator is the QEMU that a guest runs on, and how: kvm or tcg.
+// Emulator is the QEMU that a guest runs on, and how: kvm or tcg.
 type Emulator struct{ path, Accel string }
 
-// newEmulator fetches QEMU, which takes no rights to run, and finds how a guest
-// runs on it here. wish is the user's.
+// NewEmulator fetches QEMU, which takes no rights to run, and finds how a guest
+// runs on it here. A device of KVM's that opens proves nothing: there are
+// machines where a guest on it never leaves the BIOS. So auto boots the smallest
+// guest there is, and remembers what came of it.
 func NewEmulator(ctx context.Context, c *cache.Cache, wish string) (*Emulator, error) {
-	path, err := fetchQEMU(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	accel, err := accelerator(ctx, c, path, wish)
-	return &Emulator{path, accel}, err
-}
-
-// fetchQEMU returns its path.
-func fetchQEMU(ctx context.Context, c *cache.Cache) (string, error) {
 	dir, err := c.Fetch(ctx, cache.Parcel{
 		Kind:   "qemu",
 		Recipe: emulatorScript,
@@ -62,7 +53,23 @@ func fetchQEMU(ctx context.Context, c *cache.Cache) (string, error) {
 		Out:    cache.NotForBuild,
 		Finish: func(dir string) error { return finishEmulator(ctx, dir) },
 	})
-	return filepath.Join(dir, "qemu"), err
+	if err != nil {
+		return nil, err
+	}
+	e := &Emulator{filepath.Join(dir, "qemu"), "tcg"}
+	if wish == "tcg" {
+		return e, nil
+	}
+	works, why, err := kvmWorks(ctx, c, e.path)
+	switch {
+	case err != nil:
+		return nil, err
+	case works:
+		e.Accel = "kvm"
+	case wish == "kvm":
+		return nil, fmt.Errorf("--accel kvm: %s", why)
+	}
+	return e, nil
 }
 
 // finishEmulator sees that it runs, too.
@@ -78,25 +85,6 @@ const kvmDevice = "/dev/kvm"
 
 // probeLimit is ample for a boot sector: KVM runs it in a tenth of that.
 const probeLimit = 5 * time.Second
-
-// accelerator says how the guest will run. A device that opens proves nothing:
-// there are machines where a guest on it never leaves the BIOS. So auto boots
-// the smallest guest there is, and remembers what came of it.
-func accelerator(ctx context.Context, c *cache.Cache, qemu, wish string) (string, error) {
-	if wish == "tcg" {
-		return "tcg", nil
-	}
-	works, why, err := kvmWorks(ctx, c, qemu)
-	switch {
-	case err != nil:
-		return "", err
-	case works:
-		return "kvm", nil
-	case wish == "kvm":
-		return "", fmt.Errorf("--accel kvm: %s", why)
-	}
-	return "tcg", nil
-}
 
 func kvmWorks(ctx context.Context, c *cache.Cache, qemu string) (works bool, why string, err error) {
 	f, err := os.OpenFile(kvmDevice, os.O_RDWR, 0)
@@ -143,14 +131,10 @@ func machineKey(ctx context.Context, qemu string) (string, error) {
 }
 
 func cpuModel() string {
-	f, err := os.Open("/proc/cpuinfo")
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		if model, ok := strings.CutPrefix(s.Text(), "model name"); ok {
-			return model
+	text, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(text)) {
+		if model, ok := strings.CutPrefix(line, "model name"); ok {
+			return strings.TrimSuffix(model, "\n")
 		}
 	}
 	return ""

@@ -45,7 +45,7 @@ status=$(number status)
 exit "${status:-0}"
 `
 
-// keep leaves what is booted in a directory, and returns the line that boots
+// Keep leaves what is booted in a directory, and returns the line that boots
 // it again.
 func Keep(dir string, opts *Settings, e *Emulator, g *guest.Guest) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -76,8 +76,11 @@ func Keep(dir string, opts *Settings, e *Emulator, g *guest.Guest) (string, erro
 	if err := errors.Join(err, initramfs.Close()); err != nil {
 		return "", err
 	}
-	for name, from := range named(g.Kernel.Boot, g.Modules) {
-		to := filepath.Join(dir, name)
+	for _, from := range append([]string{g.Kernel.Boot}, g.Modules...) {
+		to := filepath.Join(dir, filepath.Base(from))
+		if from == g.Kernel.Boot {
+			to = filepath.Join(dir, "kernel")
+		}
 		os.Remove(to)
 		if err := host.CopyFile(to, from); err != nil {
 			return "", err
@@ -89,14 +92,6 @@ func Keep(dir string, opts *Settings, e *Emulator, g *guest.Guest) (string, erro
 		os.WriteFile(boot, []byte(bootText(opts, e, g.Kernel)), 0o755),
 	)
 	return host.Quote(boot), err
-}
-
-func named(image string, modules []string) map[string]string {
-	files := map[string]string{"kernel": image}
-	for _, m := range modules {
-		files[filepath.Base(m)] = m
-	}
-	return files
 }
 
 func bootText(opts *Settings, e *Emulator, k *kernels.Kernel) string {

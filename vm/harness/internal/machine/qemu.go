@@ -147,7 +147,7 @@ func (m *machine) complaint() string {
 	return strings.Join(strings.Fields(m.log.String()), " ")
 }
 
-// machineOptions are what the command line asks of the machine.
+// Settings are what the command line asks of the machine.
 type Settings struct {
 	guest.Options
 	Kernel     string

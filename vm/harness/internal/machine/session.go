@@ -44,7 +44,7 @@ type session struct {
 	output             *proto.Message // what should arrive
 }
 
-// boot starts the guest, serves it until it ends, and records what it saw. Where
+// Boot starts the guest, serves it until it ends, and records what it saw. Where
 // the emulator fails, and not the kernel, it starts another, once, and says so.
 func Boot(ctx context.Context, opts *Settings, e *Emulator, g *guest.Guest, image *os.File, seen *Seen, through func(io.Writer) io.WriteCloser, stdout, stderr io.Writer) (err error) {
 	sinks, err := openSinks(opts.OutDir, through, stdout, stderr)
@@ -273,7 +273,7 @@ const (
 // unlimited is as long as the user likes.
 const unlimited = 365 * 24 * time.Hour
 
-// phaseLimit is how long a phase may last. An emulated processor is given more,
+// Limit is how long a phase may last. An emulated processor is given more,
 // and so is a kernel that checks each access to memory.
 func Limit(phase, accel string, opts *Settings) time.Duration {
 	limit := 20 * time.Second
@@ -307,7 +307,7 @@ func Limit(phase, accel string, opts *Settings) time.Duration {
 	return limit
 }
 
-// seen is all that was seen of a run. Nothing in it is taken for granted: what
+// Seen is all that was seen of a run. Nothing in it is taken for granted: what
 // was not seen did not happen.
 type Seen struct {
 	Kernel string
@@ -334,13 +334,14 @@ type Seen struct {
 	Kmsg     []string // lines
 }
 
-// fault notes what the guest could not do, once.
+// Fault notes what the guest could not do, once.
 func (s *Seen) Fault(text string) {
 	if text = "guest: " + text; !slices.Contains(s.Faults, text) {
 		s.Faults = append(s.Faults, text)
 	}
 }
 
+// QEMUEnd is how QEMU ended, and what it said.
 func (s *Seen) QEMUEnd() string {
 	return strings.TrimSpace(fmt.Sprintf("QEMU exited with %d %s", s.QEMUCode, s.QEMULog))
 }

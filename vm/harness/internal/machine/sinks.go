@@ -112,10 +112,12 @@ type outlet struct {
 	dropped bool
 }
 
+// NewOutlet returns the outlet called name, which writes to a writer.
 func NewOutlet(name string, to io.Writer) *outlet {
 	return &outlet{to: to, name: name, hurried: make(chan struct{})}
 }
 
+// Hurry ends the patience with a reader that does not read.
 func (o *outlet) Hurry() { o.once.Do(func() { close(o.hurried) }) }
 
 // waits is how long the write has lasted that lasts now.

@@ -35,11 +35,8 @@ type symbols struct {
 	sections  []*elf.Section
 }
 
-func NewDecoder(vmlinux string, modules []string) *decoder {
-	d := &decoder{files: map[string]string{}, elfs: map[string]*symbols{}}
-	if vmlinux != "" {
-		d.files[""] = vmlinux
-	}
+func newDecoder(vmlinux string, modules []string) *decoder {
+	d := &decoder{files: map[string]string{"": vmlinux}, elfs: map[string]*symbols{}}
 	for _, m := range modules {
 		d.files[kernels.ModuleName(m)] = m
 	}

@@ -83,7 +83,7 @@ func afterCall(t *testing.T, file, section, function string) string {
 
 func TestDecode(t *testing.T) {
 	file := fixtureModule(t)
-	d := NewDecoder("", []string{file})
+	d := newDecoder("", []string{file})
 	outer, begin := afterCall(t, file, ".text", "outer"), afterCall(t, file, ".init.text", "begin")
 	in := []string{
 		"[    7.000000] Call Trace:",
@@ -110,7 +110,7 @@ func TestDecode(t *testing.T) {
 // address in outer, whose offset the symbols tell.
 func TestDecodeModuleThatIsGone(t *testing.T) {
 	file := fixtureModule(t)
-	d := NewDecoder("", []string{file})
+	d := newDecoder("", []string{file})
 	function, offset, _ := strings.Cut(strings.TrimSuffix(afterCall(t, file, ".text", "outer"), " [my_mod]"), "+")
 	sym := d.symbols("my_mod").functions[function][0]
 	var at, size uint64
@@ -145,7 +145,7 @@ func TestDecodeProgram(t *testing.T) {
 		// A relocatable file is an object, whatever its name.
 		t.Skipf("%v %s", err, out)
 	}
-	got := NewDecoder(program, nil).decode([]string{"RIP: 0010:callee+0x0/0x10"})
+	got := newDecoder(program, nil).decode([]string{"RIP: 0010:callee+0x0/0x10"})
 	if !strings.HasSuffix(got[0], "fix.c:3)") {
 		t.Errorf("got %q", got)
 	}

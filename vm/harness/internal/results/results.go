@@ -16,7 +16,7 @@ import (
 // resultFiles are all the files that --out may leave.
 var resultFiles = []string{"stdout", "stderr", "console.log", "kernel.log", "verdict.txt", "test.json", "junit.xml", "results.ktap", "summary.json"}
 
-// clearResults makes the directory, and leaves nothing of an earlier run that
+// Clear makes the directory, and leaves nothing of an earlier run that
 // could be taken for this one's.
 func Clear(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -31,16 +31,18 @@ func Clear(dir string) error {
 	return errors.Join(errs...)
 }
 
-// writeResults writes what is known only at the end.
+// Write writes what is known only at the end.
 func Write(dir string, o *Outcome) error {
 	write := func(name, text string) error {
 		return os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644)
 	}
 	_, line := o.Verdict()
+	summary, err := json.MarshalIndent(o.summary(), "", "  ")
 	errs := []error{
+		err,
 		write("kernel.log", strings.Join(o.Kmsg, "\n")+"\n"),
 		write("verdict.txt", line+"\n"),
-		write("summary.json", o.summary().JSON()),
+		write("summary.json", string(summary)+"\n"),
 	}
 	if o.Suite != nil {
 		errs = append(errs, write("test.json", o.Suite.json.String()))
@@ -52,7 +54,7 @@ func Write(dir string, o *Outcome) error {
 
 // summary is a run for machines: what --out leaves as summary.json, and what
 // a column of the matrix is made of.
-type Summary struct {
+type summary struct {
 	Kernel  string        `json:"kernel"` // its release
 	Accel   string        `json:"accel"`
 	Boot    float64       `json:"boot"` // seconds; 0: no boot
@@ -62,17 +64,17 @@ type Summary struct {
 	Passed  int           `json:"passed"`
 	Failed  int           `json:"failed"`
 	Skipped int           `json:"skipped"`
-	Tests   []SummaryTest `json:"tests,omitempty"`
+	Tests   []summaryTest `json:"tests,omitempty"`
 }
 
-type SummaryTest struct {
+type summaryTest struct {
 	Name    string  `json:"name"`
 	Result  string  `json:"result"`
 	Seconds float64 `json:"seconds"`
 }
 
-func (o *Outcome) summary() Summary {
-	s := Summary{Kernel: o.Kernel, Accel: o.Accel, Log: "incomplete"}
+func (o *Outcome) summary() summary {
+	s := summary{Kernel: o.Kernel, Accel: o.Accel, Log: "incomplete"}
 	s.Code, s.Verdict = o.Verdict()
 	if o.Running {
 		s.Boot = math.Round(o.Boot.Seconds()*10) / 10
@@ -91,17 +93,9 @@ func (o *Outcome) summary() Summary {
 		if t.missing || result == resultNone {
 			result = resultMissing
 		}
-		s.Tests = append(s.Tests, SummaryTest{t.name, result, t.seconds})
+		s.Tests = append(s.Tests, summaryTest{t.name, result, t.seconds})
 	}
 	return s
-}
-
-func (s Summary) JSON() string {
-	text, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return err.Error() // cannot be: it has no values that JSON lacks
-	}
-	return string(text) + "\n"
 }
 
 type junitSuite struct {

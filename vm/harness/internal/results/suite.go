@@ -55,7 +55,7 @@ type testEvent struct {
 	Elapsed              float64
 }
 
-// newSuite expects the tests of these names, and starts the converter, a
+// NewSuite expects the tests of these names, and starts the converter, a
 // program of the Go module in top.
 func NewSuite(pkg string, names []string, top string) (_ *suite, err error) {
 	s := &suite{pkg: pkg, parsed: make(chan error, 1)}
@@ -79,7 +79,7 @@ func NewSuite(pkg string, names []string, top string) (_ *suite, err error) {
 	return s, nil
 }
 
-// through has the results go to a writer, and returns where the output of the
+// Through has the results go to a writer, and returns where the output of the
 // test binary goes.
 func (s *suite) Through(out io.Writer) io.WriteCloser {
 	s.out = out
@@ -202,6 +202,7 @@ func (s *suite) count() (passed, failed, skipped int) {
 	return passed, failed, skipped
 }
 
+// Summary is the count of the tests, in a line.
 func (s *suite) Summary() string {
 	passed, failed, skipped := s.count()
 	line := fmt.Sprintf("%d passed, %d failed", passed, failed)
@@ -229,7 +230,7 @@ func (s *suite) verdict() string {
 	return ""
 }
 
-// failedRegex chooses the tests that failed, where that says less than what
+// FailedRegex chooses the tests that failed, where that says less than what
 // was asked for: those that never ran say nothing beside one that did.
 func (s *suite) FailedRegex(asked string) string {
 	if s == nil || strings.Contains(asked, "/") {

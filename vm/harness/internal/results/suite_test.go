@@ -122,7 +122,7 @@ func TestSuiteRefusesNoise(t *testing.T) {
 	}
 }
 
-// newSuite and the real converter, with what a test binary prints.
+// NewSuite and the real converter, with what a test binary prints.
 func TestSuiteConverts(t *testing.T) {
 	var out bytes.Buffer
 	s, err := NewSuite("bulkdump/test", []string{"TestA", "TestB"}, ".")

@@ -15,20 +15,30 @@ import (
 	"bulkdump/vm/harness/internal/host"
 )
 
-// red reports whether the column's run was not a PASS.
+// resultMissing is a cell's that has no result of its own.
+const resultMissing = "missing"
+
+// Column is one kernel's run.
+type Column struct {
+	Name string // of the kernel, as --matrix has it
+	summary
+	ran bool // it left a summary
+}
+
+// Red reports whether the column's run was not a PASS.
 func (c Column) Red() bool { return !c.ran || c.Code != 0 }
 
 // cell finds a test's result; one that is not there is missing.
-func (c Column) cell(test string) SummaryTest {
+func (c Column) cell(test string) summaryTest {
 	for _, t := range c.Tests {
 		if t.Name == test {
 			return t
 		}
 	}
-	return SummaryTest{Name: test, Result: resultMissing}
+	return summaryTest{Name: test, Result: resultMissing}
 }
 
-// matrixTable is a row for each test, a column for each kernel, and totals. It
+// Table is a row for each test, a column for each kernel, and totals. It
 // counts the cells: a missing one has failed, and so has a column that is red
 // although none of its cells is: then the kernel's log was not clean, or so.
 func Table(columns []Column) (table string, passed, failed int) {
@@ -107,43 +117,32 @@ func Table(columns []Column) (table string, passed, failed int) {
 	return b.String(), passed, failed
 }
 
-// resultMissing is a cell's that has no result of its own.
-const resultMissing = "missing"
-
-// column is one kernel's run.
-type Column struct {
-	Name string // of the kernel, as --matrix has it
-	Summary
-	ran bool // it left a summary
-}
-
-// readColumn takes what a run left; what it did not leave did not happen.
+// ReadColumn takes what a run left; what it did not leave did not happen.
 func ReadColumn(name, dir string) Column {
 	c := Column{Name: name}
 	text, err := os.ReadFile(filepath.Join(dir, "summary.json"))
 	if err == nil {
-		err = json.Unmarshal(text, &c.Summary)
+		err = json.Unmarshal(text, &c.summary)
 	}
 	if c.ran = err == nil; !c.ran {
-		c.Summary = Summary{Code: ExitHarness, Verdict: "vm: FAIL: the run left no summary: " + lastLine(dir)}
+		last := "it said nothing"
+		if lines := runLog(dir); len(lines) > 0 {
+			last = lines[len(lines)-1]
+		}
+		c.summary = summary{Code: ExitHarness, Verdict: "vm: FAIL: the run left no summary: " + last}
 	}
 	return c
 }
 
-func lastLine(dir string) string {
+func runLog(dir string) []string {
 	text, _ := os.ReadFile(filepath.Join(dir, "run.log"))
-	lines := host.Lines(string(text))
-	if len(lines) == 0 {
-		return "it said nothing"
-	}
-	return lines[len(lines)-1]
+	return host.Lines(string(text))
 }
 
-// showColumn prints the end of what a red column said, but for the tests that
+// ShowColumn prints the end of what a red column said, but for the tests that
 // passed: what a failed one said may be far above the end.
 func ShowColumn(w io.Writer, c Column, dir string) {
-	text, _ := os.ReadFile(filepath.Join(dir, "run.log"))
-	lines := slices.DeleteFunc(host.Lines(string(text)), func(l string) bool { return strings.HasPrefix(l, resultPass+" ") })
+	lines := slices.DeleteFunc(runLog(dir), func(l string) bool { return strings.HasPrefix(l, resultPass+" ") })
 	fmt.Fprintf(w, "vm: %s is red; the end of what it said of that:\n", c.Name)
 	for _, line := range lines[max(0, len(lines)-60):] {
 		fmt.Fprintf(w, "    %s: %s\n", c.Name, line)

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-func columnOf(kernel string, code int, tests ...SummaryTest) Column {
-	c := Column{Name: kernel, ran: true, Summary: Summary{Boot: 6.5, Log: "clean", Code: code, Verdict: "vm: FAIL: why", Tests: tests}}
+func columnOf(kernel string, code int, tests ...summaryTest) Column {
+	c := Column{Name: kernel, ran: true, summary: summary{Boot: 6.5, Log: "clean", Code: code, Verdict: "vm: FAIL: why", Tests: tests}}
 	for _, t := range tests {
 		switch t.Result {
 		case resultPass:
@@ -24,9 +24,9 @@ func columnOf(kernel string, code int, tests ...SummaryTest) Column {
 }
 
 func TestMatrixTable(t *testing.T) {
-	a, skip := SummaryTest{"TestA", resultPass, 0.25}, SummaryTest{"TestLong", resultSkip, 0}
-	b := SummaryTest{"TestLong", resultFail, 1.5}
-	dirty := columnOf("7.3", ExitDirty, a, SummaryTest{"TestLong", resultPass, 1})
+	a, skip := summaryTest{"TestA", resultPass, 0.25}, summaryTest{"TestLong", resultSkip, 0}
+	b := summaryTest{"TestLong", resultFail, 1.5}
+	dirty := columnOf("7.3", ExitDirty, a, summaryTest{"TestLong", resultPass, 1})
 	dirty.Log = "WARNING: x"
 	for _, tt := range []struct {
 		name           string
@@ -60,8 +60,8 @@ verdict   FAIL 1       FAIL 122
 6.1: vm: FAIL: why
 7.3: vm: FAIL: why
 `, 3, 2},
-		{"missing cells, a column that never ran", []Column{columnOf("6.1", 1, a, SummaryTest{"TestLong", resultMissing, 0}),
-			{Name: "6.12", Summary: Summary{Code: ExitHarness, Verdict: "vm: FAIL: no disk"}}}, `
+		{"missing cells, a column that never ran", []Column{columnOf("6.1", 1, a, summaryTest{"TestLong", resultMissing, 0}),
+			{Name: "6.12", summary: summary{Code: ExitHarness, Verdict: "vm: FAIL: no disk"}}}, `
 test      6.1          6.12
 TestA     passed 0.25  MISSING
 TestLong  MISSING      MISSING
@@ -131,10 +131,12 @@ func TestReadColumn(t *testing.T) {
 	}
 	o := goodOutcome()
 	o.Suite, _ = runSuite(t, []string{"TestA", "TestD"}, passA)
-	put("summary.json", o.summary().JSON())
+	if err := Write(dir, o); err != nil {
+		t.Fatal(err)
+	}
 	c := ReadColumn("6.1", dir)
 	if !c.ran || c.Code != 1 || c.Passed != 1 || c.Failed != 1 || c.Boot != 6.5 || c.Log != "clean" ||
-		!slices.Equal(c.Tests, []SummaryTest{{"TestA", resultPass, 0.25}, {"TestD", resultMissing, 0}}) {
+		!slices.Equal(c.Tests, []summaryTest{{"TestA", resultPass, 0.25}, {"TestD", resultMissing, 0}}) {
 		t.Errorf("got %+v", c)
 	}
 }

@@ -28,19 +28,20 @@ const allowedTaint = 1<<12 | 1<<13
 // taintNames are the letters of the kernel's taint bits.
 const taintNames = "PFSRMBUDAWCIOELKXTN"
 
-// outcome is a run to be judged.
+// Outcome is a run to be judged.
 type Outcome struct {
 	machine.Seen
 	Err     error          // the harness's own
 	Signal  syscall.Signal // that ended the harness
 	Suite   *suite         // with --test
-	Decoder *decoder       // nil decodes nothing
+	Vmlinux string         // the kernel with its symbols, if there is one
+	Modules []string       // the files of those that were built
 
 	scan  sync.Once
 	found []finding
 }
 
-// verdict is the run's exit code and its last line.
+// Verdict is the run's exit code and its last line.
 func (o *Outcome) Verdict() (int, string) {
 	code, why := o.judge()
 	facts := []string{"kernel " + o.Kernel}
@@ -221,7 +222,7 @@ func headline(findings []finding) string {
 	return findings[0].line + findings[0].where()
 }
 
-// evidence is what a reader wants to see before the verdict.
+// Evidence is what a reader wants to see before the verdict.
 func (o *Outcome) Evidence() []string {
 	var lines []string
 	if o.Err != nil && strings.Contains(o.Err.Error(), "\n") {
@@ -264,14 +265,13 @@ func excerpt(lines []string) []string {
 	return slices.Concat(lines[:firstLines], []string{cut}, lines[len(lines)-endLines:])
 }
 
+// decode adds to lines of the log where in the sources they are.
 func (o *Outcome) decode(lines []string) []string {
-	if o.Decoder == nil {
-		return lines
-	}
+	d := newDecoder(o.Vmlinux, o.Modules)
 	if o.Unloaded != nil {
-		o.Decoder.loaded = o.Unloaded.Sections
+		d.loaded = o.Unloaded.Sections
 	}
-	return o.Decoder.decode(lines)
+	return d.decode(lines)
 }
 
 func taintLetters(t uint64) string {
@@ -289,7 +289,7 @@ func taintLetters(t uint64) string {
 	return strings.Join(s, ", ")
 }
 
-// blame puts what the kernel said down to the tests that ran then: they have
+// Blame puts what the kernel said down to the tests that ran then: they have
 // failed, whatever they think of it. Call it when all is read.
 func (o *Outcome) Blame() {
 	if o.Suite == nil {
