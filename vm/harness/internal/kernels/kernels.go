@@ -112,19 +112,12 @@ func openKernel(root string) (*Kernel, error) {
 	} else {
 		k.Release = filepath.Base(filepath.Dir(k.Image))
 	}
-	modules := map[string]string{}
-	for _, lib := range []string{"usr/lib/modules", "lib/modules"} {
-		dir := filepath.Join(root, lib, k.Release, "kernel/drivers")
-		for _, sub := range []string{"virtio", "char"} {
-			files, _ := filepath.Glob(filepath.Join(dir, sub, "virtio*.ko"))
-			for _, f := range files {
-				modules[strings.TrimSuffix(filepath.Base(f), ".ko")] = f
-			}
-		}
-	}
 	for _, name := range transportModules {
-		if f, ok := modules[name]; ok {
-			k.Drivers = append(k.Drivers, f)
+		for _, dir := range k.moduleDirs() {
+			if files, _ := filepath.Glob(filepath.Join(dir, "kernel/drivers/*", name+".ko")); len(files) > 0 {
+				k.Drivers = append(k.Drivers, files[0])
+				break
+			}
 		}
 	}
 	return k, nil

@@ -90,31 +90,37 @@ func (k *Kernel) addSoft(ctx context.Context, name string) error {
 
 // findModule returns a module's file; none if it is built in.
 func (k *Kernel) findModule(name string) (string, error) {
-	found := false
-	for _, dir := range k.moduleDirs() {
-		for _, list := range []string{"modules.builtin", "modules.order"} {
-			text, err := os.ReadFile(filepath.Join(dir, list))
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			} else if err != nil {
-				return "", err
-			}
-			found = true
-			for path := range strings.FieldsSeq(string(text)) {
-				if !sameModule(strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), name) {
-					continue
-				}
-				if list == "modules.builtin" {
-					return "", nil
-				}
-				return packedOrNot(filepath.Join(dir, strings.TrimSuffix(path, filepath.Ext(path))+".ko"))
-			}
-		}
+	named := func(file string) bool { return sameModule(strings.TrimSuffix(filepath.Base(file), ".ko"), name) }
+	builtin, err := k.listed("modules.builtin")
+	if err != nil || slices.ContainsFunc(builtin, named) {
+		return "", err
 	}
-	if !found {
-		return "", nil // all that this kernel has is built in
+	loadable, err := k.listed("modules.order")
+	if err != nil || builtin == nil && loadable == nil {
+		return "", err // all that this kernel has is built in
+	}
+	if i := slices.IndexFunc(loadable, named); i >= 0 {
+		return packedOrNot(loadable[i])
 	}
 	return "", fmt.Errorf("%s: %w", k.Release, errNoModule)
+}
+
+// listed returns the files of the modules in one of the kernel's lists, nil if
+// there is no such list.
+func (k *Kernel) listed(list string) (files []string, err error) {
+	for _, dir := range k.moduleDirs() {
+		text, err := os.ReadFile(filepath.Join(dir, list))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		files = slices.Grow(files, 1) // an empty list is a list
+		for path := range strings.FieldsSeq(string(text)) {
+			files = append(files, filepath.Join(dir, strings.TrimSuffix(path, filepath.Ext(path))+".ko"))
+		}
+	}
+	return files, nil
 }
 
 // moduleDirs are where a kernel's lists of its modules lie.
@@ -204,29 +210,24 @@ func (k *Kernel) ModprobeUsers(ctx context.Context, c *cache.Cache, functions []
 
 // moduleUsers reads all modules, and names those that call one of the functions.
 func (k *Kernel) moduleUsers(ctx context.Context, functions []string) ([]string, error) {
+	files, err := k.listed("modules.order")
+	if err != nil {
+		return nil, err
+	}
 	var names []string
-	for _, dir := range k.moduleDirs() {
-		order, err := os.ReadFile(filepath.Join(dir, "modules.order"))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		} else if err != nil {
+	for _, file := range files {
+		found, err := packedOrNot(file)
+		if err != nil {
+			continue // of another package than the image's
+		}
+		text, err := readModule(ctx, found)
+		if err != nil {
 			return nil, err
 		}
-		for path := range strings.FieldsSeq(string(order)) {
-			base := strings.TrimSuffix(path, filepath.Ext(path))
-			file, err := packedOrNot(filepath.Join(dir, base+".ko"))
-			if err != nil {
-				continue // of another package than the image's
-			}
-			text, err := readModule(ctx, file)
-			if err != nil {
-				return nil, err
-			}
-			if uses, err := moduleUses(text, functions); err != nil {
-				return nil, fmt.Errorf("%s: %w", file, err)
-			} else if uses {
-				names = append(names, filepath.Base(base))
-			}
+		if uses, err := moduleUses(text, functions); err != nil {
+			return nil, fmt.Errorf("%s: %w", found, err)
+		} else if uses {
+			names = append(names, strings.TrimSuffix(filepath.Base(file), ".ko"))
 		}
 	}
 	return names, nil

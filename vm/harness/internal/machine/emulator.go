@@ -51,7 +51,13 @@ func NewEmulator(ctx context.Context, c *cache.Cache, wish string) (*Emulator, e
 		Suites: emulatorSuites,
 		Names:  []string{"qemu-system-x86"},
 		Out:    cache.NotForBuild,
-		Finish: func(dir string) error { return finishEmulator(ctx, dir) },
+		Finish: func(dir string) error {
+			qemu := filepath.Join(dir, "qemu")
+			if err := os.WriteFile(qemu, []byte(emulatorScript), 0o755); err != nil {
+				return err
+			}
+			return host.Run(host.Command(ctx, qemu, "--version"))
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -70,15 +76,6 @@ func NewEmulator(ctx context.Context, c *cache.Cache, wish string) (*Emulator, e
 		return nil, fmt.Errorf("--accel kvm: %s", why)
 	}
 	return e, nil
-}
-
-// finishEmulator sees that it runs, too.
-func finishEmulator(ctx context.Context, dir string) error {
-	qemu := filepath.Join(dir, "qemu")
-	if err := os.WriteFile(qemu, []byte(emulatorScript), 0o755); err != nil {
-		return err
-	}
-	return host.Run(host.Command(ctx, qemu, "--version"))
 }
 
 const kvmDevice = "/dev/kvm"
