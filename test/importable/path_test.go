@@ -126,7 +126,7 @@ func TestModulePath(t *testing.T) {
 		run(t, filepath.Join(dir, module), "go", "vet", "./...")
 	}
 	run(t, filepath.Join(dir, "client"), "go", "test", "./nldump")
-	run(t, dir, "go", "test", "./vm/harness", "-run", "Suite|Results|Report")
+	run(t, dir, "go", "test", "./vm/harness/internal/results", "-run", "Suite|Results|Report")
 	run(t, dir, "go", "test", "./test/importable", "-run", "RequireAndReplace|Readme")
 
 	if left := changed(before, setPath(was)); left != nil {

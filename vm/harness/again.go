@@ -10,7 +10,7 @@ import (
 	"bulkdump/vm/harness/internal/host"
 )
 
-// withoutTop takes what vm/run adds from the front of the arguments.
+// withoutTop removes the flag that vm/run puts in front of the arguments.
 func withoutTop(args []string) []string {
 	if len(args) >= 2 && args[0] == "--top" {
 		return args[2:]
@@ -18,7 +18,7 @@ func withoutTop(args []string) []string {
 	return args
 }
 
-// flagWords are the user's words before the command, the regular expression
+// flagWords are the user's arguments before the command, the regular expression
 // or the kernels.
 func (o *options) flagWords(args []string) []string {
 	words := args[:len(args)-len(o.Args)]
@@ -31,7 +31,7 @@ func (o *options) flagWords(args []string) []string {
 	return words
 }
 
-// again is the line that repeats a run, or those of its tests that regex
+// again is the line that repeats a run. Of the tests, it repeats those that regex
 // chooses.
 func (o *options) again(args []string, regex string) string {
 	words := append([]string{o.runPath()}, o.flagWords(args)...)
@@ -47,7 +47,7 @@ func (o *options) again(args []string, regex string) string {
 	return strings.Join(words, " ")
 }
 
-// runPath is vm/run as it can be called from here.
+// runPath is the path of vm/run, as short as it works from this directory.
 func (o *options) runPath() string {
 	if dir, err := os.Getwd(); err == nil && dir == o.Top {
 		return "vm/run"

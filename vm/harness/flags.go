@@ -105,7 +105,7 @@ var (
 	errNoCommand = errors.New("no command given")
 )
 
-// parseArgs reads the command line. Flags end at the first word that is none.
+// parseArgs reads the command line. Flags end at the first word that is not one.
 func parseArgs(args []string) (*options, error) {
 	o := &options{}
 	o.Kernel, o.CPUs, o.Mem, o.Params = "6.1", 2, 2048, map[string][]string{}
@@ -173,7 +173,7 @@ func parseArgs(args []string) (*options, error) {
 	return o, o.check(f)
 }
 
-// takeRegex takes what stands after --test. What follows it is for the test
+// takeRegex takes the regular expression after --test. The rest is for the test
 // binary.
 func (o *options) takeRegex() error {
 	if len(o.Args) == 0 {
@@ -189,7 +189,7 @@ func (o *options) takeRegex() error {
 	return nil
 }
 
-// check finds what contradicts itself, and fills in what follows.
+// check refuses flags that contradict each other, and sets what others imply.
 func (o *options) check(f *pflag.FlagSet) error {
 	if _, err := guest.SelectTests(nil, o.TestRegex); err != nil {
 		return fmt.Errorf("--test %s: %w", o.TestRegex, err)
@@ -235,10 +235,10 @@ func (o *options) check(f *pflag.FlagSet) error {
 	return o.absolute()
 }
 
-// choosing are flags of a test binary that change which tests it runs.
+// choosing are the flags of a test binary that change which tests it runs.
 var choosing = []string{"-test.run", "-test.skip", "-test.list"}
 
-// absolute makes the paths hold wherever a program is started.
+// absolute makes the paths absolute: programs start in other directories.
 func (o *options) absolute() (err error) {
 	for _, p := range []*string{&o.Top, &o.ModuleDir, &o.TestDir, &o.OutDir, &o.keepDir} {
 		if *p != "" && err == nil {

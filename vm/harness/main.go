@@ -2,7 +2,7 @@
 
 // Command harness boots a kernel in QEMU, loads the project's module, runs one
 // command (or the guest's test suite) and says whether all of it was clean.
-// vm/run builds it and starts it; vm/README.md tells what it promises.
+// vm/run builds and starts it; vm/README.md says what it promises.
 package main
 
 import (
@@ -46,7 +46,7 @@ func main() {
 	go func() {
 		s := (<-signals).(syscall.Signal)
 		cancel(interrupted{s})
-		// Whoever reads our output may have stopped reading, and us with it.
+		// If the reader of our output has stopped, we may be blocked in a write.
 		select {
 		case <-signals:
 		case <-time.After(patience):
@@ -56,8 +56,9 @@ func main() {
 		fmt.Fprintln(last, "vm: FAIL:", interrupted{s})
 		os.Exit(128 + int(s))
 	}()
-	// The reader may go away (a pager that quits): that ends the relay, not us.
-	// Caught, not ignored: what is ignored is so in our children, too.
+	// If the reader goes away (a pager that quits), the relay ends, not the
+	// harness. The signal is caught and not ignored, because children inherit an
+	// ignored signal.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
 	if opts.matrix {
@@ -69,9 +70,9 @@ func main() {
 	os.Exit(run(ctx, opts, os.Stdout, os.Stderr))
 }
 
-// patience is how long an end by a signal may take: longer than a program that
-// is to clean up gets, and than it takes to remove a half built kernel, 4 GB of
-// small files, on a loaded machine.
+// patience is how long the end by a signal may take. It is longer than a program
+// gets to clean up, and long enough to remove a half-built kernel (4 GB of small
+// files) on a loaded machine.
 const patience = 18 * host.Patience
 
 // interrupted is the cause of a context that a signal ended.
@@ -79,7 +80,8 @@ type interrupted struct{ signal syscall.Signal }
 
 func (i interrupted) Error() string { return "ended by signal: " + i.signal.String() }
 
-// ended is the exit code after a signal, which it tells; 0 if there was none.
+// ended reports the signal that ended the run and returns its exit code; 0 if
+// there was none.
 func ended(ctx context.Context, note host.Notef) int {
 	cause, ok := errors.AsType[interrupted](context.Cause(ctx))
 	if !ok {
@@ -89,10 +91,10 @@ func ended(ctx context.Context, note host.Notef) int {
 	return 128 + int(cause.signal)
 }
 
-// run does the whole of it and prints the verdict last.
+// run makes one run, from the command line to the verdict, which it prints last.
 func run(ctx context.Context, opts *options, stdout, stderr io.Writer) int {
 	out := machine.NewOutlet("stderr", stderr)
-	defer context.AfterFunc(ctx, out.Hurry)() // then nobody is waited for
+	defer context.AfterFunc(ctx, out.Hurry)() // after a signal, no reader is waited for
 	stderr = out
 	note := func(format string, args ...any) { fmt.Fprintf(stderr, "vm: "+format+"\n", args...) }
 	o := &results.Outcome{}
@@ -124,8 +126,8 @@ func run(ctx context.Context, opts *options, stdout, stderr io.Writer) int {
 	return code
 }
 
-// conduct prepares what is to boot, boots it and records what happened. It
-// returns an error only for what is the harness's own fault or the host's.
+// conduct prepares what boots, boots it, and records in o what happened. It
+// returns an error only if the harness itself or the host failed.
 func conduct(ctx context.Context, opts *options, o *results.Outcome, stdout, stderr io.Writer, note host.Notef) error {
 	c, err := cache.Open(note)
 	if err != nil {
@@ -140,7 +142,7 @@ func conduct(ctx context.Context, opts *options, o *results.Outcome, stdout, std
 		}
 	}
 
-	// Three things that do not depend on each other.
+	// These three do not depend on each other.
 	var (
 		wg                            sync.WaitGroup
 		errKernel, errGo, errEmulator error

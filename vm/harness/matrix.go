@@ -17,11 +17,11 @@ import (
 	"bulkdump/vm/harness/internal/results"
 )
 
-// guestsAtOnce is how many columns run at a time: each has two processors.
+// guestsAtOnce is how many kernels run at a time. Each guest has two processors.
 const guestsAtOnce = 2
 
-// runMatrix runs the suite on each kernel, each in a process of its own: what
-// ends one leaves the others alone. It prints one table, and the count last.
+// runMatrix runs the suite on each kernel, each in its own process, so that a
+// crash of one does not end the others. It prints one table, and the count last.
 func runMatrix(ctx context.Context, opts *options, args []string, stdout, stderr io.Writer) int {
 	var mu sync.Mutex
 	note := func(format string, a ...any) {
@@ -51,8 +51,8 @@ func runMatrix(ctx context.Context, opts *options, args []string, stdout, stderr
 	var wg sync.WaitGroup
 	for _, name := range longestFirst(names) {
 		out := columnDir(dir, name)
-		// An earlier run's results must not be taken for this one's, even if
-		// this one never gets as far as to remove them.
+		// The results of an earlier run must not pass for this one's, even if
+		// this one ends before it removes them.
 		if err := results.Clear(out); err != nil {
 			return fail(err)
 		}
@@ -89,8 +89,8 @@ func runMatrix(ctx context.Context, opts *options, args []string, stdout, stderr
 	return 0
 }
 
-// longestFirst has the kernels that check themselves before the others: whoever
-// comes last is waited for.
+// longestFirst puts the kernels that check themselves first: they take longest,
+// and the run waits for the last one.
 func longestFirst(names []string) []string {
 	checks := func(name string) int {
 		if kernels.ChecksItself(name) {
@@ -101,8 +101,8 @@ func longestFirst(names []string) []string {
 	return slices.SortedStableFunc(slices.Values(names), func(a, b string) int { return checks(a) - checks(b) })
 }
 
-// columnDir is the directory of a kernel's results; a tree has a whole path in
-// its name.
+// columnDir is the directory of a kernel's results. The name of a tree is a
+// path, which becomes one directory.
 func columnDir(dir, kernel string) string {
 	if kernels.IsTree(kernel) {
 		if abs, err := filepath.Abs(kernel); err == nil {
@@ -112,8 +112,8 @@ func columnDir(dir, kernel string) string {
 	return filepath.Join(dir, kernel)
 }
 
-// runColumn starts this program again. What it says goes to run.log; whether
-// it was any good is in what it left, and nowhere else.
+// runColumn starts this program again, with its output in run.log. The result is
+// in the files that it leaves, and nowhere else.
 func runColumn(ctx context.Context, args []string, dir string) {
 	log, err := os.Create(filepath.Join(dir, "run.log"))
 	if err != nil {
@@ -122,7 +122,7 @@ func runColumn(ctx context.Context, args []string, dir string) {
 	defer log.Close()
 	cmd := host.Command(ctx, "/proc/self/exe", args...)
 	cmd.Args[0] = "vm/harness"
-	cmd.WaitDelay = patience // it has programs of its own to end
+	cmd.WaitDelay = patience // it has its own programs to end
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Run(); err != nil {
 		fmt.Fprintln(log, "vm:", err)

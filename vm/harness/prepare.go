@@ -14,8 +14,8 @@ import (
 	"bulkdump/vm/harness/internal/results"
 )
 
-// runPrepare makes all that a run on each kernel needs, one after the other:
-// what takes long there takes all processors. It prints a row as each is ready.
+// runPrepare makes everything that a run needs, for one kernel after the other,
+// because a build uses all processors. It prints a row when a kernel is ready.
 func runPrepare(ctx context.Context, opts *options, stdout, stderr io.Writer) int {
 	note := func(format string, a ...any) { fmt.Fprintf(stderr, "vm: "+format+"\n", a...) }
 	err := prepare(ctx, opts, stdout, note)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
+// Package cache keeps what is made or fetched once.
 package cache
 
 import (
@@ -16,15 +17,16 @@ import (
 	"bulkdump/vm/harness/internal/host"
 )
 
-// Cache holds what is made once: build roots, modules, programs, what was
-// found out about the machine. An entry's name says what it holds, and it is
-// there whole or not at all.
+// Cache holds what is made once: build roots, modules, programs, facts about the
+// machine. An entry's name says what it was made from. An entry is complete, or
+// it does not exist.
 type Cache struct {
 	dir  string
 	Note host.Notef
 }
 
-// Open makes the cache in the user's directory of caches, unless it is there.
+// Open opens the cache below the user's cache directory, and makes it first if
+// need be. note tells the user what takes long.
 func Open(note host.Notef) (*Cache, error) {
 	base, err := os.UserCacheDir()
 	if err != nil {
@@ -37,8 +39,8 @@ func Open(note host.Notef) (*Cache, error) {
 // Path is where the entry of that name is, or would be.
 func (c *Cache) Path(name string) string { return filepath.Join(c.dir, name) }
 
-// Lock takes the lock of that name, waiting for another run to let it go. The
-// lock is the kernel's: it ends with the process, however that ends.
+// Lock takes the lock of that name, and waits while another run holds it. The
+// kernel releases the lock when the process ends, however it ends.
 func (c *Cache) Lock(ctx context.Context, name string) (unlock func(), err error) {
 	f, err := c.openLock(name)
 	if err != nil {
@@ -66,8 +68,8 @@ func (c *Cache) Lock(ctx context.Context, name string) (unlock func(), err error
 	}
 }
 
-// Entry returns the path of the entry called name, which make fills if it is
-// not there: into a directory of another name, moved into place when whole.
+// Entry returns the path of the entry called name. If there is none, make fills a
+// directory with another name, which is renamed when it is complete.
 func (c *Cache) Entry(ctx context.Context, name string, make func(dir string) error) (string, error) {
 	path := c.Path(name)
 	if use(path) {
@@ -81,7 +83,8 @@ func (c *Cache) Entry(ctx context.Context, name string, make func(dir string) er
 	if use(path) {
 		return path, nil
 	}
-	// Under the lock nobody else makes it: what a killed run left is garbage.
+	// No other run makes it while this one holds the lock, so what is there
+	// was left by a run that was killed.
 	tmp := path + ".part"
 	if err := os.RemoveAll(tmp); err != nil {
 		return "", err
@@ -95,7 +98,7 @@ func (c *Cache) Entry(ctx context.Context, name string, make func(dir string) er
 		err = os.Rename(tmp, path)
 	}
 	if err == nil {
-		use(path) // what was unpacked there may be older
+		use(path) // unpacked files may have brought an older time
 		c.prune()
 	}
 	if ctx.Err() != nil {
@@ -111,7 +114,7 @@ func (c *Cache) Entry(ctx context.Context, name string, make func(dir string) er
 	return path, err
 }
 
-// fullDisk is an error for want of room where dir lies.
+// fullDisk is an error because the disk that holds dir is full.
 type fullDisk struct {
 	dir string
 	err error
@@ -127,18 +130,18 @@ func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// use reports whether the entry is there, and notes that it was used now.
+// use reports whether the entry exists, and records that it was used now.
 func use(path string) bool {
 	now := time.Now()
 	return os.Chtimes(path, now, now) == nil
 }
 
-// unused is how long an entry is kept that nobody uses.
+// unused is how long an entry stays that no run uses.
 const unused = 30 * 24 * time.Hour
 
-// prune removes what was not used for so long: sources and kernels change, and
-// what was made of the old ones is never asked for again. What somebody makes
-// just now, or what cannot be removed, is left.
+// prune removes the entries that were not used for that long. Sources and kernels
+// change, and nothing asks for what was made from the old ones. It leaves an
+// entry that another run is making, and one that cannot be removed.
 func (c *Cache) prune() {
 	for _, kind := range []string{"bin-", "kernel-", "kvm-", "modules-", "packages-", "qemu-", "root-", "source-", "unpacked-", "users-"} {
 		paths, _ := filepath.Glob(filepath.Join(c.dir, kind+"*"))
@@ -154,7 +157,7 @@ func (c *Cache) prune() {
 			}
 			if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
 				if !part && os.Rename(path, path+".part") == nil {
-					path += ".part" // which nobody takes for whole
+					path += ".part" // so that no run takes it for complete
 				}
 				os.RemoveAll(path)
 			}
@@ -167,7 +170,7 @@ func (c *Cache) openLock(name string) (*os.File, error) {
 	return os.OpenFile(filepath.Join(c.dir, "locks", strings.ReplaceAll(name, "/", "-")), os.O_RDWR|os.O_CREATE, 0o644)
 }
 
-// Digest is a short name for what the parts say.
+// Digest is a short name for the parts. Parts that are cut elsewhere have another.
 func Digest(parts ...string) string {
 	h := sha256.New()
 	for _, p := range parts {

@@ -14,16 +14,16 @@ import (
 	"bulkdump/vm/harness/internal/host"
 )
 
-// Parcel is packages of Debian's with all that they need, unpacked into a
-// directory, not configured.
+// Parcel is a set of Debian packages with their dependencies, unpacked into a
+// directory and not configured.
 type Parcel struct {
-	Kind   string             // what its entry's name starts with
-	Recipe string             // changes when what finish does changes
-	What   string             // it is, for people
-	Costs  string             // to fetch it, once
-	Suites []string           // the packages come from the last of them
+	Kind   string             // how its entry's name starts
+	Recipe string             // changes when Finish changes
+	What   string             // it is, in words for the user
+	Costs  string             // in time and space, to fetch it once
+	Suites []string           // the last one is preferred
 	Names  []string           // of packages
-	Out    []string           // patterns of files that are left out
+	Out    []string           // patterns of files to leave out
 	Finish func(string) error // makes the directory usable; may be nil
 }
 
@@ -36,7 +36,8 @@ const downloadTries = 3
 // fetchLimit is for all tries together.
 const fetchLimit = 15 * time.Minute
 
-// Fetch returns the directory of a parcel, which takes no rights to fetch.
+// Fetch returns the directory of a parcel, and fetches it first if need be. It
+// needs no root rights.
 func (c *Cache) Fetch(ctx context.Context, p Parcel) (string, error) {
 	include := strings.Join(p.Names, ",")
 	name := p.Kind + "-" + Digest(parcelRecipe, p.Recipe, strings.Join(p.Suites, ","), include, strings.Join(p.Out, ","))
@@ -53,12 +54,13 @@ func (c *Cache) Fetch(ctx context.Context, p Parcel) (string, error) {
 	})
 }
 
-// final is an error that another try would meet again.
+// final is an error that another try would not change.
 type final struct{ error }
 
 func (f final) Unwrap() error { return f.error }
 
-// retry tries to fill dir, some times from the start.
+// retry calls fill until it succeeds, with an empty dir each time, up to
+// downloadTries times.
 func (c *Cache) retry(ctx context.Context, dir string, fill func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, fetchLimit)
 	defer cancel()
@@ -78,14 +80,14 @@ func (c *Cache) retry(ctx context.Context, dir string, fill func(context.Context
 	}
 }
 
-// Documentation is left out of every root.
+// Documentation is what every parcel leaves out.
 var Documentation = []string{"./usr/share/doc/*", "./usr/share/man/*", "./usr/share/locale/*"}
 
-// NotForBuild is what comes with sparse and QEMU, and neither needs.
+// NotForBuild is what sparse and QEMU depend on, but do not need here.
 var NotForBuild = append([]string{"*/libLLVM*", "*/libicu*"}, Documentation...)
 
-// unpackPackages unpacks packages and all that they need into dir, but for the
-// files that are left out.
+// unpackPackages unpacks packages and their dependencies into dir, except the
+// files in leftOut.
 func unpackPackages(ctx context.Context, suites []string, include, dir string, leftOut []string) error {
 	mode := "root"
 	if os.Getuid() != 0 {
@@ -96,13 +98,13 @@ func unpackPackages(ctx context.Context, suites []string, include, dir string, l
 		return err
 	}
 	args = append([]string{"--mode=" + mode, "--variant=extract", "--format=tar", "--include=" + include}, args...)
-	// What it leaves there when it is ended in a bad moment goes with this.
+	// mmdebstrap may leave files here if it is ended at a bad moment.
 	tmp, err := os.MkdirTemp("", "bulkdump-fetch.")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(tmp)
-	if err := os.Chmod(tmp, 0o755); err != nil { // its other users go through it
+	if err := os.Chmod(tmp, 0o755); err != nil { // other users pass through it
 		return err
 	}
 	unpack := []string{"tar", "-x", "-C", dir, "--no-same-owner", "--exclude=./dev/*"}
@@ -120,12 +122,12 @@ func unpackPackages(ctx context.Context, suites []string, include, dir string, l
 	case errUnpack != nil && (errFetch == nil || errors.Is(errFetch, host.ErrNoReader)):
 		return final{errUnpack}
 	}
-	// If the fetch failed, tar failed for want of an archive.
+	// If the fetch failed, tar failed because it got no archive.
 	return errFetch
 }
 
 // suiteArgs tells mmdebstrap where the packages come from. It finds a mirror by
-// itself, but for more than one suite it wants whole lines of sources.list.
+// itself for one suite; for several it needs complete lines of sources.list.
 func suiteArgs(suites []string, mirror string) ([]string, error) {
 	args := []string{suites[0], "-"}
 	switch {
@@ -142,8 +144,8 @@ func suiteArgs(suites []string, mirror string) ([]string, error) {
 	return args, nil
 }
 
-// hostMirror is where this machine gets its own packages from. Another suite
-// of the same distribution lies there as well. Empty: let mmdebstrap choose.
+// hostMirror is the mirror that this machine uses. It has the other suites of the
+// distribution, too. If it is empty, mmdebstrap chooses.
 func hostMirror(ctx context.Context, suite string) string {
 	text, err := host.Output(host.Command(ctx, "apt-get", "indextargets", "--format", "$(CODENAME) $(ORIGIN) $(REPO_URI)", "Created-By: Packages"))
 	if err != nil {
@@ -152,8 +154,8 @@ func hostMirror(ctx context.Context, suite string) string {
 	return chooseMirror(text, suite)
 }
 
-// chooseMirror takes the repository of that very suite, else any one of
-// Debian's that has main releases: not updates, not security.
+// chooseMirror returns the repository of that suite. If there is none, it returns
+// any Debian repository of a release, not one of updates or security.
 func chooseMirror(targets, suite string) string {
 	other := ""
 	for line := range strings.Lines(targets) {

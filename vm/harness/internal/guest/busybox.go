@@ -19,22 +19,22 @@ import (
 	"bulkdump/vm/internal/proto"
 )
 
-// There are two busyboxes of Debian's. The static one needs nothing else, but
-// its shell, and all of it that starts a program (env, xargs, timeout …), runs
-// what busybox has of that name, whatever is on PATH. So it is for guests in
-// which no other program has such a name. The other one, which needs libraries,
-// goes by PATH.
+// Debian has two busyboxes. The static one needs no libraries. But its shell, and
+// each applet that starts a program (env, xargs, timeout …), runs busybox's applet
+// of that name, whatever is on PATH. So it is for guests in which no other program
+// has such a name. The other busybox needs libraries, and follows PATH.
 const (
 	busyboxPackage = "busybox"
-	busyboxFile    = "/usr/bin/busybox" // in it
+	busyboxFile    = "/usr/bin/busybox" // in that package
 )
 
-// addBusybox puts the names of the guest's busybox into /bin, and the host's
-// static one if it is that. What comes later wins.
+// addBusybox adds links for the applets of the guest's busybox to /bin, and the
+// host's static busybox if the guest uses that. Files that are added later replace
+// a link.
 func (p *Programs) addBusybox(a *archive) error {
 	var line []string
 	if p.byPath {
-		// With the libraries that it came with: those of the host may be older.
+		// It needs its own libraries: those of the host may be older.
 		lib := filepath.Join(p.packages, "usr/lib/x86_64-linux-gnu")
 		line = []string{filepath.Join(lib, "ld-linux-x86-64.so.2"), "--inhibit-cache", "--library-path", lib, filepath.Join(p.packages, busyboxFile)}
 	} else {
@@ -65,7 +65,8 @@ func staticBusybox() (file string, text []byte, err error) {
 	return file, text, nil
 }
 
-// applets are what the busybox that the line starts has, but for itself.
+// applets are the names of the applets of a busybox, except its own. line starts
+// it.
 func applets(line ...string) ([]string, error) {
 	text, err := exec.Command(line[0], append(line[1:], "--list")...).Output()
 	if err != nil {
@@ -82,9 +83,8 @@ func staticApplets() ([]string, error) {
 	return applets(file)
 }
 
-// hidesPrograms reports whether the static busybox would run something of its
-// own in place of a program of that name on PATH: one that was built, or one
-// that is added.
+// hidesPrograms reports whether the static busybox would run an applet instead of
+// a program on PATH that was built or added.
 func hidesPrograms(p *Programs, adds []Addition) (bool, error) {
 	names, err := staticApplets()
 	if err != nil {
@@ -104,8 +104,8 @@ func hidesPrograms(p *Programs, adds []Addition) (bool, error) {
 	}), nil
 }
 
-// hidesPackages asks the same of the programs of packages, which lie in root.
-// A user who names busybox among them means that one.
+// hidesPackages reports the same for the programs of packages, which are in root.
+// If the user asked for the package busybox, that one is used.
 func hidesPackages(root string, asked []string) (bool, error) {
 	if slices.Contains(asked, busyboxPackage) {
 		return true, nil
@@ -130,7 +130,8 @@ func (e entry) isProgram() bool {
 	return false
 }
 
-// isStatic finds a program that the guest could not run for want of libraries.
+// isStatic returns an error if a program needs shared libraries, which the guest
+// may not have.
 func isStatic(text []byte) error {
 	f, err := elf.NewFile(bytes.NewReader(text))
 	if err != nil {

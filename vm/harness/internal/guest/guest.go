@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
+// Package guest makes what boots: the guest's files, and what its init is told.
 package guest
 
 import (
@@ -17,15 +18,15 @@ import (
 	"bulkdump/vm/internal/proto"
 )
 
-// Guest is what boots.
+// Guest is everything that boots.
 type Guest struct {
 	Kernel   *kernels.Kernel
-	Modules  []string // files of those that were built
+	Modules  []string // files of the modules that were built
 	programs *Programs
 	Config   *proto.Config // what init is told
 }
 
-// New decides what init is told. limit is the command's.
+// New decides what init is told. limit is how long the command may run.
 func New(opts *Options, limit time.Duration, k *kernels.Kernel, modules []string, p *Programs) (*Guest, error) {
 	cfg := &proto.Config{Token: rand.Text(), Env: opts.Env, Shell: opts.Shell, Wait: opts.GDB, Dir: "/root"}
 	cfg.Control, cfg.Stdout, cfg.Stderr = devices(k.HasVirtio())
@@ -65,9 +66,9 @@ func New(opts *Options, limit time.Duration, k *kernels.Kernel, modules []string
 	return &Guest{k, modules, p, cfg}, nil
 }
 
-// devices says how the guest reaches its ports. The serial ports take what
-// must always get through; output goes by virtio where the kernel has it,
-// which is many times faster.
+// devices are the guest's names for its ports. The control port is serial, which
+// always works. Output uses virtio if the kernel has it, which is many times
+// faster.
 func devices(virtio bool) (control, stdout, stderr string) {
 	if virtio {
 		return "/dev/ttyS1", "virtio:stdout", "virtio:stderr"
@@ -75,8 +76,8 @@ func devices(virtio bool) (control, stdout, stderr string) {
 	return "/dev/ttyS1", "/dev/ttyS2", "/dev/ttyS3"
 }
 
-// testCommand is what runs in the guest. Its own limit is a little shorter
-// than ours, so that a test that hangs shows its goroutines.
+// testCommand is the test binary's command line. Its own limit is a little
+// shorter than limit, so that a test that hangs shows its goroutines.
 func testCommand(opts *Options, limit time.Duration) []string {
 	args := []string{"bulkdump.test", "-test.v=test2json"}
 	if opts.TestRegex != "" {
@@ -94,27 +95,27 @@ type Options struct {
 	Adds      []Addition
 	Packages  []string // Debian's
 	NoModule  bool
-	Module    string              // the one to load, where there are several
+	Module    string              // the one to load, if there are several
 	Params    map[string][]string // by module
 	Env       []string
 	Shell     bool
 	Test      bool
 	TestDir   string
 	TestRegex string
-	GDB       bool     // wait for it before the command
+	GDB       bool     // wait for gdb before the command
 	Args      []string // the command, or the test binary's
 }
 
-// OwnTests are the project's.
+// OwnTests is the directory of the project's tests.
 func (o *Options) OwnTests() string { return filepath.Join(o.Top, "test") }
 
 // shellOperators are the words that make a command a line for the shell.
 var shellOperators = []string{"&&", "||", ";", "|", "&", ">", ">>", "<", "2>", "2>>", "2>&1", ">&2", "|&", "(", ")", "{", "}", "!"}
 
-// guestArgv turns the words after the flags into what the guest executes:
-// exactly these words, or, if they hold a bare operator, a line of sh in which
-// every other word still means itself. One word with a space in it is a line
-// as it stands, as ssh takes it.
+// guestArgv turns the words after the flags into what the guest executes: exactly
+// these words, or, if one is a bare operator, a line for sh in which the other
+// words are quoted. A single word with a space is a line for sh as it is, as for
+// ssh.
 func guestArgv(args []string) []string {
 	if len(args) == 1 && strings.ContainsAny(args[0], " \t\n") {
 		return []string{"sh", "-c", args[0]}

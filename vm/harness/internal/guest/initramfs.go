@@ -22,15 +22,15 @@ import (
 	"bulkdump/vm/internal/proto"
 )
 
-// archive collects the guest's files. A later file of the same name replaces
-// the earlier one; directories above a file come by themselves.
+// archive collects the guest's files. A later file replaces an earlier one of the
+// same name. write adds the directories above a file.
 type archive struct {
 	entries map[string]entry
 }
 
 type entry struct {
 	mode cpio.FileMode
-	text []byte // content, or where a symlink points
+	text []byte // content, or a symlink's target
 }
 
 func newArchive() *archive { return &archive{entries: map[string]entry{}} }
@@ -56,7 +56,7 @@ func (a *archive) isDir(name string) bool {
 	return false
 }
 
-// tree adds a file or a directory of the host's.
+// tree adds a file of the host, or a directory with everything in it.
 func (a *archive) tree(name, host string) error {
 	root, err := filepath.EvalSymlinks(host)
 	if err != nil {
@@ -78,7 +78,7 @@ func (a *archive) tree(name, host string) error {
 	})
 }
 
-// add adds one file of the host's, or a directory without what is in it.
+// add adds one file of the host, or a directory without its content.
 func (a *archive) add(name, host string, d fs.DirEntry) error {
 	info, err := d.Info()
 	if err != nil {
@@ -105,7 +105,7 @@ func (a *archive) add(name, host string, d fs.DirEntry) error {
 	return nil
 }
 
-// write writes the archive; its bytes depend on nothing but its content.
+// write writes the archive. The same content gives the same bytes.
 func (a *archive) write(w io.Writer) error {
 	for name := range a.entries {
 		for d := path.Dir(name); d != "/"; d = path.Dir(d) {
@@ -136,16 +136,16 @@ func (a *archive) write(w io.Writer) error {
 	return cw.Close()
 }
 
-// Users that a test may want to become.
+// Tests may become one of these users.
 const (
 	passwd = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n"
 	group  = "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n"
 	hosts  = "127.0.0.1 localhost vm\n::1 localhost\n"
-	// A shell in the guest says where it is.
+	// The prompt says that this shell runs in the guest.
 	profile = "export PS1='vm:\\w\\$ '\n"
 )
 
-// files is everything that the guest has.
+// files are all files of the guest.
 func (g *Guest) files(opts *Options) (*archive, error) {
 	p := g.programs
 	a := newArchive()
@@ -203,7 +203,7 @@ func (g *Guest) files(opts *Options) (*archive, error) {
 	return a, nil
 }
 
-// programs adds what was built for the guest, and then what the user adds.
+// programs adds the programs that were built, and then the user's files.
 func (a *archive) programs(p *Programs, adds []Addition) error {
 	for _, f := range p.bin {
 		a.file("/bin/"+filepath.Base(f), 0o755, p.text[f])
@@ -226,8 +226,8 @@ func (a *archive) programs(p *Programs, adds []Addition) error {
 	return nil
 }
 
-// Initramfs writes the guest's files into memory that QEMU can read as a
-// file and that goes with the two processes.
+// Initramfs writes the guest's files into memory that QEMU reads as a file. It
+// goes when this process and QEMU have closed it.
 func (g *Guest) Initramfs(opts *Options) (*os.File, error) {
 	a, err := g.files(opts)
 	if err != nil {
@@ -246,16 +246,16 @@ func (g *Guest) Initramfs(opts *Options) (*os.File, error) {
 	return f, nil
 }
 
-// hidden are the directories of the guest whose files nobody would see.
+// hidden are the guest's directories on which init mounts something.
 var hidden = []string{"dev", "proc", "sys"}
 
-// Addition is a file of the host's that goes into the guest.
+// Addition is a file of the host that goes into the guest.
 type Addition struct {
-	Host, Guest string // guest is empty for the default place
+	Host, Guest string // Guest is empty for the default place
 }
 
-// ParseAddition takes FILE or FILE:GUESTPATH. A file whose name has a colon in it is
-// found as it is.
+// ParseAddition reads FILE or FILE:GUESTPATH. If there is a file of the whole name,
+// it is FILE, even with a colon in it.
 func ParseAddition(v string) (Addition, error) {
 	host, guest := v, ""
 	if _, err := os.Stat(v); err != nil {

@@ -14,18 +14,17 @@ import (
 	"bulkdump/vm/harness/internal/cache"
 )
 
-// packageSuite is where --packages come from, whatever the guest's kernel.
+// packageSuite is the suite of --packages, on every kernel.
 const packageSuite = "trixie"
 
-// notForGuest is what nobody runs or reads in a guest, and what comes from the
-// host.
+// notForGuest is what a guest does not use, or gets from the harness.
 var notForGuest = append([]string{
 	"./etc/apt", "./etc/fstab", "./etc/hostname", "./etc/resolv.conf", "./var/cache", "./var/lib/apt", "./var/lib/dpkg",
 }, cache.Documentation...)
 
-// packages returns the directory in which the packages lie, with all that they
-// need: unpacked, not configured. With them comes the busybox that goes by PATH,
-// which is used only if one of its names is another program's.
+// fetchPackages returns the directory that has the packages and their
+// dependencies, unpacked and not configured. It also has the busybox that follows
+// PATH, which the guest gets only if it needs it.
 func fetchPackages(ctx context.Context, c *cache.Cache, names []string) (string, error) {
 	what := "--packages " + strings.Join(names, ",")
 	if len(names) == 0 {
@@ -43,8 +42,8 @@ func fetchPackages(ctx context.Context, c *cache.Cache, names []string) (string,
 	})
 }
 
-// merged is where a package's file lies in the guest, whose directories of
-// programs are all /bin, and whose libraries are in /lib.
+// merged is where a package's file is in the guest, where all programs are in
+// /bin and all libraries in /lib.
 func merged(name string) string {
 	for _, dir := range []struct{ from, to string }{
 		{"/usr/bin", "/bin"}, {"/usr/sbin", "/bin"}, {"/sbin", "/bin"}, {"/usr/lib", "/lib"}, {"/usr/lib64", "/lib64"},
@@ -56,7 +55,7 @@ func merged(name string) string {
 	return name
 }
 
-// packages adds unpacked packages, with their busybox or without.
+// packages adds unpacked packages, with or without their busybox.
 func (a *archive) packages(root string, busybox bool) error {
 	a.link("/usr/lib", "/lib")
 	a.link("/usr/lib64", "/lib64")
@@ -79,7 +78,7 @@ func (a *archive) packages(root string, busybox bool) error {
 			return a.add(merged(name), p, d)
 		}
 		target, err := os.Readlink(p)
-		// A relative one would start from another place.
+		// A relative target would start from another directory.
 		if !path.IsAbs(target) {
 			target = path.Join(path.Dir(name), target)
 		}

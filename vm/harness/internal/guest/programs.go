@@ -17,7 +17,7 @@ import (
 	"bulkdump/vm/harness/internal/host"
 )
 
-// Programs are the Go binaries of a run, and Debian's packages beside them.
+// Programs are the Go binaries of a run, and the Debian packages.
 type Programs struct {
 	init        string
 	bin         []string // go into the guest's /bin under their own names
@@ -38,7 +38,7 @@ type goPackage struct {
 	TestGoFiles, XTestGoFiles []string
 }
 
-// BuildPrograms makes all programs of a run.
+// BuildPrograms builds the programs of a run and fetches its packages.
 func BuildPrograms(ctx context.Context, c *cache.Cache, opts *Options) (*Programs, error) {
 	p, err := buildOwn(ctx, c, opts)
 	if err != nil {
@@ -58,9 +58,9 @@ func BuildPrograms(ctx context.Context, c *cache.Cache, opts *Options) (*Program
 	return p, err
 }
 
-// buildPrograms builds init, the commands and, for a test run, the tests. Go's
-// own cache knows what is up to date; what was built lies in a directory that
-// belongs to this source tree, and is read from there under the lock.
+// buildOwn builds init, the commands and, for a test run, the tests. Go's own
+// cache knows what is up to date. The binaries are in a directory for this source
+// tree, and are read under its lock.
 func buildOwn(ctx context.Context, c *cache.Cache, opts *Options) (*Programs, error) {
 	p := &Programs{testDir: opts.TestDir}
 	name := "bin-" + cache.Digest(opts.Top)
@@ -73,12 +73,12 @@ func buildOwn(ctx context.Context, c *cache.Cache, opts *Options) (*Programs, er
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	// go does not clean up after every end.
+	// go leaves files behind when it is killed.
 	if p.work, err = os.MkdirTemp("", "bulkdump-build."); err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(p.work)
-	// The tests may be another module's: then what they need is built there.
+	// The tests may be in another module, whose programs are built, too.
 	own := []string{"./vm/init", "./cmd/..."}
 	if opts.TestDir == opts.OwnTests() {
 		own = append(own, "./test/...")
@@ -104,8 +104,8 @@ func buildOwn(ctx context.Context, c *cache.Cache, opts *Options) (*Programs, er
 	return p, p.freeze()
 }
 
-// build builds the programs among the packages of a module, and finds the
-// tests if they are among them.
+// build builds the programs among the packages of a module. It finds the tests if
+// they are in one of the packages.
 func (p *Programs) build(ctx context.Context, module, dir string, patterns ...string) error {
 	pkgs, err := p.goList(ctx, module, patterns...)
 	if err != nil {
@@ -139,7 +139,7 @@ func (p *Programs) build(ctx context.Context, module, dir string, patterns ...st
 	return nil
 }
 
-// freeze reads the binaries now, while nobody else builds over them.
+// freeze reads the binaries while the lock keeps other runs from replacing them.
 func (p *Programs) freeze() error {
 	all := append([]string{p.init}, p.bin...)
 	if p.test != "" {
@@ -163,7 +163,7 @@ func (p *Programs) goTool(ctx context.Context, top string, args ...string) *exec
 	return cmd
 }
 
-// goList lists the packages of patterns; one that matches nothing is no error.
+// goList lists the packages of patterns. A pattern may match nothing.
 func (p *Programs) goList(ctx context.Context, top string, patterns ...string) ([]goPackage, error) {
 	cmd := p.goTool(ctx, top, append([]string{"list", "-e", "-json=Dir,ImportPath,Name,TestGoFiles,XTestGoFiles"}, patterns...)...)
 	text, err := host.Output(cmd)

@@ -17,8 +17,8 @@ import (
 	"unicode/utf8"
 )
 
-// Tests are those that the regular expression chooses, in the order of the
-// sources.
+// Tests are the names of the tests that the regular expression chooses, in the
+// order of the sources. It is an error if there are none.
 func (p *Programs) Tests(regex string) ([]string, error) {
 	names, err := testNames(p.testFiles)
 	if err != nil {
@@ -59,8 +59,8 @@ func isTestName(name string) bool {
 	return false
 }
 
-// SelectTests keeps the tests that -test.run=expr runs: alternatives, of which
-// what comes before the first slash is for them, the rest for their subtests.
+// SelectTests returns the names that -test.run=expr runs. expr has alternatives;
+// in each, the part before the first slash is for tests, the rest for subtests.
 func SelectTests(names []string, expr string) ([]string, error) {
 	var tops []*regexp.Regexp
 	for _, alternative := range splitOutside(expr, '|') {
@@ -75,8 +75,8 @@ func SelectTests(names []string, expr string) ([]string, error) {
 	}), nil
 }
 
-// splitOutside splits a regular expression at sep where that is neither
-// escaped nor in brackets, as the testing package does.
+// splitOutside splits a regular expression at each sep that is neither escaped
+// nor in brackets, as the testing package does.
 func splitOutside(expr string, sep byte) []string {
 	var parts []string
 	start, class, group := 0, 0, 0
@@ -100,14 +100,14 @@ func splitOutside(expr string, sep byte) []string {
 	return append(parts, expr[start:])
 }
 
-// The kernel's log must say by itself which test a line of it belongs to: the
-// tests' output takes another way to the host, at another speed. So the tests
-// are compiled (as the cover tool does it, from copies that keep their line
-// numbers) with a first statement that writes a mark into the log when the
-// test starts, and one when all of it has ended.
+// The kernel's log itself must say which test a line belongs to, because the
+// output of the tests reaches the host by another way, at another speed. So each
+// test is compiled with a first statement that writes a mark into the log when the
+// test starts, and another when it has ended. As for the cover tool, the compiler
+// reads copies, which keep the line numbers.
 
-// markSource is what the copies call. A new descriptor for each mark: the
-// kernel limits the rate of each.
+// markSource is what the copies call. It opens /dev/kmsg for each mark, because the
+// kernel limits the rate of each descriptor.
 const markSource = `package %s
 
 import (
@@ -126,9 +126,8 @@ func vmMarkTest(t testing.TB) {
 
 var markLine = regexp.MustCompile(`bulkdump-vm: test (\S+) (starts|ends)$`)
 
-// markTests writes marked copies of the test files into dir, and returns the
-// file that -overlay takes. A test that has no name for its testing.T cannot
-// do anything with it, and gets no mark.
+// markTests writes marked copies of the test files into dir, and returns the file
+// for -overlay. A test whose testing.T has no name does nothing, and gets no mark.
 func markTests(files []string, dir string) (overlay string, err error) {
 	if err := os.RemoveAll(dir); err != nil {
 		return "", err
@@ -171,7 +170,7 @@ func markTests(files []string, dir string) (overlay string, err error) {
 	return overlay, os.WriteFile(overlay, text, 0o644)
 }
 
-// markFile returns a file's package and its text with the marks.
+// markFile returns the package of a file, and its text with marks.
 func markFile(src string) (pkg, marked string, err error) {
 	set := token.NewFileSet()
 	f, err := parser.ParseFile(set, "", src, parser.SkipObjectResolution)
@@ -196,9 +195,9 @@ func markFile(src string) (pkg, marked string, err error) {
 	return f.Name.Name, b.String() + src[done:], nil
 }
 
-// TestsDuring returns the tests that ran when the log came to the line, and
-// the last that had ended before it. More than one runs only where tests ask
-// for it.
+// TestsDuring returns the tests that ran when line number at was logged, and the
+// last test that had ended before. Several tests run at a time only if they are
+// parallel.
 func TestsDuring(lines []string, at int) (live []string, last string) {
 	for _, line := range lines[:at] {
 		m := markLine.FindStringSubmatch(line)

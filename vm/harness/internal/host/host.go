@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
+// Package host runs programs of the host, and knows the terminal.
 package host
 
 import (
@@ -19,24 +20,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Notef tells the user something, in a line of its own.
+// Notef prints a line for the user.
 type Notef func(format string, args ...any)
 
-// Patience is how long a program that is to end may go on cleaning up.
+// Patience is how long a program may clean up after it was told to end.
 const Patience = 10 * time.Second
 
-// Command prepares a program that dies with us, and with its children when the
-// context ends: first asked to, so that it can clean up, then not.
+// Command prepares a program that ends when we end. When the context ends, the
+// program and its children get SIGTERM, so that they can clean up, and after
+// Patience the program is killed.
 func Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = Patience
-	cmd.Env = append(os.Environ(), "LC_ALL=C") // what it says is looked at
+	cmd.Env = append(os.Environ(), "LC_ALL=C") // its output is parsed
 	return cmd
 }
 
-// Run runs it; its output is shown only in the error.
+// Run runs a command. Its output appears only in the error.
 func Run(cmd *exec.Cmd) error {
 	var out bytes.Buffer
 	if cmd.Stdout == nil {
@@ -46,7 +48,7 @@ func Run(cmd *exec.Cmd) error {
 	return toolError(cmd, cmd.Run(), out.String())
 }
 
-// Output runs it and returns its stdout.
+// Output runs a command and returns its stdout.
 func Output(cmd *exec.Cmd) (string, error) {
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -54,12 +56,11 @@ func Output(cmd *exec.Cmd) (string, error) {
 	return out.String(), toolError(cmd, err, errs.String())
 }
 
-// ErrNoReader is the error of a program whose reader failed.
+// ErrNoReader is the error of a writer whose reader failed.
 var ErrNoReader = errors.New("its reader failed")
 
-// RunPiped runs two programs, the stdout of one the stdin of the other, until
-// both have ended. If one fails, the other is ended. A writer whose reader
-// failed has the error errNoReader.
+// RunPiped runs two programs, from | to, until both have ended. If one fails, it
+// ends the other. If to failed, the error of from is ErrNoReader.
 func RunPiped(ctx context.Context, from, to []string, env ...string) (errFrom, errTo error) {
 	ctxFrom, endWriter := context.WithCancel(ctx)
 	defer endWriter()
@@ -71,14 +72,14 @@ func RunPiped(ctx context.Context, from, to []string, env ...string) (errFrom, e
 	if err != nil {
 		return err, nil
 	}
-	// This end stays open as long as the writer runs: so a reader that ends
-	// before it has not met the end of the stream.
+	// Our copy of this end stays open while the writer runs. So a reader that
+	// ends before the writer did not see the end of the stream.
 	defer w.Close()
 	var writerLog, readerLog bytes.Buffer
 	writer.Stdout, writer.Stderr = w, &writerLog
 	reader.Stdin, reader.Stderr = r, &readerLog
 	err = reader.Start()
-	r.Close() // a copy of ours would keep the writer writing
+	r.Close() // a copy here would keep the writer from noticing its end
 	if err != nil {
 		return ErrNoReader, toolError(reader, err, "")
 	}
@@ -89,7 +90,7 @@ func RunPiped(ctx context.Context, from, to []string, env ...string) (errFrom, e
 	case err = <-written:
 		w.Close()
 		if err != nil {
-			endReader() // what the writer left running may keep the end of the stream from it
+			endReader() // a child of the writer may still hold the pipe open
 		}
 		errTo = toolError(reader, <-read, readerLog.String())
 		return toolError(writer, err, writerLog.String()), errTo
@@ -105,10 +106,10 @@ func RunPiped(ctx context.Context, from, to []string, env ...string) (errFrom, e
 	}
 }
 
-// ErrNotInstalled is the error of a program that is not there.
+// ErrNotInstalled is the error of a program that is not installed.
 var ErrNotInstalled = errors.New("is not installed: run vm/deps")
 
-// fullWords are what programs say of a disk without room.
+// fullWords are what programs print when the disk is full.
 var fullWords = []string{"no space left on device", "disk quota exceeded", "you don't have enough free space in"}
 
 func toolError(cmd *exec.Cmd, err error, out string) error {
@@ -154,8 +155,8 @@ func CopyFile(to, from string) error {
 	return errors.Join(err, out.Close())
 }
 
-// Quote makes a word that the shell reads as s. A word of harmless characters
-// stays as it is, so that the line can be read.
+// Quote returns a word that the shell reads as s. A word of harmless characters
+// stays unquoted, for the human reader.
 func Quote(s string) string {
 	harmless := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./=:,@%+", r)
@@ -166,13 +167,13 @@ func Quote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// FirstLine is the first line of what an error says.
+// FirstLine is the first line of an error's text.
 func FirstLine(err error) string {
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	return line
 }
 
-// Lines splits what a program or a console printed.
+// Lines splits the output of a program or a console.
 func Lines(text string) []string {
 	text = strings.TrimRight(strings.ReplaceAll(text, "\r", ""), "\n")
 	if text == "" {
@@ -181,7 +182,7 @@ func Lines(text string) []string {
 	return strings.Split(text, "\n")
 }
 
-// TerminalSize is that of our terminal, if stdin is one.
+// TerminalSize is the size of the terminal on stdin, if stdin is one.
 func TerminalSize() (proto.Winsize, bool) {
 	ws, err := unix.IoctlGetWinsize(int(os.Stdin.Fd()), unix.TIOCGWINSZ)
 	if err != nil {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package hosttest makes what tests find on the host.
+// Package hosttest makes programs and files that tests find on the host.
 package hosttest
 
 import (

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// kconfig is a kernel's configuration: what is y, m or has a value, by its
-// name without CONFIG_. What is not set is not in it.
+// kconfig is a kernel's configuration: the options that are y, m or have a value,
+// by name without CONFIG_. It lacks the options that are not set.
 type kconfig map[string]string
 
 // parseKconfig reads a .config, or a fragment of one.
@@ -17,7 +17,7 @@ func parseKconfig(text string) kconfig {
 	c := kconfig{}
 	for line := range strings.Lines(text) {
 		if name, ok := unset(line); ok {
-			delete(c, name) // the later line holds
+			delete(c, name) // the last line counts
 		} else if name, value, ok := option(line); ok {
 			c[name] = value
 		}
@@ -30,7 +30,7 @@ func readKconfig(file string) (kconfig, error) {
 	return parseKconfig(string(text)), err
 }
 
-// option reads CONFIG_NAME=VALUE of a line that unset does not read.
+// option reads CONFIG_NAME=VALUE. Try unset first.
 func option(line string) (name, value string, ok bool) {
 	line, ok = strings.CutPrefix(strings.TrimSpace(line), "CONFIG_")
 	name, value, set := strings.Cut(line, "=")
@@ -51,9 +51,9 @@ func unset(line string) (name string, ok bool) {
 	return "", false
 }
 
-// differences lists the lines of a fragment that a configuration does not have
-// as they stand: make silently drops what depends on something unset,
-// is selected by something else, or is not known at all.
+// differences lists the lines of a fragment that the configuration does not
+// follow. make silently drops an option that depends on something unset, that
+// something else selects, or that it does not know.
 func (c kconfig) differences(fragment string) []string {
 	var lines []string
 	want := parseKconfig(fragment)
@@ -76,14 +76,14 @@ func (c kconfig) differences(fragment string) []string {
 	return lines
 }
 
-// guestNeeds is what init and the harness cannot do without: any one of the
-// options of a line.
+// guestNeeds are the options that init and the harness need: of each entry, any
+// one.
 var guestNeeds = [][]string{
 	{"64BIT"}, {"PRINTK"}, {"BLK_DEV_INITRD"}, {"BINFMT_ELF"}, {"FUTEX"}, {"EPOLL"}, {"PROC_FS"}, {"SYSFS"}, {"DEVTMPFS"},
 	{"UNIX98_PTYS"}, {"SERIAL_8250_CONSOLE"}, {"PCI"}, {"NET"}, {"INET"}, {"X86_IOPL_IOPERM", "DEVPORT"},
 }
 
-// lacking lists what of guestNeeds is not built in.
+// lacking lists the entries of guestNeeds of which nothing is built in.
 func (c kconfig) lacking() []string {
 	var lines []string
 needs:

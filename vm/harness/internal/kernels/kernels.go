@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
+// Package kernels makes kernels that are ready to boot, and modules for them.
 package kernels
 
 import (
@@ -14,15 +15,15 @@ import (
 	"bulkdump/vm/harness/internal/cache"
 )
 
-// debianKernel says where a kernel of Debian's comes from.
+// debianKernel says where one of Debian's kernels comes from.
 type debianKernel struct {
-	name    string   // as --kernel has it
+	name    string   // for --kernel
 	suites  []string // the last one is preferred
 	image   string   // package of the image
 	headers string   // package to build modules with
 }
 
-// kernels is the list that --kernel chooses from.
+// kernels are Debian's that --kernel can choose.
 var kernels = []debianKernel{
 	{"6.1", []string{"bookworm"}, "linux-image-amd64", "linux-headers-amd64"},
 	// The cloud flavour is smaller, and has virtio built in.
@@ -30,7 +31,7 @@ var kernels = []debianKernel{
 	{"7.3", []string{"trixie", "trixie-backports"}, "linux-image-cloud-amd64", "linux-headers-cloud-amd64"},
 }
 
-// kernelNames are what --kernel chooses from, beside a user's own trees.
+// kernelNames are all names that --kernel takes, besides the user's own trees.
 func kernelNames() []string {
 	var names []string
 	for _, k := range kernels {
@@ -39,7 +40,8 @@ func kernelNames() []string {
 	return append(names, sourceKernels...)
 }
 
-// Check finds a mistake before anything is made.
+// Check reports a name that no kernel has, or a tree that cannot run, before
+// anything is built.
 func Check(name string) error {
 	if IsTree(name) {
 		_, err := openTree(name)
@@ -51,24 +53,26 @@ func Check(name string) error {
 	return nil
 }
 
-// transportModules carry the command's output, in order of loading. A kernel
-// that has none of them has them built in, or output goes by the serial ports.
+// transportModules carry the command's output. The order is that of loading. If a
+// kernel has none of them, they are built in, or the output uses the serial
+// ports.
 var transportModules = []string{
 	"virtio", "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci", "virtio_console",
 }
 
-// Kernel is a kernel that is ready to boot, in the build root that it came in.
+// Kernel is a kernel that is ready to boot, in its build root.
 type Kernel struct {
 	root    string
 	Release string
 	Image   string
-	Boot    string      // what QEMU boots: the image, or the kernel out of it
+	Boot    string      // what QEMU boots: the image, or the kernel unpacked from it
 	Drivers []string    // of transportModules, as files
-	Own     []OwnModule // by --modprobe, in order of loading
-	tree    bool        // root is a user's own tree, not a build root
+	Own     []OwnModule // those of --modprobe, in the order of loading
+	tree    bool        // root is the user's own tree, not a build root
 }
 
-// Prepare makes the build root if need be, and finds the kernel in it.
+// Prepare returns the kernel of that name, and first makes what is missing: its
+// build root, its image unpacked. name is one of --kernel's.
 func Prepare(ctx context.Context, c *cache.Cache, name string) (*Kernel, error) {
 	k, err := findKernel(ctx, c, name)
 	if err == nil {
@@ -97,8 +101,8 @@ func findKernel(ctx context.Context, c *cache.Cache, name string) (*Kernel, erro
 	return openKernel(root)
 }
 
-// openKernel looks where Debian puts the image: boot/ for older kernels, beside
-// the modules for newer ones.
+// openKernel looks where Debian puts the image: in boot/ for older kernels, next
+// to the modules for newer ones.
 func openKernel(root string) (*Kernel, error) {
 	images, _ := filepath.Glob(filepath.Join(root, "boot/vmlinuz-*"))
 	newer, _ := filepath.Glob(filepath.Join(root, "usr/lib/modules/*/vmlinuz"))
@@ -132,8 +136,8 @@ func (k *Kernel) HasVirtio() bool {
 	return filepath.Base(k.Drivers[len(k.Drivers)-1]) == "virtio_console.ko"
 }
 
-// Vmlinux is the kernel with its symbols, where there is one: in a tree that
-// it was built in, or beside its image.
+// Vmlinux is the kernel file with symbols, if there is one: in the tree that the
+// kernel was built in, or next to its image.
 func (k *Kernel) Vmlinux() string {
 	for _, file := range []string{filepath.Join(k.root, "vmlinux"), filepath.Join(filepath.Dir(k.Image), "vmlinux")} {
 		if _, err := os.Stat(file); err == nil {
@@ -143,7 +147,8 @@ func (k *Kernel) Vmlinux() string {
 	return ""
 }
 
-// Chosen are those that are asked for by name, or all, without a tree.
+// Chosen returns the kernels that the user named, each once; if there are none,
+// all but trees. flag is named in the error.
 func Chosen(flag string, chosen []string) ([]string, error) {
 	if len(chosen) == 0 {
 		return kernelNames(), nil
@@ -160,9 +165,8 @@ func Chosen(flag string, chosen []string) ([]string, error) {
 	return names, nil
 }
 
-// rootPackages is what building and checking a module takes, beside the
-// kernel's headers. The root is unpacked and never configured, so nothing is
-// pulled in by itself.
+// rootPackages are what a module is built and checked with, besides the kernel's
+// headers. The root is never configured, so the list must be complete.
 var rootPackages = []string{
 	"make", "gcc", "libelf1", "dash", "bash", "coreutils", "sed", "grep", "mawk", "findutils", "perl", "libc-bin", "sparse",
 }
@@ -171,8 +175,8 @@ var rootPackages = []string{
 const rootRecipe = "1"
 
 // buildRoot returns the directory that holds the kernel, its headers and the
-// compiler of its own suite. All files in it belong to the caller: so making
-// it, using it and removing it take no rights but a user name space.
+// compiler of its suite. All files in it belong to the caller, so that a user
+// namespace is enough to make it, use it and remove it.
 func buildRoot(ctx context.Context, c *cache.Cache, k debianKernel) (string, error) {
 	return c.Fetch(ctx, cache.Parcel{
 		Kind:   "root-" + k.name,
@@ -186,7 +190,7 @@ func buildRoot(ctx context.Context, c *cache.Cache, k debianKernel) (string, err
 	})
 }
 
-// finishRoot makes a root usable, and sees that there is a kernel in it.
+// finishRoot makes a root usable, and checks that it holds a kernel.
 func finishRoot(dir string) error {
 	if err := configureRoot(dir); err != nil {
 		return err
@@ -195,7 +199,7 @@ func finishRoot(dir string) error {
 	return err
 }
 
-// configureRoot makes what configuring the packages would have made.
+// configureRoot makes what the configuration of the packages would have made.
 func configureRoot(dir string) error {
 	for _, d := range []string{"dev", "proc", "tmp", "build"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {

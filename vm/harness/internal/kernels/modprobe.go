@@ -26,9 +26,9 @@ type OwnModule struct {
 
 var errNoModule = errors.New("no such module")
 
-// Modprobe finds those of the kernel's own modules that are asked for, and what
-// they need. What is built in is there already. A name with a ? at its end is for
-// the kernels that have that module.
+// Modprobe adds to Own the modules of these names, and what they need. A module
+// that is built in needs nothing. A name that ends in ? is left out on a kernel
+// that has no such module.
 func (k *Kernel) Modprobe(ctx context.Context, names []string) error {
 	for _, name := range names {
 		name, optional := strings.CutSuffix(name, "?")
@@ -74,9 +74,9 @@ func (k *Kernel) addModule(ctx context.Context, name string) error {
 	return nil
 }
 
-// addSoft adds a module that another one uses if it is there. An algorithm goes
-// by its name, and its module is that of the implementation that runs anywhere:
-// crc32c is in crc32c_generic.
+// addSoft adds a module that another one uses if it exists. The name may be an
+// algorithm's: then the module is the implementation for any processor, as
+// crc32c_generic is for crc32c.
 func (k *Kernel) addSoft(ctx context.Context, name string) error {
 	err := k.addModule(ctx, name)
 	if errors.Is(err, errNoModule) {
@@ -88,7 +88,7 @@ func (k *Kernel) addSoft(ctx context.Context, name string) error {
 	return err
 }
 
-// findModule returns a module's file; none if it is built in.
+// findModule returns a module's file, or "" if the module is built in.
 func (k *Kernel) findModule(name string) (string, error) {
 	named := func(file string) bool { return sameModule(strings.TrimSuffix(filepath.Base(file), ".ko"), name) }
 	builtin, err := k.listed("modules.builtin")
@@ -97,7 +97,7 @@ func (k *Kernel) findModule(name string) (string, error) {
 	}
 	loadable, err := k.listed("modules.order")
 	if err != nil || builtin == nil && loadable == nil {
-		return "", err // all that this kernel has is built in
+		return "", err // everything in this kernel is built in
 	}
 	if i := slices.IndexFunc(loadable, named); i >= 0 {
 		return packedOrNot(loadable[i])
@@ -123,7 +123,7 @@ func (k *Kernel) listed(list string) (files []string, err error) {
 	return files, nil
 }
 
-// moduleDirs are where a kernel's lists of its modules lie.
+// moduleDirs are the directories that may have the lists of a kernel's modules.
 func (k *Kernel) moduleDirs() []string {
 	if k.tree {
 		return []string{k.root}
@@ -131,7 +131,7 @@ func (k *Kernel) moduleDirs() []string {
 	return []string{filepath.Join(k.root, "usr/lib/modules", k.Release), filepath.Join(k.root, "lib/modules", k.Release)}
 }
 
-// packedOrNot finds a file as it is, or packed by xz.
+// packedOrNot finds a file as it is, or compressed with xz.
 func packedOrNot(file string) (string, error) {
 	for _, f := range []string{file, file + ".xz"} {
 		if _, err := os.Stat(f); err == nil {
@@ -149,8 +149,8 @@ func readModule(ctx context.Context, file string) ([]byte, error) {
 	return []byte(text), err
 }
 
-// moduleNeeds reads which modules one needs, and which it wants before itself
-// if they are there (MODULE_SOFTDEP).
+// moduleNeeds reads which modules a module depends on, and which should be loaded
+// before it if they exist (MODULE_SOFTDEP).
 func moduleNeeds(text []byte) (needs, soft []string, err error) {
 	f, err := elf.NewFile(bytes.NewReader(text))
 	if err != nil {
@@ -176,13 +176,13 @@ func moduleNeeds(text []byte) (needs, soft []string, err error) {
 	return needs, soft, nil
 }
 
-// sameModule takes - for _, as modprobe does.
+// sameModule compares names as modprobe does: - is _.
 func sameModule(a, b string) bool {
 	return strings.ReplaceAll(a, "-", "_") == strings.ReplaceAll(b, "-", "_")
 }
 
-// ModprobeUsers adds each of the kernel's own modules that calls one of the
-// functions. Not each has to be called, but one of them.
+// ModprobeUsers adds to Own each module that calls one of the functions. It is an
+// error if no module calls any of them.
 func (k *Kernel) ModprobeUsers(ctx context.Context, c *cache.Cache, functions []string) error {
 	functions = slices.Sorted(slices.Values(functions))
 	const list = "modules"
@@ -208,7 +208,8 @@ func (k *Kernel) ModprobeUsers(ctx context.Context, c *cache.Cache, functions []
 	return k.Modprobe(ctx, names)
 }
 
-// moduleUsers reads all modules, and names those that call one of the functions.
+// moduleUsers reads all modules and returns the names of those that call one of
+// the functions.
 func (k *Kernel) moduleUsers(ctx context.Context, functions []string) ([]string, error) {
 	files, err := k.listed("modules.order")
 	if err != nil {
@@ -218,7 +219,7 @@ func (k *Kernel) moduleUsers(ctx context.Context, functions []string) ([]string,
 	for _, file := range files {
 		found, err := packedOrNot(file)
 		if err != nil {
-			continue // of another package than the image's
+			continue // it is in another package than the image
 		}
 		text, err := readModule(ctx, found)
 		if err != nil {
@@ -233,7 +234,7 @@ func (k *Kernel) moduleUsers(ctx context.Context, functions []string) ([]string,
 	return names, nil
 }
 
-// moduleUses tells whether a module calls one of the functions.
+// moduleUses reports whether a module calls one of the functions.
 func moduleUses(text []byte, functions []string) (bool, error) {
 	f, err := elf.NewFile(bytes.NewReader(text))
 	if err != nil {

@@ -17,9 +17,9 @@ import (
 )
 
 // makeScript runs make in $2, a directory of the build root $1. /dev and /proc
-// are mounted in a mount name space of its own, which goes with the build. The
-// shell stays: make as the first process of its name space would not end when
-// it is told to. A user's PATH has no sbin, where chroot is.
+// are mounted in a mount namespace that ends with the build. The shell stays the
+// first process of its PID namespace: in that place make would ignore SIGTERM.
+// chroot is in sbin, which a user's PATH lacks.
 const makeScript = `set -eu
 PATH=$PATH:/usr/sbin:/sbin
 root=$1 dir=$2
@@ -30,26 +30,27 @@ chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C \
 	KBUILD_BUILD_USER=vm KBUILD_BUILD_HOST=vm make -j"$(nproc)" -C "$dir" "$@" || exit
 `
 
-// makeIn is the command line that runs make in a directory of a build root.
+// makeIn is the command line that runs make in dir, a directory of a build root.
 func makeIn(root, dir string, args ...string) []string {
 	line := append([]string{"unshare"}, unshareArgs()...)
 	return append(append(line, "sh", "-c", makeScript, "sh", root, dir), args...)
 }
 
-// OwnChecks are asked of the project's own modules: every warning of the
-// compiler and of sparse is an error. Others are built as they ask for.
+// OwnChecks are make's arguments for the project's own modules: each warning of
+// the compiler and of sparse is an error. Other modules are built as their Kbuild
+// says.
 const OwnChecks = "W=1 KCFLAGS=-Werror C=1 CF=-Wsparse-error"
 
 // buildRecipe changes when the way a module is built changes.
 const buildRecipe = "2"
 
-// Stripped is the same module without the symbols that only a debugger
-// reads, which are nine tenths of it.
+// Stripped is the file of the same module without debug symbols, which are nine
+// tenths of it. The guest gets this one.
 func Stripped(file string) string {
 	return filepath.Join(filepath.Dir(file), "guest", filepath.Base(file))
 }
 
-// sourceNames are the files that a module is built from.
+// isSource reports whether a module may be built from a file of that name.
 func isSource(name string) bool {
 	switch filepath.Ext(name) {
 	case ".c", ".h", ".S", ".lds":
@@ -58,8 +59,8 @@ func isSource(name string) bool {
 	return strings.HasPrefix(name, "Kbuild") || strings.HasPrefix(name, "Makefile") || name == "Kconfig"
 }
 
-// BuildModules builds the modules of dir for the kernel, unless these very sources
-// were built before, and returns the files, in the order of their names.
+// BuildModules builds the modules of dir for the kernel, unless the same sources
+// were built before. It returns their files in the order of their names.
 func BuildModules(ctx context.Context, c *cache.Cache, k *Kernel, dir, checks string) ([]string, error) {
 	sources, err := readSources(dir)
 	if err != nil {
@@ -112,7 +113,7 @@ func runMake(ctx context.Context, k *Kernel, sources []source, checks, key, out 
 	if k.tree {
 		work = filepath.Join(out, "build")
 	}
-	os.RemoveAll(work) // of a run that was killed
+	os.RemoveAll(work) // left by a run that was killed
 	defer os.RemoveAll(work)
 	for _, s := range sources {
 		path := filepath.Join(work, s.name)
@@ -149,8 +150,8 @@ func runMake(ctx context.Context, k *Kernel, sources []source, checks, key, out 
 	})
 }
 
-// unshareArgs start a program that may mount what goes with it, as root or in
-// a user name space.
+// unshareArgs let a program mount what ends with it, as root or in a user
+// namespace.
 func unshareArgs() []string {
 	args := []string{"--mount", "--pid", "--fork", "--kill-child"}
 	if os.Getuid() != 0 {
@@ -159,9 +160,9 @@ func unshareArgs() []string {
 	return args
 }
 
-// PickModule finds the module to load before the command: the one that is
-// asked for, else the one named after the project, else the only one. The
-// others are there for the command.
+// PickModule chooses the module to load before the command: the one that the user
+// asked for, or the one named after the project, or the only one. The command may
+// load the others.
 func PickModule(files []string, asked string) (string, error) {
 	var names []string
 	for _, f := range files {
@@ -180,7 +181,7 @@ func PickModule(files []string, asked string) (string, error) {
 	return "", fmt.Errorf("which module to load? --module NAME chooses one of %s", strings.Join(names, ", "))
 }
 
-// ModuleName is what the kernel calls the module of that file.
+// ModuleName is the kernel's name for the module in that file.
 func ModuleName(file string) string {
 	return strings.ReplaceAll(strings.TrimSuffix(filepath.Base(file), ".ko"), "-", "_")
 }

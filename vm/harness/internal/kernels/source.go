@@ -30,7 +30,7 @@ const sourcePackage = "linux-source-7.3"
 
 var sourceSuites = []string{"trixie", "trixie-backports"}
 
-// sourcePackages is what building a kernel takes, beside what a module takes.
+// sourcePackages are what a kernel is built with, besides rootPackages.
 var sourcePackages = []string{
 	sourcePackage, "libelf-dev", "zlib1g-dev", "libc6-dev", "flex", "bison", "m4", "bc", "xz-utils", "tar", "gzip", "diffutils", "gawk", "cpio",
 }
@@ -38,8 +38,8 @@ var sourcePackages = []string{
 // sourceRecipe changes when the way a kernel is built changes.
 const sourceRecipe = "1"
 
-// sourceRoot returns a root with the compiler and the packed source, and what
-// tells this source and this compiler from others. All kernels share it.
+// sourceRoot returns a root with the compiler and the packed source, which all
+// kernels share. identity changes with the source and with the compiler.
 func sourceRoot(ctx context.Context, c *cache.Cache) (root, identity string, err error) {
 	root, err = c.Fetch(ctx, cache.Parcel{
 		Kind:   "source",
@@ -63,7 +63,7 @@ func sourceRoot(ctx context.Context, c *cache.Cache) (root, identity string, err
 	return root, string(text), err
 }
 
-// identityFile holds the digests of what a kernel is made from.
+// identityFile holds the digest of the source and the compiler.
 const identityFile = "identity"
 
 func writeIdentity(root string) error {
@@ -90,9 +90,9 @@ func sourceTar(root string) string {
 	return filepath.Join(root, "usr/src", sourcePackage+".tar.xz")
 }
 
-// sourceKernel returns the root that holds the kernel of that name as Debian's
-// roots hold theirs: image and configuration in boot/, beside it the kernel
-// with its symbols, what modules are built with in usr/src, and the compiler.
+// sourceKernel returns the root of the kernel of that name. It looks like a root
+// of Debian's: the image and the kernel with its symbols in boot/, what modules
+// are built with in usr/src, and the compiler.
 func sourceKernel(ctx context.Context, c *cache.Cache, name string) (string, error) {
 	fragment, err := configs.Config(name)
 	if err != nil {
@@ -110,7 +110,7 @@ func sourceKernel(ctx context.Context, c *cache.Cache, name string) (string, err
 	})
 }
 
-// buildLimit is for a slow machine that others use as well.
+// buildLimit is long enough for a slow machine that is busy.
 const buildLimit = 2 * time.Hour
 
 func buildKernel(ctx context.Context, c *cache.Cache, name, root, fragment, dir string) error {
@@ -118,7 +118,7 @@ func buildKernel(ctx context.Context, c *cache.Cache, name, root, fragment, dir 
 	defer cancel()
 	start := time.Now()
 	c.Note("building kernel %s from %s: once; with two processors about ten minutes; 4 GB meanwhile, then 300 MB", name, sourcePackage)
-	// The files of the root are shared, not copied: nobody writes to them.
+	// The files are hard links to the shared root: nothing writes to them.
 	if err := host.Run(host.Command(ctx, "cp", "-al", root+"/.", dir)); err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func buildKernel(ctx context.Context, c *cache.Cache, name, root, fragment, dir 
 		return fmt.Errorf("%d lines of its configuration did not come out as asked:\n\t%s", len(lines), strings.Join(lines, "\n\t"))
 	}
 	c.Note("unpacked and configured; compiling kernel %s", name)
-	// Nothing is a module there: "modules" makes Module.symvers.
+	// This kernel has no modules: the target is for Module.symvers.
 	if err := makeKernel(ctx, dir, "bzImage", "modules"); err != nil {
 		return err
 	}
@@ -155,14 +155,14 @@ func buildKernel(ctx context.Context, c *cache.Cache, name, root, fragment, dir 
 	return nil
 }
 
-// makeKernel runs make in the source that lies in a root. Builds are long:
-// whoever else waits for the processor goes first.
+// makeKernel runs make in the kernel source of a root. A build takes long, so it
+// lets other processes go first.
 func makeKernel(ctx context.Context, root string, args ...string) error {
 	return host.Run(host.Command(ctx, "nice", append([]string{"-n", "10"}, makeIn(root, "/usr/src/"+sourcePackage, args...)...)...))
 }
 
-// installKernel puts things where they are looked for, and leaves of the source
-// only what modules are built with: a twentieth.
+// installKernel moves the kernel to where openKernel looks. Of the source it keeps
+// what modules are built with, a twentieth.
 func installKernel(dir, src string) (release string, err error) {
 	text, err := os.ReadFile(filepath.Join(src, "include/config/kernel.release"))
 	if err != nil {
@@ -197,12 +197,12 @@ func installKernel(dir, src string) (release string, err error) {
 	return release, os.RemoveAll(src)
 }
 
-// moduleBuildNeeds is what make M= reads of a kernel's tree.
+// moduleBuildNeeds are the files of a kernel's tree that make M= reads.
 var moduleBuildNeeds = []string{
 	".config", "Makefile", "Kbuild", "Module.symvers", "scripts", "include",
 	"arch/x86/Makefile*", "arch/x86/include", "tools/objtool/objtool",
 }
 
-// ChecksItself reports whether a kernel looks for errors in all that it does, which
-// takes its time.
+// ChecksItself reports whether a kernel looks for errors as it runs. Such a kernel
+// is slow.
 func ChecksItself(name string) bool { return slices.Contains(sourceKernels, name) }

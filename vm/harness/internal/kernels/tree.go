@@ -17,11 +17,11 @@ import (
 	"bulkdump/vm/harness/internal/host"
 )
 
-// IsTree tells a directory from the name of a kernel.
+// IsTree reports whether --kernel names a directory, and not one of our kernels.
 func IsTree(name string) bool { return strings.Contains(name, "/") || name == "." || name == ".." }
 
-// openTree finds what a user built: dir is where make ran, or what it was given
-// as O=. Nothing is written there.
+// openTree opens a kernel that the user built. dir is the directory where make
+// ran, or its O=. Nothing is written there.
 func openTree(dir string) (*Kernel, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -61,7 +61,7 @@ func openTree(dir string) (*Kernel, error) {
 	return k, err
 }
 
-// imageRelease reads the release that an image has in its header.
+// imageRelease reads the release in the header of an image.
 func imageRelease(file string) (string, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -82,8 +82,8 @@ func imageRelease(file string) (string, error) {
 	return string(release), nil
 }
 
-// treeDrivers finds the transportModules that are not built in. Without
-// virtio, output goes by the serial ports.
+// treeDrivers finds the transportModules that are not built in. There are none
+// without virtio: then output uses the serial ports.
 func treeDrivers(dir string, config kconfig) ([]string, error) {
 	if config["VIRTIO_PCI"] == "" || config["VIRTIO_CONSOLE"] == "" {
 		return nil, nil
@@ -118,8 +118,8 @@ func (k *Kernel) configFile() string {
 	return filepath.Join(k.root, "usr/src/linux-headers-"+k.Release, ".config")
 }
 
-// identity tells the kernel that a module was built for from others: a build
-// root is never changed, a user's tree is.
+// identity is part of the name of what was made for this kernel. A build root
+// never changes, but a user's tree does.
 func (k *Kernel) identity() string {
 	if !k.tree {
 		return filepath.Base(k.root)
@@ -133,9 +133,9 @@ func (k *Kernel) identity() string {
 	return cache.Digest(parts...)
 }
 
-// buildInTree builds the modules whose sources are in work against a user's
-// tree, with the compiler of the host that the tree was built with. The
-// project's own checks are left out: they know the compilers of its roots.
+// buildInTree builds the modules whose sources are in work against a user's tree,
+// with the host's compiler, which built the tree. It leaves out OwnChecks, which
+// are for the compilers of the build roots.
 func buildInTree(ctx context.Context, k *Kernel, work string) error {
 	config, err := readKconfig(k.configFile())
 	if err != nil {

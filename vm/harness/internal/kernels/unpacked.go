@@ -20,10 +20,10 @@ import (
 	"bulkdump/vm/harness/internal/host"
 )
 
-// unpack finds what QEMU boots k from: the kernel itself, taken out of its
-// image once, as an image that unpacks itself takes three seconds of each boot
-// without KVM. A kernel that QEMU cannot enter there (it lacks CONFIG_PVH), or
-// packed in a way not known here, boots from the image.
+// unpackKernel sets what QEMU boots: the kernel itself, unpacked from its image
+// once. An image that unpacks itself takes three seconds of each boot without KVM.
+// The image boots if QEMU cannot enter the kernel directly (it lacks CONFIG_PVH),
+// or if the compression is unknown here.
 func unpackKernel(ctx context.Context, c *cache.Cache, k *Kernel) error {
 	k.Boot = k.Image
 	const name = "vmlinux"
@@ -37,7 +37,7 @@ func unpackKernel(ctx context.Context, c *cache.Cache, k *Kernel) error {
 			return fmt.Errorf("unpack %s: %w", k.Image, err)
 		}
 		if !entersAsPVH(text) {
-			return nil // the entry says so: it is empty
+			return nil // an empty entry says so
 		}
 		return os.WriteFile(filepath.Join(dir, name), text, 0o644)
 	})
@@ -51,14 +51,14 @@ func unpackKernel(ctx context.Context, c *cache.Cache, k *Kernel) error {
 	return nil
 }
 
-// unpackImage returns the kernel that an image has packed, nothing if it is
-// packed in a way not known here.
+// unpackImage returns the kernel in an image, nil if the compression is unknown
+// here.
 func unpackImage(ctx context.Context, image []byte) ([]byte, error) {
 	packed, err := payload(image)
 	if err != nil {
 		return nil, err
 	}
-	// The last four bytes are the length of what is packed.
+	// The last four bytes are the length when unpacked.
 	if len(packed) < 8 {
 		return nil, errors.New("it holds no kernel")
 	}
@@ -94,9 +94,9 @@ func unpackImage(ctx context.Context, image []byte) ([]byte, error) {
 	return text, err
 }
 
-// payload is the part of an image that holds the kernel, as the boot protocol
-// has it: behind the sectors of the set-up, at payload_offset (0x248), of
-// payload_length (Documentation/arch/x86/boot.rst).
+// payload is the part of an image that holds the kernel: behind the sectors of
+// the setup, at payload_offset (0x248), payload_length bytes
+// (Documentation/arch/x86/boot.rst).
 func payload(image []byte) ([]byte, error) {
 	if len(image) < 0x250 || string(image[0x202:0x206]) != "HdrS" {
 		return nil, errors.New("it is no image of an x86 kernel")
@@ -113,9 +113,9 @@ func payload(image []byte) ([]byte, error) {
 	return image[start:end], nil
 }
 
-// entersAsPVH reports whether the kernel has a note with an entry for a machine
-// that is in protected mode, which is how QEMU starts a kernel of its own:
-// XEN_ELFNOTE_PHYS32_ENTRY (include/xen/interface/elfnote.h).
+// entersAsPVH reports whether the kernel has a note with an entry point in
+// protected mode, XEN_ELFNOTE_PHYS32_ENTRY (include/xen/interface/elfnote.h).
+// QEMU needs it to start an unpacked kernel.
 func entersAsPVH(text []byte) bool {
 	const phys32Entry = 18
 	f, err := elf.NewFile(bytes.NewReader(text))

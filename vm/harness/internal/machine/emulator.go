@@ -19,15 +19,14 @@ import (
 	"bulkdump/vm/internal/proto"
 )
 
-// The QEMU that guests run on, wherever they do: figures that count instructions
-// are of one QEMU. Debian 12 has 7.2, whose TCG often runs a translation of code
-// that another processor has just patched, until the guest dies of an int3 that
-// is no longer there. QEMU 8.1 made that rare (accel/tcg: "Always lock pages
+// emulatorSuites have the QEMU that guests run on, on every host, so that all
+// figures that count instructions are of one QEMU. Debian 12 has 7.2, whose TCG
+// often runs a translation of code that another processor has just patched, until
+// the guest dies of an int3 that is no longer there. QEMU 8.1 made that rare (accel/tcg: "Always lock pages
 // before translation"); see traceWithoutNames in the guest's init for the rest.
 var emulatorSuites = []string{"trixie"}
 
-// emulatorScript runs QEMU with the libraries that it came with: those of the
-// host may be older.
+// emulatorScript runs QEMU with its own libraries: those of the host may be older.
 const emulatorScript = `#!/bin/sh
 top=$(dirname -- "$0")
 lib=$top/usr/lib/x86_64-linux-gnu
@@ -35,13 +34,12 @@ exec "$lib/ld-linux-x86-64.so.2" --inhibit-cache --library-path "$lib" \
 	"$top/usr/bin/qemu-system-x86_64" -L "$top/usr/share/qemu" -L "$top/usr/share/seabios" "$@"
 `
 
-// Emulator is the QEMU that a guest runs on, and how: kvm or tcg.
+// Emulator is a QEMU, and the accelerator that works on this host: kvm or tcg.
 type Emulator struct{ path, Accel string }
 
-// NewEmulator fetches QEMU, which takes no rights to run, and finds how a guest
-// runs on it here. A device of KVM's that opens proves nothing: there are
-// machines where a guest on it never leaves the BIOS. So auto boots the smallest
-// guest there is, and remembers what came of it.
+// NewEmulator fetches QEMU, and chooses the accelerator. wish is that of --accel.
+// That /dev/kvm opens proves nothing: on some machines a guest on it never leaves
+// the BIOS. So auto boots a boot sector once, and remembers the result.
 func NewEmulator(ctx context.Context, c *cache.Cache, wish string) (*Emulator, error) {
 	dir, err := c.Fetch(ctx, cache.Parcel{
 		Kind:   "qemu",
@@ -80,7 +78,7 @@ func NewEmulator(ctx context.Context, c *cache.Cache, wish string) (*Emulator, e
 
 const kvmDevice = "/dev/kvm"
 
-// probeLimit is ample for a boot sector: KVM runs it in a tenth of that.
+// probeLimit is ten times what KVM takes for a boot sector.
 const probeLimit = 5 * time.Second
 
 func kvmWorks(ctx context.Context, c *cache.Cache, qemu string) (works bool, why string, err error) {
@@ -113,8 +111,8 @@ func kvmWorks(ctx context.Context, c *cache.Cache, qemu string) (works bool, why
 	return string(answer) == "yes", "a guest does not run on it: " + string(answer), err
 }
 
-// machineKey is what the answer depends on: the host's kernel, its processor,
-// and QEMU.
+// machineKey stands for what the answer depends on: the host's kernel and
+// processor, and QEMU.
 func machineKey(ctx context.Context, qemu string) (string, error) {
 	var uts unix.Utsname
 	if err := unix.Uname(&uts); err != nil {
@@ -137,8 +135,8 @@ func cpuModel() string {
 	return ""
 }
 
-// probeSector is a disk with a boot sector that writes the exit value to the
-// debug-exit port, and does nothing else.
+// probeSector is a boot sector that only writes the exit value to the debug-exit
+// port.
 func probeSector() []byte {
 	s := make([]byte, 512)
 	copy(s, []byte{

@@ -19,13 +19,13 @@ import (
 	"bulkdump/vm/internal/proto"
 )
 
-// debugger lets a gdb of the user's at the guest, which waits for it with its
-// modules loaded and its command not yet started. Sockets and scripts lie in a
-// directory that only the user can enter, and that goes with the run.
+// debugger lets the user's gdb connect to the guest, which waits for it with its
+// modules loaded and its command not yet started. Sockets and script are in a
+// directory that only the user can enter, and that is removed after the run.
 //
-// QEMU stops the guest when gdb connects. What connects is ours in between: so
-// we see the first answer of a stopped guest, and only then tell it to go on
-// with the command, which it does when gdb says so.
+// QEMU stops the guest when gdb connects. The harness relays the connection, so it
+// sees the first answer of the stopped guest. Only then does it tell the guest to
+// start the command, which happens when gdb lets the guest continue.
 type debugger struct {
 	dir      string
 	listener net.Listener

@@ -16,21 +16,20 @@ import (
 	"bulkdump/vm/internal/proto"
 )
 
-// keptFiles are all that --keep leaves, but for the modules.
+// keptFiles are the files that --keep leaves, besides the modules.
 var keptFiles = []string{"kernel", "initramfs", "cmdline", "boot"}
 
-// bootScript boots what lies beside it, with nothing of the harness: the
-// command's output comes to the terminal, what it reads is the keys if it is
-// a shell, and the rest goes to files. It judges nothing but how it ended.
+// bootScript boots the files next to it, without the harness. The command's output
+// goes to the terminal, and a shell reads its keys. The rest goes to files. The
+// script judges nothing but how the guest ended.
 const bootScript = `#!/bin/sh
 # Boots again what vm/run booted; arguments are added to QEMU's.
-# console.log: the kernel's words; control.log: init's. The status is the
-# command's, or 124 if the guest did not end as it should. QEMU=PATH is another
-# QEMU; on another machine, its own.
+# console.log has the kernel's messages, control.log has init's. The exit status is
+# the command's, or 124 if the guest did not end as it should. QEMU=PATH runs
+# another QEMU; on another machine, the script runs the QEMU that is installed.
 cd -- "$(dirname -- "$0")" || exit
 : "${QEMU:=$(command -v %[2]s || echo qemu-system-x86_64)}"
-# Opened anew, and not truncated, whatever it is: QEMU wants a file that can
-# only be written, and a pipe cannot be cut.
+# QEMU wants a descriptor that can only be written. A file is not truncated.
 exec 3>>/dev/stderr 4>>/dev/stdout
 "$QEMU" %[3]s "$@"
 code=$?
@@ -45,8 +44,8 @@ status=$(number status)
 exit "${status:-0}"
 `
 
-// Keep leaves what is booted in a directory, and returns the line that boots
-// it again.
+// Keep writes what is booted to a directory, and returns the line that boots it
+// again.
 func Keep(dir string, opts *Settings, e *Emulator, g *guest.Guest) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err

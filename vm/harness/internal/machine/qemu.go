@@ -20,9 +20,9 @@ import (
 
 var debugExitDevice = fmt.Sprintf("isa-debug-exit,iobase=%#x,iosize=1", proto.DebugExitPort)
 
-// kernelArgs: a panic or an Oops ends the guest at once, and so QEMU, which
-// has no reboot; a warning does not, it is reported. What init and the tests
-// write to the log is not held back.
+// kernelArgs: a panic or an Oops ends the guest at once, and thereby QEMU, which
+// does not reboot. A warning does not. The kernel does not limit the rate at which
+// init and the tests write to its log.
 const kernelArgs = "console=ttyS0 panic=-1 oops=panic loglevel=7 log_buf_len=4M 8250.nr_uarts=4 " +
 	"i8042.noaux i8042.nokbd i8042.nopnp nokaslr random.trust_cpu=on printk.devkmsg=on"
 
@@ -42,14 +42,13 @@ type machine struct {
 	log   bytes.Buffer // what QEMU itself says
 }
 
-// noLA57 leaves out the fifth level of page tables. A kernel that has it takes
-// addresses for those of four levels while it identifies its processor
-// (arch/x86/kernel/cpu/common.c clears the feature bits for a moment, and
-// pgtable_l5_enabled() reads them): KASAN then reports an interrupt that comes
-// in between.
+// noLA57 leaves out the fifth level of page tables. While a kernel identifies its
+// processor, arch/x86/kernel/cpu/common.c clears the feature bits for a moment.
+// pgtable_l5_enabled() reads them, so that addresses seem to have four levels.
+// KASAN then reports an interrupt that comes at that moment.
 const noLA57 = ",la57=off"
 
-// accelArgs is what the guest runs on: what every figure depends on.
+// accelArgs choose processor and accelerator, on which every figure depends.
 func accelArgs(opts *Settings, accel string) []string {
 	switch {
 	case opts.ICount:
@@ -67,8 +66,8 @@ func kernelLine(opts *Settings) string {
 
 var portNames = [portCount]string{"console", "control", "stdout", "stderr"}
 
-// inheritedPorts are the ports as descriptors 3 and up; inheritedImage is the
-// one after them.
+// inheritedPorts are the ports as descriptors 3 and up. inheritedImage is the next
+// descriptor.
 func inheritedPorts() (chardevs [portCount]string) {
 	for i, name := range portNames {
 		chardevs[i] = fmt.Sprintf("socket,id=%s,fd=%d", name, 3+i)
@@ -78,7 +77,7 @@ func inheritedPorts() (chardevs [portCount]string) {
 
 var inheritedImage = fmt.Sprintf("/proc/self/fd/%d", 3+portCount)
 
-// args is the whole command line.
+// args is the whole command line of QEMU.
 func (e *Emulator) args(opts *Settings, k *kernels.Kernel, initramfs string, chardevs [portCount]string) []string {
 	args := []string{
 		"-M", "q35", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
@@ -103,8 +102,8 @@ func (e *Emulator) args(opts *Settings, k *kernels.Kernel, initramfs string, cha
 	return args
 }
 
-// startQEMU starts it with nothing of the host's but the descriptors. The
-// kernel ends it when we end, however that happens.
+// startQEMU starts QEMU. It gets nothing of the host but the descriptors. The
+// kernel ends it when this process ends, however that happens.
 func startQEMU(opts *Settings, e *Emulator, k *kernels.Kernel, image *os.File, d *debugger) (*machine, error) {
 	args := append(e.args(opts, k, inheritedImage, inheritedPorts()), d.args()...)
 	m := &machine{cmd: exec.Command(e.path, args...)}
@@ -116,7 +115,7 @@ func startQEMU(opts *Settings, e *Emulator, k *kernels.Kernel, image *os.File, d
 			m.close()
 			return nil, err
 		}
-		unix.SetNonblock(fds[0], true) // so that the reader can be ended
+		unix.SetNonblock(fds[0], true) // so that Close ends the reader
 		m.ports[i] = os.NewFile(uintptr(fds[0]), "port")
 		theirs := os.NewFile(uintptr(fds[1]), "port")
 		defer theirs.Close()
@@ -138,16 +137,15 @@ func (m *machine) close() {
 	}
 }
 
-// kill ends QEMU. It is a process of ours until it was waited for, so the id
-// cannot be another's.
+// kill ends QEMU. Until it is waited for, no other process can have its id.
 func (m *machine) kill() { m.cmd.Process.Kill() }
 
-// complaint is QEMU's own output in a line.
+// complaint is QEMU's own output in one line.
 func (m *machine) complaint() string {
 	return strings.Join(strings.Fields(m.log.String()), " ")
 }
 
-// Settings are what the command line asks of the machine.
+// Settings are what the command line asks of the machine, and of the guest on it.
 type Settings struct {
 	guest.Options
 	Kernel     string
@@ -156,7 +154,7 @@ type Settings struct {
 	ICount     bool
 	KernelArgs []string      // added to the kernel's command line
 	Timeout    time.Duration // of the command; 0: by the accelerator
-	BootLimit  time.Duration // the same of the boot
+	BootLimit  time.Duration // of the boot; 0: by the accelerator
 	OutDir     string
 	ModuleDir  string // what the modules are built from
 }

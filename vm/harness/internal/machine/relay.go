@@ -14,8 +14,8 @@ import (
 	"bulkdump/vm/harness/internal/host"
 )
 
-// relay copies as it comes, and counts. A failure to write is told at the end:
-// the guest must not wait for ever for its output to arrive.
+// relay copies data as it comes, and counts it. It reads on after a failed write,
+// so that the guest does not wait forever, and returns that error at the end.
 func relay(from io.Reader, to io.Writer, n *atomic.Int64, progress chan<- struct{}) (lost error) {
 	buf := make([]byte, 64<<10)
 	for {
@@ -36,8 +36,8 @@ func relay(from io.Reader, to io.Writer, n *atomic.Int64, progress chan<- struct
 	}
 }
 
-// readConsole returns the console's lines, and tells at once of a panic. A
-// failure to write is told at the end.
+// readConsole returns the console's lines. It closes panicked as soon as it sees a
+// panic. It reads on after a failed write, and returns that error at the end.
 func readConsole(from io.Reader, to io.Writer, panicked chan<- struct{}) (lines []string, lost error) {
 	var text bytes.Buffer
 	buf := make([]byte, 16<<10)
@@ -60,8 +60,8 @@ func readConsole(from io.Reader, to io.Writer, panicked chan<- struct{}) (lines 
 	}
 }
 
-// kmsgLines turns a record of /dev/kmsg into the lines that dmesg shows. The
-// record's dictionary, on lines of their own, is left out.
+// kmsgLines turns a record of /dev/kmsg into the lines that dmesg shows. It leaves
+// out the record's dictionary, which is on lines of its own.
 func kmsgLines(record string) []string {
 	head, text, ok := strings.Cut(record, ";")
 	f := strings.Split(head, ",")
@@ -82,7 +82,7 @@ func kmsgLines(record string) []string {
 
 var escaped = regexp.MustCompile(`\\x[0-9a-f]{2}`)
 
-// unescape puts back the bytes that /dev/kmsg does not show as they are.
+// unescape restores the bytes that /dev/kmsg escapes.
 func unescape(text string) string {
 	return escaped.ReplaceAllStringFunc(text, func(s string) string {
 		b, _ := strconv.ParseUint(s[2:], 16, 8)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
+// Package machine boots a guest in QEMU, follows it to its end, and records what
+// was seen.
 package machine
 
 import (
@@ -21,7 +23,7 @@ import (
 	"bulkdump/vm/internal/proto"
 )
 
-// session is a guest that runs.
+// session is a running guest, and what is known of it.
 type session struct {
 	opts    *Settings
 	seen    *Seen
@@ -34,7 +36,7 @@ type session struct {
 	debugger *debugger // with --gdb
 
 	phase  string
-	err    error // of ours, not the guest's
+	err    error // the harness's own
 	timer  *time.Timer
 	detach func() // gives our terminal back
 
@@ -44,17 +46,18 @@ type session struct {
 	output             *proto.Message // what should arrive
 }
 
-// Boot starts the guest, serves it until it ends, and records what it saw. Where
-// the emulator fails, and not the kernel, it starts another, once, and says so.
+// Boot starts the guest, serves it until it ends, and records what it saw in seen.
+// If the emulator fails, and not the kernel, it says so and boots once more. The
+// output of tests goes through what through returns; through may be nil.
 func Boot(ctx context.Context, opts *Settings, e *Emulator, g *guest.Guest, image *os.File, seen *Seen, through func(io.Writer) io.WriteCloser, stdout, stderr io.Writer) (err error) {
 	sinks, err := openSinks(opts.OutDir, through, stdout, stderr)
 	if err != nil {
 		return err
 	}
-	// After a signal nobody is waited for.
+	// After a signal, no reader is waited for.
 	defer context.AfterFunc(ctx, sinks.hurry)()
 	defer func() { err = errors.Join(err, sinks.close()) }()
-	// A note that nobody reads must not keep the limits from being seen.
+	// A note that is not read must not keep the limits from being checked.
 	notes := NewOutlet("notes", stderr)
 	notes.Hurry()
 	note := func(format string, args ...any) { fmt.Fprintf(notes, "vm: "+format+"\n", args...) }
@@ -116,7 +119,7 @@ func bootOnce(ctx context.Context, opts *Settings, e *Emulator, g *guest.Guest, 
 	return errors.Join(s.err, errOut, errErr, errConsole)
 }
 
-// serve follows the run until QEMU has ended and all it sent is read.
+// serve handles the guest's messages until QEMU has ended and they are all read.
 func (s *session) serve(ctx context.Context, messages <-chan proto.Message, ended, panicked <-chan struct{}) {
 	cancelled := ctx.Done()
 	for messages != nil || ended != nil {
@@ -134,7 +137,7 @@ func (s *session) serve(ctx context.Context, messages <-chan proto.Message, ende
 		case <-ended:
 			ended = nil
 		case <-panicked:
-			// It ends by itself; if it does not, it is ended.
+			// The guest should end by itself now; this is the limit.
 			panicked = nil
 			s.timer.Reset(10 * time.Second)
 		case <-cancelled:
@@ -152,9 +155,9 @@ func (s *session) enter(phase string) {
 	s.timer.Reset(Limit(phase, s.seen.Accel, s.opts))
 }
 
-// expire ends what took too long: the command first, so that the kernel's log
-// says what it hung on, then the guest. What nobody reads is dropped from now
-// on, so that it does not keep the guest from its own end.
+// expire ends what took too long: first the command, so that the kernel's log says
+// where it hung, then the guest. From now on, output that is not read is dropped,
+// so that it cannot block the guest's end.
 func (s *session) expire() {
 	first := s.seen.TimedOut == ""
 	if first {
@@ -224,13 +227,13 @@ func (s *session) handle(m proto.Message) {
 	}
 }
 
-// dismiss answers the guest's last word: only now may it end the machine.
+// dismiss answers the guest's last message. Only then does init end the machine.
 func (s *session) dismiss() {
 	s.enter(PhaseExit)
 	s.ctl.Send(proto.Message{Kind: proto.KindBye})
 }
 
-// checkOutput lets the guest go on once all that it wrote is here.
+// checkOutput lets the guest go on when all its output has arrived.
 func (s *session) checkOutput() {
 	if s.output == nil || s.seen.Whole {
 		return
@@ -250,7 +253,7 @@ func (s *session) readControl(messages chan<- proto.Message) {
 		if err != nil {
 			if !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrClosed) {
 				s.seen.Garbled = err
-				s.m.kill() // nothing that it says can be believed
+				s.m.kill() // none of its messages can be trusted
 			}
 			return
 		}
@@ -258,8 +261,7 @@ func (s *session) readControl(messages chan<- proto.Message) {
 	}
 }
 
-// phases are the parts of a run that have a limit of their own. In the order
-// in which they come.
+// These are the phases of a run, in order. Each has a limit.
 const (
 	PhaseBoot    = "the boot"
 	PhaseLoad    = "loading the modules"
@@ -270,11 +272,11 @@ const (
 	PhaseExit    = "the guest's end"
 )
 
-// unlimited is as long as the user likes.
+// unlimited is long enough for any user.
 const unlimited = 365 * 24 * time.Hour
 
-// Limit is how long a phase may last. An emulated processor is given more,
-// and so is a kernel that checks each access to memory.
+// Limit is how long a phase may last. An emulated processor gets more time, and so
+// does a kernel that checks itself.
 func Limit(phase, accel string, opts *Settings) time.Duration {
 	limit := 20 * time.Second
 	if phase == PhaseCommand {
@@ -299,7 +301,7 @@ func Limit(phase, accel string, opts *Settings) time.Duration {
 	case phase == PhaseCommand && opts.Shell:
 		return unlimited
 	case phase == PhaseStop && opts.Timeout != 0:
-		// Whoever asks for a short run does not want to wait long for a hang.
+		// A user who wants a short run does not want to wait long for a hang.
 		return min(limit, max(opts.Timeout, 10*time.Second))
 	case phase == PhaseUnload && opts.Timeout != 0:
 		return min(limit, max(opts.Timeout, limit/3)) // kmemleak scans there
@@ -307,8 +309,8 @@ func Limit(phase, accel string, opts *Settings) time.Duration {
 	return limit
 }
 
-// Seen is all that was seen of a run. Nothing in it is taken for granted: what
-// was not seen did not happen.
+// Seen is everything that was seen of a run. It starts empty: what was not seen did
+// not happen.
 type Seen struct {
 	Kernel string
 	Accel  string
@@ -316,7 +318,7 @@ type Seen struct {
 	Boot     time.Duration  // until the command started
 	Hello    bool           // init ran
 	Running  bool           // the command started
-	Stopping bool           // the guest killed it when its time was over
+	Stopping bool           // the guest began to kill it, when its time was over
 	Exit     *proto.Message // how it ended
 	Whole    bool           // all its output arrived
 	Unloaded *proto.Message
@@ -327,14 +329,14 @@ type Seen struct {
 	Garbled  error    // what came on the control port was no message
 	TimedOut string   // the phase whose limit passed
 	Limit    time.Duration
-	Unread   string // which output nobody read then
+	Unread   string // which output was not read then
 	QEMUCode int
 	QEMULog  string
 	Console  []string // lines
 	Kmsg     []string // lines
 }
 
-// Fault notes what the guest could not do, once.
+// Fault records what the guest could not do, once.
 func (s *Seen) Fault(text string) {
 	if text = "guest: " + text; !slices.Contains(s.Faults, text) {
 		s.Faults = append(s.Faults, text)
@@ -346,10 +348,9 @@ func (s *Seen) QEMUEnd() string {
 	return strings.TrimSpace(fmt.Sprintf("QEMU exited with %d %s", s.QEMUCode, s.QEMULog))
 }
 
-// emulatorFailed tells whether QEMU aborted before it came to what is to be
-// tested. With two processors that it translates for, version 10 does so on a
-// busy host, rarely, while the kernel maps the devices' memory
-// (system/physmem.c:iotlb_to_section).
+// emulatorFailed reports whether QEMU aborted before init ran. With TCG and two
+// processors, version 10 rarely does so on a busy host, while the kernel maps the
+// memory of devices (system/physmem.c:iotlb_to_section).
 func (s *Seen) emulatorFailed() bool {
 	return !s.Hello && s.TimedOut == "" && s.QEMUCode == -1 && strings.Contains(s.QEMULog, "Assertion")
 }

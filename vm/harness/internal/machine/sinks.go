@@ -16,24 +16,25 @@ import (
 	"time"
 )
 
-// sinks is where what the guest says goes, as it comes.
+// sinks are where the guest's output goes, as it comes.
 type sinks struct {
 	stdout, stderr, console io.Writer
-	left                    <-chan string // the names of those that nobody reads any more
-	outlets                 [2]*outlet
+	left                    <-chan string // the names of those whose reader has gone
+	outlets                 [2]*Outlet
 	files                   []*os.File
 	tests                   io.WriteCloser // the tests' output goes through it; may be nil
 }
 
-// openSinks has the guest's output go to stdout and stderr, and to the files of
-// --out. The tests' output goes through what through returns, if it is not nil.
+// openSinks sends the guest's output to stdout and stderr, and to files in dir,
+// unless that is empty. The output of tests goes through what through returns;
+// through may be nil.
 func openSinks(dir string, through func(io.Writer) io.WriteCloser, stdout, stderr io.Writer) (*sinks, error) {
-	left := make(chan string, 2) // for each the one word that it has to say
+	left := make(chan string, 2) // room for each to say so once
 	out, errs := NewOutlet("stdout", stdout), NewOutlet("stderr", stderr)
 	s := &sinks{
 		stdout:  &leaving{Writer: out, name: out.name, left: left},
 		stderr:  &leaving{Writer: errs, name: errs.name, left: left},
-		outlets: [2]*outlet{out, errs},
+		outlets: [2]*Outlet{out, errs},
 		left:    left, console: io.Discard,
 	}
 	if through != nil {
@@ -57,8 +58,8 @@ func openSinks(dir string, through func(io.Writer) io.WriteCloser, stdout, stder
 	return s, nil
 }
 
-// unread says which of the outlets have waited for their reader, and how long;
-// nothing if none has.
+// unread says which outlets are waiting for their reader, and how long; "" if none
+// is.
 func (s *sinks) unread() string {
 	var names []string
 	var longest time.Duration
@@ -74,7 +75,7 @@ func (s *sinks) unread() string {
 	return fmt.Sprintf("nobody read %s for %v", strings.Join(names, " and "), longest.Round(time.Second))
 }
 
-// hurry has all outlets drop what nobody reads.
+// hurry makes all outlets drop what is not read.
 func (s *sinks) hurry() {
 	for _, o := range s.outlets {
 		o.Hurry()
@@ -93,18 +94,18 @@ func (s *sinks) close() error {
 }
 
 const (
-	// unreadAfter is how long a write lasts whose reader does not just take turns.
+	// unreadAfter is how long a write lasts at least if its reader has stopped.
 	unreadAfter = time.Second
-	// readerPatience is how long a write may last once there is no time to lose.
+	// readerPatience is how long a write may last after hurry.
 	readerPatience = 10 * time.Second
 )
 
-// outlet is a writer that waits for its reader, like any other, but not for
-// ever: after hurry was called it drops what nobody reads.
-type outlet struct {
+// Outlet is a writer that waits for its reader, as any other does, until Hurry is
+// called. Then it drops what is not read.
+type Outlet struct {
 	to      io.Writer
 	name    string
-	began   atomic.Int64 // when the write that lasts began, in Unix nanoseconds; 0 if none does
+	began   atomic.Int64 // when the current write began, in Unix nanoseconds; 0 if there is none
 	hurried chan struct{}
 	once    sync.Once
 
@@ -112,23 +113,23 @@ type outlet struct {
 	dropped bool
 }
 
-// NewOutlet returns the outlet called name, which writes to a writer.
-func NewOutlet(name string, to io.Writer) *outlet {
-	return &outlet{to: to, name: name, hurried: make(chan struct{})}
+// NewOutlet returns an outlet that writes to to. name is for messages.
+func NewOutlet(name string, to io.Writer) *Outlet {
+	return &Outlet{to: to, name: name, hurried: make(chan struct{})}
 }
 
-// Hurry ends the patience with a reader that does not read.
-func (o *outlet) Hurry() { o.once.Do(func() { close(o.hurried) }) }
+// Hurry limits how long a write waits for its reader, from now on.
+func (o *Outlet) Hurry() { o.once.Do(func() { close(o.hurried) }) }
 
-// waits is how long the write has lasted that lasts now.
-func (o *outlet) waits() time.Duration {
+// waits is how long the current write has lasted.
+func (o *Outlet) waits() time.Duration {
 	if began := o.began.Load(); began != 0 {
 		return time.Since(time.Unix(0, began))
 	}
 	return 0
 }
 
-func (o *outlet) Write(p []byte) (int, error) {
+func (o *Outlet) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.dropped {
@@ -160,7 +161,7 @@ func (o *outlet) Write(p []byte) (int, error) {
 	}
 }
 
-// both writes to two writers, each whatever becomes of the other.
+// both writes to two writers. If one fails, the other still gets the data.
 type both struct{ a, b io.Writer }
 
 func (w both) Write(p []byte) (int, error) {
@@ -169,7 +170,8 @@ func (w both) Write(p []byte) (int, error) {
 	return len(p), errors.Join(errA, errB)
 }
 
-// leaving is a writer whose reader may go away. That is no error, but told.
+// leaving is a writer whose reader may go away. That is not an error; left gets the
+// name.
 type leaving struct {
 	io.Writer
 	name string

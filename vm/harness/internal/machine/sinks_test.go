@@ -59,7 +59,7 @@ func TestOutlet(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r, w := io.Pipe()
 			o := NewOutlet("stdout", w)
-			s := &sinks{outlets: [2]*outlet{o, NewOutlet("stderr", io.Discard)}}
+			s := &sinks{outlets: [2]*Outlet{o, NewOutlet("stderr", io.Discard)}}
 			if s.unread() != "" {
 				t.Error("nothing is written, and nobody reads it?")
 			}

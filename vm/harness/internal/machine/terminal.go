@@ -16,8 +16,8 @@ import (
 
 const escapeKey = '\x1d' // ^]
 
-// attachTerminal gives the guest's terminal our keys, and tells it of our size.
-// restore gives our terminal back as it was.
+// attachTerminal sends our keys and our window's size to the guest's terminal.
+// restore sets our terminal back as it was.
 func (s *session) attachTerminal() (restore func()) {
 	fd := int(os.Stdin.Fd())
 	old, err := unix.IoctlGetTermios(fd, unix.TCGETS)
@@ -26,8 +26,8 @@ func (s *session) attachTerminal() (restore func()) {
 	}
 	raw := *old
 	raw.Iflag, raw.Lflag = 0, 0
-	// Output stays cooked: the guest's terminal has ended its lines, ours
-	// would not end those of our own notes.
+	// Output stays cooked. The guest's terminal ends its own lines, but the
+	// lines of our notes need it.
 	raw.Cc[unix.VMIN], raw.Cc[unix.VTIME] = 1, 0
 	unix.IoctlSetTermios(fd, unix.TCSETS, &raw)
 	sizes := make(chan os.Signal, 1)
@@ -43,7 +43,8 @@ func (s *session) attachTerminal() (restore func()) {
 	return func() { unix.IoctlSetTermios(fd, unix.TCSETS, old) }
 }
 
-// typeInto copies keys as they come. The last ones, three times ^], are for us.
+// typeInto copies keys as they come, until ^] is typed three times: that calls
+// escape.
 func typeInto(to io.Writer, from io.Reader, escape func()) {
 	buf := make([]byte, 4<<10)
 	for run := 0; ; {
@@ -64,5 +65,5 @@ func typeInto(to io.Writer, from io.Reader, escape func()) {
 	}
 }
 
-// escape ends the run as ^C would, were it not a key for the guest.
+// escape ends the run as ^C does elsewhere: here ^C is a key for the guest.
 func escape() { unix.Kill(os.Getpid(), unix.SIGINT) }

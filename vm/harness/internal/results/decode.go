@@ -19,15 +19,15 @@ import (
 	"bulkdump/vm/internal/proto"
 )
 
-// decoder adds file:line to the places that a kernel's report names. It knows
-// the modules of the run, and the kernel where that has its symbols.
+// decoder adds file:line to the places in a kernel's report. It knows the modules
+// of the run, and the kernel if that has its symbols.
 type decoder struct {
 	files  map[string]string // ELF files by module; the kernel's own is ""
 	elfs   map[string]*symbols
-	loaded map[string]proto.Sections // where modules were that are gone now
+	loaded map[string]proto.Sections // where the modules were before the unload
 }
 
-// symbols are a file's functions, by name: there may be several of one name.
+// symbols are a file's functions by name. Several may have the same name.
 type symbols struct {
 	file      string
 	module    bool // addresses count from the start of a section
@@ -43,11 +43,11 @@ func newDecoder(vmlinux string, modules []string) *decoder {
 	return d
 }
 
-// place is what reports have: function+0xoffset/0xsize [module build-id].
+// place matches function+0xoffset/0xsize [module build-id].
 var place = regexp.MustCompile(`\b([A-Za-z_][\w.$]*)\+0x([0-9a-f]+)/0x([0-9a-f]+)(?: \[(\w+)[^\]]*\])?`)
 
-// decode returns the lines with file:line added where that is known. What is
-// not known stays as it is: a report is never held back for want of symbols.
+// decode returns the lines with file:line where that is known. Other places stay as
+// they are.
 func (d *decoder) decode(lines []string) []string {
 	out := slices.Clone(lines)
 	for i, line := range lines {
@@ -66,8 +66,8 @@ func (d *decoder) decode(lines []string) []string {
 		}
 		offset, _ := strconv.ParseUint(part(2), 16, 64)
 		size, _ := strconv.ParseUint(part(3), 16, 64)
-		// In a trace stands where each call returns to; only of RIP and of
-		// the heads of reports is the instruction itself meant.
+		// A trace has the addresses that calls return to. RIP and the heads of
+		// reports have the instruction itself.
 		if offset > 0 && strings.TrimLeft(consolePrefix.ReplaceAllString(line[:m[0]], ""), " ?") == "" {
 			offset--
 		}
@@ -78,12 +78,11 @@ func (d *decoder) decode(lines []string) []string {
 	return out
 }
 
-// gonePlace is what a leak's trace has for code of a module that was unloaded
-// before: an address alone.
+// gonePlace matches a bare address in the trace of a leak: code of a module that
+// has been unloaded.
 var gonePlace = regexp.MustCompile(`^(?:\[[^\]]*\] )?kmemleak: +0x([0-9a-f]{16})$`)
 
-// locateGone names the place where a call returned to, in a module that is
-// gone.
+// locateGone finds the place of such an address, to which a call returns.
 func (d *decoder) locateGone(hex string) string {
 	address, _ := strconv.ParseUint(hex, 16, 64)
 	for module, sections := range d.loaded {
@@ -116,7 +115,7 @@ func (d *decoder) symbols(module string) *symbols {
 		if file := d.files[module]; file != "" {
 			s = openSymbols(file, module != "")
 		}
-		d.elfs[module] = s // a file that cannot be read is asked for once
+		d.elfs[module] = s // a file that cannot be read is tried once
 	}
 	return s
 }
@@ -151,8 +150,8 @@ func (s *symbols) line(sym elf.Symbol, offset uint64) string {
 	return placeOf(text)
 }
 
-// pickSymbol takes the function of that size, or the only one. The kernel
-// counts the padding after a function to its size.
+// pickSymbol returns the function of that size, or the only one. The kernel's size
+// includes the padding after a function.
 func pickSymbol(all []elf.Symbol, size uint64) (elf.Symbol, bool) {
 	if len(all) > 1 {
 		all = slices.DeleteFunc(slices.Clone(all), func(s elf.Symbol) bool { return s.Size > size || size-s.Size >= 64 })
@@ -186,12 +185,12 @@ func openSymbols(file string, module bool) *symbols {
 	return s
 }
 
-// buildPlace is where sources lay when they were built: nothing that tells
-// the reader anything.
+// buildPlace matches the directory in which a module or kernel was built, which
+// means nothing to the reader.
 var buildPlace = regexp.MustCompile(`^(?:.*/build/[0-9a-f]{12}/|.*/linux-(?:headers|source)-[^/]+/|\./)`)
 
-// placeOf makes addr2line's answer a word: the innermost inlined function's
-// line first, then where it was inlined.
+// placeOf turns addr2line's answer into one phrase: first the line of the innermost
+// inlined function, then where it was inlined.
 func placeOf(text string) string {
 	var places []string
 	for line := range strings.Lines(text) {

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// ktap is the suite in the kernel's own test format, KTAP version 1: one line
-// a test, its subtests before it as a KTAP of their own, what it said as
-// diagnostic lines.
-func ktap(s *suite) string {
+// ktap is the suite in the kernel's own test format, KTAP version 1: one line per
+// test, before it a nested KTAP of its subtests and its output as diagnostic
+// lines.
+func ktap(s *Suite) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "KTAP version 1\n1..%d\n", len(s.tests))
 	for i, t := range s.tests {
@@ -20,7 +20,7 @@ func ktap(s *suite) string {
 		text := t.output.String()
 		if t.result != resultPass {
 			for line := range strings.Lines(text) {
-				// A line that looks like a result would be taken for one.
+				// The # keeps a line from being read as a result.
 				fmt.Fprintf(&b, "# %s\n", printable(strings.TrimRight(line, "\n")))
 			}
 		}
@@ -48,8 +48,8 @@ func (t *testResult) has(name string) bool {
 	return ok || name == t.name
 }
 
-// children are the subtests right below a test, in the order in which they
-// ran. A name may have slashes of its own: what counts is whose test ran.
+// children are the direct subtests of a test, in the order in which they ran. A
+// name may contain slashes, so a subtest's parent is the longest prefix that ran.
 func (t *testResult) children(parent string) []string {
 	var names []string
 	for _, name := range t.subOrder {
@@ -66,7 +66,7 @@ func (t *testResult) children(parent string) []string {
 	return names
 }
 
-// noteSub keeps a subtest's result; the worst of its runs counts.
+// noteSub records a subtest's result. The worst of its runs counts.
 func (t *testResult) noteSub(name, result string) {
 	if t.subs == nil {
 		t.subs = map[string]string{}
@@ -92,7 +92,7 @@ func ktapLine(n int, name, result, reason string) string {
 	return fmt.Sprintf("not ok %d %s\n", n, name)
 }
 
-// skipReason is what a test said last before its own line.
+// skipReason is the last line that a test printed before its result.
 func skipReason(text string) string {
 	reason := ""
 	for line := range strings.Lines(text) {

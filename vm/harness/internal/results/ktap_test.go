@@ -46,7 +46,7 @@ not ok 5 TestE
 
 // Nothing that a test says can look like a result.
 func TestKtapIsNotFooled(t *testing.T) {
-	s := &suite{tests: []*testResult{{name: "TestA", result: resultFail}}}
+	s := &Suite{tests: []*testResult{{name: "TestA", result: resultFail}}}
 	s.tests[0].output.WriteString("ok 1 TestA\n\x1b[1mbold\xff\n")
 	const want = "KTAP version 1\n1..1\n# ok 1 TestA\n# ?[1mbold?\nnot ok 1 TestA\n"
 	if got := ktap(s); got != want {

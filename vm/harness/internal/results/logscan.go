@@ -9,17 +9,17 @@ import (
 	"bulkdump/vm/harness/internal/guest"
 )
 
-// cutHere begins a report, and says nothing of what it is.
+// cutHere begins a report, and does not say of what.
 const cutHere = "------------[ cut here ]------------"
 
-// leakCount ends the line by which kmemleak says how many leaks it found; init
-// then writes them to the log one by one.
+// leakCount ends the line in which kmemleak says how many leaks it found. init
+// then writes the leaks to the log one by one.
 const leakCount = " new suspected memory leaks (see /sys/kernel/debug/kmemleak)"
 
-// trouble is the table of what a clean kernel log does not have. The patterns
-// match the text of a record, without time stamp; those that start a report
-// are anchored, because innocent lines mention warnings and bugs, too.
-// The first that matches names the line.
+// trouble is the table of what a clean kernel log does not contain. The patterns
+// match the text of a record without its time stamp. Those that start a report are
+// anchored, because harmless lines mention warnings and bugs, too. The first
+// pattern that matches names the line.
 var trouble = []struct {
 	name string
 	re   *regexp.Regexp
@@ -49,7 +49,7 @@ var trouble = []struct {
 	{"call trace", regexp.MustCompile(`^(Call Trace:|sysrq: Trigger a crash)`)},
 }
 
-// finding is a line of the log that must not be there.
+// finding is a line that a clean log does not contain.
 type finding struct {
 	name string
 	line string
@@ -60,10 +60,10 @@ type finding struct {
 	after     string   // the test that had ended before, if none ran
 }
 
-// consolePrefix is what the console puts before a record's text.
+// consolePrefix is what the console prints before a record's text.
 var consolePrefix = regexp.MustCompile(`^\[ *\d+\.\d+\](\[ *[TC]\d+\])? `)
 
-// scanLog returns the findings in lines of text or of the console.
+// scanLog returns the findings in lines of the log or of the console.
 func scanLog(lines []string) []finding {
 	var found []finding
 	for i, line := range lines {
@@ -83,12 +83,12 @@ func scanLog(lines []string) []finding {
 	return found
 }
 
-// moduleFrame is a place of a stack trace that is a module's.
+// moduleFrame matches a place in a module in a stack trace.
 var moduleFrame = regexp.MustCompile(`\+0x[0-9a-f]+/0x[0-9a-f]+ \[\w+`)
 
-// inModule reports whether a module had a part in the data race whose report
-// starts the lines. The kernel itself has races that nobody has marked; whoever
-// tests a module cannot do anything about those where it is in neither trace.
+// inModule reports whether a module had a part in the data race whose report starts
+// the lines. The kernel itself has races that are not marked. If no module is in
+// either trace, the race is not the fault of the module under test.
 func inModule(lines []string) bool {
 	for _, line := range lines[1:] {
 		if strings.HasSuffix(line, "==========") || strings.Contains(line, "BUG: ") {
@@ -98,14 +98,14 @@ func inModule(lines []string) bool {
 			return true
 		}
 	}
-	// Cut off: then it is not known to be the kernel's own.
+	// The report is cut off, so it may be a module's.
 	return true
 }
 
-// isFatal reports whether the kernel cannot have gone on after it.
+// isFatal reports whether the kernel stopped there.
 func (f finding) isFatal() bool { return f.name == "panic" }
 
-// where says during which test a finding came.
+// where says during which test the line was logged.
 func (f finding) where() string {
 	switch {
 	case len(f.tests) > 0:

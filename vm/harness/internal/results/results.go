@@ -16,8 +16,8 @@ import (
 // resultFiles are all the files that --out may leave.
 var resultFiles = []string{"stdout", "stderr", "console.log", "kernel.log", "verdict.txt", "test.json", "junit.xml", "results.ktap", "summary.json"}
 
-// Clear makes the directory, and leaves nothing of an earlier run that
-// could be taken for this one's.
+// Clear makes the directory, and removes the results of an earlier run, so that
+// they cannot pass for this run's.
 func Clear(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("--out: %w", err)
@@ -31,7 +31,7 @@ func Clear(dir string) error {
 	return errors.Join(errs...)
 }
 
-// Write writes what is known only at the end.
+// Write writes the results that are known only at the end.
 func Write(dir string, o *Outcome) error {
 	write := func(name, text string) error {
 		return os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644)
@@ -52,8 +52,7 @@ func Write(dir string, o *Outcome) error {
 	return errors.Join(errs...)
 }
 
-// summary is a run for machines: what --out leaves as summary.json, and what
-// a column of the matrix is made of.
+// summary is summary.json, from which a column of the matrix is made, too.
 type summary struct {
 	Kernel  string        `json:"kernel"` // its release
 	Accel   string        `json:"accel"`
@@ -116,7 +115,7 @@ type junitCase struct {
 }
 
 // junit is the suite in the form that CI systems read.
-func junit(s *suite) (string, error) {
+func junit(s *Suite) (string, error) {
 	passed, failed, skipped := s.count()
 	js := junitSuite{Name: s.pkg, Tests: passed + failed + skipped, Failures: failed, Skipped: skipped}
 	for _, t := range s.tests {

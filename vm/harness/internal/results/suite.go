@@ -22,7 +22,7 @@ const (
 	resultSkip = "SKIP"
 )
 
-// testResult is one top-level test; its subtests speak through it.
+// testResult is one top-level test, with its subtests.
 type testResult struct {
 	name    string
 	result  string
@@ -36,9 +36,9 @@ type testResult struct {
 	subOrder []string
 }
 
-// suite follows the tests of the guest. Which tests there are it knows from
-// the sources, so that one that never spoke is missed.
-type suite struct {
+// Suite follows the tests of the guest. It knows from the sources which tests there
+// are, so that it misses one that never ran.
+type Suite struct {
 	pkg   string
 	tests []*testResult // expected ones first, in the order of the sources
 	json  bytes.Buffer  // the events, as `go test -json` prints them
@@ -55,10 +55,10 @@ type testEvent struct {
 	Elapsed              float64
 }
 
-// NewSuite expects the tests of these names, and starts the converter, a
-// program of the Go module in top.
-func NewSuite(pkg string, names []string, top string) (_ *suite, err error) {
-	s := &suite{pkg: pkg, parsed: make(chan error, 1)}
+// NewSuite expects the tests of these names, and starts the converter. It runs
+// `go tool` in top.
+func NewSuite(pkg string, names []string, top string) (_ *Suite, err error) {
+	s := &Suite{pkg: pkg, parsed: make(chan error, 1)}
 	for _, name := range names {
 		s.tests = append(s.tests, &testResult{name: name})
 	}
@@ -79,26 +79,26 @@ func NewSuite(pkg string, names []string, top string) (_ *suite, err error) {
 	return s, nil
 }
 
-// Through has the results go to a writer, and returns where the output of the
-// test binary goes.
-func (s *suite) Through(out io.Writer) io.WriteCloser {
+// Through sends the results to out. It returns the writer for the output of the
+// test binary.
+func (s *Suite) Through(out io.Writer) io.WriteCloser {
 	s.out = out
 	return s
 }
 
 // Write takes the output of the test binary.
-func (s *suite) Write(p []byte) (int, error) { return s.in.Write(p) }
+func (s *Suite) Write(p []byte) (int, error) { return s.in.Write(p) }
 
-// Close is called when no more output comes: a test without a result is one
-// that failed, and why depends on how far it came.
-func (s *suite) Close() error {
+// Close ends the output of the test binary. A test that has no result by then has
+// failed.
+func (s *Suite) Close() error {
 	s.in.Close()
 	err := errors.Join(<-s.parsed, s.convert.Wait())
 	s.closeTests()
 	return err
 }
 
-func (s *suite) closeTests() {
+func (s *Suite) closeTests() {
 	for _, t := range s.tests {
 		if t.result != resultNone && len(t.live) == 0 {
 			continue
@@ -117,7 +117,7 @@ func (s *suite) closeTests() {
 }
 
 // parse reads test2json's events.
-func (s *suite) parse(r io.Reader) error {
+func (s *Suite) parse(r io.Reader) error {
 	d := json.NewDecoder(io.TeeReader(r, &s.json))
 	for {
 		var e testEvent
@@ -131,7 +131,7 @@ func (s *suite) parse(r io.Reader) error {
 	}
 }
 
-func (s *suite) event(e testEvent) {
+func (s *Suite) event(e testEvent) {
 	if e.Test == "" {
 		// What no test said: a panic's trace, a message of TestMain.
 		if e.Action == "output" && e.Output != "PASS\n" && e.Output != "FAIL\n" {
@@ -161,7 +161,7 @@ func (s *suite) event(e testEvent) {
 	}
 }
 
-func (s *suite) find(name string) *testResult {
+func (s *Suite) find(name string) *testResult {
 	for _, t := range s.tests {
 		if t.name == name {
 			return t
@@ -172,9 +172,9 @@ func (s *suite) find(name string) *testResult {
 	return t
 }
 
-// report prints a test's line, and its output unless it passed. A test that
-// runs more than once (-test.count) is as good as its worst run.
-func (s *suite) report(t *testResult, result string, seconds float64) {
+// report prints a test's line, and its output unless it passed. If a test runs more
+// than once (-test.count), its worst run counts.
+func (s *Suite) report(t *testResult, result string, seconds float64) {
 	fmt.Fprintf(s.out, "%s %s %.2fs\n", result, t.name, seconds)
 	if result != resultPass {
 		for line := range strings.Lines(t.output.String()[t.shown:]) {
@@ -188,7 +188,7 @@ func (s *suite) report(t *testResult, result string, seconds float64) {
 	t.seconds += seconds
 }
 
-func (s *suite) count() (passed, failed, skipped int) {
+func (s *Suite) count() (passed, failed, skipped int) {
 	for _, t := range s.tests {
 		switch t.result {
 		case resultPass:
@@ -203,7 +203,7 @@ func (s *suite) count() (passed, failed, skipped int) {
 }
 
 // Summary is the count of the tests, in a line.
-func (s *suite) Summary() string {
+func (s *Suite) Summary() string {
 	passed, failed, skipped := s.count()
 	line := fmt.Sprintf("%d passed, %d failed", passed, failed)
 	if skipped > 0 {
@@ -213,7 +213,7 @@ func (s *suite) Summary() string {
 }
 
 // verdict says why the suite is not green, if it is not.
-func (s *suite) verdict() string {
+func (s *Suite) verdict() string {
 	passed, failed, skipped := s.count()
 	switch {
 	case failed > 0:
@@ -230,9 +230,9 @@ func (s *suite) verdict() string {
 	return ""
 }
 
-// FailedRegex chooses the tests that failed, where that says less than what
-// was asked for: those that never ran say nothing beside one that did.
-func (s *suite) FailedRegex(asked string) string {
+// FailedRegex chooses the tests that failed, or those asked for if that is shorter.
+// It leaves out tests that never ran if others failed. The suite may be nil.
+func (s *Suite) FailedRegex(asked string) string {
 	if s == nil || strings.Contains(asked, "/") {
 		return asked
 	}
@@ -248,7 +248,7 @@ func (s *suite) FailedRegex(asked string) string {
 	return "^(" + strings.Join(names, "|") + ")$"
 }
 
-func (s *suite) blame(name, why string) {
+func (s *Suite) blame(name, why string) {
 	t := s.find(name)
 	t.result = resultFail
 	fmt.Fprintf(&t.output, "%s\n", why)

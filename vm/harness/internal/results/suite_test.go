@@ -9,10 +9,10 @@ import (
 )
 
 // runSuite feeds events as test2json prints them: "action test [output]".
-func runSuite(t *testing.T, expected []string, events string) (*suite, string) {
+func runSuite(t *testing.T, expected []string, events string) (*Suite, string) {
 	t.Helper()
 	var out bytes.Buffer
-	s := &suite{pkg: "bulkdump/test", out: &out}
+	s := &Suite{pkg: "bulkdump/test", out: &out}
 	for _, name := range expected {
 		s.tests = append(s.tests, &testResult{name: name})
 	}
@@ -116,7 +116,7 @@ func TestSuiteCountsTheWorstRun(t *testing.T) {
 }
 
 func TestSuiteRefusesNoise(t *testing.T) {
-	s := &suite{out: new(bytes.Buffer)}
+	s := &Suite{out: new(bytes.Buffer)}
 	if err := s.parse(strings.NewReader(passA + "segmentation fault\n")); err == nil {
 		t.Error("taken for events")
 	}
@@ -153,11 +153,11 @@ func TestFailedRegex(t *testing.T) {
 		{[]*testResult{passes, x}, "TestX/sub", "TestX/sub"},
 		{[]*testResult{x, y}, "Test[XY]", "Test[XY]"},
 	} {
-		if got := (&suite{tests: tt.tests}).FailedRegex(tt.asked); got != tt.want {
+		if got := (&Suite{tests: tt.tests}).FailedRegex(tt.asked); got != tt.want {
 			t.Errorf("asked for %q: got %q, want %q", tt.asked, got, tt.want)
 		}
 	}
-	if got := (*suite)(nil).FailedRegex("Some"); got != "Some" {
+	if got := (*Suite)(nil).FailedRegex("Some"); got != "Some" {
 		t.Errorf("without a suite: %q", got)
 	}
 }

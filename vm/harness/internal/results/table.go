@@ -15,12 +15,12 @@ import (
 	"bulkdump/vm/harness/internal/host"
 )
 
-// resultMissing is a cell's that has no result of its own.
+// resultMissing is the result of a cell whose test has none.
 const resultMissing = "missing"
 
-// Column is one kernel's run.
+// Column is the run on one kernel.
 type Column struct {
-	Name string // of the kernel, as --matrix has it
+	Name string // the kernel's, for --kernel
 	summary
 	ran bool // it left a summary
 }
@@ -28,7 +28,7 @@ type Column struct {
 // Red reports whether the column's run was not a PASS.
 func (c Column) Red() bool { return !c.ran || c.Code != 0 }
 
-// cell finds a test's result; one that is not there is missing.
+// cell returns the result of a test.
 func (c Column) cell(test string) summaryTest {
 	for _, t := range c.Tests {
 		if t.Name == test {
@@ -38,9 +38,9 @@ func (c Column) cell(test string) summaryTest {
 	return summaryTest{Name: test, Result: resultMissing}
 }
 
-// Table is a row for each test, a column for each kernel, and totals. It
-// counts the cells: a missing one has failed, and so has a column that is red
-// although none of its cells is: then the kernel's log was not clean, or so.
+// Table has a row for each test, a column for each kernel, and totals. It counts
+// the cells. A missing cell has failed. A column that is red although no cell is
+// (its log was not clean, say) counts as one failure.
 func Table(columns []Column) (table string, passed, failed int) {
 	var tests []string
 	for _, c := range columns {
@@ -117,7 +117,7 @@ func Table(columns []Column) (table string, passed, failed int) {
 	return b.String(), passed, failed
 }
 
-// ReadColumn takes what a run left; what it did not leave did not happen.
+// ReadColumn reads the files that a run left. A run without a summary has failed.
 func ReadColumn(name, dir string) Column {
 	c := Column{Name: name}
 	text, err := os.ReadFile(filepath.Join(dir, "summary.json"))
@@ -139,8 +139,8 @@ func runLog(dir string) []string {
 	return host.Lines(string(text))
 }
 
-// ShowColumn prints the end of what a red column said, but for the tests that
-// passed: what a failed one said may be far above the end.
+// ShowColumn prints the end of the output of a red column, without the tests that
+// passed: the output of a failed test may be far above the end.
 func ShowColumn(w io.Writer, c Column, dir string) {
 	lines := slices.DeleteFunc(runLog(dir), func(l string) bool { return strings.HasPrefix(l, resultPass+" ") })
 	fmt.Fprintf(w, "vm: %s is red; the end of what it said of that:\n", c.Name)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
+// Package results judges what was seen of a run, and reports it.
 package results
 
 import (
@@ -14,7 +15,7 @@ import (
 	"bulkdump/vm/internal/proto"
 )
 
-// Exit codes beside the command's own.
+// Exit codes besides the command's own.
 const (
 	ExitHarness = 121 // the harness or the host failed, or the call was wrong
 	ExitDirty   = 122 // the command ran; log, taint or unload are not clean
@@ -22,18 +23,18 @@ const (
 	ExitCrash   = 124 // no boot, a panic, or an end without the last word
 )
 
-// allowedTaint: a module of ours is out of tree (12) and not signed (13).
+// allowedTaint: the modules are out of tree (12) and not signed (13).
 const allowedTaint = 1<<12 | 1<<13
 
 // taintNames are the letters of the kernel's taint bits.
 const taintNames = "PFSRMBUDAWCIOELKXTN"
 
-// Outcome is a run to be judged.
+// Outcome is everything that the verdict depends on.
 type Outcome struct {
 	machine.Seen
 	Err     error          // the harness's own
 	Signal  syscall.Signal // that ended the harness
-	Suite   *suite         // with --test
+	Suite   *Suite         // with --test
 	Vmlinux string         // the kernel with its symbols, if there is one
 	Modules []string       // the files of those that were built
 
@@ -73,7 +74,7 @@ func (o *Outcome) Verdict() (int, string) {
 	return code, line + " (" + strings.Join(facts, ", ") + ")"
 }
 
-// judge finds the worst of what happened; no reason means PASS.
+// judge finds the worst that happened. No reason means PASS.
 func (o *Outcome) judge() (code int, why string) {
 	findings := o.findings()
 	panicked := slices.IndexFunc(findings, finding.isFatal)
@@ -134,7 +135,7 @@ func (o *Outcome) dirt(findings []finding) []string {
 		dirt = append(dirt, "kernel log: "+headline(findings))
 	}
 	if o.Failed {
-		return dirt // of the rest it could not speak
+		return dirt // the guest could not report the rest
 	}
 	switch {
 	case o.Unloaded == nil:
@@ -157,7 +158,7 @@ func (o *Outcome) dirt(findings []finding) []string {
 	return dirt
 }
 
-// hang says what does not go on, where a limit passed.
+// hang says what does not go on after a limit has passed.
 func (o *Outcome) hang() string {
 	switch {
 	case o.TimedOut == machine.PhaseBoot && !o.Hello:
@@ -193,8 +194,9 @@ func (o *Outcome) command() string {
 	}
 }
 
-// findings are those of the kernel's log as the guest sent it, and those that
-// only the console has: a dying kernel sends no more. Call it when all is read.
+// findings are those in the kernel's log as the guest sent it, and those that only
+// the console has, because a dying kernel sends nothing more. Call it when all
+// output is read.
 func (o *Outcome) findings() []finding {
 	o.scan.Do(func() {
 		o.found = scanLog(o.Kmsg)
@@ -212,7 +214,7 @@ func (o *Outcome) findings() []finding {
 	return o.found
 }
 
-// headline is the first finding that says of what it is.
+// headline is the first finding that says what happened.
 func headline(findings []finding) string {
 	for _, f := range findings {
 		if f.line != cutHere && !strings.HasSuffix(f.line, leakCount) {
@@ -222,7 +224,7 @@ func headline(findings []finding) string {
 	return findings[0].line + findings[0].where()
 }
 
-// Evidence is what a reader wants to see before the verdict.
+// Evidence are the lines that explain the verdict.
 func (o *Outcome) Evidence() []string {
 	var lines []string
 	if o.Err != nil && strings.Contains(o.Err.Error(), "\n") {
@@ -248,14 +250,14 @@ func (o *Outcome) Evidence() []string {
 	return lines
 }
 
-// How much of a log is shown: --out has the rest.
+// How many lines of a log are shown. --out has the rest.
 const (
 	firstLines = 45
 	endLines   = 30
 )
 
-// excerpt is the start of lines, where the report is, and their end, where the
-// guest was when it stopped.
+// excerpt is the start of the lines, where the report is, and the end, where the
+// guest stopped.
 func excerpt(lines []string) []string {
 	left := len(lines) - firstLines - endLines
 	if left <= 1 {
@@ -265,7 +267,7 @@ func excerpt(lines []string) []string {
 	return slices.Concat(lines[:firstLines], []string{cut}, lines[len(lines)-endLines:])
 }
 
-// decode adds to lines of the log where in the sources they are.
+// decode adds file and line of the sources to lines of the log.
 func (o *Outcome) decode(lines []string) []string {
 	d := newDecoder(o.Vmlinux, o.Modules)
 	if o.Unloaded != nil {
@@ -289,8 +291,8 @@ func taintLetters(t uint64) string {
 	return strings.Join(s, ", ")
 }
 
-// Blame puts what the kernel said down to the tests that ran then: they have
-// failed, whatever they think of it. Call it when all is read.
+// Blame fails each test that ran when the kernel logged a finding, whatever the
+// test's own result. Call it when all output is read.
 func (o *Outcome) Blame() {
 	if o.Suite == nil {
 		return

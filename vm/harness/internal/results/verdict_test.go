@@ -124,7 +124,7 @@ func TestVerdictNeedsEveryGuarantee(t *testing.T) {
 		{"unknown taint", func(o *Outcome) { o.Taint.Taint |= 1 << 40 }, 122, "kernel tainted: ? (bit 40)"},
 		{"output lost", func(o *Outcome) { o.Whole = false }, 122, "output was lost"},
 		{"QEMU's end", func(o *Outcome) { o.QEMUCode = 0 }, 122, "the guest did not end as it should; QEMU exited with 0"},
-		{"suite", func(o *Outcome) { o.Suite = &suite{tests: []*testResult{{name: "TestX", result: resultFail}}} }, 1,
+		{"suite", func(o *Outcome) { o.Suite = &Suite{tests: []*testResult{{name: "TestX", result: resultFail}}} }, 1,
 			"1 of 1 tests failed: TestX"},
 		{"status", func(o *Outcome) { o.Exit.Status = 7 }, 7, "command exited 7"},
 		{"killed", func(o *Outcome) { o.Exit.Signal = 9 }, 137, "command killed by signal 9 (killed)"},
@@ -144,7 +144,7 @@ func TestVerdictNeedsEveryGuarantee(t *testing.T) {
 
 func TestVerdictCountsTests(t *testing.T) {
 	o := goodOutcome()
-	o.Suite = &suite{tests: []*testResult{{name: "TestA", result: resultPass}, {name: "TestB", result: resultFail}, {name: "TestC", result: resultSkip}}}
+	o.Suite = &Suite{tests: []*testResult{{name: "TestA", result: resultPass}, {name: "TestB", result: resultFail}, {name: "TestC", result: resultSkip}}}
 	if _, line := o.Verdict(); !strings.Contains(line, ", 2 tests run, 1 failed, 1 skipped, log clean)") {
 		t.Error(line)
 	}
