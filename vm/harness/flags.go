@@ -25,73 +25,73 @@ const usage = `Usage: vm/run [FLAGS] [--] COMMAND [ARG…]
        vm/run [FLAGS] --matrix [KERNEL…]
        vm/run [FLAGS] --prepare [KERNEL…]
 
-Boots a real kernel in QEMU, loads bulkdump.ko, runs COMMAND in the guest with
-the project's programs and busybox on PATH, relays its output, and exits with
-its status, but only if everything else was clean too.
+Boots a real kernel in QEMU, loads bulkdump.ko, and runs COMMAND in the guest,
+with the project's programs and busybox on PATH. Relays the output of COMMAND,
+and exits with its status, but only if everything else was clean, too.
 
 What runs:
-  COMMAND [ARG…]        exactly these arguments; with a bare shell operator
-                        among them ('&&' '|' '>' …), or as one argument with
-                        spaces, a line for the guest's sh
+  COMMAND [ARG…]        exactly these arguments; a line for the guest's sh if
+                        one is a bare shell operator ('&&' '|' '>' …), or if
+                        there is only one, and it has spaces
   --test [REGEX]        the Go test suite of ./test; REGEX as in go test -run
-  --test-dir DIR        with --test: the tests of the Go package in DIR instead
+  --test-dir DIR        the tests of the Go package in DIR instead
   --matrix [KERNEL…]    --test on each kernel (default: all), two at a time,
-                        and a table of the results; --out gets a directory
+                        and a table of the results; --out has a directory
                         for each kernel
-  --prepare [KERNEL…]   nothing yet: fetch or build each kernel (default: all)
-                        and the modules for it, which later runs then find
-  --shell               a shell on your terminal; leave with exit or ^D, and a
-                        guest that hangs with ^] three times
+  --prepare [KERNEL…]   nothing: fetch or build each kernel (default: all)
+                        and the modules for it, for later runs
+  --shell               a shell on your terminal; leave it with exit or ^D, and
+                        a guest that hangs with ^] three times
 On what:
   --kernel NAME         6.1 (default), 6.12 or 7.3: Debian's; debug or kcsan:
                         built from the newest source, to find errors or data
-                        races; or a DIR with a / in its name, where you built
-                        a kernel
-  --accel auto|kvm|tcg  auto (default) uses KVM where a guest really runs on it
+                        races; or the directory, with a / in its name, of a
+                        kernel that you built
+  --accel auto|kvm|tcg  auto (default) uses KVM if a guest really runs on it
   --cpus N              processors, default 2
   --mem MIB             memory, default 2048
   --append ARG          add to the kernel's command line (repeatable)
   --icount              guest time counts instructions: for repeatable figures
                         (TCG, one processor)
 With what:
-  --no-module           do not build and load the project's module
+  --no-module           neither build nor load the project's module
   --module-dir DIR      build the modules of DIR instead of kmod/; all are put
                         into the guest's /lib/modules, and one is loaded
-  --module NAME         this one, where there are several
+  --module NAME         load this one, if there are several
   --param MODULE.K=V    a parameter for a module that is loaded (repeatable)
   --add FILE[:PATH]     put FILE (or a directory) into the guest, by default
                         into the command's directory, /root (repeatable)
-  --packages NAME,…     put Debian's packages, with what they need, into the
-                        guest: unpacked; their programs come before busybox's
+  --packages NAME,…     put Debian packages and their dependencies into the
+                        guest, unpacked; their programs come before busybox's
                         (repeatable)
   --modprobe NAME       load the kernel's own module NAME, and what it needs,
-                        before the project's; NAME? on a kernel that has it
+                        before the project's; NAME?: if the kernel has it
                         (repeatable)
   --modprobe-users FUNC
-                        load so each of the kernel's own modules that calls
-                        FUNC, genl_register_family say (repeatable)
+                        load each of the kernel's own modules that calls
+                        FUNC, such as genl_register_family (repeatable)
   --env K=V             set in the command's environment (repeatable)
 How:
   --timeout S           seconds for COMMAND; default 900 with TCG, 300 with KVM
   --boot-timeout S      seconds for the boot; default 60 with TCG, 20 with KVM
                         (both defaults are three times as long with --icount,
                         four times as long on debug and kcsan)
-  --out DIR             write console.log, kernel.log, stdout, stderr and
+  --out DIR             write console.log, kernel.log, stdout, stderr,
                         verdict.txt and summary.json there; with --test also
                         test.json, junit.xml and results.ktap
-  --gdb                 wait for gdb, modules loaded, before the command starts;
-                        prints the line to type; no limits
-  --keep DIR            leave kernel, initramfs, modules and command line there,
-                        with a script that boots them again
+  --gdb                 load the modules, then wait for gdb before the command
+                        starts; print the line to type; no limits
+  --keep DIR            write kernel, initramfs, modules and command line there,
+                        and a script that boots them again
   -h, --help            this text
 
 Exit status: the command's own (128+N when signal N killed it), or
-  121  the harness could not do its work, or was called wrongly
+  121  the harness failed, or was called wrongly
   122  the command ran, but the kernel's log, taint or the unload is not clean
   123  the command, or what follows it, took longer than its limit
   124  the command was never started (no boot, a module that does not load), or
        the guest panicked or went away without its last word
-The last line on stderr is the verdict, and says which it is.
+The last line on stderr is the verdict, which says which it is.
 
 Examples:
   vm/run -- bulkdump fill 1000000 '&&' bulkdump dump -o count
