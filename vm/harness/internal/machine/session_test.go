@@ -4,7 +4,9 @@ package machine
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,6 +62,30 @@ func TestBootAgain(t *testing.T) {
 				t.Errorf("it said: %s", &stderr)
 			}
 		})
+	}
+}
+
+// A guest that never speaks is ended by the limit of its boot.
+func TestBootTakesTooLong(t *testing.T) {
+	qemu := filepath.Join(t.TempDir(), "qemu")
+	if err := os.WriteFile(qemu, []byte("#!/bin/sh\nexec sleep 1000\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	image, err := os.Open(qemu)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer image.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var o Seen
+	settings := &Settings{CPUs: 1, BootLimit: 10 * time.Millisecond}
+	g := &guest.Guest{Kernel: &kernels.Kernel{Release: "6.1"}, Config: &proto.Config{}}
+	if err := Boot(ctx, settings, &Emulator{qemu, "tcg"}, g, image, &o, nil, io.Discard, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if o.TimedOut != PhaseBoot || o.Limit != settings.BootLimit || o.Hello {
+		t.Errorf("it saw %+v", o)
 	}
 }
 
