@@ -29,7 +29,12 @@ type Guest struct {
 // New decides what init is told. limit is how long the command may run.
 func New(opts *Options, limit time.Duration, k *kernels.Kernel, modules []string, p *Programs) (*Guest, error) {
 	cfg := &proto.Config{Token: rand.Text(), Env: opts.Env, Shell: opts.Shell, Wait: opts.GDB, Dir: "/root"}
-	cfg.Control, cfg.Stdout, cfg.Stderr = devices(k.HasVirtio())
+	// The control port is serial, which always works. Output uses virtio if the
+	// kernel has it, which is many times faster.
+	cfg.Control, cfg.Stdout, cfg.Stderr = "/dev/ttyS1", "/dev/ttyS2", "/dev/ttyS3"
+	if k.HasVirtio() {
+		cfg.Stdout, cfg.Stderr = "virtio:stdout", "virtio:stderr"
+	}
 	for _, d := range k.Drivers {
 		cfg.Drivers = append(cfg.Drivers, "/lib/modules/"+filepath.Base(d))
 	}
@@ -64,16 +69,6 @@ func New(opts *Options, limit time.Duration, k *kernels.Kernel, modules []string
 		cfg.Env = append([]string{"TERM=" + cmp.Or(os.Getenv("TERM"), "linux")}, cfg.Env...)
 	}
 	return &Guest{k, modules, p, cfg}, nil
-}
-
-// devices are the guest's names for its ports. The control port is serial, which
-// always works. Output uses virtio if the kernel has it, which is many times
-// faster.
-func devices(virtio bool) (control, stdout, stderr string) {
-	if virtio {
-		return "/dev/ttyS1", "virtio:stdout", "virtio:stderr"
-	}
-	return "/dev/ttyS1", "/dev/ttyS2", "/dev/ttyS3"
 }
 
 // testCommand is the test binary's command line. Its own limit is a little

@@ -145,7 +145,6 @@ const (
 	profile = "export PS1='vm:\\w\\$ '\n"
 )
 
-// files are all files of the guest.
 func (g *Guest) files(opts *Options) (*archive, error) {
 	p := g.programs
 	a := newArchive()

@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"slices"
@@ -138,21 +137,15 @@ func tail(s string, n int) string {
 
 // CopyFile copies a regular file with its mode.
 func CopyFile(to, from string) error {
-	in, err := os.Open(from)
+	st, err := os.Stat(from)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	st, err := in.Stat()
+	text, err := os.ReadFile(from)
 	if err != nil {
 		return err
 	}
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, st.Mode().Perm())
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
+	return os.WriteFile(to, text, st.Mode().Perm())
 }
 
 // Quote returns a word that the shell reads as s. A word of harmless characters

@@ -234,7 +234,6 @@ func (k *Kernel) moduleUsers(ctx context.Context, functions []string) ([]string,
 	return names, nil
 }
 
-// moduleUses reports whether a module calls one of the functions.
 func moduleUses(text []byte, functions []string) (bool, error) {
 	f, err := elf.NewFile(bytes.NewReader(text))
 	if err != nil {

@@ -110,7 +110,6 @@ func treeDrivers(dir string, config kconfig) ([]string, error) {
 	return drivers, nil
 }
 
-// configFile is the configuration that the kernel was built with.
 func (k *Kernel) configFile() string {
 	if k.tree {
 		return filepath.Join(k.root, ".config")

@@ -20,10 +20,10 @@ import (
 )
 
 // emulatorSuites have the QEMU that guests run on, on every host, so that all
-// figures that count instructions are of one QEMU. Debian 12 has 7.2, whose TCG
-// often runs a translation of code that another processor has just patched, until
-// the guest dies of an int3 that is no longer there. QEMU 8.1 made that rare (accel/tcg: "Always lock pages
-// before translation"); see traceWithoutNames in the guest's init for the rest.
+// figures that count instructions are of one QEMU. The TCG of Debian 12's 7.2 often
+// runs code that another processor has just patched, until the guest dies of an
+// int3 that is gone. QEMU 8.1 made that rare (accel/tcg: "Always lock pages before
+// translation"); see traceWithoutNames in the guest's init for the rest.
 var emulatorSuites = []string{"trixie"}
 
 // emulatorScript runs QEMU with its own libraries: those of the host may be older.
@@ -122,36 +122,25 @@ func machineKey(ctx context.Context, qemu string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return cache.Digest(unix.ByteSliceToString(uts.Release[:]), unix.ByteSliceToString(uts.Version[:]), cpuModel(), version), nil
-}
-
-func cpuModel() string {
 	text, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(text)) {
-		if model, ok := strings.CutPrefix(line, "model name"); ok {
-			return strings.TrimSuffix(model, "\n")
-		}
-	}
-	return ""
+	_, model, _ := strings.Cut(string(text), "model name")
+	model, _, _ = strings.Cut(model, "\n")
+	return cache.Digest(unix.ByteSliceToString(uts.Release[:]), unix.ByteSliceToString(uts.Version[:]), model, version), nil
 }
 
-// probeSector is a boot sector that only writes the exit value to the debug-exit
+// probeKVM boots a boot sector that only writes the exit value to the debug-exit
 // port.
-func probeSector() []byte {
-	s := make([]byte, 512)
-	copy(s, []byte{
+func probeKVM(ctx context.Context, qemu, dir string) error {
+	sector := filepath.Join(dir, "sector")
+	text := make([]byte, 512)
+	copy(text, []byte{
 		0xb0, proto.DebugExitValue, // mov al, value
 		0xe6, proto.DebugExitPort, // out port, al
 		0xf4,       // hlt
 		0xeb, 0xfd, // jmp to the hlt
 	})
-	s[510], s[511] = 0x55, 0xaa
-	return s
-}
-
-func probeKVM(ctx context.Context, qemu, dir string) error {
-	sector := filepath.Join(dir, "sector")
-	if err := os.WriteFile(sector, probeSector(), 0o644); err != nil {
+	text[510], text[511] = 0x55, 0xaa
+	if err := os.WriteFile(sector, text, 0o644); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)

@@ -59,7 +59,6 @@ func accelArgs(opts *Settings, accel string) []string {
 	return []string{"-accel", accel, "-cpu", "host" + noLA57}
 }
 
-// kernelLine is the kernel's command line.
 func kernelLine(opts *Settings) string {
 	return strings.Join(append([]string{kernelArgs}, opts.KernelArgs...), " ")
 }
@@ -77,7 +76,6 @@ func inheritedPorts() (chardevs [portCount]string) {
 
 var inheritedImage = fmt.Sprintf("/proc/self/fd/%d", 3+portCount)
 
-// args is the whole command line of QEMU.
 func (e *Emulator) args(opts *Settings, k *kernels.Kernel, initramfs string, chardevs [portCount]string) []string {
 	args := []string{
 		"-M", "q35", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",

@@ -82,7 +82,6 @@ func kmsgLines(record string) []string {
 
 var escaped = regexp.MustCompile(`\\x[0-9a-f]{2}`)
 
-// unescape restores the bytes that /dev/kmsg escapes.
 func unescape(text string) string {
 	return escaped.ReplaceAllStringFunc(text, func(s string) string {
 		b, _ := strconv.ParseUint(s[2:], 16, 8)

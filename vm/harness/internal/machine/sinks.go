@@ -137,24 +137,20 @@ func (o *Outlet) Write(p []byte) (int, error) {
 	}
 	o.began.Store(time.Now().UnixNano())
 	defer o.began.Store(0)
-	type result struct {
-		n   int
-		err error
-	}
-	done := make(chan result, 1)
+	done := make(chan error, 1)
 	mine := bytes.Clone(p) // the write may last longer than the call
 	go func() {
-		n, err := o.to.Write(mine)
-		done <- result{n, err}
+		_, err := o.to.Write(mine)
+		done <- err
 	}()
 	select {
-	case r := <-done:
-		return r.n, r.err
+	case err := <-done:
+		return len(p), err
 	case <-o.hurried:
 	}
 	select {
-	case r := <-done:
-		return r.n, r.err
+	case err := <-done:
+		return len(p), err
 	case <-time.After(readerPatience - o.waits()):
 		o.dropped = true
 		return len(p), nil

@@ -6,7 +6,6 @@ import (
 	"context"
 	"debug/elf"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -163,15 +162,11 @@ func pickSymbol(all []elf.Symbol, size uint64) (elf.Symbol, bool) {
 }
 
 func openSymbols(file string, module bool) *symbols {
-	f, err := os.Open(file)
+	e, err := elf.Open(file)
 	if err != nil {
 		return nil
 	}
-	defer f.Close()
-	e, err := elf.NewFile(f)
-	if err != nil {
-		return nil
-	}
+	defer e.Close()
 	all, err := e.Symbols()
 	if err != nil {
 		return nil

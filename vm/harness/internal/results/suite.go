@@ -116,7 +116,6 @@ func (s *Suite) closeTests() {
 	}
 }
 
-// parse reads test2json's events.
 func (s *Suite) parse(r io.Reader) error {
 	d := json.NewDecoder(io.TeeReader(r, &s.json))
 	for {

@@ -28,12 +28,9 @@ type Column struct {
 // Red reports whether the column's run was not a PASS.
 func (c Column) Red() bool { return !c.ran || c.Code != 0 }
 
-// cell returns the result of a test.
 func (c Column) cell(test string) summaryTest {
-	for _, t := range c.Tests {
-		if t.Name == test {
-			return t
-		}
+	if i := slices.IndexFunc(c.Tests, func(t summaryTest) bool { return t.Name == test }); i >= 0 {
+		return c.Tests[i]
 	}
 	return summaryTest{Name: test, Result: resultMissing}
 }

@@ -182,7 +182,6 @@ func (o *Outcome) gone() string {
 	return "the guest went away without its last word; " + o.QEMUEnd()
 }
 
-// command says how the command ended.
 func (o *Outcome) command() string {
 	switch e := o.Exit; {
 	case e.Signal != 0:
