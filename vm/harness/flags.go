@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"bulkdump/vm/harness/internal/guest"
+	"bulkdump/vm/harness/internal/host"
 	"bulkdump/vm/harness/internal/kernels"
 	"bulkdump/vm/harness/internal/machine"
 )
@@ -298,4 +300,49 @@ type options struct {
 	keepDir  string
 	matrix   bool // of the kernels that are the arguments
 	prepare  bool // those kernels, and run nothing
+}
+
+// withoutTop removes the flag that vm/run puts in front of the arguments.
+func withoutTop(args []string) []string {
+	if len(args) >= 2 && args[0] == "--top" {
+		return args[2:]
+	}
+	return args
+}
+
+// flagWords are the user's arguments before the command, the regular expression
+// or the kernels.
+func (o *options) flagWords(args []string) []string {
+	words := args[:len(args)-len(o.Args)]
+	if n := len(words); n > 0 && words[n-1] == "--" {
+		words = words[:n-1]
+	}
+	if n := len(words); o.Test && n > 0 && words[n-1] == o.TestRegex {
+		words = words[:n-1]
+	}
+	return words
+}
+
+// again is the line that repeats a run. Of the tests, it repeats those that regex
+// chooses.
+func (o *options) again(args []string, regex string) string {
+	words := append([]string{o.runPath()}, o.flagWords(args)...)
+	if o.Test && regex != "" {
+		words = append(words, regex)
+	}
+	if len(o.Args) > 0 {
+		words = append(append(words, "--"), o.Args...)
+	}
+	for i, w := range words {
+		words[i] = host.Quote(w)
+	}
+	return strings.Join(words, " ")
+}
+
+// runPath is the path of vm/run, as short as it works from this directory.
+func (o *options) runPath() string {
+	if dir, err := os.Getwd(); err == nil && dir == o.Top {
+		return "vm/run"
+	}
+	return filepath.Join(o.Top, "vm/run")
 }
