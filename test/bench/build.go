@@ -9,18 +9,18 @@ import (
 	"strings"
 )
 
-// guestName is the program that measures, in the guest.
+// guestName is the program that measures in the guest.
 const guestName = "bench-guest"
 
-// programs are what the guest is given.
+// programs are the programs that are copied into the guest.
 type programs struct {
 	files     []string
 	goVersion string
 	ccVersion string
 }
 
-// cPrograms are those in C. libmnl is Debian's, shared: the guest has it as a
-// package.
+// cPrograms are the programs in C. libmnl is linked dynamically: the guest has
+// Debian's package.
 var cPrograms = []struct {
 	name, source string
 	flags        []string
@@ -30,7 +30,7 @@ var cPrograms = []struct {
 	{"bench-libmnl", "c/libmnl.c", []string{"-lmnl"}},
 }
 
-// build makes them in dir.
+// build builds all programs in dir.
 func build(ctx context.Context, dir string) (*programs, error) {
 	if err := command(ctx, top, "vm/deps", "run", "bench").Run(); err != nil {
 		return nil, err
@@ -61,14 +61,15 @@ func build(ctx context.Context, dir string) (*programs, error) {
 	return p, err
 }
 
-// buildYNL makes the reader on the kernel's library, which no package has: both
-// it and what its generator makes of our spec are put into a directory.
+// buildYNL builds the reader on the kernel's YNL library. No package has that
+// library, so its source is copied to a directory, together with the code that
+// its generator makes from our spec.
 func buildYNL(ctx context.Context, to, dir string) error {
 	if err := command(ctx, top, "kmod/scripts/gen", "--user", dir).Run(); err != nil {
 		return err
 	}
 	return compile(ctx, to, "c/ynl.c", "-static", "-w", "-I"+dir, "-I"+filepath.Join(top, "kmod/uapi"),
-		filepath.Join(dir, "bulkdump-user.c"), filepath.Join(dir, "ynl.c")) // -w: their warnings are not ours
+		filepath.Join(dir, "bulkdump-user.c"), filepath.Join(dir, "ynl.c")) // -w: the warnings are in their code, not in ours
 }
 
 func compile(ctx context.Context, to, source string, flags ...string) error {

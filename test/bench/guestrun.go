@@ -20,11 +20,11 @@ import (
 	"bulkdump/test/bench/figure"
 )
 
-// top is the project's directory, from the one that this program is started in
-// (go -C test/bench run .).
+// top is the project's directory, relative to the directory in which this
+// program is started (go -C test/bench run .).
 const top = "../.."
 
-// measure builds all programs, and runs them on each kernel.
+// measure builds all programs and runs them on each kernel.
 func measure(ctx context.Context, f *flags) (*figure.Report, error) {
 	dir, err := os.MkdirTemp("", "bulkdump-bench.")
 	if err != nil {
@@ -64,15 +64,15 @@ func runGuest(ctx context.Context, f *flags, kernel string, p *programs, vmFlags
 	return err
 }
 
-// runParallel boots a kernel on two processors, which no instruction counts:
-// one processor's is the only count that there is.
+// runParallel boots a kernel on two processors. It measures time, because QEMU
+// can count instructions only on one processor.
 func runParallel(ctx context.Context, f *flags, kernel string, p *programs, report *figure.Report) error {
 	_, err := takeAll(guestCommand(ctx, []string{f.parallel}, kernel, p, []string{"--cpus", "2"}, "-parallel", "-run", f.only.String()), report)
 	return err
 }
 
 // takeAll runs vm/run, adds what the guest prints to the report, and returns
-// what vm/run says.
+// the messages of vm/run.
 func takeAll(cmd *exec.Cmd, report *figure.Report) (string, error) {
 	var said bytes.Buffer
 	cmd.Stderr = io.MultiWriter(os.Stderr, &said)
@@ -90,7 +90,8 @@ func takeAll(cmd *exec.Cmd, report *figure.Report) (string, error) {
 	return said.String(), err
 }
 
-// guestCommand is vm/run with the programs, which starts the one that measures.
+// guestCommand returns the vm/run command that boots a guest with the programs
+// and starts the measurement.
 func guestCommand(ctx context.Context, sizes []string, kernel string, p *programs, vmFlags []string, guestFlags ...string) *exec.Cmd {
 	args := append([]string{"--kernel", kernel, "--timeout", "36000", "--boot-timeout", "300",
 		"--mem", fmt.Sprint(memory(sizes)), "--packages", "libmnl0"}, vmFlags...)
@@ -101,7 +102,7 @@ func guestCommand(ctx context.Context, sizes []string, kernel string, p *program
 	return command(ctx, top, "vm/run", append(args, guestFlags...)...)
 }
 
-// takeLines adds what the guest prints to the report, and tells of it.
+// takeLines adds what the guest prints to the report, and shows progress.
 func takeLines(r io.Reader, report *figure.Report, progress io.Writer) error {
 	for lines := bufio.NewScanner(r); lines.Scan(); {
 		var l figure.Line
@@ -124,7 +125,7 @@ func takeLines(r io.Reader, report *figure.Report, progress io.Writer) error {
 	return nil
 }
 
-// processor finds in what vm/run says what the guest ran on.
+// processor finds the guest's processor in the messages of vm/run.
 func processor(said string) string {
 	_, rest, _ := strings.Cut(said, "vm: booting ")
 	line, _, _ := strings.Cut(rest, "\n")
@@ -132,7 +133,7 @@ func processor(said string) string {
 	return flags
 }
 
-// command is a program that ends when the context does.
+// command returns a program that is stopped when the context is done.
 func command(ctx context.Context, dir, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Command bench counts, in a virtual machine, how many instructions it takes
-// to read a table out of the kernel, for each of many ways to do so. It runs on
-// the host: make bench.
+// Command bench boots virtual machines and counts how many instructions it
+// takes to read a table from the kernel, in many ways. It runs on the host:
+// make bench.
 package main
 
 import (
@@ -132,7 +132,7 @@ func run(ctx context.Context, f *flags) error {
 	return nil
 }
 
-// judge fails if a figure is not what it was.
+// judge returns an error if a figure differs from the kept one.
 func judge(kept, now *figure.Report) error {
 	differences := figure.Compare(kept, now)
 	for _, d := range differences {
@@ -145,10 +145,10 @@ func judge(kept, now *figure.Report) error {
 	return nil
 }
 
-// memory is what a guest needs, in MiB, for the largest of the tables and for a
+// memory returns how many MiB a guest needs for the largest table and for a
 // reader that keeps all of it.
 func memory(sizes []string) int {
 	largest := slices.MaxFunc(sizes, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
-	n, _ := strconv.Atoi(largest) // parseFlags saw to that
+	n, _ := strconv.Atoi(largest) // parseFlags checked it
 	return 1024 + n*3/2048
 }

@@ -12,20 +12,21 @@ import (
 	"bulkdump/test/bench/figure"
 )
 
-// What is drawn against the size of the table.
+// The contenders that are drawn against the size of the table.
 var (
 	drawnReaders = []string{figure.Ours, "go direct", "go columns", "libmnl", "c ynl", "mdlayher execute", "mdlayher iter", "vishvananda iter", "proc, go"}
 	drawnCursors = []string{figure.Ours, "go bucket cursor", "go index cursor", "go walker cursor"}
 )
 
-// writeOut leaves the figures and their plots in a directory.
+// writeOut writes the figures and their plots into a directory.
 func writeOut(r *figure.Report, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	err := r.Write(filepath.Join(dir, "bench.json"))
 	largest := slices.Max(r.Sizes())
-	// What costs the square of the table would leave no room for the others.
+	// A cost that is the square of the table's size would leave no room for the
+	// others.
 	bars := slices.DeleteFunc(r.Contenders(), func(c string) bool { return c == "go index cursor" })
 	for _, kernel := range r.Kernels() {
 		for name, draw := range map[string]func(io.Writer) error{

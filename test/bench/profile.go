@@ -15,12 +15,13 @@ import (
 	"bulkdump/test/bench/profile"
 )
 
-// markFunction is where a reader's marks lead in the kernel.
+// markFunction is the kernel's function that a reader's marks call.
 const markFunction = "__x64_sys_getppid"
 
-// profileContender boots twice: once to learn where the marks lead, and then the
-// very same guest again, with each block of code counted. The kernel lies where
-// it did; its modules may not, so where functions are the second boot tells.
+// profileContender boots the same guest twice: once to learn the address of the
+// marks, then with each block of code counted. The kernel is at the same
+// address both times. Its modules may not be, so the addresses of functions
+// come from the second boot.
 func profileContender(ctx context.Context, f *flags) error {
 	if len(f.kernels) != 1 || len(f.sizes) != 1 {
 		return errors.New("-profile takes one kernel and one size")
@@ -62,7 +63,7 @@ func profileContender(ctx context.Context, f *flags) error {
 	if err := symbols.AddProgram(filepath.Join(dir, measured.Program)); err != nil {
 		return err
 	}
-	blocks, err := os.Open(out + "1") // between the first mark and the second
+	blocks, err := os.Open(out + "1") // the counts between the first mark and the second
 	if err != nil {
 		return err
 	}
@@ -76,7 +77,8 @@ func profileContender(ctx context.Context, f *flags) error {
 	return profile.Write(os.Stdout, functions, measured.Figure.Records)
 }
 
-// bootAgain boots what vm/run kept, with a plugin, and returns what it prints.
+// bootAgain boots the guest that vm/run kept, with a plugin, and returns what
+// it prints.
 func bootAgain(ctx context.Context, guest, plugin string) ([]byte, error) {
 	boot := command(ctx, ".", filepath.Join(guest, "boot"), "-plugin", plugin)
 	text, err := boot.Output()
@@ -86,7 +88,7 @@ func bootAgain(ctx context.Context, guest, plugin string) ([]byte, error) {
 	return text, nil
 }
 
-// learned splits what a boot printed: a figure, and /proc/kallsyms.
+// learned parses what a boot printed: a figure, then /proc/kallsyms.
 func learned(text []byte) (*profile.Symbols, figure.Line, error) {
 	line, kallsyms, _ := bytes.Cut(text, []byte("\n"))
 	var l figure.Line

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the readers in C have in common: the request that they are given, the
- * fields that they decode, and the line of JSON in which they tell what it took.
+ * What the readers in C share: the request that they get, the fields that they
+ * decode, and the line of JSON in which they report their result.
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -15,7 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* From kmod/uapi/linux/bulkdump.h, which a fresh machine has not installed. */
+/*
+ * From kmod/uapi/linux/bulkdump.h, which is not installed on a fresh machine.
+ */
 enum {
 	ENTRY_ID = 1, ENTRY_NAME, ENTRY_FLAGS, ENTRY_VALUE,
 	ENTRY_GENERATION = 7, ENTRY_COLUMNS = 15, ENTRY_MAX = 15,
@@ -35,7 +37,9 @@ struct record {
 	uint32_t name_len;
 };
 
-/* What is done with each record: as much as in the readers in Go. */
+/*
+ * What is done with each record. It is the same work as in the readers in Go.
+ */
 struct sink {
 	uint64_t records;
 	uint64_t sum;
@@ -52,7 +56,7 @@ static inline uint64_t fnv(uint64_t hash, const void *data, size_t len)
 	return hash;
 }
 
-/* As client.Checksum; the payload is empty. */
+/* The same hash as client.Checksum, with an empty payload. */
 static __attribute__((noinline)) uint64_t entry_hash(const struct record *r)
 {
 	uint64_t hash = 0xcbf29ce484222325ULL;
@@ -75,7 +79,7 @@ static inline void sink_add(struct sink *s, const struct record *r)
 		s->checksum += entry_hash(r);
 }
 
-/* The request behind the netlink header, in hexadecimal. */
+/* Decodes the request (without the netlink header) from hexadecimal. */
 static inline size_t unhex(const char *hex, uint8_t *to, size_t max)
 {
 	size_t n = 0;
@@ -89,8 +93,8 @@ static inline size_t unhex(const char *hex, uint8_t *to, size_t max)
 }
 
 /*
- * The clock, in ns, each an instruction. The call before it is the mark by
- * which the trace of system calls is cut.
+ * Returns the clock in ns. One ns is one instruction. The system call before it
+ * is the mark at which the trace of system calls is cut.
  */
 static inline uint64_t mark(void)
 {
@@ -110,7 +114,7 @@ static inline uint64_t mark_end(void)
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
-/* A size of /proc, in KiB. */
+/* Reads a size from a file of /proc, in KiB. */
 static inline unsigned long proc_size(const char *file, const char *format)
 {
 	FILE *f = fopen(file, "r");
@@ -126,8 +130,8 @@ static inline unsigned long proc_size(const char *file, const char *format)
 }
 
 /*
- * The largest that this process was, in KiB. The kernel adds to VmHWM in steps
- * of some pages, so it may know less than there is now.
+ * Returns the peak size of this process, in KiB. The kernel adds to VmHWM in
+ * steps of some pages, so it may be behind the current size, which counts, too.
  */
 static inline unsigned long peak_rss(void)
 {
@@ -146,7 +150,7 @@ static inline void tell(const struct sink *s, uint64_t ns)
 	       peak_rss() * 1024);
 }
 
-/* The whole of a program that reads a dump: NAME FAMILY REQUEST CHECK. */
+/* A whole program that reads a dump: NAME FAMILY REQUEST CHECK. */
 static inline int run_reader(int argc, char **argv,
 			     void (*dump)(struct sink *s, int family,
 					  const char *request))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The floor: bench-copy FILE RECORDS reads a file, that lies in memory, in
- * reads of 32 KiB, as large as a page of a dump may be, and looks at nothing.
+ * The floor: bench-copy FILE RECORDS reads a file from memory in reads of 32
+ * KiB, the largest size of a dump's page. It does not look at the bytes.
  */
 
 #include <fcntl.h>

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * A plugin of QEMU's that counts how often each block of code is executed:
- * -plugin file=count.so,mark=ADDRESS,out=PREFIX. Whenever the guest comes to
- * the address (its getppid(), by which the bench's readers mark their begin and
- * their end), it writes what was counted to PREFIX0, PREFIX1, … and begins anew:
- * a line for each block, with its address, its instructions, and how often.
+ * A QEMU plugin that counts how often each block of code is executed: -plugin
+ * file=count.so,mark=ADDRESS,out=PREFIX. The mark is the address of the guest's
+ * getppid(), which the bench's readers call at their start and at their end.
+ * Each time the guest reaches it, the plugin writes the counts to PREFIX0,
+ * PREFIX1, … and starts again at zero. A line of a file is a block: its
+ * address, its number of instructions, and how often it was executed.
  *
- * What it needs of qemu-plugin.h is declared here: Debian has no package with
- * that file.
+ * The declarations that it needs from qemu-plugin.h are repeated here, because
+ * Debian has no package with that file.
  */
 
 #include <inttypes.h>
@@ -78,7 +79,7 @@ static void on_block(unsigned int cpu, void *data)
 	b->times++;
 }
 
-/* A block that is translated again has another entry. */
+/* A block that is translated again gets another entry. */
 static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
 	struct block *b = calloc(1, sizeof(*b));

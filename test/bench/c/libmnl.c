@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * A reader on libmnl, as its own examples have it (genl-family-get.c):
- * bench-libmnl FAMILY REQUEST CHECK. A callback for each message, one for each
- * attribute, which is validated and put into an array.
+ * A reader on libmnl, written like libmnl's own example (genl-family-get.c):
+ * bench-libmnl FAMILY REQUEST CHECK. It has one callback for each message and
+ * one for each attribute, which validates the attribute and puts it into an
+ * array.
  */
 
 #include <libmnl/libmnl.h>
@@ -63,7 +64,7 @@ static int record_cb(const struct nlmsghdr *h, void *data)
 
 static void dump(struct sink *s, int family, const char *hex)
 {
-	static char buf[32768]; /* MNL_SOCKET_DUMP_SIZE, from 1.0.5 on */
+	static char buf[32768]; /* MNL_SOCKET_DUMP_SIZE, since 1.0.5 */
 	struct mnl_socket *nl = mnl_socket_open(NETLINK_GENERIC);
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
 	uint8_t body[256];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * A reader without a library: bench-raw FAMILY REQUEST CHECK. It looks at all
- * that a reader has to (lengths, sender, sequence, INTR, the errno in DONE),
- * decodes plain, direct and columns, and keeps nothing.
+ * A reader without a library: bench-raw FAMILY REQUEST CHECK. It checks
+ * everything that a reader must check (lengths, sender, sequence, INTR, the
+ * errno in DONE), decodes plain, direct and columns, and keeps nothing.
  */
 
 #include <errno.h>
@@ -44,7 +44,7 @@ static inline uint32_t get_u32(const struct nlattr *a)
 	return *(const uint32_t *)(a + 1);
 }
 
-/* All attributes from @at on, each of which has its place. */
+/* Goes through all attributes from @at on. */
 #define for_each_attr(a, at, end)					\
 	for (a = (const void *)(at);					\
 	     (const char *)(end) - (const char *)a >= NLA_HDRLEN &&	\

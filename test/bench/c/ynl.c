@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * A reader on the kernel's own library, with what its generator makes of the
- * family's spec: bench-ynl FAMILY REQUEST CHECK. It finds the family and writes
- * the request by itself, and makes a list of all entries before one is seen.
+ * A reader on the kernel's own library, with the code that its generator makes
+ * from the family's spec: bench-ynl FAMILY REQUEST CHECK. The library looks up
+ * the family and writes the request itself. It returns a list of all entries,
+ * after the dump.
  */
 
 #include <stddef.h>

@@ -12,15 +12,15 @@ import (
 
 var errShort = errors.New("a message shorter than its header")
 
-// A batch sends many requests in one system call. Only the last is
-// acknowledged; the kernel tells of each that it refuses.
+// A batch sends many requests in one system call. The kernel acknowledges only
+// the last one, and reports an error for each one that it refuses.
 type batch struct {
 	conn     *netlink.Conn
 	messages []netlink.Message
 	size     int
 }
 
-// maxBatch is less than what a socket's default buffer takes (208 KiB).
+// maxBatch is below the default size of a socket's buffer (208 KiB).
 const maxBatch = 128 << 10
 
 func newBatch(protocol int) (*batch, error) {
@@ -45,13 +45,13 @@ func (b *batch) flush() error {
 		return err
 	}
 	b.messages, b.size = b.messages[:0], 0
-	_, err := b.conn.Receive() // an error, or the acknowledgement
+	_, err := b.conn.Receive() // an error or the acknowledgement
 	return err
 }
 
 func (b *batch) close() { b.conn.Close() }
 
-// attribute appends one to a message.
+// attribute appends an attribute to a message.
 func attribute(b []byte, typ uint16, value []byte) []byte {
 	b = binary.NativeEndian.AppendUint16(b, uint16(4+len(value)))
 	b = binary.NativeEndian.AppendUint16(b, typ)
@@ -59,7 +59,7 @@ func attribute(b []byte, typ uint16, value []byte) []byte {
 	return append(b, make([]byte, -len(value)&3)...)
 }
 
-// decoderUint32BE reads a number of 4 bytes in the order of the network.
+// decoderUint32BE decodes a big-endian number of 4 bytes.
 func decoderUint32BE(d *netlink.AttributeDecoder) (v uint32) {
 	d.Do(func(b []byte) error {
 		if len(b) != 4 {
@@ -71,7 +71,8 @@ func decoderUint32BE(d *netlink.AttributeDecoder) (v uint32) {
 	return v
 }
 
-// uint32Of is an IPv4 address as a number; of none, or of IPv6, 0.
+// uint32Of returns an IPv4 address as a number. It returns 0 if there is none,
+// or if it is IPv6.
 func uint32Of(ip net.IP) uint32 {
 	if ip = ip.To4(); ip == nil {
 		return 0

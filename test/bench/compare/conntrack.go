@@ -23,8 +23,8 @@ type tuple struct {
 	protocol         uint8
 }
 
-// A flow has the fields that every reader decodes, and which do not change
-// while nobody sends.
+// A flow has the fields that every reader decodes. They do not change as long
+// as no packet is sent.
 type flow struct {
 	orig, reply tuple
 	mark        uint32
@@ -38,7 +38,7 @@ func (f *flow) words() words {
 	}
 }
 
-// Of linux/netfilter/nfnetlink_conntrack.h.
+// From linux/netfilter/nfnetlink_conntrack.h.
 const (
 	ctNew = unix.NFNL_SUBSYS_CTNETLINK << 8
 	ctGet = unix.NFNL_SUBSYS_CTNETLINK<<8 | 1
@@ -63,7 +63,7 @@ const (
 
 var conntrack = &table{
 	name:    "conntrack",
-	entries: 100_000, // nf_conntrack_max is 262,144 on a machine of 4 GiB or more
+	entries: 100_000, // nf_conntrack_max is 262,144 on a machine with 4 GiB or more
 
 	protocol: unix.NETLINK_NETFILTER,
 	request:  nldump.Message{Type: ctGet, Data: ofFamily(sizeofNfGenMsg)},
@@ -128,7 +128,7 @@ func decodeFlowMdlayher(m netlink.Message) (words, error) {
 	if err != nil {
 		return words{}, err
 	}
-	d.ByteOrder = binary.BigEndian // nests have it from here
+	d.ByteOrder = binary.BigEndian // nested attributes inherit it
 	var f flow
 	for d.Next() {
 		switch d.Type() {
@@ -156,7 +156,7 @@ func (t *tuple) decodeMdlayher(d *netlink.AttributeDecoder) error {
 						t.dst = d.Uint32()
 					}
 				}
-				return nil // its own error reaches the outer decoder
+				return nil // the nested decoder's error reaches the outer decoder
 			})
 		case ctaTupleProto:
 			d.Nested(func(d *netlink.AttributeDecoder) error {
@@ -223,8 +223,8 @@ func uint32OfAddr(a netip.Addr) uint32 {
 	return binary.BigEndian.Uint32(b[:])
 }
 
-// createFlows makes flows of UDP which are translated on their way, and would
-// end in an hour.
+// createFlows creates UDP flows with address translation, which expire after an
+// hour.
 func createFlows(n int) (sum tally, err error) {
 	b, err := newBatch(unix.NETLINK_NETFILTER)
 	if err != nil {
@@ -237,7 +237,7 @@ func createFlows(n int) (sum tally, err error) {
 			reply: tuple{src: 0xc6336401 + i%7, dst: 0xc0000201, srcPort: 53, protocol: unix.IPPROTO_UDP},
 			mark:  i % 1000,
 		}
-		// 7 servers, and of each as many ports of the translator's as there are.
+		// There are 7 servers, and each has all ports of the translator.
 		f.reply.dst += i / 7 / 60_000
 		f.reply.dstPort = uint16(1024 + i/7%60_000)
 		sum.add(f.words())

@@ -16,12 +16,13 @@ import (
 	"bulkdump/test/bench/figure"
 )
 
-// top is the project's directory, from the one that this program is started in
-// (go -C test/bench run ./compare).
+// top is the project's directory, relative to the directory in which this
+// program is started (go -C test/bench run ./compare).
 const top = "../.."
 
-// guestMemory is for a reader that keeps a million routes, the routes, and a
-// kernel that allows as many flows as there are (from 4 GiB on), in MiB.
+// guestMemory, in MiB, is enough for a million routes, for a reader that keeps
+// them all, and for the default nf_conntrack_max of a kernel with 4 GiB or
+// more.
 const guestMemory = 6144
 
 // compareInGuest builds this program and runs it in a virtual machine.
@@ -53,7 +54,7 @@ func compareInGuest(ctx context.Context, f *flags) (*figure.Comparison, error) {
 	return c, nil
 }
 
-// command is a program that ends when the context does.
+// command returns a program that is stopped when the context is done.
 func command(ctx context.Context, dir, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir

@@ -23,7 +23,7 @@ import (
 	"bulkdump/test/bench/peak"
 )
 
-// findIP finds iproute2's ip: busybox has a command of that name, too.
+// findIP finds iproute2's ip. Busybox has a command of the same name.
 func findIP(ctx context.Context) (string, error) {
 	for _, name := range []string{"ip", "/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip", "/bin/ip"} {
 		file, err := exec.LookPath(name)
@@ -37,7 +37,7 @@ func findIP(ctx context.Context) (string, error) {
 	return "", errors.New("no iproute2 here")
 }
 
-// tallyText runs a program that prints a record a line.
+// tallyText runs a program that prints one record per line.
 func tallyText(ctx context.Context, r reader, program string) (sum tally, err error) {
 	devices, err := deviceNumbers()
 	if err != nil {
@@ -66,16 +66,16 @@ func tallyText(ctx context.Context, r reader, program string) (sum tally, err er
 	return sum, errors.Join(err, cmd.Wait())
 }
 
-// measureProgram runs a program, whose output is thrown away. It is traced, but
-// to its start and its end only: there the kernel stops it while it still has
-// its memory, so that its size can be read.
+// measureProgram runs a program and discards its output. It traces only the
+// program's start and its exit. At the exit, the kernel stops the program while
+// it still has its memory, so its size can be read.
 func measureProgram(r reader, program string) (reading figure.Reading, err error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return reading, err
 	}
 	defer null.Close()
-	// A process is traced by the thread that started it.
+	// Only the thread that started a process can trace it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	reading.Reader = r.name
@@ -90,7 +90,7 @@ func measureProgram(r reader, program string) (reading figure.Reading, err error
 	defer func() { err = errors.Join(err, p.Release()) }()
 	var status unix.WaitStatus
 	var usage unix.Rusage
-	if err := wait(p.Pid, &status, &usage); err != nil { // it stands at its first instruction
+	if err := wait(p.Pid, &status, &usage); err != nil { // it is stopped before its first instruction
 		return reading, err
 	}
 	if err := unix.PtraceSetOptions(p.Pid, unix.PTRACE_O_TRACEEXIT|unix.PTRACE_O_TRACEEXEC|unix.PTRACE_O_EXITKILL); err != nil {
@@ -109,7 +109,7 @@ func measureProgram(r reader, program string) (reading figure.Reading, err error
 			if reading.PeakRSS, err = peak.RSS(strconv.Itoa(p.Pid)); err != nil {
 				return reading, err
 			}
-		case status.Stopped() && cause <= 0: // by a signal, which it shall have
+		case status.Stopped() && cause <= 0: // a signal, which it gets when it continues
 			signal = int(status.StopSignal())
 		}
 	}
@@ -130,8 +130,8 @@ func wait(pid int, status *unix.WaitStatus, usage *unix.Rusage) error {
 	}
 }
 
-// A parser goes through the words of a line. Its first error stays, and what it
-// returns from then on is nothing.
+// A parser goes through the words of a line. It keeps its first error, and
+// returns zero values from then on.
 type parser struct {
 	fields []string
 	err    error
@@ -154,7 +154,7 @@ func (p *parser) next() (word string) {
 	return word
 }
 
-// number is an unsigned one of so many bits.
+// number parses an unsigned number of that many bits.
 func (p *parser) number(bits int) uint64 {
 	word := p.next()
 	n, err := strconv.ParseUint(word, 10, bits)
@@ -176,8 +176,8 @@ func (p *parser) parseAddr(word string) uint32 {
 	return binary.BigEndian.Uint32(b[:])
 }
 
-// prefix is an address with its length, which is left out if it is 32, or
-// "default".
+// prefix parses an address with its prefix length, or "default". The length may
+// be missing: then it is 32.
 func (p *parser) prefix() (addr uint32, length uint8) {
 	word := p.next()
 	if word == "default" {
@@ -203,7 +203,7 @@ func (p *parser) device(devices map[string]uint32) uint32 {
 	return n
 }
 
-// oneOf is what a word stands for.
+// oneOf returns the meaning of a word.
 func (p *parser) oneOf(meanings map[string]uint8) uint8 {
 	word := p.next()
 	n, ok := meanings[word]

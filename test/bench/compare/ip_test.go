@@ -10,8 +10,8 @@ import (
 
 var testDevices = map[string]uint32{"left": 2, "right": 3}
 
-// check parses a line, which must come to want; with want zero it must be an
-// error.
+// checkLine parses a line and compares the result with want. If want is zero,
+// the parser must return an error.
 func checkLine(t *testing.T, parse func(string, map[string]uint32) (words, error), line string, want words) {
 	t.Helper()
 	got, err := parse(line, testDevices)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Command compare times how the kernel's own tables are read, a million routes
-// among them: by nldump, by the usual Go libraries, by ip. Every reader is a
-// process of its own, and must make the same of all records. It works on this
-// machine's kernel, in network namespaces that end with it, or on another in a
-// virtual machine: make compare.
+// Command compare measures how long it takes to read the kernel's own tables,
+// such as a million routes, with nldump, with the usual Go libraries and with
+// ip. Every reader is a process of its own, and all must get the same records.
+// It uses this machine's kernel, in network namespaces that end with the
+// command, or another kernel in a virtual machine: make compare.
 package main
 
 import (
@@ -67,7 +67,7 @@ func parseFlags(args []string) (*flags, error) {
 	case set.NArg() > 0:
 		return nil, fmt.Errorf("%q is no flag", set.Arg(0))
 	case f.size < 0 || f.size > 8_000_000:
-		return nil, fmt.Errorf("-entries %d: at most 8000000", f.size) // a /24 each
+		return nil, fmt.Errorf("-entries %d: at most 8000000", f.size) // each route has a /24
 	case f.rounds < 1:
 		return nil, fmt.Errorf("-rounds %d: at least one", f.rounds)
 	}
@@ -111,7 +111,7 @@ func compareHere(ctx context.Context, f *flags) (*figure.Comparison, error) {
 	if err := unix.Uname(&u); err != nil {
 		return nil, err
 	}
-	version, _, _ := strings.Cut(unix.ByteSliceToString(u.Release[:]), "-") // without its builder's suffix
+	version, _, _ := strings.Cut(unix.ByteSliceToString(u.Release[:]), "-") // without the suffix of its builder
 	c := &figure.Comparison{Kernel: version, Go: runtime.Version(), Rounds: f.rounds}
 	for _, t := range tables() {
 		if !f.only.MatchString(t.name) {
@@ -136,7 +136,7 @@ func compareHere(ctx context.Context, f *flags) (*figure.Comparison, error) {
 	return c, nil
 }
 
-// writeOut leaves the figures and their pictures in a directory.
+// writeOut writes the figures and the pictures into a directory.
 func writeOut(c *figure.Comparison, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err

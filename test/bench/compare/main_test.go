@@ -18,7 +18,8 @@ import (
 	"bulkdump/test/bench/figure"
 )
 
-// The test's own program is that of each reader, too, as the command is.
+// Each reader runs in a process of the test program, as it does in a process of
+// the command.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "one" {
 		if err := runOne(context.Background(), append(tables(), wrong), os.Args[2:], os.Stdout); err != nil {
@@ -30,7 +31,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// needsNamespace skips where this process may make none.
+// needsNamespace skips the test if this process may not create a namespace.
 func needsNamespace(t *testing.T) {
 	t.Helper()
 	err := inNamespace(func() error { return nil })
@@ -42,7 +43,7 @@ func needsNamespace(t *testing.T) {
 	}
 }
 
-// Every reader makes of every table what was created.
+// Every reader gets the records that were created, from every table.
 func TestReadersAgree(t *testing.T) {
 	needsNamespace(t)
 	for _, table := range tables() {
@@ -69,7 +70,7 @@ func TestReadersAgree(t *testing.T) {
 	}
 }
 
-// wrong has readers that change what a right one makes of a record.
+// wrong is a table with readers that change a record after decoding it.
 var wrong = func() *table {
 	t := *routes
 	t.name, t.others = "wrong", nil
@@ -86,12 +87,12 @@ var wrong = func() *table {
 		},
 		"misreads one field of one": func(n int, w words, sum *tally) {
 			if n == 1000 {
-				w[1] ^= 1 // its priority
+				w[1] ^= 1 // the priority
 			}
 			sum.add(w)
 		},
 		"swaps two fields": func(_ int, w words, sum *tally) {
-			w[0] = w[0]<<32 | w[0]>>32 // its destination and its gateway
+			w[0] = w[0]<<32 | w[0]>>32 // the destination and the gateway
 			sum.add(w)
 		},
 	} {
@@ -112,8 +113,8 @@ var wrong = func() *table {
 	return &t
 }()
 
-// A reader that drops a record, or repeats or misreads one, is found, and so is
-// one that ends with an error.
+// A reader that drops, repeats or misreads a record is found, and so is one
+// that ends with an error.
 func TestWrongReaders(t *testing.T) {
 	needsNamespace(t)
 	want := map[string]string{
@@ -136,7 +137,7 @@ func TestWrongReaders(t *testing.T) {
 // A dump that the kernel refuses is an error.
 func TestRefusedDump(t *testing.T) {
 	refused := *routes
-	refused.request.Type = 0x7fff // beyond all that rtnetlink has
+	refused.request.Type = 0x7fff // larger than any type of rtnetlink
 	for _, r := range refused.readers()[:3] {
 		if err := r.read(t.Context(), new(tally)); !errors.Is(err, unix.EOPNOTSUPP) {
 			t.Errorf("%s: %v", r.name, err)
@@ -144,7 +145,7 @@ func TestRefusedDump(t *testing.T) {
 	}
 }
 
-// What ip prints is compared, too.
+// The output of ip is compared, too.
 func TestWrongParser(t *testing.T) {
 	needsNamespace(t)
 	one := *routes
@@ -165,13 +166,13 @@ func TestWrongParser(t *testing.T) {
 	}
 }
 
-// A program that fails is an error, and one that a signal ends.
+// A program that fails is an error, and so is one that is killed by a signal.
 func TestMeasureProgram(t *testing.T) {
 	for args, want := range map[string]string{
 		"exit 0":         "",
 		"exit 3":         "ended with status 0x300",
 		"kill -TERM $$":  "ended with status 0xf",
-		"kill -URG $$":   "", // which does nothing
+		"kill -URG $$":   "", // is ignored by default
 		"exec /bin/true": "",
 	} {
 		r, err := measureProgram(reader{name: args, args: []string{"-c", args}}, "/bin/sh")
@@ -207,8 +208,8 @@ func TestTally(t *testing.T) {
 	}
 }
 
-// Each field of a record has a place of its own in its words: no two of the
-// first and last bits of all fields make the same.
+// Each field has its own place in the words: changing the first or the last bit
+// of any field gives different words each time.
 func TestWords(t *testing.T) {
 	var r route
 	var n neighbour
@@ -239,7 +240,7 @@ func TestWords(t *testing.T) {
 					*v ^= 1 << (bit & 15)
 				case *uint32:
 					*v ^= 1 << (bit & 31)
-				case *uint64: // a link layer address
+				case *uint64: // the link layer address
 					*v ^= 1 << min(bit, 47)
 				}
 			}
@@ -255,7 +256,8 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// A reader's name says which one is meant, and each has one way to run.
+// The readers of a table have different names, and each has exactly one way to
+// run.
 func TestReaders(t *testing.T) {
 	for _, table := range tables() {
 		var names []string

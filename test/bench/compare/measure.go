@@ -19,7 +19,7 @@ import (
 	"bulkdump/test/bench/peak"
 )
 
-// result is what the process of a reader in Go tells.
+// result is what the process of a reader in Go prints.
 type result struct {
 	tally
 	PeakRSS uint64 `json:"peak_rss"`
@@ -50,8 +50,9 @@ func runOne(ctx context.Context, all []*table, args []string, out io.Writer) err
 	return json.NewEncoder(out).Encode(r)
 }
 
-// compareTable creates a table of n entries, has it read by each reader in turn,
-// so many rounds, and fails if one makes something else of it than was created.
+// compareTable creates a table of n entries and lets the readers read it in
+// turn, in that many rounds. It fails if a reader gets other records than those
+// created.
 func compareTable(ctx context.Context, t *table, n, rounds int, progress io.Writer) (c figure.ComparedTable, err error) {
 	c = figure.ComparedTable{Name: t.name, Entries: n}
 	err = inNamespace(func() error {
@@ -88,8 +89,8 @@ func compareTable(ctx context.Context, t *table, n, rounds int, progress io.Writ
 	return c, nil
 }
 
-// probe makes the devices and reads the empty table, which tells whether the
-// kernel has such a table.
+// probe creates the devices and reads the empty table. This shows whether the
+// kernel has the table.
 func (t *table) probe(ctx context.Context) error {
 	if err := createDevices(t.devicesUp); err != nil {
 		return err
@@ -101,8 +102,8 @@ func (t *table) probe(ctx context.Context) error {
 	return tally{}.compare(none)
 }
 
-// missing is why a kernel has not what the table needs; "" if the error says
-// something else. nfnetlink answers EINVAL for a subsystem that it does not have.
+// missing returns what the kernel lacks, if that is what the error means, and
+// "" otherwise. nfnetlink answers EINVAL for a subsystem that it does not have.
 func (t *table) missing(err error) string {
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EPROTONOSUPPORT) ||
 		errors.Is(err, unix.EINVAL) && t.protocol == unix.NETLINK_NETFILTER {
@@ -111,7 +112,7 @@ func (t *table) missing(err error) string {
 	return ""
 }
 
-// readOnce runs a reader's process and keeps the least of what it takes.
+// readOnce runs a reader's process, and updates the least time and memory.
 func (t *table) readOnce(ctx context.Context, r reader, want tally, least *figure.Reading) error {
 	if least.Skipped != "" {
 		return nil
@@ -127,7 +128,8 @@ func (t *table) readOnce(ctx context.Context, r reader, want tally, least *figur
 			return nil
 		}
 		if first {
-			// Not measured: what it prints is what was created.
+			// This run is not measured. It compares the output with what was
+			// created.
 			got, err := tallyText(ctx, r, program)
 			if err := errors.Join(err, want.compare(got)); err != nil {
 				return err
@@ -146,7 +148,7 @@ func (t *table) readOnce(ctx context.Context, r reader, want tally, least *figur
 	return nil
 }
 
-// measureOne runs a reader in Go, and compares what it made of the table.
+// measureOne runs a reader in Go and compares its result with the table.
 func measureOne(ctx context.Context, t *table, r reader, want tally) (reading figure.Reading, err error) {
 	self, err := os.Executable()
 	if err != nil {

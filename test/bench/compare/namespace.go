@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inNamespace calls do on a thread in a new network namespace, and so do the
-// processes that do starts. The thread ends with it, and all that was made there.
+// inNamespace calls do on a thread in a new network namespace. Processes that
+// do starts are in it, too. Thread and namespace end when do returns.
 func inNamespace(do func() error) error {
 	done := make(chan error)
 	go func() {
@@ -46,7 +46,7 @@ func createDevices(up bool) error {
 	return nil
 }
 
-// deviceNumbers are the indices of all devices of the namespace, by their names.
+// deviceNumbers returns the indices of all devices of the namespace, by name.
 func deviceNumbers() (map[string]uint32, error) {
 	all, err := net.Interfaces()
 	if err != nil {
@@ -59,7 +59,7 @@ func deviceNumbers() (map[string]uint32, error) {
 	return devices, nil
 }
 
-// deviceIndices are those of deviceNames.
+// deviceIndices returns the indices of deviceNames.
 func deviceIndices() (indices [2]uint32, err error) {
 	devices, err := deviceNumbers()
 	for i, name := range deviceNames {

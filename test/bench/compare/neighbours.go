@@ -46,7 +46,7 @@ var neighbours = &table{
 	},
 }
 
-// header takes what is in a struct ndmsg.
+// header decodes a struct ndmsg.
 func (n *neighbour) header(b []byte) {
 	n.device, n.state, n.flags = binary.NativeEndian.Uint32(b[4:]), binary.NativeEndian.Uint16(b[8:]), b[10]
 }
@@ -125,7 +125,7 @@ func listNeighboursJsimonetti(_ context.Context, sum *tally) error {
 	for i := range all {
 		m := &all[i]
 		if m.Family != unix.AF_INET {
-			continue // it cannot ask for one family
+			continue // it cannot request one family only
 		}
 		n := neighbour{
 			addr: uint32Of(m.Attributes.Address), device: m.Index, lladdr: lladdrOf(m.Attributes.LLAddress),
@@ -136,8 +136,8 @@ func listNeighboursJsimonetti(_ context.Context, sum *tally) error {
 	return nil
 }
 
-// parseNeighbour reads a line of "ip neigh show": the address, words with a
-// value behind them, flags, and the state in capitals.
+// parseNeighbour parses a line of "ip neigh show": the address, then words
+// followed by a value, then flags, and the state in capitals.
 func parseNeighbour(line string, devices map[string]uint32) (words, error) {
 	var n neighbour
 	p := parser{fields: strings.Fields(line)}
@@ -164,9 +164,9 @@ func parseNeighbour(line string, devices map[string]uint32) (words, error) {
 	return n.words(), p.err
 }
 
-// createNeighbours makes permanent ones: those neither age nor count against
-// the kernel's limit (net.ipv4.neigh.default.gc_thresh3). Its hash grows with
-// them.
+// createNeighbours creates permanent neighbours. They do not expire, and do not
+// count against the kernel's limit (net.ipv4.neigh.default.gc_thresh3). The
+// kernel's hash table grows with their number.
 func createNeighbours(n int) (sum tally, err error) {
 	devices, err := deviceIndices()
 	if err != nil {
@@ -201,7 +201,8 @@ func (n *neighbour) encode() []byte {
 	return attribute(b, unix.NDA_LLADDR, binary.BigEndian.AppendUint64(nil, n.lladdr)[2:])
 }
 
-// lladdrOf is a link layer address of 6 bytes as a number; of another length, 0.
+// lladdrOf returns a link layer address of 6 bytes as a number. Other lengths
+// are 0.
 func lladdrOf(b []byte) uint64 {
 	if len(b) != 6 {
 		return 0

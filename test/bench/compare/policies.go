@@ -15,15 +15,14 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// A policy has the fields that every reader decodes; of its templates, the only
-// one that it has here.
+// A policy has the fields that every reader decodes. It has one template.
 type policy struct {
 	src, dst             uint32
 	srcLength, dstLength uint8
 	dir, action          uint8
 	priority             uint32
 
-	from, to       uint32 // of the tunnel
+	from, to       uint32 // the ends of the tunnel
 	reqid          uint32
 	protocol, mode uint8
 }
@@ -35,7 +34,7 @@ func (p *policy) words() words {
 	}
 }
 
-// Of linux/xfrm.h: types, sizes, and where a field is in its struct.
+// From linux/xfrm.h: types, sizes, and the offsets of fields in their structs.
 const (
 	xfrmNewPolicy = 0x13
 	xfrmGetPolicy = 0x15
@@ -87,7 +86,7 @@ var policies = &table{
 	},
 }
 
-// info takes what is in a struct xfrm_userpolicy_info.
+// info decodes a struct xfrm_userpolicy_info.
 func (p *policy) info(b []byte) {
 	p.dst, p.src = binary.BigEndian.Uint32(b[infoDst:]), binary.BigEndian.Uint32(b[infoSrc:])
 	p.dstLength, p.srcLength = b[infoDstLength], b[infoSrcLength]
@@ -95,7 +94,7 @@ func (p *policy) info(b []byte) {
 	p.dir, p.action = b[infoDir], b[infoAction]
 }
 
-// template takes what is in a struct xfrm_user_tmpl.
+// template decodes a struct xfrm_user_tmpl.
 func (p *policy) template(b []byte) error {
 	if len(b) != sizeofTmpl {
 		return fmt.Errorf("templates of %d bytes, not one of %d", len(b), sizeofTmpl)
@@ -167,8 +166,8 @@ func listPoliciesVishvananda(_ context.Context, sum *tally) error {
 	return nil
 }
 
-// parsePolicy reads a line of "ip -o xfrm policy": the selector, dir and
-// priority, and behind "tmpl" the tunnel, which has words of its own.
+// parsePolicy parses a line of "ip -o xfrm policy": the selector, dir and
+// priority, then "tmpl" and the words of the tunnel.
 func parsePolicy(line string, _ map[string]uint32) (words, error) {
 	var e policy
 	p := parser{fields: strings.Fields(strings.ReplaceAll(line, `\`, " "))}
@@ -207,9 +206,9 @@ func parsePolicy(line string, _ map[string]uint32) (words, error) {
 	return e.words(), p.err
 }
 
-// createPolicies makes policies between single addresses, which the kernel
-// finds by a hash; those of nets are in lists, and to add one takes longer the
-// more there are.
+// createPolicies creates policies between single addresses, which the kernel
+// keeps in a hash table. Policies between networks are in lists, so adding one
+// takes longer the more there are.
 func createPolicies(n int) (sum tally, err error) {
 	b, err := newBatch(unix.NETLINK_XFRM)
 	if err != nil {

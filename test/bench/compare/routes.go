@@ -101,7 +101,7 @@ func decodeRouteMdlayher(m netlink.Message) (words, error) {
 	return r.words(), nil
 }
 
-// allTables makes the library list more than the main one.
+// allTables makes the library list all tables. Its default is the main table.
 var allTables = &vishvananda.Route{Table: unix.RT_TABLE_UNSPEC}
 
 func listRoutesVishvananda(_ context.Context, sum *tally) error {
@@ -154,8 +154,8 @@ func listRoutesJsimonetti(_ context.Context, sum *tally) error {
 	return nil
 }
 
-// parseRoute reads a line of "ip -N -d route show table all": the type, the
-// destination, then words of which most have a value behind them.
+// parseRoute parses a line of "ip -N -d route show table all": the type, the
+// destination, then words, most of which are followed by a value.
 func parseRoute(line string, devices map[string]uint32) (words, error) {
 	var r route
 	p := parser{fields: strings.Fields(line)}
@@ -183,11 +183,11 @@ func parseRoute(line string, devices map[string]uint32) (words, error) {
 	return r.words(), p.err
 }
 
-// routeProtocol is that of bird, a routing daemon.
+// routeProtocol is the number of bird, a routing daemon.
 const routeProtocol = 12
 
-// createRoutes makes such routes as come in a router: most
-// through a gateway, some on a link, some black holes, in two tables.
+// createRoutes creates routes like those of a router, in two tables: most have
+// a gateway, some a device only, and some are black holes.
 func createRoutes(n int) (sum tally, err error) {
 	devices, err := deviceIndices()
 	if err != nil {
@@ -198,7 +198,7 @@ func createRoutes(n int) (sum tally, err error) {
 		return sum, err
 	}
 	defer b.close()
-	// The kernel takes no gateway before its table of local addresses is there.
+	// The kernel refuses gateways until its table of local addresses exists.
 	local := route{
 		dst: 0xc0000201, length: 32, oif: devices[0], table: unix.RT_TABLE_LOCAL,
 		protocol: unix.RTPROT_KERNEL, scope: unix.RT_SCOPE_HOST, kind: unix.RTN_LOCAL,
@@ -216,8 +216,8 @@ func createRoutes(n int) (sum tally, err error) {
 	return sum, b.flush()
 }
 
-// routeNumber is route i of the table, from 1 on: each has a /24 of its own, of
-// which it is all, or the first part.
+// routeNumber returns route i, from 1 on. Each has a /24 of its own; its
+// destination is all of it or the first part of it.
 func routeNumber(i uint32, devices [2]uint32) route {
 	r := route{
 		dst: 1<<24 + i<<8, length: []uint8{24, 24, 24, 24, 24, 25, 28, 32}[i%8],
@@ -241,7 +241,7 @@ func (r *route) encode() []byte {
 	b := ofFamily(unix.SizeofRtMsg)
 	b[1], b[5], b[6], b[7] = r.length, r.protocol, r.scope, r.kind
 	if r.gateway != 0 {
-		binary.NativeEndian.PutUint32(b[8:], unix.RTNH_F_ONLINK) // no address of a device's has it in its net
+		binary.NativeEndian.PutUint32(b[8:], unix.RTNH_F_ONLINK) // the gateway is in no network of the device
 		b = attribute(b, unix.RTA_GATEWAY, binary.BigEndian.AppendUint32(nil, r.gateway))
 	}
 	b = attribute(b, unix.RTA_DST, binary.BigEndian.AppendUint32(nil, r.dst))

@@ -12,42 +12,42 @@ import (
 	"bulkdump/test/bench/figure"
 )
 
-// A table is one of the kernel's, and all ways to read it.
+// A table is one of the kernel's tables, with all ways to read it.
 type table struct {
 	name    string
-	entries int // as many as are compared
+	entries int // how many are created by default
 
 	// The dump that all readers ask for.
 	protocol int
 	request  nldump.Message
 
-	// create makes n entries in the namespace of the thread, and tells what
-	// readers have to make of them. The namespace has the devices of
-	// deviceNames, which are up if devicesUp.
+	// create creates n entries in the thread's namespace and returns the tally
+	// that each reader must get. The namespace has the devices of deviceNames,
+	// which are up if devicesUp is set.
 	create    func(n int) (tally, error)
 	devicesUp bool
 
-	// Of a record, by the two libraries that have no types of their own for it.
+	// These decode a record for the two libraries that have no types for it.
 	decode         func(nldump.Message) (words, error)
 	decodeMdlayher func(netlink.Message) (words, error)
 
 	others []reader
 }
 
-// A reader reads a table in a process of its own: this program, or another one
-// whose output is text.
+// A reader reads a table in a process of its own. The process is this program,
+// or another program that prints text.
 type reader struct {
 	name string
 	read func(context.Context, *tally) error
 
-	args  []string // of iproute2's ip
+	args  []string // for iproute2's ip
 	parse func(line string, devices map[string]uint32) (words, error)
 }
 
-// tables are all that are compared.
+// tables returns all tables that are compared.
 func tables() []*table { return []*table{routes, neighbours, conntrack, policies} }
 
-// readers are all of a table's, ours first.
+// readers returns all readers of the table, ours first.
 func (t *table) readers() []reader {
 	return append([]reader{
 		{name: figure.Bulkdump, read: t.readBulkdump},
@@ -75,7 +75,7 @@ func (t *table) readBulkdump(ctx context.Context, sum *tally) error {
 	return nil
 }
 
-// readExecute is what the library's documentation shows: Execute, then an
+// readExecute follows the library's documentation: Execute, then an
 // AttributeDecoder for each message.
 func (t *table) readExecute(_ context.Context, sum *tally) error {
 	c, err := netlink.Dial(t.protocol, nil)
@@ -97,8 +97,8 @@ func (t *table) readExecute(_ context.Context, sum *tally) error {
 	return nil
 }
 
-// readReceiveIter is the library at its best: a buffer as large as a page, and
-// messages one by one.
+// readReceiveIter is the fastest way to use the library: a buffer as large as a
+// page, and one message at a time.
 func (t *table) readReceiveIter(_ context.Context, sum *tally) error {
 	c, err := netlink.Dial(t.protocol, &netlink.Config{MessageBufferSize: 32 << 10})
 	if err != nil {
@@ -128,8 +128,8 @@ func (t *table) dumpRequest() netlink.Message {
 	}
 }
 
-// ofFamily is a request's fixed header of so many bytes, which begins with the
-// address family, as most do.
+// ofFamily returns a fixed header of that size for a request. As in most
+// headers, the address family comes first.
 func ofFamily(size int) []byte {
 	b := make([]byte, size)
 	b[0] = unix.AF_INET

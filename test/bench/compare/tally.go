@@ -4,28 +4,28 @@ package main
 
 import "fmt"
 
-// A tally is what a reader made of a table: how many records, and a sum of all
-// their fields. The order in which they came does not change it.
+// A tally is the result of a reader: the number of records, and a sum over all
+// their fields. It does not depend on the order of the records.
 type tally struct {
 	Records uint64 `json:"records"`
 	Sum     uint64 `json:"sum"`
 }
 
-// words are the fields of a record, each in a place of its own. Every reader of
-// a table makes the same of the same record.
+// words are the fields of a record, each in its own place. All readers of a
+// table get the same words for the same record.
 type words [4]uint64
 
 func (t *tally) add(w words) {
 	h := uint64(1)
 	for _, v := range w {
-		h = (h ^ v) * 0x9e3779b97f4a7c15 // odd, and half of its bits are set: 2^64 / the golden ratio
+		h = (h ^ v) * 0x9e3779b97f4a7c15 // 2^64 / the golden ratio: odd, and half of its bits are set
 		h ^= h >> 32
 	}
 	t.Records++
 	t.Sum += h
 }
 
-// compare finds what is wrong with what a reader made of a table.
+// compare returns an error if a reader's tally is not t.
 func (t tally) compare(got tally) error {
 	switch {
 	case got.Records != t.Records:

@@ -7,8 +7,8 @@ import (
 	"io"
 )
 
-// WriteBars draws what a record costs by each contender, in tables of so many
-// entries, each bar cut into where that goes.
+// WriteBars draws the cost of a record for each contender, in tables of that
+// many entries. Each bar is split into where the instructions go.
 func (r *Report) WriteBars(w io.Writer, kernel string, contenders []string, entries uint32) error {
 	const label, width, row = 170, 560, 22
 	var figures []*Figure

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// canvas collects an SVG. It is readable on a light and on a dark page.
+// canvas collects an SVG that is readable on a light and on a dark page.
 type canvas struct {
 	width, height int
 	b             strings.Builder
@@ -34,7 +34,7 @@ func (c *canvas) line(x1, y1, x2, y2 float64, class string) {
 	fmt.Fprintf(&c.b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" class="%s"/>`+"\n", x1, y1, x2, y2, class)
 }
 
-// text writes it at a place; anchor is start, middle or end.
+// text writes a text. The anchor is start, middle or end.
 func (c *canvas) text(x, y float64, class, anchor, text string) {
 	if anchor == "" {
 		anchor = "start"
@@ -42,7 +42,7 @@ func (c *canvas) text(x, y float64, class, anchor, text string) {
 	fmt.Fprintf(&c.b, `<text x="%.1f" y="%.1f" class="%s" text-anchor="%s">%s</text>`+"\n", x, y, class, anchor, html.EscapeString(text))
 }
 
-// polyline joins points, with a dot on each.
+// polyline draws a line through the points, with a dot on each.
 func (c *canvas) polyline(points [][2]float64, color string) {
 	var at []string
 	for _, p := range points {

@@ -14,8 +14,8 @@ import (
 // Bulkdump is the reader that the libraries are compared with.
 const Bulkdump = "bulkdump"
 
-// A Comparison is what readers of the kernel's own tables took. It is timed, so
-// only the ratios within one table mean something on another machine.
+// A Comparison is the time and memory that readers of the kernel's own tables
+// take. On another machine, only the ratios within one table are comparable.
 type Comparison struct {
 	Kernel string          `json:"kernel"`
 	Go     string          `json:"go"`
@@ -31,7 +31,7 @@ type ComparedTable struct {
 	Readers []Reading `json:"readers,omitempty"`
 }
 
-// A Reading is what one reader took: a process, from its start to its end.
+// A Reading is what one reader took, from the start of its process to the end.
 type Reading struct {
 	Reader  string        `json:"reader"`
 	Skipped string        `json:"skipped,omitempty"` // why it was not measured
@@ -41,7 +41,7 @@ type Reading struct {
 	PeakRSS uint64        `json:"peak_rss,omitempty"` // bytes
 }
 
-// ReadComparison reads what Write wrote.
+// ReadComparison reads a file that Write wrote.
 func ReadComparison(file string) (*Comparison, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -61,10 +61,9 @@ func (c *Comparison) Write(w io.Writer) error {
 	return e.Encode(c)
 }
 
-// Least keeps the less of two readings of the same reader: of wall time, of
-// processor time, of memory. The kernel knows the processor time of a process
-// exactly, but how much of it was the user's only by its ticks, so the two stay
-// together.
+// Least returns the least of two readings of the same reader, separately for
+// wall time, processor time and memory. User and system time stay together: the
+// kernel knows their sum exactly, but splits it by clock ticks.
 func (r Reading) Least(other Reading) Reading {
 	r.Wall, r.PeakRSS = min(r.Wall, other.Wall), min(r.PeakRSS, other.PeakRSS)
 	if other.User+other.System < r.User+r.System {
@@ -73,7 +72,7 @@ func (r Reading) Least(other Reading) Reading {
 	return r
 }
 
-// bulkdump is our reading of a table.
+// bulkdump returns our reading of the table.
 func (t *ComparedTable) bulkdump() (Reading, error) {
 	for _, r := range t.Readers {
 		if r.Reader == Bulkdump {
@@ -83,7 +82,7 @@ func (t *ComparedTable) bulkdump() (Reading, error) {
 	return Reading{}, fmt.Errorf("%s: no reading of %s", t.Name, Bulkdump)
 }
 
-// WriteTables writes a table for each of the kernel's.
+// WriteTables writes one table of figures for each compared table.
 func (c *Comparison) WriteTables(w io.Writer) error {
 	for i := range c.Tables {
 		if err := c.writeTable(w, &c.Tables[i]); err != nil {
@@ -126,13 +125,13 @@ func (c *Comparison) writeTable(w io.Writer, t *ComparedTable) error {
 	return err
 }
 
-// Paste returns the text with these tables in place of those that it has.
+// Paste returns the text with its tables replaced by these.
 func (c *Comparison) Paste(text string) (string, error) {
 	return paste(text, "make compare-keep", c.WriteTables)
 }
 
-// times is n as a multiple of ours. A processor's time may be too short for the
-// kernel's clock.
+// times returns n as a multiple of ours. A processor time may be 0, because the
+// kernel's clock is too coarse for it.
 func times[T time.Duration | uint64](n, ours T) string {
 	if ours == 0 {
 		return "-"
@@ -144,8 +143,8 @@ func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }
 
 func mib(bytes uint64) float64 { return float64(bytes) / (1 << 20) }
 
-// WriteBars draws how much time a reader of a table takes, as a multiple of
-// ours, and how much memory.
+// WriteBars draws the time and the memory of each reader of a table, as
+// multiples of ours.
 func (t *ComparedTable) WriteBars(w io.Writer, kernel string) error {
 	const label, width, numbers, row, top = 140, 260, 80, 22, 72
 	if t.Skipped != "" {

@@ -45,7 +45,7 @@ conntrack, kernel 6.1: skipped: the kernel has none
 	}
 }
 
-// Without ours there is nothing to compare with.
+// Without a reading of ours, there is nothing to compare with.
 func TestComparisonWithoutOurs(t *testing.T) {
 	c := comparison()
 	c.Tables[0].Readers = c.Tables[0].Readers[1:]
@@ -104,7 +104,7 @@ func TestComparisonWriteAndRead(t *testing.T) {
 	}
 }
 
-// The README has the tables of the comparison that is kept.
+// The README has the tables of the comparison in the repository.
 func TestREADMEHasTheComparison(t *testing.T) {
 	c, err := ReadComparison("../pictures/compare.json")
 	if err != nil {

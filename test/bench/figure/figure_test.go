@@ -62,7 +62,7 @@ On two processors: how many times as fast, timed
 	}
 }
 
-// A size in which a contender was not measured stays empty.
+// The cell of a size in which a contender was not measured is empty.
 func TestTableOfTwoSizes(t *testing.T) {
 	var b strings.Builder
 	if err := sample().writeCosts(&b, "6.1", []uint32{1000, 2000}); err != nil {
@@ -78,7 +78,7 @@ func TestTableOfTwoSizes(t *testing.T) {
 func TestCompare(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*Report)
-		want   string // in the only difference
+		want   string // in the only message
 	}{
 		"nothing":        {func(*Report) {}, ""},
 		"a little more":  {func(r *Report) { r.Figures[0].Instructions = 1_039_000 }, ""},
@@ -138,7 +138,7 @@ func TestPaste(t *testing.T) {
 	}
 }
 
-// The README has the tables of the figures that are kept.
+// The README has the tables of the figures in the repository.
 func TestREADMEHasTheFigures(t *testing.T) {
 	r, err := Read("../figures.json")
 	if err != nil {

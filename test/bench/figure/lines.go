@@ -10,7 +10,7 @@ import (
 	"slices"
 )
 
-// series is a line of a plot: x and y are above 0.
+// series is a line of a plot. All x and y are above 0.
 type series struct {
 	name   string
 	points [][2]float64
@@ -18,10 +18,10 @@ type series struct {
 
 var colors = []string{"#3b6ea5", "#d98032", "#8fb339", "#a23b72", "#6c757d", "#2a9d8f", "#e9c46a", "#7b2cbf", "#e0607e"}
 
-// ErrNothing is that of a plot of figures that there are none of.
+// ErrNothing means that there are no figures to draw.
 var ErrNothing = errors.New("nothing to draw")
 
-// plot is one with two logarithmic axes.
+// plot is a plot with two logarithmic axes.
 type plot struct {
 	title, x string
 	series   []series
@@ -42,8 +42,8 @@ func (r *Report) WriteSizes(w io.Writer, kernel string, contenders []string) err
 	return p.write(w)
 }
 
-// WriteBuffers draws cost against the reader's buffer, in the largest table
-// that was read with small ones.
+// WriteBuffers draws cost against the size of the reader's buffer, for the
+// largest table that was read with small buffers.
 func (r *Report) WriteBuffers(w io.Writer, kernel string) error {
 	s := series{name: Ours}
 	entries := uint32(0)
@@ -101,10 +101,10 @@ func (p *plot) write(w io.Writer) error {
 	return c.writeTo(w)
 }
 
-// axis places values on the canvas, by their logarithms.
+// axis maps values to places on the canvas, on a logarithmic scale.
 type axis struct {
 	low, high float64 // logarithms
-	from, to  float64 // of the canvas
+	from, to  float64 // on the canvas
 	marks     []float64
 }
 
@@ -116,7 +116,7 @@ func (a *axis) at(v float64) float64 {
 	return a.from + (math.Log10(v)-a.low)/(a.high-a.low)*(a.to-a.from)
 }
 
-// across is the axis of x, with a mark for each of its values.
+// across returns the x axis, with a mark for each value.
 func (p *plot) across() *axis {
 	values := p.values(0)
 	a := newAxis(values[0]/1.1, values[len(values)-1]*1.1, plotLeft, plotLeft+plotWidth)
@@ -124,8 +124,8 @@ func (p *plot) across() *axis {
 	return a
 }
 
-// upward is the axis of y: a power of ten or more, with marks at 1, 2 and 5 of
-// each.
+// upward returns the y axis. It spans a power of ten or more, and has marks at
+// 1, 2 and 5 times each power.
 func (p *plot) upward() *axis {
 	values := p.values(1)
 	most := values[len(values)-1] * 1.1
@@ -141,7 +141,7 @@ func (p *plot) upward() *axis {
 	return a
 }
 
-// values are all x (0) or y (1), each once, in order.
+// values returns all x (0) or all y (1), sorted and without duplicates.
 func (p *plot) values(i int) []float64 {
 	var values []float64
 	for _, s := range p.series {

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// The lines between which a text has the tables that a command makes.
+// The tables of a command stand between these two lines of a text.
 const tablesEnd = "```\n<!-- So far. -->\n"
 
 func tablesBegin(command string) string {
@@ -18,7 +18,7 @@ func tablesBegin(command string) string {
 
 var errNoTables = errors.New("no place for the tables in it")
 
-// Paste returns the text with these tables in place of those that it has.
+// Paste returns the text with its tables replaced by these.
 func (r *Report) Paste(text string) (string, error) {
 	return paste(text, "make bench-keep", r.WriteTables)
 }
@@ -37,7 +37,7 @@ func paste(text, command string, writeTables func(io.Writer) error) (string, err
 	return before + begin + strings.TrimRight(tables.String(), "\n") + "\n" + tablesEnd + after, nil
 }
 
-// PasteInto does in a file what a Paste does to a text.
+// PasteInto applies one of the Paste methods to a file.
 func PasteInto(file string, paste func(text string) (string, error)) error {
 	text, err := os.ReadFile(file)
 	if err != nil {

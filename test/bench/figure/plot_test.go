@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// wellFormed fails if a plot is no XML, and returns its text.
+// wellFormed returns the text of a plot. It fails if that is not XML.
 func wellFormed(t *testing.T, draw func(io.Writer) error) string {
 	t.Helper()
 	var b strings.Builder
@@ -28,8 +28,8 @@ func wellFormed(t *testing.T, draw func(io.Writer) error) string {
 	}
 }
 
-// The bar of what costs most is as wide as there is room, and each part of one
-// as wide as its part of that.
+// The bar of the most expensive contender takes the whole width. The parts of a
+// bar have widths in proportion to their costs.
 func TestBars(t *testing.T) {
 	got := wellFormed(t, func(w io.Writer) error { return sample().WriteBars(w, "6.1", sample().Contenders(), 1000) })
 	for _, bar := range []string{
@@ -46,7 +46,7 @@ func TestBars(t *testing.T) {
 
 func TestLines(t *testing.T) {
 	got := wellFormed(t, func(w io.Writer) error { return sample().WriteSizes(w, "6.1", []string{Ours, "cat", "nobody"}) })
-	if n := strings.Count(got, "<polyline"); n != 4 { // two, and their legend
+	if n := strings.Count(got, "<polyline"); n != 4 { // two, and two in their legend
 		t.Errorf("%d lines in\n%s", n, got)
 	}
 	if err := sample().WriteBuffers(io.Discard, "6.1"); !errors.Is(err, ErrNothing) {
@@ -66,7 +66,7 @@ func TestAxisIsLogarithmic(t *testing.T) {
 	}
 }
 
-// What hardly differs looks so: the axis of y is a power of ten at least.
+// Small differences look small: the y axis spans at least a power of ten.
 func TestAxesOfAPlot(t *testing.T) {
 	p := plot{series: []series{{points: [][2]float64{{8, 1000}, {4, 1010}}}, {points: [][2]float64{{8, 1000}}}}}
 	if got := p.across().marks; !slices.Equal(got, []float64{4, 8}) {

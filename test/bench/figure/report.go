@@ -10,7 +10,7 @@ import (
 	"slices"
 )
 
-// Read reads what Write wrote.
+// Read reads a file that Write wrote.
 func Read(file string) (*Report, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -32,24 +32,24 @@ func (r *Report) Write(file string) error {
 	return os.WriteFile(file, append(text, '\n'), 0o644)
 }
 
-// Only is the report without the figures of contenders that are not wanted.
+// Only returns the report with only the figures of wanted contenders.
 func (r *Report) Only(wanted func(contender string) bool) *Report {
 	only := *r
 	only.Figures = slices.DeleteFunc(slices.Clone(r.Figures), func(f Figure) bool { return !wanted(f.Contender) })
 	return &only
 }
 
-// Kernels are those of the figures, in their order.
+// Kernels returns the kernels of the figures, in order of appearance.
 func (r *Report) Kernels() []string {
 	return distinct(r, func(f *Figure) string { return f.Kernel })
 }
 
-// Sizes are those of the tables, in their order.
+// Sizes returns the sizes of the tables, in order of appearance.
 func (r *Report) Sizes() []uint32 {
 	return distinct(r, func(f *Figure) uint32 { return f.Entries })
 }
 
-// Contenders are all that there are figures of, in their order.
+// Contenders returns the contenders of the figures, in order of appearance.
 func (r *Report) Contenders() []string {
 	return distinct(r, func(f *Figure) string { return f.Contender })
 }
@@ -64,10 +64,10 @@ func distinct[T comparable](r *Report, of func(*Figure) T) []T {
 	return all
 }
 
-// By how much a figure may differ from the one that is kept. Go's runtime has
-// threads of its own: one reader takes 220 or 234 instructions in user space for
-// the same bytes, by when they run. Of who allocates for each record, a part is
-// what the garbage collector does, and that depends on when it comes.
+// These say by how much a figure may differ from the one in the repository.
+// Go's runtime has threads of its own: one reader takes 220 or 234 instructions
+// in user space for the same bytes, depending on when they run. Readers that
+// allocate for each record also depend on when the garbage collector runs.
 const (
 	tolerance          = 0.02
 	toleranceGo        = 0.04
@@ -76,7 +76,7 @@ const (
 
 func (f *Figure) tolerance() float64 {
 	switch {
-	case f.Mallocs == nil: // not in Go
+	case f.Mallocs == nil: // not a reader in Go
 		return tolerance
 	case f.PerRecord(*f.Mallocs) > 0.5:
 		return toleranceCollected
@@ -84,8 +84,8 @@ func (f *Figure) tolerance() float64 {
 	return toleranceGo
 }
 
-// Compare tells which figures of now are not there, or cost more or less than
-// those that are kept, by more than they may.
+// Compare returns the figures that are missing now, and those that differ from
+// the kept ones by more than the tolerance.
 func Compare(kept, now *Report) []string {
 	var all []string
 	for _, k := range kept.Figures {

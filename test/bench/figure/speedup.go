@@ -8,8 +8,9 @@ import (
 	"text/tabwriter"
 )
 
-// A Speedup is how many times as fast a table is read on two processors as on
-// one. It is timed, as instructions do not tell: another run gives another.
+// A Speedup says how many times as fast a table is read on two processors as on
+// one. It is timed, because instructions do not show it, and so it differs from
+// run to run.
 type Speedup struct {
 	Kernel  string  `json:"kernel"`
 	Reader  string  `json:"reader"`
@@ -17,7 +18,7 @@ type Speedup struct {
 	Times   float64 `json:"times"`
 }
 
-// writeSpeedups has a line for each reader and kernel.
+// writeSpeedups writes a line for each reader and kernel.
 func (r *Report) writeSpeedups(w io.Writer) error {
 	if len(r.Speedups) == 0 {
 		return nil

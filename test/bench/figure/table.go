@@ -8,8 +8,9 @@ import (
 	"text/tabwriter"
 )
 
-// WriteTables writes, for each kernel, what a record costs in tables of each
-// size, and where that goes in the largest; and what a second processor does.
+// WriteTables writes two tables for each kernel: the cost of a record in tables
+// of each size, and where the instructions go in the largest one. It ends with
+// the speedup on two processors.
 func (r *Report) WriteTables(w io.Writer) error {
 	sizes := r.Sizes()
 	for _, kernel := range r.Kernels() {
@@ -23,7 +24,7 @@ func (r *Report) WriteTables(w io.Writer) error {
 	return r.writeSpeedups(w)
 }
 
-// writeCosts has a line for each contender and two columns for each size.
+// writeCosts writes a line for each contender, with two columns for each size.
 func (r *Report) writeCosts(w io.Writer, kernel string, sizes []uint32) error {
 	fmt.Fprintf(w, "Kernel %s: instructions per record, and as a multiple of %s\n\n", kernel, Ours)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -61,27 +62,27 @@ func (r *Report) ratio(kernel, contender string, entries uint32) string {
 	return fmt.Sprintf("%.2f", f.Cost()/ours.Cost())
 }
 
-// Split is where a record's instructions go.
+// Split says where the instructions of a record go.
 type Split struct {
 	Fill float64 // in the kernel, without the copy
-	Copy float64 // what reading as many bytes of a file takes
+	Copy float64 // reading the same number of bytes from a file
 	User float64 // outside of system calls
 }
 
-// Split returns where a figure's instructions go; false if that is not known.
+// Split splits a figure. It returns false if the parts are unknown.
 func (r *Report) Split(f *Figure) (s Split, ok bool) {
 	floor := r.Find(f.Kernel, CopyOf+Ours, f.Entries)
 	if f.System == nil || f.Bytes == nil || floor == nil || floor.System == nil || floor.Bytes == nil {
 		return s, false
 	}
-	// Multiplied first: so the floor itself has a fill of 0, not of -0.0.
+	// The product comes first, so the fill of the floor itself is 0, not -0.0.
 	s.Copy = float64(*floor.System) * float64(*f.Bytes) / float64(*floor.Bytes) / float64(f.Records)
 	s.Fill = f.PerRecord(*f.System) - s.Copy
 	s.User = f.Cost() - f.PerRecord(*f.System)
 	return s, true
 }
 
-// writeSplit has a line for each contender.
+// writeSplit writes a line for each contender.
 func (r *Report) writeSplit(w io.Writer, kernel string, entries uint32) error {
 	fmt.Fprintf(w, "Kernel %s, %d entries: where they go, and what else it took\n\n", kernel, entries)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -111,7 +112,7 @@ func (r *Report) writeSplit(w io.Writer, kernel string, entries uint32) error {
 
 func whole(n uint64) float64 { return float64(n) }
 
-// known writes a number that may not be known.
+// known formats a number that may be unknown.
 func known(n *uint64, format string, of func(uint64) float64) string {
 	if n == nil {
 		return "-"

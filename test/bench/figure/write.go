@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// WriteFile writes a plot; one of nothing is left out.
+// WriteFile writes a plot. A plot without figures is left out.
 func WriteFile(file string, draw func(io.Writer) error) error {
 	f, err := os.Create(file)
 	if err != nil {

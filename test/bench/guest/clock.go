@@ -13,16 +13,16 @@ import (
 // countdown executes 2n instructions.
 func countdown(n uint64)
 
-// copyBytes copies with the one instruction that the kernel copies with.
+// copyBytes copies with rep movsb, the instruction that the kernel uses.
 func copyBytes(to, from *byte, n uint64)
 
-// measureClock counts loops whose instructions are known. If a nanosecond is no
-// instruction, no figure is one.
+// measureClock counts loops whose number of instructions is known. If an
+// instruction does not take one nanosecond, no figure is valid.
 func measureClock(kernel string) (figure.Clock, error) {
 	const times, size = 50_000, 32 << 10
 	from, to := make([]byte, size), make([]byte, size)
 	count, countAll := least(200, func() { countdown(times) })
-	// After the boot the kernel has more to do than its clock.
+	// Just after the boot, the kernel has more to do than its clock.
 	for range 9 {
 		again, all := least(200, func() { countdown(times) })
 		count, countAll = min(count, again), min(countAll, all)
@@ -40,8 +40,8 @@ func measureClock(kernel string) (figure.Clock, error) {
 	return c, nil
 }
 
-// least is what fn takes at least, when no interrupt comes in between, and what
-// it takes on average.
+// least returns the least time of fn, when no interrupt came in between, and
+// the average.
 func least(times int, fn func()) (least, average float64) {
 	least = math.Inf(1)
 	for range times {
@@ -54,13 +54,13 @@ func least(times int, fn func()) (least, average float64) {
 	return least, average
 }
 
-// settle waits until the processor is the reader's alone. After its boot a
-// kernel tests its own cryptography (7.3 does, in threads named cryptomgr_test),
-// and would be counted with whoever reads first.
+// settle waits until nothing else uses the processor. After the boot, a kernel
+// tests its cryptography (7.3 does it in threads named cryptomgr_test). Those
+// instructions would count for the first reader.
 func settle() error { return settled(othersShare) }
 
-// settled waits until others have had next to nothing of a whole second. What
-// the clock's interrupts take is less than a fiftieth.
+// settled waits for a whole second in which others had almost nothing. The
+// clock's interrupts take less than a fiftieth.
 func settled(others func() float64) error {
 	const quiet, tries = 50, 500
 	share, run := 0.0, 0
@@ -74,8 +74,8 @@ func settled(others func() float64) error {
 	return fmt.Errorf("something else runs: it had %.0f %% of the processor when last looked at", 100*share)
 }
 
-// othersShare is what others had of the time of a loop of 20 ms, which is long
-// enough for each that is ready to have its turn.
+// othersShare returns the share of others in a loop of 20 ms. That is long
+// enough for each thread that is ready to get a turn.
 func othersShare() float64 {
 	const times = 10_000_000
 	start := time.Now()

@@ -10,7 +10,7 @@ func TestSettled(t *testing.T) {
 		if looks++; looks == 1 || looks == 40 {
 			return 0.3
 		}
-		return 0.006 // the clock's
+		return 0.006 // the clock's interrupts
 	})
 	if err != nil || looks != 40+50 {
 		t.Errorf("%v after %d looks", err, looks)

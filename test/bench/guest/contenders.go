@@ -8,36 +8,37 @@ import (
 	"bulkdump/client"
 )
 
-// benchFields is the bench's record: all but payload and stats.
+// benchFields are the fields of the bench's record: all but payload and stats.
 const benchFields = client.FieldName | client.FieldFlags | client.FieldValue | client.FieldGeneration
 
 // A contender is a way to read the table. It runs as a process of its own: this
-// program, or one in C.
+// program or one in C.
 type contender struct {
 	name    string
 	options client.DumpOptions
-	share   share // of the table that it reads
+	share   share // of the table, as the contender reads it
 
-	// read is for those in Go.
+	// read is set for contenders in Go.
 	read func(ctx context.Context, j *job, s *sink) error
 
-	// program is for those in C, which are given what a job has.
+	// program is set for contenders in C. It gets the data of a job as
+	// arguments.
 	program string
 
 	atMost uint32 // the largest table; 0: any
-	square bool   // it costs the square of the table
-	file   bool   // it reads /proc: no pages, no records to be counted by the kernel
-	opaque bool   // it starts others, so its system calls tell nothing
+	square bool   // its cost is the square of the table's size
+	file   bool   // it reads /proc: there are no pages, and the kernel does not count records
+	opaque bool   // it starts other processes, so its system calls say nothing
 }
 
-// A job is what a contender is given.
+// A job is the input of a contender.
 type job struct {
 	family  uint16
 	options client.DumpOptions
-	request []byte // the same, behind the netlink header
-	entries uint64 // of the table
+	request []byte // the encoded options, without the netlink header
+	entries uint64 // in the table
 
-	less int64 // ns that were no part of it; the reader says so
+	less int64 // ns to subtract from the result; the reader sets it
 }
 
 // A share is the part of the table that a contender reads.
@@ -45,7 +46,7 @@ type share int
 
 const (
 	everything share = iota
-	valueOnly        // of every entry, id and value
+	valueOnly        // id and value of every entry
 	middleHalf       // the entries of the middle half of the ids
 	shares
 )
@@ -58,12 +59,11 @@ func plain(o client.DumpOptions) client.DumpOptions {
 	return o
 }
 
-// smallTable is the largest for what costs its square, and for what is
-// measured on one small table only.
+// smallTable is the largest table for contenders whose cost is the square of
+// its size, and for those that are measured on one small table only.
 const smallTable = 100_000
 
-// contenders are all that are measured on a table of n entries. Ours come
-// first, each beside the same read in C.
+// contenders returns all contenders for a table of n entries. Ours come first.
 func contenders(n uint32) []contender {
 	value := client.FieldValue
 	from, to := middle(n)
@@ -101,5 +101,5 @@ func contenders(n uint32) []contender {
 	return all
 }
 
-// middle is the middle half of the ids.
+// middle returns the middle half of the ids.
 func middle(n uint32) (from, to uint32) { return n / 4, n/4 + n/2 - 1 }

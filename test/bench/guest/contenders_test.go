@@ -8,7 +8,7 @@ import (
 	"bulkdump/test/bench/figure"
 )
 
-// A contender that misses a record, or decodes one wrongly, is an error.
+// A contender that misses a record or decodes one wrongly is an error.
 func TestCompareFindsWhatIsWrong(t *testing.T) {
 	var e expected
 	e[everything] = sink{records: 10, sum: 7, checksum: 5}
@@ -38,8 +38,8 @@ func TestCompareFindsWhatIsWrong(t *testing.T) {
 	}
 }
 
-// Each contender has one way to run, and a name of its own; each request can be
-// encoded.
+// Each contender has exactly one way to run and a name of its own. Each request
+// can be encoded.
 func TestContenders(t *testing.T) {
 	names := map[string]bool{}
 	for _, c := range contenders(1000) {
@@ -56,7 +56,7 @@ func TestContenders(t *testing.T) {
 	}
 }
 
-// Under grab ours is measured, and nothing else.
+// With guard=grab, only ours is measured.
 func TestMeasures(t *testing.T) {
 	for _, grab := range []bool{false, true} {
 		b := bench{grab: grab, wanted: func(name string) bool { return name != "unwanted" }}
@@ -74,7 +74,7 @@ func TestMeasures(t *testing.T) {
 	}
 }
 
-// What a run disturbs is run again, on small tables.
+// Contenders that other threads disturb run several times, on small tables.
 func TestRuns(t *testing.T) {
 	for _, c := range contenders(1000) {
 		want := 5

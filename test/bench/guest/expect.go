@@ -9,11 +9,13 @@ import (
 	"bulkdump/client"
 )
 
-// expected is what each share of the table must come to.
+// expected has the result that a contender must get, for each share of the
+// table.
 type expected [shares]sink
 
-// refill makes a table of n entries, and learns what dumps of it come to: all
-// of it as the kernel said, a part of it as the records of that whole.
+// refill fills the table with n entries and dumps it once to learn the expected
+// results. The whole table is checked against the kernel's own checksum; the
+// other shares are parts of that dump.
 func refill(ctx context.Context, c *client.Client, n uint32) (*expected, error) {
 	if _, err := c.Flush(ctx); err != nil {
 		return nil, err
@@ -44,8 +46,8 @@ func refill(ctx context.Context, c *client.Client, n uint32) (*expected, error) 
 	return e, nil
 }
 
-// compare finds what is wrong with a contender's run. The sum tells of the run
-// that is measured, the checksum of the one that checks.
+// compare returns an error if a contender's result is wrong. The sum checks the
+// run that is measured, the checksum the second run.
 func (e *expected) compare(c contender, check bool, r result) error {
 	want := e[c.share]
 	switch {

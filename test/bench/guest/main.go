@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Command guest measures, in the guest, how a table is read: how many
-// instructions each contender takes. `make bench` builds and starts it.
+// Command guest runs in the guest and measures how many instructions each
+// contender takes to read a table. `make bench` builds and starts it.
 package main
 
 import (
@@ -86,7 +86,7 @@ func runBench(ctx context.Context, args []string) (err error) {
 	return nil
 }
 
-// underGrab tells whether the module's guard is grab.
+// underGrab reports whether the module's guard is grab.
 func underGrab() (bool, error) {
 	guard, err := os.ReadFile("/sys/module/bulkdump/parameters/guard")
 	return string(guard) == "grab\n", err

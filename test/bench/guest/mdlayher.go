@@ -13,7 +13,7 @@ import (
 	"bulkdump/client"
 )
 
-// Of kmod/bulkdump.yaml, as each family's own program has them.
+// From kmod/bulkdump.yaml, written as in a program for any one family.
 const (
 	genlHeaderLen = 4
 
@@ -24,7 +24,7 @@ const (
 	attrGeneration = 7
 )
 
-// readExecute is what the library's documentation shows: Execute, then an
+// readExecute follows the library's documentation: Execute, then an
 // AttributeDecoder for each message.
 func readExecute(_ context.Context, j *job, s *sink) error {
 	c, err := netlink.Dial(unix.NETLINK_GENERIC, nil)
@@ -44,8 +44,8 @@ func readExecute(_ context.Context, j *job, s *sink) error {
 	return nil
 }
 
-// readReceiveIter is the library at its best: a buffer as large as a page, and
-// messages one by one.
+// readReceiveIter is the fastest way to use the library: a buffer as large as a
+// page, and one message at a time.
 func readReceiveIter(_ context.Context, j *job, s *sink) error {
 	c, err := netlink.Dial(unix.NETLINK_GENERIC, &netlink.Config{MessageBufferSize: 32 << 10})
 	if err != nil {
@@ -100,8 +100,8 @@ func decodeMdlayher(m netlink.Message, s *sink) error {
 	return nil
 }
 
-// decoderUint reads a uint, which has 4 bytes or 8: the library has no call for
-// that.
+// decoderUint decodes a uint, which has 4 or 8 bytes. The library has no
+// function for it.
 func decoderUint(d *netlink.AttributeDecoder) (v uint64) {
 	d.Do(func(b []byte) (err error) {
 		v, err = uintOf(b)

@@ -16,7 +16,7 @@ import (
 	"bulkdump/test/bench/figure"
 )
 
-// bench measures all contenders on one table after the other.
+// bench measures all contenders on one table after another.
 type bench struct {
 	kernel string
 	family uint16
@@ -25,7 +25,7 @@ type bench struct {
 	self   string // this program
 	tell   func(figure.Line) error
 	wanted func(contender string) bool
-	grab   bool // the module's guard is grab: the others but ours are measured under rcu alone
+	grab   bool // the module's guard is grab: only ours is measured
 }
 
 func newBench(kernel string) (*bench, error) {
@@ -51,7 +51,7 @@ func newBench(kernel string) (*bench, error) {
 	return b, err
 }
 
-// table measures on a table of n entries.
+// table measures all contenders on a table of n entries.
 func (b *bench) table(ctx context.Context, n uint32) error {
 	want, err := refill(ctx, b.client, n)
 	if err != nil {
@@ -76,7 +76,7 @@ func (b *bench) table(ctx context.Context, n uint32) error {
 			return err
 		}
 	}
-	// What the same bytes cost that a dump has.
+	// The floor: what it costs to read the bytes of these dumps from a file.
 	for _, of := range []string{figure.Ours, "go columns"} {
 		c := contender{name: figure.CopyOf + of, file: true}
 		if bytes[of] == 0 || !b.measures(c.name) {
@@ -93,7 +93,7 @@ func (b *bench) table(ctx context.Context, n uint32) error {
 	return nil
 }
 
-// measures tells whether a contender is to be measured in this guest.
+// measures reports whether a contender is measured in this guest.
 func (b *bench) measures(contender string) bool {
 	if b.grab {
 		return contender == figure.Ours && b.wanted(figure.Grabbed)
@@ -101,9 +101,9 @@ func (b *bench) measures(contender string) bool {
 	return b.wanted(contender)
 }
 
-// runs is how often a contender runs undisturbed. The least of them counts:
-// Go's runtime has threads of its own, which do more or less beside a dump, and
-// so has the kernel, now and then. In a small table it shows.
+// runs returns how often a contender runs undisturbed. The least of the runs
+// counts, because threads of Go's runtime and of the kernel run now and then.
+// In a small table, that shows.
 func runs(c contender, n uint32) int {
 	if c.square || n > smallTable {
 		return 1
@@ -111,8 +111,8 @@ func runs(c contender, n uint32) int {
 	return 5
 }
 
-// measure runs a contender undisturbed, to count its instructions, and once more
-// with each system call recorded, and the checksum worked out.
+// measure runs a contender undisturbed to count its instructions. Then it runs
+// it once more, records each system call, and compares the checksum.
 func (b *bench) measure(ctx context.Context, c contender, n uint32, want *expected) (*figure.Figure, error) {
 	var best *figure.Figure
 	for range runs(c, n) {
@@ -127,7 +127,7 @@ func (b *bench) measure(ctx context.Context, c contender, n uint32, want *expect
 	return best, b.split(ctx, best, c, b.args(c, n, true), func(r result) error { return want.compare(c, true, r) })
 }
 
-// clean is an undisturbed run.
+// clean returns the figure of the best undisturbed run.
 func (b *bench) clean(ctx context.Context, c contender, n uint32, want *expected) (*figure.Figure, error) {
 	before, err := b.client.Table(ctx)
 	if err != nil {
@@ -155,7 +155,7 @@ func (b *bench) clean(ctx context.Context, c contender, n uint32, want *expected
 	return f, nil
 }
 
-// figure is what the undisturbed run told.
+// figure makes a figure from the result of an undisturbed run.
 func (b *bench) figure(c contender, n uint32, r result) *figure.Figure {
 	f := &figure.Figure{
 		Kernel: b.kernel, Contender: c.name, Entries: n, Records: r.Records,
@@ -172,10 +172,10 @@ func (b *bench) figure(c contender, n uint32, r result) *figure.Figure {
 	return f
 }
 
-// split runs it again, and adds what only the system calls tell.
+// split runs the contender again, and adds what only the system calls show.
 func (b *bench) split(ctx context.Context, f *figure.Figure, c contender, args []string, check func(result) error) error {
-	// The smallest pages have fifty records, and take two calls; Go's runtime has
-	// some of its own.
+	// The smallest pages have fifty records and take two calls. Go's runtime
+	// has calls of its own.
 	if err := b.tracer.room(f.Records / 4); err != nil {
 		return err
 	}
@@ -196,7 +196,7 @@ func (b *bench) split(ctx context.Context, f *figure.Figure, c contender, args [
 	return nil
 }
 
-// copyFloor reads a file of so many bytes, as if they were n records.
+// copyFloor reads a file of that size, and counts it as n records.
 func (b *bench) copyFloor(ctx context.Context, c contender, n uint32, size uint64) (*figure.Figure, error) {
 	const file = "/dev/shm/bench" // a tmpfs
 	if err := os.WriteFile(file, make([]byte, size), 0o600); err != nil {
@@ -218,7 +218,7 @@ func (b *bench) copyFloor(ctx context.Context, c contender, n uint32, size uint6
 	return f, nil
 }
 
-// args is the command line of a contender's process.
+// args returns the command line of a contender's process.
 func (b *bench) args(c contender, n uint32, check bool) []string {
 	if c.program == "" {
 		return []string{b.self, "one", "-contender", c.name, "-entries", fmt.Sprint(n),
@@ -235,7 +235,7 @@ func (b *bench) args(c contender, n uint32, check bool) []string {
 	return []string{c.program, fmt.Sprint(b.family), hex.EncodeToString(request), flag}
 }
 
-// run starts a contender's process and reads what it tells.
+// run starts a contender's process and reads the result that it prints.
 func (b *bench) run(ctx context.Context, args []string) (result, error) {
 	var r result
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)

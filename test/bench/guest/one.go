@@ -18,7 +18,7 @@ import (
 	"bulkdump/test/bench/peak"
 )
 
-// result is what a contender's process tells, in Go or in C.
+// result is what a contender's process prints, in Go or in C.
 type result struct {
 	Instructions int64           `json:"instructions"`
 	Records      uint64          `json:"records"`
@@ -61,8 +61,8 @@ func runOne(ctx context.Context, args []string) error {
 	return json.NewEncoder(os.Stdout).Encode(r)
 }
 
-// measureRead counts what read takes. Its first and its last system call are
-// the marks by which the trace is cut.
+// measureRead counts the instructions of read. The system calls around it are
+// the marks at which the trace is cut.
 func measureRead(ctx context.Context, read func(context.Context, *job, *sink) error, j *job, s *sink) (result, error) {
 	var before, after runtime.MemStats
 	runtime.GC()

@@ -8,7 +8,7 @@ import (
 	"bulkdump/client"
 )
 
-// ours is the client that is measured. Its dumps open sockets of their own.
+// ours is the client that is measured. Each of its dumps opens its own socket.
 var ours *client.Client
 
 func readLent(ctx context.Context, j *job, s *sink) error {

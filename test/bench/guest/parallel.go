@@ -14,15 +14,15 @@ import (
 	"bulkdump/test/bench/figure"
 )
 
-// A race is one reader against two that share the table between them.
+// A race is one reader against two that share the table.
 type race struct {
 	name string
 	one  contender
 	two  []contender
 }
 
-// races are those on a table of n entries: our client's parallel dump, in order
-// and without; and two processes in C, which have nothing to do with each other.
+// races returns the races on a table of n entries: our client's parallel dump,
+// ordered and unordered, and two independent processes in C.
 func races(n uint32) []race {
 	singles := contenders(n)
 	one := func(name string) contender {
@@ -56,11 +56,11 @@ func readParallel(unordered bool) func(ctx context.Context, j *job, s *sink) err
 	}
 }
 
-// laps is how often each side runs, in turn; the fastest of its runs counts, as
-// the machine is slower at one time than at another.
+// laps is how often each side runs. The two sides take turns, because the
+// machine's speed changes over time. The fastest run of each side counts.
 const laps = 7
 
-// parallel tells of all races on a table of n entries.
+// parallel runs all races on a table of n entries and prints the results.
 func (b *bench) parallel(ctx context.Context, n uint32) error {
 	all := slices.DeleteFunc(races(n), func(r race) bool { return !b.wanted(r.name) })
 	if len(all) == 0 {
@@ -91,7 +91,7 @@ func (b *bench) parallel(ctx context.Context, n uint32) error {
 	return nil
 }
 
-// fastest is the less of what was measured so far, zero if nothing was, and a lap.
+// fastest returns the less of the two. soFar is zero before the first lap.
 func fastest(soFar, lap time.Duration) time.Duration {
 	if soFar == 0 {
 		return lap
@@ -99,8 +99,8 @@ func fastest(soFar, lap time.Duration) time.Duration {
 	return min(soFar, lap)
 }
 
-// lap starts all contenders at once, which together read the whole table, and
-// tells how long that took.
+// lap starts all contenders at once and returns how long they take. Together
+// they read the whole table.
 func (b *bench) lap(ctx context.Context, n uint32, want *expected, all ...contender) (time.Duration, error) {
 	results, errs := make([]result, len(all)), make([]error, len(all))
 	var running sync.WaitGroup

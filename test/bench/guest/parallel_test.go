@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Two readers have the whole table between them, each entry once, as the one
-// has that they are compared with.
+// The two readers of a race read the whole table together, each entry once,
+// with the same options as the single reader.
 func TestRaces(t *testing.T) {
 	const n = 1001
 	for _, r := range races(n) {

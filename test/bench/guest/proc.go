@@ -19,7 +19,7 @@ import (
 
 const procFile = "/proc/net/bulkdump"
 
-// readProc parses the file, without an allocation for a line.
+// readProc parses the file without an allocation per line.
 func readProc(_ context.Context, _ *job, s *sink) error {
 	f, err := os.Open(procFile)
 	if err != nil {
@@ -45,8 +45,8 @@ func parseProc(r io.Reader, s *sink) error {
 	return lines.Err()
 }
 
-// parseLine reads "id flags value generation payload name". A name with an
-// escape in it is none of the bench's.
+// parseLine parses "id flags value generation payload name". The bench's names
+// have no escapes, so a name with one is an error.
 func parseLine(line []byte, r *client.Record) error {
 	var numbers [5]uint64
 	rest := line
@@ -66,9 +66,9 @@ func parseLine(line []byte, r *client.Record) error {
 	return nil
 }
 
-// catProc lets cat throw the file away: what the kernel alone takes. What it
-// takes to start cat, and to end it, is measured before and taken off. Only to
-// check is what it reads read again here.
+// catProc lets cat read the file and discard it, so it counts the kernel's work
+// alone. The cost of starting and ending cat is measured first and subtracted.
+// The output is parsed only in the run that checks.
 func catProc(ctx context.Context, j *job, s *sink) error {
 	if s.check {
 		return checkCat(ctx, s)
@@ -80,7 +80,7 @@ func catProc(ctx context.Context, j *job, s *sink) error {
 	none := time.Since(before)
 	err := exec.CommandContext(ctx, "cat", procFile).Run()
 	j.less = 2 * none.Nanoseconds()
-	s.records = j.entries // that it read them all shows in the other run
+	s.records = j.entries // the other run checks that cat reads them all
 	return err
 }
 

@@ -13,8 +13,8 @@ import (
 	"bulkdump/test/bench/figure"
 )
 
-// profiled runs one contender, whose two marks are the only ones of this boot,
-// and tells where the kernel's functions are.
+// profiled runs one contender and prints where the kernel's functions are. The
+// contender's two marks are the only ones of this boot.
 func (b *bench) profiled(ctx context.Context, name string, n uint32, w io.Writer) error {
 	all := contenders(n)
 	i := slices.IndexFunc(all, func(c contender) bool { return c.name == name })

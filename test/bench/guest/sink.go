@@ -4,9 +4,9 @@ package main
 
 import "bulkdump/client"
 
-// A sink is what is done with each record while it is measured: enough that
-// every field must have been decoded, and little beside that. In a second run,
-// which is not, the checksum shows that they were decoded right.
+// A sink is what is done with each record. In the measured run, it does just
+// enough that every field must be decoded. In the second run, it also
+// calculates the checksum, to show that they are decoded correctly.
 type sink struct {
 	records  uint64
 	sum      uint64
@@ -28,8 +28,8 @@ func (s *sink) addEntry(e *client.Entry) {
 	}
 }
 
-// count is add without the checksum. The compiler puts it into the caller's loop,
-// as it does in C with what the readers there do.
+// count is add without the checksum. The compiler inlines it into the caller's
+// loop, as the C compiler does in the readers in C.
 func (s *sink) count(r *client.Record) {
 	s.records++
 	s.sum += uint64(r.ID) + uint64(r.Flags) + r.Value + r.Generation + uint64(len(r.Name))

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tracer records each system call of a process, with the counter of
-// instructions at its start and at its end.
+// tracer records each system call of a process, with the instruction counter at
+// its start and at its end.
 type tracer struct{ dir string }
 
 func newTracer() (*tracer, error) {
@@ -27,16 +27,16 @@ func newTracer() (*tracer, error) {
 	return t, errors.Join(t.write("trace_clock", "x86-tsc"), t.write("options/event-fork", "1"))
 }
 
-// command starts another one and records it, and nothing else: args is as in
-// exec.Command.
+// command returns a command that runs args (as for exec.Command) and records
+// the system calls of that process only.
 func (t *tracer) command(args ...string) []string {
 	const script = `cd "$1" && echo $$ >set_event_pid && echo 1 >events/raw_syscalls/enable && cd / && shift && exec "$@"`
 	return append([]string{"sh", "-c", script, "bench", t.dir}, args...)
 }
 
-// room makes room for so many calls.
+// room makes the buffer large enough for that many calls.
 func (t *tracer) room(calls uint64) error {
-	const recordSize = 96 // more than either of the two events takes
+	const recordSize = 96 // more than one event takes
 	kib := max(2*calls*recordSize>>10, 4096)
 	return errors.Join(t.write("buffer_size_kb", fmt.Sprint(kib)), t.write("trace", ""))
 }
@@ -59,14 +59,13 @@ func (t *tracer) write(file, text string) error {
 	return os.WriteFile(filepath.Join(t.dir, file), []byte(text), 0)
 }
 
-// calls are what a process did between its two marks, each of which is a
-// getppid().
+// calls is what a process did between its two marks. A mark is a getppid().
 type calls struct {
 	n, reads, bytes uint64
-	instructions    uint64 // within them, without what it took to record them
+	instructions    uint64 // within the calls, without the cost of recording
 }
 
-// event is one of a call's two.
+// event is the start or the end of a call.
 type event struct {
 	thread string
 	exit   bool
@@ -76,8 +75,8 @@ type event struct {
 	ret    int64
 }
 
-// waits are the calls in which a thread may sleep while another one runs: their
-// time is not their own.
+// waits are the calls in which a thread may sleep while another one runs. Their
+// time is not counted.
 var waits = map[int]bool{
 	unix.SYS_FUTEX: true, unix.SYS_NANOSLEEP: true, unix.SYS_CLOCK_NANOSLEEP: true, unix.SYS_SCHED_YIELD: true,
 	unix.SYS_EPOLL_WAIT: true, unix.SYS_EPOLL_PWAIT: true, unix.SYS_EPOLL_PWAIT2: true,
@@ -86,12 +85,12 @@ var waits = map[int]bool{
 
 var errTrace = errors.New("trace of system calls")
 
-// parseTrace reads the text of the file trace.
+// parseTrace parses the text of the file trace.
 func parseTrace(r io.Reader) (calls, error) {
 	var c calls
-	var timed, marks, least uint64 // least: of the two marks, which do nothing else
+	var timed, marks, least uint64 // least is the cheaper of the two marks, which shows the cost of recording
 	began := map[string]event{}
-	first := "" // the thread that became the contender's: a shell until it executed that
+	first := "" // the thread that became the contender: a shell until it called exec
 	for lines := bufio.NewScanner(r); lines.Scan(); {
 		line := lines.Text()
 		if in, all, ok := recorded(line); ok && in != all {
@@ -113,7 +112,7 @@ func parseTrace(r io.Reader) (calls, error) {
 		}
 		b, ok := began[e.thread]
 		if delete(began, e.thread); !ok || b.nr != e.nr {
-			continue // it began before it was recorded
+			continue // it started before the recording
 		}
 		took := e.at - b.at
 		switch {
@@ -142,7 +141,7 @@ func parseTrace(r io.Reader) (calls, error) {
 	return c, nil
 }
 
-// count notes what a call read.
+// count adds what a call read.
 func (c *calls) count(begin, end event) {
 	flags := map[int]int{unix.SYS_READ: -1, unix.SYS_RECVFROM: 3, unix.SYS_RECVMSG: 2}
 	at, ok := flags[begin.nr]
@@ -156,7 +155,7 @@ func (c *calls) count(begin, end event) {
 	}
 }
 
-// recorded reads the line that tells whether events were lost.
+// recorded parses the line that says whether events were lost.
 func recorded(line string) (in, all string, ok bool) {
 	_, rest, ok := strings.Cut(line, "entries-in-buffer/entries-written: ")
 	if !ok {
@@ -166,10 +165,11 @@ func recorded(line string) (in, all string, ok bool) {
 	return strings.Cut(rest, "/")
 }
 
-// parseEvent reads such a line; ok says whether it is one:
+// parseEvent parses a line of an event. ok reports whether it is one:
 //
-//	<...>-92      [000] .....      123456789: sys_enter: NR 47 (3, 7ffc1c, 0, 0, 0, 0)
-//	<...>-92      [000] .....      123466789: sys_exit: NR 47 = 3712
+//         <...>-92      [000] .....      123456789: sys_enter: NR 47 (3,
+// 7ffc1c, 0, 0, 0, 0)
+//         <...>-92      [000] .....      123466789: sys_exit: NR 47 = 3712
 func parseEvent(line string) (e event, ok bool, err error) {
 	head, call, ok := strings.Cut(line, ": sys_enter: NR ")
 	if !ok {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// A thread 92, which was a shell until it executed the contender, makes its two
-// marks, and its calls between them beside those of a thread 93 that sleeps.
+// In this trace, thread 92 is a shell that executes the contender, which makes
+// its two marks. Thread 93 sleeps meanwhile.
 const traced = `# tracer: nop
 #
 # entries-in-buffer/entries-written: 26/26   #P:1

@@ -11,7 +11,7 @@ import (
 	"bulkdump/client"
 )
 
-// readVishvananda is how the library's own families read a dump: Execute, then
+// readVishvananda reads a dump as the library's own families do: Execute, then
 // ParseRouteAttr for each message (genetlink_linux.go, devlink_linux.go).
 func readVishvananda(_ context.Context, j *job, s *sink) error {
 	messages, err := requestOf(j).Execute(unix.NETLINK_GENERIC, j.family)
@@ -26,7 +26,8 @@ func readVishvananda(_ context.Context, j *job, s *sink) error {
 	return nil
 }
 
-// readVishvanandaIter has a call for each message, as its newer dumps have.
+// readVishvanandaIter uses a callback per message, as the library's newer dumps
+// do.
 func readVishvanandaIter(_ context.Context, j *job, s *sink) (err error) {
 	executed := requestOf(j).ExecuteIter(unix.NETLINK_GENERIC, j.family, func(m []byte) bool {
 		err = decodeVishvananda(m, s)

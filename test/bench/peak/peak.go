@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package peak tells how large a process was.
+// Package peak returns the peak size of a process.
 package peak
 
 import (
@@ -12,16 +12,17 @@ import (
 	"strings"
 )
 
-// RSS is the largest that a process was, in bytes, "self" or a number. Not
-// getrusage's: that knows the size of whoever started it, too. The kernel adds
-// to VmHWM in steps of some pages, so it may know less than there is now.
+// RSS returns the peak size of a process in bytes. The process is "self" or a
+// number. getrusage does not work here: it includes the size of the process's
+// parent. The kernel adds to VmHWM in steps of some pages, so it may be behind
+// the current size, which counts, too.
 func RSS(process string) (uint64, error) {
 	peak, err := size("/proc/"+process+"/status", "VmHWM:")
 	now, err2 := size("/proc/"+process+"/smaps_rollup", "Rss:")
 	return max(peak, now), errors.Join(err, err2)
 }
 
-// size reads a size of /proc, in bytes.
+// size reads a size from a file of /proc, in bytes.
 func size(file, name string) (uint64, error) {
 	f, err := os.Open(file)
 	if err != nil {

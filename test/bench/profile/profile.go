@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package profile tells in which functions the instructions were executed that
-// a plugin of QEMU's counted (c/count.c).
+// Package profile assigns the instructions that a QEMU plugin counted
+// (c/count.c) to functions.
 package profile
 
 import (
@@ -15,7 +15,7 @@ import (
 	"text/tabwriter"
 )
 
-// A Symbols is where functions begin: the kernel's, and those of one program.
+// A Symbols has the addresses of functions, of the kernel and of one program.
 type Symbols struct {
 	all    []symbol
 	sorted bool
@@ -23,7 +23,7 @@ type Symbols struct {
 
 type symbol struct {
 	address uint64
-	end     uint64 // 0 if it is not known: then it reaches to the next one
+	end     uint64 // 0 if it is unknown: then the function ends where the next one begins
 	name    string
 }
 
@@ -47,8 +47,8 @@ func (s *Symbols) AddKernel(kallsyms io.Reader) error {
 	return lines.Err()
 }
 
-// AddProgram adds those of a program. Only of a static one are they where the
-// file says.
+// AddProgram adds the functions of a program. It must be a static one, because
+// only there are the addresses those in the file.
 func (s *Symbols) AddProgram(file string) error {
 	f, err := elf.Open(file)
 	if err != nil {
@@ -68,7 +68,7 @@ func (s *Symbols) AddProgram(file string) error {
 	return nil
 }
 
-// Address returns where a function begins, 0 if it is not known.
+// Address returns the address of a function, or 0 if it is unknown.
 func (s *Symbols) Address(name string) uint64 {
 	if i := slices.IndexFunc(s.all, func(y symbol) bool { return y.name == name }); i >= 0 {
 		return s.all[i].address
@@ -76,7 +76,7 @@ func (s *Symbols) Address(name string) uint64 {
 	return 0
 }
 
-// name is the function that an address lies in.
+// name returns the function that contains an address.
 func (s *Symbols) name(address uint64) string {
 	if !s.sorted {
 		slices.SortFunc(s.all, func(a, b symbol) int {
@@ -96,15 +96,15 @@ func (s *Symbols) name(address uint64) string {
 	return s.all[i-1].name
 }
 
-// A Function is what was executed in one.
+// A Function has the number of instructions executed in one function.
 type Function struct {
 	Name         string
 	Kernel       bool
 	Instructions uint64
 }
 
-// Attribute reads what the plugin wrote, and returns the functions that
-// executed most first.
+// Attribute reads the plugin's output, and returns the functions with the most
+// instructions first.
 func (s *Symbols) Attribute(blocks io.Reader) ([]Function, error) {
 	counts := map[Function]uint64{}
 	lines := bufio.NewScanner(blocks)
@@ -126,7 +126,8 @@ func (s *Symbols) Attribute(blocks io.Reader) ([]Function, error) {
 	return all, lines.Err()
 }
 
-// Write writes a table of those that executed one instruction a record or more.
+// Write writes a table of the functions with one instruction per record or
+// more.
 func Write(w io.Writer, all []Function, records uint64) error {
 	var sums [2]float64 // user, kernel
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
