@@ -107,7 +107,7 @@ func takeLines(r io.Reader, report *figure.Report, progress io.Writer) error {
 	for lines := bufio.NewScanner(r); lines.Scan(); {
 		var l figure.Line
 		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
-			return fmt.Errorf("the guest prints %q: %w", lines.Text(), err)
+			return fmt.Errorf("the guest printed %q: %w", lines.Text(), err)
 		}
 		switch {
 		case l.Clock != nil:

@@ -54,15 +54,15 @@ func main() {
 func parseFlags(args []string) (*flags, error) {
 	f := new(flags)
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
-	kernels := set.String("kernels", "6.1 7.3", "`names` of kernels, as vm/run knows them")
-	sizes := set.String("sizes", "10000 100000 1000000", "`entries` of the tables")
-	only := set.String("run", "", "only contenders that this `regexp` matches")
-	set.StringVar(&f.out, "out", "", "write bench.json and the plots into this `directory`")
-	set.StringVar(&f.check, "check", "", "measure what is in this `file`, or those of it that -run names, and fail if it differs")
-	set.StringVar(&f.keep, "keep", "", "write the figures into this `file`, for -check")
-	set.StringVar(&f.readme, "readme", "", "put the tables into this `file`, where it has them")
-	set.StringVar(&f.profile, "profile", "", "tell in which functions this `contender` executes how much, and nothing else")
-	set.StringVar(&f.parallel, "parallel", "", "time what two processors do with a table of so many `entries`, too")
+	kernels := set.String("kernels", "6.1 7.3", "`names` of kernels, as for vm/run")
+	sizes := set.String("sizes", "10000 100000 1000000", "sizes of the tables, in `entries`")
+	only := set.String("run", "", "measure only the contenders that match this `regexp`")
+	set.StringVar(&f.out, "out", "", "write bench.json and the plots to this `directory`")
+	set.StringVar(&f.check, "check", "", "measure the figures of this `file` again (with -run, only those that match), and fail if one differs")
+	set.StringVar(&f.keep, "keep", "", "write the figures to this `file`, for -check")
+	set.StringVar(&f.readme, "readme", "", "replace the tables in this `file`")
+	set.StringVar(&f.profile, "profile", "", "only print how many instructions this `contender` executes in each function")
+	set.StringVar(&f.parallel, "parallel", "", "also time two processors, with a table of that many `entries`")
 	if err := set.Parse(args); err != nil {
 		return nil, err
 	}
@@ -77,11 +77,11 @@ func parseFlags(args []string) (*flags, error) {
 	}
 	for _, s := range tables {
 		if n, err := strconv.ParseUint(s, 10, 32); err != nil || n < 1000 {
-			return nil, fmt.Errorf("%s: a table has 1000 entries or more", s)
+			return nil, fmt.Errorf("%s: a table must have at least 1000 entries", s)
 		}
 	}
 	if set.NArg() > 0 {
-		return nil, fmt.Errorf("%q is no flag", set.Arg(0))
+		return nil, fmt.Errorf("%q is not a flag", set.Arg(0))
 	}
 	return f, nil
 }
@@ -139,9 +139,9 @@ func judge(kept, now *figure.Report) error {
 		fmt.Println(d)
 	}
 	if len(differences) > 0 {
-		return fmt.Errorf("%d figures differ from those kept; if they are to: make bench-keep", len(differences))
+		return fmt.Errorf("%d figures differ from those kept; if that is intended: make bench-keep", len(differences))
 	}
-	fmt.Printf("all %d figures are as those kept\n", len(kept.Figures))
+	fmt.Printf("all %d figures match those kept\n", len(kept.Figures))
 	return nil
 }
 

@@ -72,7 +72,7 @@ func profileContender(ctx context.Context, f *flags) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s, kernel %s, %d entries: %.1f instructions per record, and in which functions\n\n",
+	fmt.Printf("%s, kernel %s, %d entries: %.1f instructions per record, by function\n\n",
 		f.profile, measured.Figure.Kernel, measured.Figure.Entries, measured.Figure.Cost())
 	return profile.Write(os.Stdout, functions, measured.Figure.Records)
 }
@@ -93,10 +93,10 @@ func learned(text []byte) (*profile.Symbols, figure.Line, error) {
 	line, kallsyms, _ := bytes.Cut(text, []byte("\n"))
 	var l figure.Line
 	if err := json.Unmarshal(line, &l); err != nil {
-		return nil, l, fmt.Errorf("the guest prints %q: %w", line, err)
+		return nil, l, fmt.Errorf("the guest printed %q: %w", line, err)
 	}
 	if l.Figure == nil || l.Program == "" {
-		return nil, l, fmt.Errorf("the guest prints %q", line)
+		return nil, l, fmt.Errorf("the guest printed %q", line)
 	}
 	s := new(profile.Symbols)
 	if err := s.AddKernel(bytes.NewReader(kallsyms)); err != nil {

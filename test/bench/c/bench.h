@@ -130,8 +130,8 @@ static inline unsigned long proc_size(const char *file, const char *format)
 }
 
 /*
- * Returns the peak size of this process, in KiB. The kernel adds to VmHWM in
- * steps of some pages, so it may be behind the current size, which counts, too.
+ * Returns the peak size of this process, in KiB. The kernel updates VmHWM in
+ * steps of some pages, so it may be less than the current size.
  */
 static inline unsigned long peak_rss(void)
 {

@@ -49,7 +49,7 @@ func compareInGuest(ctx context.Context, f *flags) (*figure.Comparison, error) {
 	}
 	c := new(figure.Comparison)
 	if err := json.Unmarshal(out.Bytes(), c); err != nil {
-		return nil, fmt.Errorf("the guest prints %q: %w", out.Bytes(), err)
+		return nil, fmt.Errorf("the guest printed %q: %w", out.Bytes(), err)
 	}
 	return c, nil
 }

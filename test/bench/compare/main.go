@@ -49,13 +49,13 @@ type flags struct {
 func parseFlags(args []string) (*flags, error) {
 	f := new(flags)
 	set := flag.NewFlagSet("compare", flag.ContinueOnError)
-	only := set.String("run", "", "only tables that this `regexp` matches")
-	set.IntVar(&f.size, "entries", 0, "make every table of so many `entries`; 0 is as many as README.md has")
-	set.IntVar(&f.rounds, "rounds", 5, "how often each reader runs; the least of its `runs` counts")
+	only := set.String("run", "", "read only the tables that match this `regexp`")
+	set.IntVar(&f.size, "entries", 0, "number of `entries` of each table; 0 means the numbers in README.md")
+	set.IntVar(&f.rounds, "rounds", 5, "number of `runs` of each reader; the least counts")
 	set.BoolVar(&f.json, "json", false, "print JSON, not tables")
-	set.StringVar(&f.kernel, "kernel", "", "run in a virtual machine, on a kernel of this `name`, as vm/run knows it")
-	set.StringVar(&f.out, "out", "", "write compare.json and the pictures into this `directory`")
-	set.StringVar(&f.readme, "readme", "", "put the tables into this `file`, where it has them")
+	set.StringVar(&f.kernel, "kernel", "", "run in a virtual machine, on the kernel with this `name`, as for vm/run")
+	set.StringVar(&f.out, "out", "", "write compare.json and the pictures to this `directory`")
+	set.StringVar(&f.readme, "readme", "", "replace the tables in this `file`")
 	if err := set.Parse(args); err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func parseFlags(args []string) (*flags, error) {
 	}
 	switch {
 	case set.NArg() > 0:
-		return nil, fmt.Errorf("%q is no flag", set.Arg(0))
+		return nil, fmt.Errorf("%q is not a flag", set.Arg(0))
 	case f.size < 0 || f.size > 8_000_000:
 		return nil, fmt.Errorf("-entries %d: at most 8000000", f.size) // each route has a /24
 	case f.rounds < 1:

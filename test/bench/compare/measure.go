@@ -28,7 +28,7 @@ type result struct {
 // runOne is the process of one reader: "one TABLE READER".
 func runOne(ctx context.Context, all []*table, args []string, out io.Writer) error {
 	if len(args) != 2 {
-		return fmt.Errorf("one: a table and a reader, not %q", args)
+		return fmt.Errorf("one takes a table and a reader, not %q", args)
 	}
 	i := slices.IndexFunc(all, func(t *table) bool { return t.name == args[0] })
 	if i < 0 {
@@ -164,7 +164,7 @@ func measureOne(ctx context.Context, t *table, r reader, want tally) (reading fi
 	}
 	var got result
 	if err := json.Unmarshal(out, &got); err != nil {
-		return reading, fmt.Errorf("it prints %q: %w", out, err)
+		return reading, fmt.Errorf("it printed %q: %w", out, err)
 	}
 	return figure.Reading{
 		Reader: r.name, Wall: wall,

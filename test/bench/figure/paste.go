@@ -16,7 +16,7 @@ func tablesBegin(command string) string {
 	return "<!-- What follows is of the command " + command + ". -->\n```\n"
 }
 
-var errNoTables = errors.New("no place for the tables in it")
+var errNoTables = errors.New("it has no place for the tables")
 
 // Paste returns the text with its tables replaced by these.
 func (r *Report) Paste(text string) (string, error) {

@@ -35,7 +35,7 @@ func measureClock(kernel string) (figure.Clock, error) {
 		Copied:     copied / size,
 	}
 	if math.Abs(c.NS-1) > 0.002 {
-		return c, fmt.Errorf("an instruction takes %.4f ns, not 1: this is for vm/run --icount", c.NS)
+		return c, fmt.Errorf("an instruction takes %.4f ns, not 1: run it with vm/run --icount", c.NS)
 	}
 	return c, nil
 }

@@ -40,7 +40,7 @@ func refill(ctx context.Context, c *client.Client, n uint32) (*expected, error) 
 		}
 	}
 	if e[everything].checksum != filled.Checksum || e[everything].records != uint64(n) {
-		return nil, fmt.Errorf("a dump of %d records of checksum %v; %d entries of %v were made",
+		return nil, fmt.Errorf("a dump has %d records with the checksum %v; %d entries with %v were created",
 			e[everything].records, e[everything].checksum, n, filled.Checksum)
 	}
 	return e, nil

@@ -34,9 +34,9 @@ func runBench(ctx context.Context, args []string) (err error) {
 	f := flag.NewFlagSet("bench", flag.ExitOnError)
 	kernel := f.String("kernel", "", "`name` of the kernel, for the figures")
 	sizes := f.String("sizes", "100000", "entries of the tables, with commas between them")
-	only := f.String("run", "", "`regexp` of the contenders")
+	only := f.String("run", "", "measure only the contenders that match this `regexp`")
 	race := f.Bool("parallel", false, "time what two processors do, and nothing else")
-	profiled := f.String("profile", "", "run this `contender` alone and undisturbed, then print /proc/kallsyms")
+	profiled := f.String("profile", "", "run only this `contender`, undisturbed, then print /proc/kallsyms")
 	_ = f.Parse(args)
 	wanted, err := regexp.Compile(*only)
 	if err != nil {

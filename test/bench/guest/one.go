@@ -32,9 +32,9 @@ type result struct {
 func runOne(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("one", flag.ExitOnError)
 	name := f.String("contender", "", "its `name`")
-	entries := f.Uint("entries", 0, "how many the table has")
+	entries := f.Uint("entries", 0, "number of entries in the table")
 	family := f.Uint("family", 0, "the family's number")
-	check := f.Bool("check", false, "work out the checksum")
+	check := f.Bool("check", false, "calculate the checksum")
 	_ = f.Parse(args)
 
 	all := contenders(uint32(*entries))

@@ -94,7 +94,7 @@ func parseTrace(r io.Reader) (calls, error) {
 	for lines := bufio.NewScanner(r); lines.Scan(); {
 		line := lines.Text()
 		if in, all, ok := recorded(line); ok && in != all {
-			return c, fmt.Errorf("%w: %s of %s events are left", errTrace, in, all)
+			return c, fmt.Errorf("%w: only %s of %s events are left", errTrace, in, all)
 		}
 		e, ok, err := parseEvent(line)
 		if err != nil {
@@ -135,7 +135,7 @@ func parseTrace(r io.Reader) (calls, error) {
 		return c, fmt.Errorf("%w: %d marks, not 2", errTrace, marks)
 	}
 	if c.instructions < timed*least {
-		return c, fmt.Errorf("%w: %d instructions in %d calls, of which none takes less than %d", errTrace, c.instructions, timed, least)
+		return c, fmt.Errorf("%w: %d instructions in %d calls, each of at least %d", errTrace, c.instructions, timed, least)
 	}
 	c.instructions -= timed * least
 	return c, nil

@@ -43,7 +43,7 @@ const traced = `# tracer: nop
 
 func TestParseTrace(t *testing.T) {
 	got, err := parseTrace(strings.NewReader(traced))
-	// 3000 + 1000 + 4000 + 1000 + 1000, and each of the five 400 less.
+	// 3000 + 1000 + 4000 + 1000 + 1000, less 400 for each of the five.
 	if want := (calls{n: 6, reads: 4, bytes: 3712, instructions: 8000}); err != nil || got != want {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}

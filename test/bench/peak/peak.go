@@ -14,8 +14,8 @@ import (
 
 // RSS returns the peak size of a process in bytes. The process is "self" or a
 // number. getrusage does not work here: it includes the size of the process's
-// parent. The kernel adds to VmHWM in steps of some pages, so it may be behind
-// the current size, which counts, too.
+// parent. The kernel updates VmHWM in steps of some pages, so it may be less than
+// the current size. The larger of the two counts.
 func RSS(process string) (uint64, error) {
 	peak, err := size("/proc/"+process+"/status", "VmHWM:")
 	now, err2 := size("/proc/"+process+"/smaps_rollup", "Rss:")
