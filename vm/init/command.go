@@ -17,23 +17,23 @@ import (
 	"bulkdump/vm/internal/proto"
 )
 
-// As a shell reports them.
+// The statuses that a shell uses.
 const (
 	statusNotFound = 127
 	statusCannot   = 126
 )
 
-// command is the one command of a run. Its output goes through pipes (or a
-// terminal), never to the port itself: so the bytes can be counted, and no
-// process can hold the port.
+// command is the one command of a run. Its output goes through pipes or a
+// terminal, never directly to the port. So init can count the bytes, and no
+// process can keep the port open.
 type command struct {
 	cfg            *proto.Config
 	stdout, stderr *os.File // ports
-	master         *os.File // the terminal's other end, with Config.Shell
+	master         *os.File // the other end of the terminal, with Config.Shell
 	copies         []*copier
 }
 
-// copier moves bytes from one of the command's ends to a port.
+// copier copies bytes from one of the command's ends to a port.
 type copier struct {
 	from *os.File
 	n    int64
@@ -45,11 +45,13 @@ func startCopy(to, from *os.File) *copier {
 	c := &copier{from: from, done: make(chan struct{})}
 	go func() {
 		defer close(c.done)
-		// The interface hides *os.File: its ReadFrom would splice.
+		// The interface hides the methods of *os.File: its ReadFrom would use
+		// splice.
 		c.n, c.err = io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{from}, make([]byte, 64<<10))
-		// If the port failed, nobody reads any more: whoever writes learns of it.
+		// If the port failed, nobody reads any more. Closing the end tells the
+		// writer.
 		from.Close()
-		// EIO is how a terminal says that nobody has it open.
+		// A terminal returns EIO when no process has it open.
 		if errors.Is(c.err, unix.EIO) && from.Name() == ptmx || errors.Is(c.err, os.ErrClosed) {
 			c.err = nil
 		}
@@ -67,7 +69,7 @@ func newCommand(cfg *proto.Config) (*command, error) {
 	return c, err
 }
 
-// run starts the command and waits for its end, obeying the host meanwhile.
+// run starts the command, follows the host's orders, and waits for the end.
 func (c *command) run(ctl *proto.Writer, orders <-chan proto.Message) proto.Message {
 	for _, e := range append([]string{"PATH=" + proto.Path, "HOME=/root", "USER=root", "TMPDIR=/tmp", "BULKDUMP_GUEST=1"}, c.cfg.Env...) {
 		k, v, _ := strings.Cut(e, "=")
@@ -108,7 +110,8 @@ func (c *command) run(ctl *proto.Writer, orders <-chan proto.Message) proto.Mess
 			case !ok:
 				orders = nil
 			case m.Kind == proto.KindStop:
-				// What it hangs on, for the log; then its end.
+				// First write the blocked tasks to the log, then kill the
+				// command.
 				os.WriteFile("/proc/sysrq-trigger", []byte("w"), 0)
 				unix.Kill(p.Pid, unix.SIGKILL)
 				ctl.Send(proto.Message{Kind: proto.KindStopping})
@@ -121,8 +124,8 @@ func (c *command) run(ctl *proto.Writer, orders <-chan proto.Message) proto.Mess
 	}
 }
 
-// hangUp closes a pipe that nobody reads at its other end, so that whoever
-// writes to it learns of it as in any pipeline.
+// hangUp closes a pipe that nobody reads on the host, so that its writer gets
+// SIGPIPE or EPIPE as in any pipeline.
 func (c *command) hangUp(name string) {
 	for i, n := range []string{"stdout", "stderr"} {
 		if n == name && i < len(c.copies) && c.master == nil {
@@ -135,8 +138,8 @@ func (c *command) cannot(status int, err error) proto.Message {
 	return proto.Message{Kind: proto.KindExit, Status: status, Text: err.Error()}
 }
 
-// attach gives the command its files: a terminal, or nothing to read and two
-// pipes. It returns the ends that are the command's alone.
+// attach gives the command its files: a terminal, or an empty input and two
+// pipes. It returns the ends that only the command uses.
 func (c *command) attach(attr *os.ProcAttr) ([]*os.File, error) {
 	if c.cfg.Shell {
 		master, slave, err := openTerminal(c.cfg.Size)
@@ -167,14 +170,14 @@ func (c *command) attach(attr *os.ProcAttr) ([]*os.File, error) {
 	return ends, nil
 }
 
-// drain waits until all that was written has gone out. All writers are dead,
-// so an end that stays open is a process that could not be killed.
+// drain waits until all output has been sent. All writers are dead, so an end
+// that stays open belongs to a process that could not be killed.
 func (c *command) drain() (proto.Message, error) {
 	m := proto.Message{Kind: proto.KindOutput}
 	for i, cp := range c.copies {
 		select {
 		case <-cp.done:
-		case <-time.After(time.Hour): // a slow reader on the host; its own limit comes first
+		case <-time.After(time.Hour): // a slow reader on the host; the host's own limit is shorter
 			return m, errors.New("output of the command does not end")
 		}
 		if cp.err != nil {

@@ -10,14 +10,15 @@ import (
 	"bulkdump/vm/internal/proto"
 )
 
-// outb writes one byte to an I/O port. The calling thread needs the right to.
+// outb writes one byte to an I/O port. The calling thread must have the
+// permission.
 func outb(port uint16, value uint8)
 
-// leave ends the machine. With the debug-exit device QEMU ends with a status
-// of its own; without the right to use it the machine powers off, which the
-// host takes for what it is: an end without the guest's word.
+// leave ends the machine. With the debug-exit device, QEMU exits with a status
+// that nothing else produces. Without permission to use it, the machine powers
+// off, and the host sees an end without the guest's last message.
 func leave() {
-	runtime.LockOSThread() // the right is the thread's
+	runtime.LockOSThread() // the permission belongs to the thread
 	if unix.Iopl(3) == nil {
 		outb(proto.DebugExitPort, proto.DebugExitValue)
 	}

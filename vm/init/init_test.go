@@ -40,7 +40,7 @@ func TestAwait(t *testing.T) {
 		t.Errorf("%d words are left, want the one after", n)
 	}
 	close(orders)
-	await(orders, proto.KindStop) // which never comes: the host is gone
+	await(orders, proto.KindStop) // it never comes: the host is gone
 }
 
 func TestReadOrdersEndsWithTheHost(t *testing.T) {
@@ -60,7 +60,8 @@ func TestReadOrdersEndsWithTheHost(t *testing.T) {
 	}
 }
 
-// What was read is counted; an end that was closed on purpose is no error.
+// The copied bytes are counted. An end that was closed on purpose is not an
+// error.
 func TestCopier(t *testing.T) {
 	for _, tt := range []struct {
 		name string

@@ -13,16 +13,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kmemleakFile is there where the kernel has kmemleak.
+// kmemleakFile exists if the kernel has kmemleak.
 const kmemleakFile = "/sys/kernel/debug/kmemleak"
 
 // kmemleakAge is how old an object must be for kmemleak to report it.
 const kmemleakAge = 5 * time.Second
 
-// findLeaks has kmemleak look for what nothing points to any more, and writes
-// what it found to the kernel's log, where the host sees it. Two scans: an
-// object whose content changed since the scan before is not reported, and at
-// its first scan every object counts as changed.
+// findLeaks lets kmemleak look for objects that nothing points to any more, and
+// writes its report to the kernel's log, where the host sees it. It scans
+// twice: kmemleak does not report an object whose content changed since the
+// last scan, and at its first scan every object counts as changed.
 func findLeaks() error {
 	if _, err := os.Stat(kmemleakFile); errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -42,15 +42,15 @@ func findLeaks() error {
 	return writeLog(leakLines(string(text)))
 }
 
-// scan has kmemleak scan once, to the end. A signal would stop it where it is,
-// and it would report nothing and no error (scan_should_stop() in
-// mm/kmemleak.c). Go's scheduler sends them: SIGURG, to a thread that was in Go
-// code for 10 ms when it looked, and may be in the write by then.
+// scan makes kmemleak scan once, to the end. A signal would stop the scan, and
+// kmemleak would report neither leaks nor an error (scan_should_stop() in
+// mm/kmemleak.c). Go's scheduler sends SIGURG to a thread that has run Go code
+// for 10 ms, and the signal may arrive during the write.
 func scan() error {
 	return withoutSignals(func() error { return os.WriteFile(kmemleakFile, []byte("scan"), 0) })
 }
 
-// withoutSignals calls f in a thread that no signal reaches.
+// withoutSignals calls f in a thread that blocks all signals.
 func withoutSignals(f func() error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -65,11 +65,11 @@ func withoutSignals(f func() error) error {
 	return errors.Join(err, unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil))
 }
 
-// maxLeakLines bounds what a leak in a loop does to the log.
+// maxLeakLines limits how much a leak in a loop writes to the log.
 const maxLeakLines = 400
 
-// leakLines is kmemleak's report, in lines for the log. None is cut off in
-// silence.
+// leakLines turns kmemleak's report into lines for the log. If it cuts the
+// report, a line says so.
 func leakLines(report string) []string {
 	var lines []string
 	for line := range strings.Lines(report) {
@@ -83,7 +83,7 @@ func leakLines(report string) []string {
 	return lines
 }
 
-// writeLog writes lines to the kernel's log, a record each.
+// writeLog writes each line as a record of the kernel's log.
 func writeLog(lines []string) error {
 	log, err := os.OpenFile("/dev/kmsg", os.O_WRONLY, 0)
 	if err != nil {

@@ -39,7 +39,7 @@ func TestWithoutSignals(t *testing.T) {
 	before := blocked()
 	failed := errors.New("failed")
 	err := withoutSignals(func() error {
-		// All but SIGKILL and SIGSTOP, which nothing blocks.
+		// All but SIGKILL and SIGSTOP, which cannot be blocked.
 		if got := blocked(); got != "fffffffffffbfeff" {
 			t.Errorf("blocked in it: %s", got)
 		}

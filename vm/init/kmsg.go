@@ -12,15 +12,15 @@ import (
 	"bulkdump/vm/internal/proto"
 )
 
-// kmsgEnd is written to the log when the run is over: what comes before it
-// was sent when it is seen.
+// kmsgEnd is written to the log at the end of the run. When forwardLog sees it,
+// it has sent everything before it.
 const kmsgEnd = "bulkdump-vm: end of run "
 
-// forwardLog sends the kernel's log from its first record on, and closes the
-// channel once it has sent the mark that endLog wrote.
+// forwardLog sends the kernel's log from its first record on. It closes the
+// channel after it has sent the mark written by endLog.
 func forwardLog(ctl *proto.Writer, token string) (<-chan struct{}, error) {
-	// Plain system calls: os.File would put the device under the poller, and
-	// EPIPE is a broken pipe to it.
+	// Plain system calls: os.File would use the poller, and would treat EPIPE
+	// as a broken pipe.
 	fd, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
@@ -34,7 +34,8 @@ func forwardLog(ctl *proto.Writer, token string) (<-chan struct{}, error) {
 			switch {
 			case errors.Is(err, unix.EINTR):
 			case errors.Is(err, unix.EPIPE):
-				// Overwritten before it was read: what is lost cannot be judged.
+				// Records were overwritten before they were read, so they
+				// cannot be judged.
 				ctl.Send(proto.Message{Kind: proto.KindFault, Text: "kernel log overran its buffer: records are lost"})
 			case err != nil || n == 0:
 				ctl.Send(proto.Message{Kind: proto.KindFault, Text: "kernel log cannot be read"})

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Command init is the guest's first process: it makes the usual file systems,
-// loads the modules, runs the one command of the run, takes everything down
-// again, and tells the host on the control port what it saw at each step. It
-// judges nothing: the verdict is the host's.
+// Command init is the guest's first process. It mounts the usual file systems,
+// loads the modules, runs the one command of the run and unloads the modules.
+// On the control port it reports each step to the host. It judges nothing: that
+// is the host's task.
 package main
 
 import (
@@ -24,7 +24,8 @@ func main() {
 		os.Exit(2)
 	}
 	if err := run(); err != nil {
-		// The control port may be what failed: the console has it as well.
+		// The control port itself may have failed, so the console gets the
+		// error, too.
 		fmt.Fprintln(os.Stderr, "init:", err)
 	}
 	leave()
@@ -54,8 +55,8 @@ func run() error {
 		last = proto.Message{Kind: proto.KindFail, Text: err.Error()}
 	}
 	ctl.Send(last)
-	// The machine's end is QEMU's: what is still on its way in the serial port
-	// then never arrives.
+	// When the machine ends, so does QEMU, and data still in the serial port
+	// would be lost.
 	if !cfg.Alone {
 		await(orders, proto.KindBye)
 	}
@@ -73,7 +74,7 @@ func readOrders(r *proto.Reader, orders chan<- proto.Message) {
 	}
 }
 
-// await waits for the host's word, or for the end of all its words.
+// await waits for a message of that kind, or for the end of all messages.
 func await(orders <-chan proto.Message, kind proto.Kind) {
 	for m := range orders {
 		if m.Kind == kind {
@@ -94,8 +95,8 @@ func readConfig() (*proto.Config, error) {
 	return cfg, os.Remove(proto.ConfigPath)
 }
 
-// serve goes through the run. An error is a run that could not be gone
-// through; what the host can judge for itself is sent, and is no error here.
+// serve does the whole run. It returns an error if the run could not be
+// completed. What the host can judge is sent as a message and is not an error.
 func serve(cfg *proto.Config, ctl *proto.Writer, orders <-chan proto.Message) error {
 	var uts unix.Utsname
 	if err := unix.Uname(&uts); err != nil {
@@ -149,7 +150,7 @@ func serve(cfg *proto.Config, ctl *proto.Writer, orders <-chan proto.Message) er
 		return err
 	}
 	ctl.Send(out)
-	// QEMU may end with output still on its way, so wait for the host's word.
+	// QEMU may end before all output has arrived, so wait for the host.
 	if !cfg.Alone {
 		await(orders, proto.KindDrained)
 	}

@@ -16,8 +16,8 @@ import (
 	"bulkdump/vm/internal/proto"
 )
 
-// How long a module may refuse to go: a reference that is dropped from a work
-// queue or by RCU is given the time to be dropped.
+// unloadPatience is how long a module may refuse to unload. References dropped
+// from a work queue or by RCU need some time.
 const unloadPatience = 5 * time.Second
 
 func load(m proto.Module) error {
@@ -33,7 +33,7 @@ func load(m proto.Module) error {
 	return nil
 }
 
-// loadedModule is one line of /proc/modules.
+// loadedModule is a line of /proc/modules.
 type loadedModule struct {
 	name      string
 	permanent bool // it has no exit function
@@ -58,14 +58,14 @@ func parseModules(text string) []loadedModule {
 func loadedModules() ([]loadedModule, error) {
 	text, err := os.ReadFile("/proc/modules")
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil // a kernel without modules
+		return nil, nil // the kernel has no modules
 	}
 	return parseModules(string(text)), err
 }
 
-// unloadSince removes every module that is not in keep: the project's and
-// whatever the command loaded. The newest comes first in /proc/modules, so
-// users go before what they use.
+// unloadSince removes every module that is not in keep: the project's, and any
+// that the command loaded. /proc/modules lists the newest first, so a module is
+// removed before those that it uses.
 func unloadSince(keep map[string]bool, note func(string)) error {
 	noted := map[string]bool{}
 	deadline := time.Now().Add(unloadPatience)
@@ -100,9 +100,9 @@ func unloadSince(keep map[string]bool, note func(string)) error {
 	}
 }
 
-// settle lets what the unload set off come to its end and to the log: two
-// grace periods of RCU, and a moment for the callbacks and work queues after.
-// User space has no way to wait for the callbacks themselves.
+// settle waits until the effects of the unload are over and in the log: two RCU
+// grace periods, then a moment for callbacks and work queues. User space cannot
+// wait for the callbacks themselves.
 func settle() {
 	for range 2 {
 		unix.Syscall(unix.SYS_MEMBARRIER, 1 /* MEMBARRIER_CMD_GLOBAL */, 0, 0)

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mounts lists what the guest has, in order. Those that a trimmed kernel may
+// mounts lists the guest's mounts, in order. Those that a trimmed kernel may
 // lack are optional.
 var mounts = []struct {
 	fs, dir, data string
@@ -26,10 +26,10 @@ var mounts = []struct {
 	{fs: "cgroup2", dir: "/sys/fs/cgroup", optional: true},
 }
 
-// mountAll makes the usual tree; what is there already stays.
+// mountAll makes the usual mounts and skips those that exist.
 func mountAll() error {
 	for _, m := range mounts {
-		// In sysfs the kernel makes the directory, if it knows the thing.
+		// In sysfs the kernel creates the directory, if it has the feature.
 		os.MkdirAll(m.dir, 0o755)
 		err := unix.Mount(m.fs, m.dir, m.fs, 0, m.data)
 		if err != nil && !errors.Is(err, unix.EBUSY) && !m.optional {
@@ -49,7 +49,7 @@ func mountAll() error {
 	return nil
 }
 
-// loopbackUp brings lo up.
+// loopbackUp sets lo up.
 func loopbackUp() error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

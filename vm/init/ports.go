@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openPort opens a device that carries bytes to the host, and makes it carry
-// them exactly. A port named NAME of a virtio console is found by its name.
+// openPort opens a device that carries bytes to the host, unchanged. A port
+// NAME of a virtio console is found by its name.
 func openPort(name string) (*os.File, error) {
 	path := name
 	deadline := time.Now().Add(10 * time.Second)
@@ -23,7 +23,7 @@ func openPort(name string) (*os.File, error) {
 			path = virtioPort(port)
 		}
 		if path != "" {
-			// Blocking: the host's pace is the writer's.
+			// Blocking, so that the writer waits for the host.
 			fd, err := unix.Open(path, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 			if err == nil {
 				if err := rawTTY(fd); err != nil {
@@ -35,7 +35,7 @@ func openPort(name string) (*os.File, error) {
 				return nil, fmt.Errorf("open %s: %w", name, err)
 			}
 		}
-		// The driver names a port when the host has told it of it.
+		// The driver knows the name of a port only after the host has sent it.
 		if time.Now().After(deadline) {
 			return nil, fmt.Errorf("no port %s", name)
 		}
@@ -54,8 +54,8 @@ func virtioPort(name string) string {
 	return ""
 }
 
-// rawTTY switches off all that a tty does to bytes. Other devices do nothing
-// to them.
+// rawTTY turns off everything that a tty does to bytes. It leaves other devices
+// alone, which do not change them.
 func rawTTY(fd int) error {
 	t, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	if errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.EINVAL) {

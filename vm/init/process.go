@@ -30,8 +30,8 @@ func reapUntil(pid int) syscall.WaitStatus {
 	}
 }
 
-// userProcesses returns the processes that are neither this one nor the
-// kernel's, each with its command line. A zombie has none and is left out.
+// userProcesses returns all processes except this one and kernel threads, each
+// with its command line. Zombies have none and are left out.
 func userProcesses() map[int]string {
 	procs := map[int]string{}
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
@@ -50,9 +50,9 @@ func userProcesses() map[int]string {
 	return procs
 }
 
-// endLeftovers kills what the command left running, whatever session it is in,
-// and reaps it. It returns what there was; what does not die within the time
-// is said so, and then the modules will not unload.
+// endLeftovers kills and reaps the processes that the command left running, in
+// any session. It returns what it found, and says which processes did not die
+// in time: those keep the modules from unloading.
 func endLeftovers() []string {
 	names := []string{}
 	seen := map[int]bool{}

@@ -10,13 +10,13 @@ import (
 	"bulkdump/vm/internal/proto"
 )
 
-// moduleSections says where each module lies. A module that was built in, and
-// a section that cannot be read, is left out.
+// moduleSections returns the addresses of each module's sections. Built-in
+// modules and unreadable sections are left out.
 func moduleSections() map[string]proto.Sections { return readSections("/sys/module") }
 
 func readSections(dir string) map[string]proto.Sections {
 	modules := map[string]proto.Sections{}
-	// Most names begin with a dot, which a shell's * would not match.
+	// Most names begin with a dot. Glob's * matches it, unlike a shell's.
 	files, _ := filepath.Glob(filepath.Join(dir, "*", "sections", "*"))
 	for _, file := range files {
 		text, err := os.ReadFile(file)

@@ -13,8 +13,8 @@ import (
 
 const ptmx = "/dev/ptmx"
 
-// openTerminal makes a pseudo terminal inside the guest, so that the shell has
-// job control and full-screen programs have a size.
+// openTerminal creates a pseudo terminal in the guest, so that the shell has
+// job control and full-screen programs get a size.
 func openTerminal(size proto.Winsize) (master, slave *os.File, err error) {
 	fd, err := unix.Open(ptmx, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -8,17 +8,18 @@ import (
 	"os"
 )
 
-// traceWithoutNames keeps trace events from switching the scheduler's own on,
-// as they do to learn the names of tasks: then the first event patches code
-// that every processor runs all the time, and with TCG one may go on with the
-// instruction that is there meanwhile, an int3, and die of it. QEMU throws old
-// translations away just before it stores what a processor writes, and not
-// with it (accel/tcg/cputlb.c, notdirty_write), so that another can translate
-// the old code again. Instances begin with what holds here.
+// traceWithoutNames stops trace events from enabling the scheduler's events,
+// which they use to learn the names of tasks. Otherwise the first event patches
+// code that every processor runs all the time. With TCG, a processor may then
+// execute the int3 that is there during the patch, and the guest dies. The
+// cause: QEMU discards old translations just before it stores the bytes that a
+// processor writes, not together with the store (accel/tcg/cputlb.c,
+// notdirty_write), so another processor can translate the old code again in
+// between. New trace instances inherit this setting.
 func traceWithoutNames() error {
 	err := os.WriteFile("/sys/kernel/tracing/options/record-cmd", []byte("0"), 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // a kernel without
+		return nil // a kernel without it
 	}
 	return err
 }

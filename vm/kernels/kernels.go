@@ -10,7 +10,7 @@ import "embed"
 var files embed.FS
 
 // Config returns the configuration of the kernel of that name, for make's
-// KCONFIG_ALLCONFIG: what all have in common, then its own.
+// KCONFIG_ALLCONFIG: the common part, then the kernel's own.
 func Config(name string) (string, error) {
 	base, err := files.ReadFile("base.config")
 	if err != nil {

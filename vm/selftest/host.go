@@ -16,9 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// host is what vm/run finds on the host in place of the usual.
+// host is a change on the host's side of a run.
 type host struct {
-	how     string // in words
+	how     string // for the table
 	prepare func(cmd *exec.Cmd, dir string) (after func() error, err error)
 }
 
@@ -29,8 +29,8 @@ var (
 	lateReader = &host{"with a stdout that is read when all is full", prepareLateReader}
 )
 
-// onFullDisk runs the rest of its arguments with a disk of 200 MB on $1, and
-// there what is in $2. A build root takes more.
+// onFullDisk mounts a disk of 200 MB on $1, copies the contents of $2 to it,
+// and runs the rest of its arguments. A build root is larger than that.
 const onFullDisk = `set -eu
 mount -t tmpfs -o size=200M none "$1"
 cp -a "$2/." "$1"
@@ -38,8 +38,8 @@ shift 2
 exec "$@"
 `
 
-// moveToFullDisk has cmd see a full disk in place of dir/full, in a mount name
-// space of its own.
+// moveToFullDisk runs cmd in a mount namespace of its own, where a full disk
+// replaces dir/full.
 func moveToFullDisk(cmd *exec.Cmd, dir, content string) (full string, err error) {
 	args := []string{"unshare", "--mount"}
 	if os.Getuid() != 0 {
@@ -80,7 +80,7 @@ func prepareFullTemp(cmd *exec.Cmd, dir string) (func() error, error) {
 	return func() error { return nil }, err
 }
 
-// stdoutPipe gives cmd a pipe.
+// stdoutPipe gives cmd a pipe as its stdout.
 func stdoutPipe(cmd *exec.Cmd) (r, w *os.File, err error) {
 	if r, w, err = os.Pipe(); err == nil {
 		cmd.Stdout = w
@@ -93,8 +93,8 @@ func prepareNobody(cmd *exec.Cmd, _ string) (func() error, error) {
 	return func() error { return errors.Join(r.Close(), w.Close()) }, err
 }
 
-// The command writes many times a text that both sides know, more than all has
-// room for between the two, and says when its writer has come to a stop.
+// The command writes a known text many times, more than all buffers on the way
+// can hold. It says so when its writer is stuck.
 const (
 	manyTimes   = 170
 	blockLines  = 10000
@@ -112,8 +112,8 @@ func fillingCommand() string {
 	return fmt.Sprintf(fillConsole, blockLines, manyTimes, consoleFull)
 }
 
-// prepareLateReader reads when the command says that all is full, and compares
-// every byte.
+// prepareLateReader starts to read when the command says that all buffers are
+// full, and compares every byte.
 func prepareLateReader(cmd *exec.Cmd, _ string) (func() error, error) {
 	var block strings.Builder
 	for i := range blockLines {
@@ -149,7 +149,7 @@ func prepareLateReader(cmd *exec.Cmd, _ string) (func() error, error) {
 	}, nil
 }
 
-// isFullPipe asks that a pipe has no room for another write of a page.
+// isFullPipe returns an error if the pipe has room for another page.
 func isFullPipe(r *os.File) error {
 	holds, err := unix.IoctlGetInt(int(r.Fd()), unix.TIOCINQ)
 	if err != nil {
@@ -170,7 +170,7 @@ func samePrefix(a, b string) int {
 	return n
 }
 
-// watched keeps what is written, and tells when a text is in it.
+// watched keeps what is written, and reports when it contains a text.
 type watched struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -178,7 +178,7 @@ type watched struct {
 	seen chan struct{}
 }
 
-// await is called before the first write.
+// await must be called before the first write.
 func (w *watched) await(text string) <-chan struct{} {
 	w.want, w.seen = text, make(chan struct{})
 	return w.seen

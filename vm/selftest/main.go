@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Command selftest proves that vm/run cannot lie: it injects one fault after
-// another into a guest and asks that each comes out red, with the exit code and
-// for the reason that are its own. `make vm-selftest` starts it, at the top of
-// the tree.
+// Command selftest checks that vm/run finds faults. It injects one fault after
+// another into a guest. Each must make the run fail with the expected exit code
+// and reason. `make vm-selftest` starts it from the top of the tree.
 package main
 
 import (
@@ -20,7 +19,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// program is what is put to the test.
+// program is the program under test.
 const program = "vm/run"
 
 func main() {
@@ -52,8 +51,8 @@ func main() {
 	}
 }
 
-// plan is the table with a kernel in each row, as far as it is asked for. What
-// names a row that there is not is an error: it would be skipped in silence.
+// plan returns the rows for these kernels and faults. Each row has its kernel. A
+// fault without a row is an error, because it would be skipped silently.
 func plan(kernels, faults []string, quick bool) ([]check, error) {
 	known := []string{baseKernel}
 	table := slices.Concat(table, momentRows(quick))
@@ -87,8 +86,9 @@ func plan(kernels, faults []string, quick bool) ([]check, error) {
 	return rows, nil
 }
 
-// runAll runs the rows, prints them in their order and then what is known of
-// those that failed. It reports whether all were as expected.
+// runAll runs the rows and prints the results in the order of the rows, then
+// the logs of those that failed. It reports whether all results were as
+// expected.
 func runAll(ctx context.Context, rows []check, jobs int, run func(check) result, out io.Writer) bool {
 	results := make([]chan result, len(rows))
 	for i := range results {
@@ -99,7 +99,7 @@ func runAll(ctx context.Context, rows []check, jobs int, run func(check) result,
 		for i, c := range rows {
 			n := 1
 			if c.moment != nil {
-				n = jobs // alone
+				n = jobs // takes all the slots: it runs alone
 			}
 			for range n {
 				slots <- true
@@ -143,9 +143,9 @@ func runAll(ctx context.Context, rows []check, jobs int, run func(check) result,
 	return len(failed) == 0 && len(rows) > 0
 }
 
-// maxLog is how much is shown of what a row said: a report of the kernel's is
+// maxLog is how many lines of a row's log are shown. A report of the kernel is
 // long, and may never come again.
 const maxLog = 120
 
-// patience is how long a row may take. Longer is a harness that hangs.
+// patience is the limit for a row. After it, the harness itself hangs.
 const patience = 6 * time.Minute

@@ -84,7 +84,7 @@ func TestPlan(t *testing.T) {
 			t.Errorf("%s has no kernel", c.fault)
 		}
 	}
-	anywhere, here := 0, 0 // rows for any kernel, and for the base kernel alone
+	anywhere, here := 0, 0 // rows for any kernel, and rows for the base kernel only
 	for _, c := range slices.Concat(table, momentRows(false)) {
 		switch c.kernel {
 		case "":
@@ -136,7 +136,7 @@ func TestPlanQuick(t *testing.T) {
 	}
 }
 
-// No row can stand for another, and none is green by chance.
+// Rows are unique, and no row can be green by chance.
 func TestTable(t *testing.T) {
 	seen := map[string]bool{}
 	for _, c := range table {
@@ -156,7 +156,7 @@ func TestTable(t *testing.T) {
 			}
 		}
 	}
-	// What a user relies on.
+	// Faults that users rely on.
 	for _, fault := range []string{"panic", "WARN", "use after free", "slab leak", "lock inversion", "hang of the guest",
 		"hang of the command", "missing test", "silent guest", "boot failure", "failing command", "killed command",
 		"module does not load", "module does not unload", "taint", "none"} {
@@ -166,7 +166,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// What is said after a line that is too long must not wait for a reader.
+// After a line that is too long, writers must not block.
 func TestReadUntil(t *testing.T) {
 	r, w := io.Pipe()
 	written := make(chan struct{})
@@ -206,7 +206,7 @@ func TestWatched(t *testing.T) {
 	}
 }
 
-// A reader that comes late compares every byte, once all is full.
+// A reader that starts late, when all buffers are full, compares every byte.
 func TestLateReader(t *testing.T) {
 	var block strings.Builder
 	for i := range blockLines {
@@ -246,7 +246,7 @@ func TestRunAll(t *testing.T) {
 	run := func(c check) result {
 		r := result{check: c, took: time.Second, reason: "PASS", log: []string{"line"}}
 		switch c.fault {
-		case "a": // ends last, and comes first all the same
+		case "a": // ends last but is printed first
 			<-second
 		case "bb":
 			r.wrong, r.code, r.reason = "exit code 0 was expected", 122, "dirt"

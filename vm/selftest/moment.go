@@ -22,17 +22,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// moment is when vm/run is ended by a signal. Nothing of it may be left then.
+// moment is a point in a run at which a signal ends vm/run. Nothing may be
+// left.
 type moment struct {
 	name   string
 	kernel string        // 6.1, if empty
-	sees   string        // what it says just before; at its start, if empty
-	after  time.Duration // that much later
-	has    []string      // entries of its cache, which is else empty; nil: all there are
-	stuck  bool          // nothing is compiled yet, and the compiler does not end
+	sees   string        // the line that it prints just before; if empty, count from its start
+	after  time.Duration // how long to wait after that
+	has    []string      // the only entries in its cache; nil: all there are
+	stuck  bool          // nothing is compiled yet, and the compiler never ends
 	flags  []string
-	says   string // the command's words, before it sleeps
-	unread bool   // nobody reads what comes after what it sees
+	says   string // printed by the command before it sleeps
+	unread bool   // nobody reads the output after that line
 }
 
 var (
@@ -55,8 +56,8 @@ var moments = []moment{
 	{name: "nobody reads", sees: "here it is", says: "here it is; yes", after: 3 * time.Second, unread: true},
 }
 
-// momentRows are a row for each moment and each signal that a user ends it by;
-// with quick, one of the two signals for each moment, by turns.
+// momentRows returns a row for each moment and each signal. With quick, there
+// is one signal for each moment, in turn.
 func momentRows(quick bool) []check {
 	var rows []check
 	for i, m := range moments {
@@ -71,13 +72,13 @@ func momentRows(quick bool) []check {
 	return rows
 }
 
-// leftAlone is how long what is left may take to be gone: a process that was
-// killed is there until its parent has noticed.
+// leftAlone is how long leftovers may take to disappear. A killed process
+// exists until its parent has reaped it.
 const leftAlone = 3 * time.Second
 
-// runMoment starts vm/run, ends it, and looks for what is left. All processes
-// that it leaves become children of ours (see adoptOrphans), so nothing else
-// may run meanwhile.
+// runMoment starts vm/run, ends it, and looks for leftovers. All processes that
+// it leaves become our children (see adoptOrphans), so nothing else may run
+// meanwhile.
 func runMoment(ctx context.Context, c check) result {
 	r := result{check: c}
 	started := time.Now()
@@ -93,7 +94,7 @@ func runMoment(ctx context.Context, c check) result {
 	return r
 }
 
-// endAt is runMoment with a directory of its own.
+// endAt does the work of runMoment, in a directory of its own.
 func (r *result) endAt(ctx context.Context, dir string) error {
 	if left := orphans(); len(left) > 0 {
 		return fmt.Errorf("a row before it left running: %s", strings.Join(left, ", "))
@@ -140,7 +141,7 @@ func (r *result) endAt(ctx context.Context, dir string) error {
 		time.Sleep(m.after)
 		to := cmd.Process.Pid
 		if r.check.signal == syscall.SIGINT {
-			to = -to // as a terminal does
+			to = -to // the whole group, as a terminal does
 		}
 		if syscall.Kill(to, r.check.signal) != nil {
 			early = "it ended before the signal"
@@ -154,7 +155,7 @@ func (r *result) endAt(ctx context.Context, dir string) error {
 	r.log = <-said
 	r.code = cmd.ProcessState.ExitCode()
 	if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); ws.Signaled() {
-		r.code = 128 + int(ws.Signal()) // the shell, before it is vm/run
+		r.code = 128 + int(ws.Signal()) // killed while it was still a shell
 	}
 	var wrong []string
 	if early != "" {
@@ -176,14 +177,14 @@ func (r *result) endAt(ctx context.Context, dir string) error {
 	return nil
 }
 
-// stuckCompiler says which version it is, and then nothing more.
+// stuckCompiler prints its version. Any other call never ends.
 const stuckCompiler = `#!/bin/sh
 case "$*" in *-V=full*) exec "$@" ;; esac
 exec sleep 100
 `
 
-// environment gives it a place for its temporary files, and for a moment that
-// needs one a cache that has only some of what there is.
+// environment returns the variables for the directory of temporary files and,
+// if the moment needs one, for a partial cache.
 func (m moment) environment(dir, tmp, cache string) ([]string, error) {
 	if err := errors.Join(os.Mkdir(tmp, 0o755), os.Mkdir(cache, 0o755)); err != nil {
 		return nil, err
@@ -201,8 +202,8 @@ func (m moment) environment(dir, tmp, cache string) ([]string, error) {
 	return append(env, more...), err
 }
 
-// partOfCache makes a cache that has only some of what there is, but all of
-// what is compiled, and returns the environment for it.
+// partOfCache makes a cache with only some of the entries but all compiled
+// packages, and returns the environment for it.
 func partOfCache(cache string, has []string) (env []string, err error) {
 	base, err := os.UserCacheDir()
 	if err != nil {
@@ -227,7 +228,7 @@ func partOfCache(cache string, has []string) (env []string, err error) {
 	return []string{"XDG_CACHE_HOME=" + cache, "GOCACHE=" + strings.TrimSpace(string(gocache))}, nil
 }
 
-// readUntil reads lines to the end, and closes seen at the first with text.
+// readUntil reads all lines, and closes seen at the first one with text.
 func readUntil(r io.Reader, text string, seen chan<- struct{}) []string {
 	var lines []string
 	if text == "" {
@@ -241,7 +242,7 @@ func readUntil(r io.Reader, text string, seen chan<- struct{}) []string {
 			close(seen)
 		}
 	}
-	io.Copy(io.Discard, r) // after a line that is too long, so that nobody waits
+	io.Copy(io.Discard, r) // after a line that is too long, so that the writer does not block
 	return lines
 }
 
@@ -260,7 +261,7 @@ func (r pausing) Read(p []byte) (int, error) {
 	return r.Reader.Read(p)
 }
 
-// leftFiles lists temporary files, and what is half made in the cache.
+// leftFiles lists temporary files and unfinished entries of the cache.
 func leftFiles(tmp, cache string) []string {
 	var left []string
 	files, _ := filepath.Glob(filepath.Join(tmp, "*"))
@@ -272,11 +273,11 @@ func leftFiles(tmp, cache string) []string {
 	return left
 }
 
-// adoptOrphans makes processes whose parent is gone children of ours.
+// adoptOrphans makes orphaned processes our children.
 func adoptOrphans() error { return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
 
-// orphans gives our children time to end, and returns the names of those that
-// did not. It is called when we have none of our own. They are ended.
+// orphans gives our children time to end, kills those that do not, and returns
+// their names. It is called when we have no children of our own.
 func orphans() []string {
 	for deadline := time.Now().Add(leftAlone); ; time.Sleep(50 * time.Millisecond) {
 		children := childProcesses()
@@ -295,7 +296,7 @@ func orphans() []string {
 	}
 }
 
-// childProcesses are ours that live, by their id. The dead are buried.
+// childProcesses returns our living children by their ids. It reaps the dead.
 func childProcesses() map[int]string {
 	children := map[int]string{}
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
@@ -316,7 +317,7 @@ func childProcesses() map[int]string {
 	return children
 }
 
-// parseStat reads /proc/PID/stat, whose name may hold anything.
+// parseStat parses /proc/PID/stat, where the name may contain any character.
 func parseStat(text string) (pid int, name, state string, parent int) {
 	open, end := strings.Index(text, "("), strings.LastIndex(text, ")")
 	if open < 0 || end < open {

@@ -15,17 +15,17 @@ import (
 	"time"
 )
 
-// result is what became of a row.
+// result is the result of a row.
 type result struct {
 	check  check
 	code   int
 	took   time.Duration
-	reason string   // the verdict's, or what there was in its place
-	wrong  string   // what was expected instead, if anything
-	log    []string // what vm/run said
+	reason string   // from the verdict, or what was there instead
+	wrong  string   // what was expected instead, if it differs
+	log    []string // printed by vm/run
 }
 
-// args is the row's command line of vm/run.
+// args returns the row's command line for vm/run.
 func (c check) args() []string {
 	args := append([]string{"--kernel", c.kernel}, c.flags...)
 	if !slices.Contains(c.flags, "--test") {
@@ -34,7 +34,7 @@ func (c check) args() []string {
 	return append(args, c.command...)
 }
 
-// line repeats the run by hand.
+// line returns a shell line that repeats the run by hand.
 func (c check) line() string {
 	words := []string{program}
 	for _, a := range c.args() {
@@ -50,7 +50,7 @@ func (c check) line() string {
 	return line
 }
 
-// run runs the row. A signal, or patience that is over, ends it.
+// run runs the row. It ends when the context does, or when patience is over.
 func run(ctx context.Context, c check) result {
 	if c.moment != nil {
 		return runMoment(ctx, c)
@@ -92,7 +92,7 @@ func run(ctx context.Context, c check) result {
 	return r
 }
 
-// judge compares with what is expected.
+// judge compares the result with what the row expects.
 func (r *result) judge() {
 	green, reason, ok := parseVerdict(r.log[len(r.log)-1])
 	r.reason = reason
@@ -108,8 +108,8 @@ func (r *result) judge() {
 	}
 }
 
-// parseVerdict takes the last line of vm/run apart: PASS or FAIL, and why. The
-// facts about the run, in parentheses at the end, are left out of the reason.
+// parseVerdict splits the last line of vm/run into PASS or FAIL and the reason.
+// It removes the facts about the run, in parentheses at the end.
 func parseVerdict(line string) (green bool, reason string, ok bool) {
 	word, rest, ok := strings.Cut(strings.TrimPrefix(line, "vm: "), " ")
 	if !ok || !strings.HasPrefix(line, "vm: ") {

@@ -4,32 +4,32 @@ package main
 
 import "syscall"
 
-// baseKernel runs the rows that any kernel can run.
+// baseKernel runs the rows that do not need a certain kernel.
 const baseKernel = "6.1"
 
-// check is a row: a fault, how it is injected, and what must come of it.
+// check is a row: a fault, how it is injected, and the expected result.
 type check struct {
 	fault      string
-	kernel     string // that alone can find it; any, if empty
-	everywhere bool   // asked of every kernel in the table
+	kernel     string // the only one that can find it; any, if empty
+	everywhere bool   // runs on every kernel of the table
 
 	flags   []string
 	command []string
 	code    int
-	reason  string // regular expression, for the start of the verdict's reason; empty for PASS
+	reason  string // regular expression for the start of the reason; empty for PASS
 
-	host   *host   // what else is not as usual, if anything
-	moment *moment // or when it is ended, and by what
+	host   *host   // a change on the host, if any
+	moment *moment // or a signal at this moment
 	signal syscall.Signal
 }
 
-// set is the shell's line that sets a fault of the module off.
+// set returns a shell line that triggers a fault of the module.
 func set(fault string) []string {
 	return []string{"echo " + fault + " > /sys/module/faulty/parameters/fault"}
 }
 
 var (
-	// faulty loads the module with the faults.
+	// faulty are the flags that load the module with the faults.
 	faulty = []string{"--module-dir", "vm/selftest/kmod"}
 	bare   = []string{"--no-module", "--cpus", "1"}
 )
@@ -38,15 +38,17 @@ func with(flags []string, more ...string) []string {
 	return append(append([]string{}, flags...), more...)
 }
 
-// The order is that of the course of a run; long ones come early where that
+// The rows follow the course of a run. Long ones come earlier where the order
 // does not matter.
 var table = []check{
 	{fault: "none", everywhere: true, flags: faulty, command: []string{"echo", "fine"}},
 
-	// No fault, unless the emulator lags behind code that is patched as it runs.
+	// Not a fault, unless the emulator lags behind code that is patched while
+	// it runs.
 	{fault: "none as an event is switched on", flags: bare, command: []string{"grep", "-q", "^norecord-cmd$", "/sys/kernel/tracing/trace_options"}},
 
-	// No fault, unless busybox runs its own programs in place of others.
+	// Not a fault, unless busybox runs its own programs instead of those of
+	// packages.
 	{fault: "none as a package is used", flags: with(bare, "--packages", "iproute2"), command: []string{"ip", "-V"}},
 	{fault: "none as a shell uses a package", flags: with(bare, "--packages", "iproute2"), command: []string{
 		`set -e; i=iproute2; ip -V | grep $i; env ip -V | grep $i; setsid ip -V | grep $i; echo -V | xargs ip | grep $i; ` +
@@ -98,7 +100,7 @@ var table = []check{
 	{fault: "failing test", flags: with(bare, "--test-dir", "vm/selftest/testdata/failing", "--test"),
 		code: 1, reason: `1 of 2 tests failed: TestFails$`},
 
-	// What the two sides tell each other.
+	// The messages between the two sides.
 	{fault: "lost output", flags: bare, command: []string{"for d in /sys/bus/virtio/drivers/virtio_console/virtio*; do basename $d > $d/driver/unbind; done; yes lost"},
 		code: 122, reason: `guest: relay output: `},
 	{fault: "none as a full console is read late", flags: bare, command: []string{fillingCommand()}, host: lateReader},
@@ -133,7 +135,7 @@ var table = []check{
 	{fault: "log overrun", flags: with(faulty, "--append", "log_buf_len=256K"), command: []string{"dmesg -n 1; " + set("flood")[0]},
 		code: 122, reason: `guest: kernel log overran its buffer: records are lost`},
 
-	// What only a kernel built for it finds.
+	// Faults that only a kernel built for them finds.
 	{fault: "use after free", kernel: "debug", flags: faulty, command: set("use-after-free"),
 		code: 122, reason: `kernel log: BUG: KASAN: slab-use-after-free in fault_use_after_free`},
 	{fault: "slab leak", kernel: "debug", flags: faulty, command: set("leak"),

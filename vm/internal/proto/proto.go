@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package proto is what the harness and the guest's init say to each other.
+// Package proto defines the messages between the harness and the guest's init.
 //
-// What the guest is to do travels in the initramfs, as a Config; the control
-// port carries one JSON Message a line, both ways. Nothing else is written to
-// that port: a line that does not parse is a fault of the run, not noise.
+// The guest's task is a Config in the initramfs. The control port carries JSON
+// Messages, one per line, in both directions. Nothing else is written to that
+// port, so a line that cannot be parsed fails the run.
 package proto
 
 import (
@@ -16,39 +16,41 @@ import (
 	"sync"
 )
 
-// ConfigPath is where init finds its Config. It removes the file once read.
+// ConfigPath is where init finds its Config. Init removes the file after
+// reading it.
 const ConfigPath = "/vm.json"
 
-// Path is where programs are looked for: what was added to the guest comes
-// before what every guest has.
+// Path is the guest's PATH. Files added for a run come before those that every
+// guest has.
 const Path = "/root:/bin"
 
-// DebugExitPort is the I/O port of QEMU's isa-debug-exit device. A byte b
-// written to it ends QEMU with status b<<1|1, which no other end has.
+// DebugExitPort is the I/O port of QEMU's isa-debug-exit device. Writing a byte
+// b to it ends QEMU with status b<<1|1. The status for DebugExitValue has no
+// other cause.
 const (
 	DebugExitPort  = 0xf4
 	DebugExitValue = 0x2a
 	DebugExitCode  = DebugExitValue<<1 | 1
 )
 
-// Config is the whole of a run, as the guest sees it.
+// Config describes the whole run to the guest.
 type Config struct {
 	Token   string   // repeated by the guest in its last message
 	Control string   // device of the control port
 	Stdout  string   // device that takes the command's stdout
 	Stderr  string   // device that takes the command's stderr
-	Drivers []string // the kernel's own modules, in order of loading
+	Drivers []string // modules that belong to the kernel, in order of loading
 	Modules []Module // modules to load before the command
 	Command []string // exact argv
 	Env     []string // added to init's own environment
 	Dir     string   // working directory of the command
 	Shell   bool     // give the command a terminal, on the Stdout device
 	Size    Winsize  // of that terminal
-	Wait    bool     // for KindGo, before the command
-	Alone   bool     // there is no host to wait for: what --keep left was booted
+	Wait    bool     // wait for KindGo before the command
+	Alone   bool     // there is no host to wait for: the guest was booted from what --keep left
 }
 
-// Module is a module to load, with its parameters as insmod takes them.
+// Module is a module to load, with parameters in the format of insmod.
 type Module struct {
 	Path   string
 	Params string
@@ -59,10 +61,10 @@ type Winsize struct {
 	Rows, Cols uint16
 }
 
-// Kind says what a Message is about.
+// Kind is the type of a Message.
 type Kind string
 
-// From the guest, in this order; the last three come at any time.
+// From the guest, in this order. The last three come at any time.
 const (
 	KindHello    Kind = "hello"    // init runs; Text is the kernel's release
 	KindRunning  Kind = "running"  // modules are loaded, the command starts
@@ -70,26 +72,26 @@ const (
 	KindStopping Kind = "stopping" // the answer to KindStop: the command was killed
 	KindExit     Kind = "exit"     // the command ended: Status, or Signal
 	KindOutput   Kind = "output"   // Stdout and Stderr bytes were written
-	KindUnloaded Kind = "unloaded" // modules are gone, or Text says why not; Sections are where they were
+	KindUnloaded Kind = "unloaded" // modules are unloaded, or Text says why not; Sections are their former addresses
 	KindTaint    Kind = "taint"    // Taint as in /proc/sys/kernel/tainted
-	KindDone     Kind = "done"     // the last word; Text is the token
-	KindFail     Kind = "fail"     // the last word, too: the run could not go on; Text says why
+	KindDone     Kind = "done"     // the last message; Text is the token
+	KindFail     Kind = "fail"     // also a last message: the run could not go on; Text says why
 	KindKmsg     Kind = "kmsg"     // Text is one record of /dev/kmsg
-	KindNote     Kind = "note"     // something that the user should see
+	KindNote     Kind = "note"     // something for the user
 	KindFault    Kind = "fault"    // the run goes on, but cannot be clean; Text says why
 )
 
 // From the host.
 const (
 	KindGo      Kind = "go"      // the debugger is there: the command may start
-	KindDrained Kind = "drained" // all output arrived: the guest may go on
+	KindDrained Kind = "drained" // all output arrived; the guest may go on
 	KindStop    Kind = "stop"    // end the command
-	KindHangup  Kind = "hangup"  // nobody reads Text, stdout or stderr, any more
+	KindHangup  Kind = "hangup"  // nobody reads stdout or stderr (Text) any more
 	KindResize  Kind = "resize"  // Size changed
-	KindBye     Kind = "bye"     // the last word arrived: the guest may end the machine
+	KindBye     Kind = "bye"     // the last message arrived; the guest may end the machine
 )
 
-// Message is one line on the control port.
+// Message is a line on the control port.
 type Message struct {
 	Kind   Kind     `json:"kind"`
 	Text   string   `json:"text,omitempty"`
@@ -103,19 +105,20 @@ type Message struct {
 	Sections map[string]Sections `json:"sections,omitempty"` // by module
 }
 
-// Sections are a module's addresses, as /sys/module/NAME/sections has them.
+// Sections are a module's addresses, in the format of
+// /sys/module/NAME/sections.
 type Sections map[string]string
 
-// Writer sends messages. It is safe for concurrent use: a line is whole.
+// Writer sends messages. It is safe for concurrent use: lines are never mixed.
 type Writer struct {
 	mu sync.Mutex
 	w  io.Writer
 }
 
-// NewWriter returns a Writer on w.
+// NewWriter returns a Writer that writes to w.
 func NewWriter(w io.Writer) *Writer { return &Writer{w: w} }
 
-// Send writes one message in one call of Write.
+// Send writes a message with one call of Write.
 func (w *Writer) Send(m Message) error {
 	line, err := json.Marshal(m)
 	if err != nil {
@@ -132,11 +135,12 @@ type Reader struct {
 	r *bufio.Reader
 }
 
-// NewReader returns a Reader on r.
+// NewReader returns a Reader that reads from r.
 func NewReader(r io.Reader) *Reader { return &Reader{r: bufio.NewReader(r)} }
 
-// Next returns the next message. At the end it returns io.EOF; a last line that
-// was cut off is io.ErrUnexpectedEOF, and one that is no message says so.
+// Next returns the next message. It returns io.EOF at the end,
+// io.ErrUnexpectedEOF if the last line was cut off, and another error for a
+// line that is not a message.
 func (r *Reader) Next() (Message, error) {
 	line, err := r.r.ReadBytes('\n')
 	if errors.Is(err, io.EOF) && len(line) > 0 {

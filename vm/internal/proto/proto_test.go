@@ -84,7 +84,7 @@ func TestLinesStayWhole(t *testing.T) {
 	}
 }
 
-// The guest's exit must not look like any end that QEMU has of its own.
+// No other end of QEMU may look like the guest's exit.
 func TestExitCodeIsDistinct(t *testing.T) {
 	if c := DebugExitCode; c <= 1 || c >= 128 {
 		t.Errorf("exit code %d is not distinct", c)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Faults to order, for the harness to find: when it is loaded (fault=NAME) or
- * while it is,
+ * Faults for the harness to find. A fault happens when the module is loaded
+ * (fault=NAME), or later:
  *
  *   echo NAME > /sys/module/faulty/parameters/fault
  *
- * Kernels from 6.1 on. Never load it into a kernel that you need.
+ * For kernels from 6.1 on. Never load it into a kernel that you need.
  */
 
 #include <linux/completion.h>
@@ -28,7 +28,7 @@
 #include <linux/string.h>
 #include <linux/timer.h>
 
-/* What keeps the compiler from seeing what is wrong, or from leaving it out. */
+/* Keeps the compiler from seeing the faults and from removing them. */
 static unsigned long sink;
 
 static bool load_fails;
@@ -92,7 +92,7 @@ static int fault_use_after_free(void)
 	return 0;
 }
 
-/* More than one: a forgotten register may still point to the last. */
+/* Several objects, because a stale register may still point to the last one. */
 static int fault_leak(void)
 {
 	int i;
@@ -108,12 +108,12 @@ static int fault_leak(void)
 	return 0;
 }
 
-/* A cache with a constructor is not merged with another. */
+/* A cache with a constructor is not merged with other caches. */
 static void construct(void *object)
 {
 }
 
-/* An object that outlives its cache, which goes now. */
+/* An object that outlives its cache, which is destroyed here. */
 static int fault_cache(void)
 {
 	struct kmem_cache *cache;
@@ -150,17 +150,19 @@ static int fault_atomic(void)
 	preempt_disable();
 	msleep(20);
 	/*
-	 * No preempt_enable(): the scheduler set the count right as it reported
-	 * (kernel/sched/core.c:schedule_debug). Below zero, the task would look
-	 * like an interrupt to whatever it does until it is next scheduled, and
-	 * may hang in its exit.
+	 * No preempt_enable(): the scheduler corrected the count when it
+	 * reported the error (kernel/sched/core.c:schedule_debug). If the count
+	 * fell below zero, the kernel would take the task for an interrupt
+	 * until it is scheduled again, and the task might hang in its exit.
 	 */
 	return 0;
 }
 
 static DEFINE_SPINLOCK(spinlock);
 
-/* What may sleep where that is forbidden; it need not do so. */
+/*
+ * A function that may sleep, called where that is forbidden. It need not sleep.
+ */
 static int fault_may_sleep(void)
 {
 	spin_lock(&spinlock);
@@ -239,9 +241,9 @@ static int fault_race(void)
 static int fault_spin(void)
 {
 	/*
-	 * The watchdogs go by jiffies or by ktime. mdelay() goes by neither: a
-	 * guest that boots on a busy machine may take its processor for slower
-	 * than it is, and 6000 delays of a millisecond are then over too soon.
+	 * The watchdogs use jiffies or ktime. mdelay() uses neither: a guest
+	 * that boots on a busy machine may think that its processor is slower
+	 * than it is, and then 6000 delays of a millisecond end too early.
 	 */
 	unsigned long end = jiffies + 6 * HZ;
 	ktime_t end_ktime = ktime_add_ms(ktime_get(), 6000);
@@ -249,9 +251,9 @@ static int fault_spin(void)
 	preempt_disable();
 	while (time_before(jiffies, end) || ktime_before(ktime_get(), end_ktime)) {
 		/*
-		 * Nothing stalls without a grace period that waits for this
-		 * processor. One that began before has what it wants of it; the
-		 * next one, asked for here, has not.
+		 * RCU reports a stall only if a grace period waits for this
+		 * processor. One that began before already has what it needs.
+		 * So start another one here.
 		 */
 		start_poll_synchronize_rcu();
 		mdelay(1);
@@ -260,7 +262,7 @@ static int fault_spin(void)
 	return 0;
 }
 
-/* A task that no signal reaches, for a while and for ever. */
+/* A task that ignores all signals, for a while or for ever. */
 static int fault_sleep(void)
 {
 	schedule_timeout_uninterruptible(6 * HZ);
@@ -296,7 +298,7 @@ static int fault_exit(void)
 	return 0;
 }
 
-/* More than the log holds, faster than anybody reads it. */
+/* More than the log can hold, faster than anybody reads it. */
 static int fault_flood(void)
 {
 	int i;

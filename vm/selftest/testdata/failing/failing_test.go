@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package failing is a suite of which one test fails.
+// Package failing is a suite with a test that fails.
 package failing
 
 import "testing"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package missing is a suite that says it is fine and has run nothing.
+// Package missing is a suite that reports success without running a test.
 package missing
 
 import (
