@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Command demo fills the table with a million entries, dumps them all through
-// the client, shows what that took, and checks that it was right. It runs in
-// the guest (make demo), and needs the module and root.
+// Command demo fills the table with a million entries, dumps them through the
+// client, checks the result, and prints some figures. It runs in the guest
+// (make demo), and needs the module and root.
 package main
 
 import (
@@ -22,7 +22,7 @@ import (
 
 const (
 	entries = 1_000_000
-	shown   = 3 // entries at the start of the dump; the last one comes too
+	shown   = 3 // at the start of the dump; the last entry is also shown
 )
 
 func main() {
@@ -72,7 +72,7 @@ func run(ctx context.Context) error {
 	})
 }
 
-// A dumped is what came out of the kernel.
+// dumped is the result of the dump.
 type dumped struct {
 	kept   []client.Entry // the first ones and the last
 	sum    client.Checksum
@@ -82,7 +82,7 @@ type dumped struct {
 
 func dump(ctx context.Context, c *client.Client) (dumped, error) {
 	d := dumped{rising: true}
-	next := uint64(0) // the smallest id that may come
+	next := uint64(0) // the smallest valid next id
 	for r, err := range c.Records(ctx, client.DumpOptions{Stats: &d.stats}) {
 		if err != nil {
 			return d, err
@@ -90,7 +90,7 @@ func dump(ctx context.Context, c *client.Client) (dumped, error) {
 		d.rising = d.rising && uint64(r.ID) >= next
 		next = uint64(r.ID) + 1
 		d.sum.Add(r)
-		// A record is lent: to keep one is to copy it.
+		// The record is reused. Entry copies it.
 		if len(d.kept) < shown || r.ID == entries-1 {
 			d.kept = append(d.kept, r.Entry())
 		}
@@ -148,7 +148,7 @@ func ended(before, after client.Table) bool {
 	return started == 1 && after.DumpsFinished-before.DumpsFinished == started && after.DumpsOpen == 0
 }
 
-// unload removes the module: nothing may hold it any more.
+// unload removes the module. That fails if anything still uses it.
 func unload() check {
 	err := unix.DeleteModule("bulkdump", unix.O_NONBLOCK)
 	found := "nothing held it"
@@ -158,7 +158,7 @@ func unload() check {
 	return check{"module unloads", err == nil, found}
 }
 
-// grouped writes a number with its thousands apart.
+// grouped formats a number with commas between the thousands.
 func grouped(n uint64) string {
 	s := strconv.FormatUint(n, 10)
 	for i := len(s) - 3; i > 0; i -= 3 {

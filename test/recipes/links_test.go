@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// Each link within the project leads to a file that is there, and to a heading
-// in it.
+// Each link within the project leads to an existing file, and to a heading in
+// it.
 func TestLinksLeadSomewhere(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^():\s]+)\)`)
 	links := 0
@@ -48,7 +48,7 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
-// anchors are what the headings of a page are linked by.
+// anchors returns the anchors of a page's headings.
 func anchors(page string) (anchors []string) {
 	punctuation := regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(page, -1) {

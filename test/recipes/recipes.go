@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package recipes is the code that client/README.md and README.md show. That each
-// function stands there as it is here, and does what it says, is tested.
+// Package recipes has the code that client/README.md and README.md show. Tests
+// check that the pages show each function as it is here, and that it works.
 package recipes
 
 import (
@@ -44,7 +44,7 @@ func SumOfValues(ctx context.Context, c *client.Client) (sum uint64, err error) 
 		if err != nil {
 			return 0, err
 		}
-		sum += r.Value // r is the same one each time: copy what is to stay
+		sum += r.Value // r is reused: copy what you keep
 	}
 	return sum, nil
 }
@@ -58,7 +58,7 @@ func FirstNamed(ctx context.Context, c *client.Client, prefix string, n int) (fo
 			return nil, err
 		}
 		if found = append(found, e); len(found) == n {
-			break // ends the dump, in the kernel too
+			break // also ends the dump in the kernel
 		}
 	}
 	return found, nil
@@ -75,8 +75,8 @@ func ExactTable(ctx context.Context, c *client.Client) ([]client.Entry, uint64, 
 func Update(ctx context.Context, c *client.Client, held map[uint32]uint64, since *uint64) (generation uint64, err error) {
 	var synced client.Synced
 	o := client.SyncOptions{
-		Dump:   client.DumpOptions{Since: since}, // nil: nothing is held yet
-		Reset:  func() { clear(held) },           // since is too long ago
+		Dump:   client.DumpOptions{Since: since}, // nil: the copy is empty
+		Reset:  func() { clear(held) },           // since is too old
 		Synced: &synced,
 	}
 	for r, err := range c.Sync(ctx, o) {
@@ -126,7 +126,7 @@ func Replica(ctx context.Context, c *client.Client, use func(*mirror.Mirror)) er
 	if err := m.Synced(ctx); err != nil {
 		return err
 	}
-	use(m) // m.Get, m.All, m.Follow: for as long as one likes, while the table changes
+	use(m) // m.Get, m.All, m.Follow, for as long as you like, while the table changes
 	return m.Err()
 }
 
@@ -151,7 +151,7 @@ func LinkNames(ctx context.Context) (map[uint32]string, error) {
 	}
 	defer s.Close()
 	// With a mask, the kernel makes pages as large as the largest link. Without
-	// one, a link that does not fit ends the dump as if it was whole.
+	// one, a link that does not fit ends the dump as if it were complete.
 	const skipStats = 8 // RTEXT_FILTER_SKIP_STATS
 	attrs := netlink.NewAttributeEncoder()
 	attrs.Uint32(unix.IFLA_EXT_MASK, skipStats)

@@ -25,7 +25,7 @@ func blocks(t *testing.T, page, language string) (blocks []string) {
 	return blocks
 }
 
-// functions returns the functions of a file, as they stand there.
+// functions returns the text of each function of a file.
 func functions(t *testing.T, name string) (functions []string) {
 	t.Helper()
 	source := read(t, name)
@@ -51,7 +51,7 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
-// What the pages show is what is tested.
+// The pages show the code that is tested.
 func TestPagesShowTheCode(t *testing.T) {
 	for _, tt := range []struct {
 		page, source string
