@@ -31,8 +31,8 @@ func TestSocketIsUsedAgain(t *testing.T) {
 	}
 }
 
-// TestSocketPerBufferSize shows that no socket is read with a smaller buffer than
-// before, into which its pages would not fit.
+// TestSocketPerBufferSize shows that no socket is read with a smaller buffer
+// than before, because its pages would not fit.
 func TestSocketPerBufferSize(t *testing.T) {
 	k := &scriptedKernel{}
 	one := []script.Step{script.Page(done()), script.Page(done())}
@@ -169,7 +169,7 @@ func TestCloseInLoop(t *testing.T) {
 	}
 }
 
-// A socket that opens while the client closes does not stay open.
+// A socket that is being opened while the client closes does not stay open.
 func TestCloseWhileASocketOpens(t *testing.T) {
 	k := &scriptedKernel{}
 	c := dialFake(t, k, []script.Step{script.Page(done())})

@@ -77,8 +77,8 @@ func TestDecodeColumns(t *testing.T) {
 	}
 }
 
-// Each column alone, besides the ids, sets its field and no other, and the next row
-// keeps nothing of it.
+// Each column alone, next to the ids, sets its field and no other. The next row
+// does not keep its value.
 func TestDecodeColumnsEach(t *testing.T) {
 	id := array(uapi.AttrColumnsID, uint32(1), uint32(2), uint32(3))
 	second := func(ns int64) time.Time { return time.Unix(2, ns).UTC() }
@@ -88,8 +88,8 @@ func TestDecodeColumnsEach(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		in   []byte
-		want Record // of the second row
-		rest Record // of the first and the third
+		want Record // the second row
+		rest Record // the first and the third row
 	}{
 		"deleted":    {in: array(uapi.AttrColumnsDeleted, uint8(0), uint8(1), uint8(0)), want: Record{Deleted: true}},
 		"name":       {in: text(uapi.AttrColumnsNameEnd, uapi.AttrColumnsNames), want: Record{Name: []byte("ab")}},
@@ -187,8 +187,8 @@ func TestDumpOfColumns(t *testing.T) {
 	}
 }
 
-// FuzzDecodeColumns looks for a panic, for a row that reaches beyond the page,
-// and for an error of another kind.
+// FuzzDecodeColumns finds panics, rows that reach beyond the page, and errors
+// of other kinds.
 func FuzzDecodeColumns(f *testing.F) {
 	f.Add(wholePage)
 	f.Add(array(uapi.AttrColumnsID, uint32(5), uint32(6)))

@@ -107,8 +107,8 @@ func TestDecodeRecordRefuses(t *testing.T) {
 	}
 }
 
-// decodeUsual accepts what the kernel writes, with any set of fields, and decodes it
-// to the same as decodeRecord.
+// decodeUsual accepts what the kernel writes, with any set of fields. The
+// result is the same as that of decodeRecord.
 func TestDecodeUsual(t *testing.T) {
 	id := script.U32(uapi.AttrEntryID, 9)
 	for name, in := range map[string][]byte{
@@ -206,12 +206,13 @@ func TestDecodeUsualRefuses(t *testing.T) {
 	}
 }
 
-// ofEntry is a record with the attributes, not padded.
+// ofEntry returns a record with the attributes, not padded.
 func ofEntry(attrs []byte) []byte {
 	return append(script.Record(0, []byte{uapi.CmdEntryGet, uapi.Version, 0, 0}), attrs...)
 }
 
-// wholeAttr is the attribute of that type in wholeEntry, header and padding.
+// wholeAttr returns the attribute of that type from wholeEntry, with its header
+// and padding.
 func wholeAttr(t *testing.T, typ uint16) []byte {
 	t.Helper()
 	for b := wholeEntry; len(b) > 0; {
@@ -254,9 +255,9 @@ func TestDecodeTable(t *testing.T) {
 	}
 }
 
-// FuzzDecodeRecord looks for a panic, for a record that reaches beyond its bytes,
-// and for an error of another kind. A record that is accepted must be the same
-// after it is encoded and decoded again.
+// FuzzDecodeRecord finds panics, records that reach beyond their bytes, and
+// errors of other kinds. If a record is accepted, encoding and decoding it
+// again must not change it.
 func FuzzDecodeRecord(f *testing.F) {
 	f.Add(wholeEntry)
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -289,7 +290,7 @@ func FuzzDecodeRecord(f *testing.F) {
 	})
 }
 
-// normal makes an empty payload nil.
+// normal turns an empty payload into nil.
 func normal(e Entry) Entry {
 	if len(e.Payload) == 0 {
 		e.Payload = nil

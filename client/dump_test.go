@@ -43,7 +43,7 @@ func TestDump(t *testing.T) {
 		steps []script.Step
 		want  []uint32
 		err   error
-		kept  bool // the socket is kept
+		kept  bool // whether the socket is kept
 	}{
 		{"empty", []script.Step{page(done())}, nil, nil, true},
 		{"pages", []script.Step{page(entry(0, 0), entry(0, 7)), page(entry(0, 0xffffffff)), page(done())}, []uint32{0, 7, 0xffffffff}, nil, true},
@@ -140,8 +140,8 @@ func TestRecordsError(t *testing.T) {
 	}
 }
 
-// TestRecordsCancelled shows that only the rest of the page comes after ctx is
-// done: of any encoding, and of the last page too.
+// TestRecordsCancelled shows that after ctx is done, only the rest of the page
+// comes, in any encoding and also for the last page.
 func TestRecordsCancelled(t *testing.T) {
 	plain := slices.Concat(entry(0, 1), entry(0, 2), entry(0, 3))
 	columns := script.Record(0, []byte{uapi.CmdEntryGet, uapi.Version, 0, 0},
@@ -206,7 +206,7 @@ func (c *Client) dropIdle() {
 	c.idle = nil
 }
 
-// bigDump is a script of whole entries.
+// bigDump returns a script of whole entries.
 func bigDump(pages, records int) []script.Step {
 	var steps []script.Step
 	for p := range pages {

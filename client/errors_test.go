@@ -17,7 +17,7 @@ import (
 )
 
 func TestErrorText(t *testing.T) {
-	// offset 20: a filter nest; 24: id-from in it; 32: id-to in it
+	// offset 20: a filter nest; 24: id-from in the nest; 32: id-to in the nest
 	req := append([]byte{uapi.CmdEntryGet, 1, 0, 0}, script.Attr(uapi.AttrEntryFilter|unix.NLA_F_NESTED, script.U32(uapi.AttrFilterIDFrom, 5), script.U32(uapi.AttrFilterIDTo, 4))...)
 	for want, in := range map[string]error{
 		"entry-get: no such file or directory":                                    &netlink.OpError{Op: "receive", Err: unix.ENOENT},

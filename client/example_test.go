@@ -36,7 +36,7 @@ func ExampleRecord_Entry() {
 	// Output: lent
 }
 
-// Read the table, and tell whether it changed meanwhile.
+// Read the table and report whether it changed meanwhile.
 func ExampleClient_Dump() {
 	c, err := client.Dial(client.Config{})
 	if err != nil {
@@ -55,7 +55,7 @@ func ExampleClient_Dump() {
 	}
 }
 
-// Follow the changes, and know what was lost.
+// Follow the changes, and notice if some were lost.
 func ExampleClient_Watch() {
 	c, err := client.Dial(client.Config{})
 	if err != nil {
@@ -74,8 +74,8 @@ func ExampleClient_Watch() {
 	}
 }
 
-// Subscribe, then dump, and you miss no change in between. If an entry comes twice,
-// the higher generation counts.
+// Subscribe first, then dump: so no change in between is missed. If an entry
+// comes twice, the higher generation counts.
 func ExampleClient_OpenWatch() {
 	ctx := context.Background()
 	c, err := client.Dial(client.Config{})
@@ -100,7 +100,7 @@ func ExampleClient_OpenWatch() {
 	}
 	for e, err := range w.Events(ctx) {
 		if err != nil {
-			log.Fatal(err) // after ErrOverrun you could go on, with a dump since the last generation
+			log.Fatal(err) // after ErrOverrun you could continue with a dump since the last generation
 		}
 		if e.Generation > newest[e.Entry.ID] {
 			newest[e.Entry.ID] = e.Generation
@@ -108,7 +108,7 @@ func ExampleClient_OpenWatch() {
 	}
 }
 
-// A replica of a table that changes meanwhile. DialExample stands for Dial.
+// A replica of a table that changes meanwhile. DialExample replaces Dial.
 func ExampleClient_Sync() {
 	c := client.DialExample()
 	defer c.Close()
@@ -238,8 +238,8 @@ func ExampleSnapshot_Entries() {
 	// 4294967295
 }
 
-// Two sockets yield the order of one. The error at the end says that the table
-// changed.
+// Two sockets yield the records in the order of one. The error at the end says
+// that the table changed.
 func ExampleClient_DumpParallel() {
 	c := client.DialExample()
 	defer c.Close()

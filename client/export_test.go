@@ -4,8 +4,8 @@ package client
 
 import "math"
 
-// DialExample connects to a table in this process, which has the ids 1, 2 and the
-// largest one. When the first dump has started, 1 goes and 3 comes.
+// DialExample connects to a table in this process, with the ids 1, 2 and the
+// largest one. After the first dump has started, 1 is deleted and 3 is created.
 func DialExample() *Client {
 	m := newModel()
 	m.set(1, 2, math.MaxUint32)

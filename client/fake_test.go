@@ -21,7 +21,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fakeFamily is the family's number in tests, and that of script's records.
+// fakeFamily is the family's number in tests. The records of scripts have it,
+// too.
 const fakeFamily = script.Type
 
 // A scriptedKernel answers requests with a function, and dumps with scripts.
@@ -34,10 +35,11 @@ type scriptedKernel struct {
 	family   uint16 // 0: not registered
 	requests int    // sockets opened for requests
 	scripts  [][]script.Step
-	sockets  []*script.Socket // those opened for dumps
+	sockets  []*script.Socket // the sockets opened for dumps
 }
 
-// dialFake connects a client to a kernel whose dump sockets follow one script each.
+// dialFake connects a client to a kernel whose dump sockets each follow a
+// script.
 func dialFake(t testing.TB, k *scriptedKernel, scripts ...[]script.Step) *Client {
 	t.Helper()
 	k.family, k.scripts = fakeFamily, scripts
@@ -85,7 +87,7 @@ func (k *scriptedKernel) dialDump(cfg nldump.Config) (*nldump.Stream, error) {
 	return s, nil
 }
 
-// reply is the answer to a command, with the attributes.
+// reply returns the answer to a command, with the attributes.
 func reply(cmd uint8, attrs ...[]byte) []genetlink.Message {
 	m := genetlink.Message{Header: genetlink.Header{Command: cmd, Version: uapi.Version}}
 	for _, a := range attrs {
@@ -94,7 +96,7 @@ func reply(cmd uint8, attrs ...[]byte) []genetlink.Message {
 	return []genetlink.Message{m}
 }
 
-// entry is a record of a dump: an entry with the id and other attributes.
+// entry returns a record of a dump: an entry with the id and other attributes.
 func entry(flags uint16, id uint32, attrs ...[]byte) []byte {
 	data := append([][]byte{{uapi.CmdEntryGet, uapi.Version, 0, 0}, script.U32(uapi.AttrEntryID, id)}, attrs...)
 	return script.Record(flags, data...)
@@ -102,7 +104,8 @@ func entry(flags uint16, id uint32, attrs ...[]byte) []byte {
 
 func done() []byte { return script.Done(0, 0) }
 
-// encodeRecord is what the kernel would send for r. Times must not be before 1970.
+// encodeRecord returns what the kernel would send for r. Times must not be
+// before 1970.
 func encodeRecord(r *Record) []byte {
 	ns := func(t time.Time) uint64 { return uint64(t.Unix())*1e9 + uint64(t.Nanosecond()) }
 	stats := [][]byte{script.U64(uapi.AttrStatsHits, r.Stats.Hits), script.U64(uapi.AttrStatsBytes, r.Stats.Bytes)}

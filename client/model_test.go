@@ -19,14 +19,14 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// A model is the kernel's table in this process: its entries, its log of changes and
-// its dumps, which see the table as it is when a page is built. It knows the table
-// of each generation.
+// A model is the kernel's table in this process: its entries, its log of
+// changes and its dumps, which see the table at the time when a page is built.
+// It can reconstruct the table of each generation.
 type model struct {
-	pageRecords   int // a page has so many
+	pageRecords   int // records per page
 	tombstonesMax int
-	bytes         uint64             // what table-get says
-	busy          func()             // called with each look at the table, to change it
+	bytes         uint64             // returned by table-get
+	busy          func()             // called at each look at the table, to change it
 	recv          func(*script.Step) // called with each page that is read, to change it
 
 	kernel scriptedKernel // answers requests
@@ -43,7 +43,7 @@ type model struct {
 // A version is a state of an entry. Different versions have different values.
 type version struct{ generation, value uint64 }
 
-// A change is what made a generation. A flush deletes all entries.
+// A change is the change that made a generation. A flush deletes all entries.
 type change struct {
 	id             uint32
 	value          uint64
@@ -52,7 +52,7 @@ type change struct {
 
 func newModel() *model {
 	m := &model{pageRecords: 3, tombstonesMax: 1 << 20, entries: make(map[uint32]version), log: make(map[uint64]change)}
-	m.history = []change{{flush: true}} // of generation 0, which is none
+	m.history = []change{{flush: true}} // stands for generation 0, which does not exist
 	m.change(change{flush: true})
 	m.kernel.answer = m.answer
 	return m
@@ -108,7 +108,7 @@ func (m *model) tombstones() (dead []uint64) {
 	return dead
 }
 
-// set makes entries with the ids.
+// set creates entries with the ids.
 func (m *model) set(ids ...uint32) {
 	for _, id := range ids {
 		m.change(change{id: id, value: uint64(id) * 10})
@@ -117,7 +117,7 @@ func (m *model) set(ids ...uint32) {
 
 func (m *model) del(id uint32) { m.change(change{id: id, deleted: true}) }
 
-// at is the table of a generation.
+// at returns the table of a generation.
 func (m *model) at(generation uint64) map[uint32]version {
 	table := make(map[uint32]version)
 	for g, c := range m.history[:generation+1] {
@@ -133,7 +133,7 @@ func (m *model) at(generation uint64) map[uint32]version {
 	return table
 }
 
-// look is called when a reader looks at the table, and may change it.
+// look is called when a reader looks at the table. It may change the table.
 func (m *model) look() {
 	if m.busy != nil {
 		m.busy()
@@ -164,22 +164,22 @@ func (m *model) dialDump(cfg nldump.Config) (*nldump.Stream, error) {
 	return nldump.New(s, cfg)
 }
 
-// A modelSocket dumps a model as dump.c does: it builds a page when the previous one
-// was read.
+// A modelSocket dumps a model as dump.c does: it builds a page when the
+// previous one has been read.
 type modelSocket struct {
 	*script.Socket
 	m *model
 
 	since      *uint64
 	from, to   uint32 // the range of ids
-	filtered   uint16 // the flag of each record, if that was given
-	next, last uint64 // ids; with since, generations
-	seq        uint64 // what cb->prev_seq would be
+	filtered   uint16 // the flag of each record, if there is a filter
+	next, last uint64 // ids, or generations with since
+	seq        uint64 // the value of cb->prev_seq
 	page       []byte
 	more       bool
 }
 
-// start starts the dump that a request asks for.
+// start starts the dump of a request.
 func (s *modelSocket) start(req nldump.Message) {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
@@ -218,7 +218,7 @@ func (s *modelSocket) parse(b []byte) {
 	}
 }
 
-// nextPage is what a read gets. The read makes room for another page.
+// nextPage returns what a read gets. The read makes room for another page.
 func (s *modelSocket) nextPage() script.Step {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
@@ -258,7 +258,7 @@ func (s *modelSocket) makePage() {
 	}
 }
 
-// flag is what genl_dump_check_consistent() makes of a message.
+// flag does what genl_dump_check_consistent() does to a message.
 func (s *modelSocket) flag(seq uint64) (flag uint16) {
 	if seq != s.seq {
 		flag = unix.NLM_F_DUMP_INTR

@@ -18,7 +18,8 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// largeModel claims to have pages of 4 KiB, so that it is cut into some ranges.
+// largeModel claims to have pages of 4 KiB, so its ids are split into several
+// ranges.
 func largeModel(ids ...uint32) (*model, ParallelOptions) {
 	m := newModel()
 	m.bytes = 1 << 20
@@ -41,8 +42,8 @@ func parallelIDs(ctx context.Context, c *Client, sockets int, o ParallelOptions)
 	return got, err
 }
 
-// randomIDs are in rising order. The smallest and the largest possible id are among
-// them, and many lie close together.
+// randomIDs returns ids in rising order. They include the smallest and the
+// largest possible id, and many are close together.
 func randomIDs(n int) []uint32 {
 	r := rand.New(rand.NewPCG(1, 2))
 	ids := []uint32{0, 1, math.MaxUint32 - 1, math.MaxUint32}
@@ -80,7 +81,7 @@ func TestDumpParallel(t *testing.T) {
 	}
 }
 
-// Each socket's dump has only a range, and what the options ask for.
+// Each socket dumps one range, with the given options.
 func TestDumpParallelRange(t *testing.T) {
 	m, o := largeModel(randomIDs(300)...)
 	c := m.client(t)
@@ -106,13 +107,13 @@ func TestDumpParallelRange(t *testing.T) {
 	}
 }
 
-// The table changes during the dump of a range, only between two of them, or before
-// and after all of them.
+// The table changes during the dump of a range, only between two dumps, or
+// before and after all of them.
 func TestDumpParallelInterrupted(t *testing.T) {
 	ids := randomIDs(100)
 	for _, tt := range []struct {
 		name string
-		look int // with which the table changes
+		look int // the look at which the table changes
 		err  error
 	}{
 		{"before", 1, nil},
@@ -135,7 +136,7 @@ func TestDumpParallelInterrupted(t *testing.T) {
 			}
 		})
 	}
-	// One of both signs is enough.
+	// One of the two signs is enough.
 	for _, tt := range []struct {
 		after uint64
 		end   []byte
@@ -147,7 +148,8 @@ func TestDumpParallelInterrupted(t *testing.T) {
 	}
 }
 
-// An entry that is there throughout comes once, however the others change.
+// An entry that is there throughout comes once, no matter how the others
+// change.
 func TestDumpParallelExactlyOnce(t *testing.T) {
 	for seed := range uint64(20) {
 		r := rand.New(rand.NewPCG(seed, 3))
@@ -155,7 +157,7 @@ func TestDumpParallelExactlyOnce(t *testing.T) {
 		m, o := largeModel(ids...)
 		o.Unordered = seed%2 == 1
 		c := m.client(t)
-		m.busy = func() { // others come, go and change; and of those, each changes
+		m.busy = func() { // other entries are created, deleted and changed; one of ids is changed
 			id := ids[r.IntN(len(ids))]
 			if r.IntN(2) == 0 {
 				id = r.Uint32() &^ 1
@@ -185,7 +187,8 @@ func TestDumpParallelExactlyOnce(t *testing.T) {
 	}
 }
 
-// The error of one worker ends the others, which wait, and reaches the loop.
+// If one worker fails, the others, which wait, end, and the error reaches the
+// loop.
 func TestDumpParallelFails(t *testing.T) {
 	for _, unordered := range []bool{false, true} {
 		m, o := largeModel(randomIDs(100)...)
@@ -238,7 +241,8 @@ func TestDumpParallelRefuses(t *testing.T) {
 	}
 }
 
-// Leaving the loop, by break or by panic, ends the workers, wherever they wait.
+// If the loop is left, by break or by panic, all workers end, no matter where
+// they wait.
 func TestDumpParallelBreak(t *testing.T) {
 	for _, unordered := range []bool{false, true} {
 		m, o := largeModel(randomIDs(500)...)
@@ -298,9 +302,9 @@ func TestDumpParallelCancel(t *testing.T) {
 	}
 }
 
-// No page comes after that, although many are ahead of the loop.
+// After the cancel, no page comes, even if many are ahead of the loop.
 func TestDumpParallelCancelIsPrompt(t *testing.T) {
-	for range 10 { // each of which a fair coin may let pass
+	for range 10 { // several tries, because a wrong select would pass each one at random
 		m, o := largeModel(randomIDs(100)...)
 		m.pageRecords = 1
 		n := 0
@@ -311,7 +315,7 @@ func TestDumpParallelCancelIsPrompt(t *testing.T) {
 				if err == nil {
 					n++
 				}
-				synctest.Wait() // until no worker can go on
+				synctest.Wait() // until no worker can continue
 				cancel()
 			}
 		})
@@ -330,7 +334,7 @@ func TestDumpParallelIsBounded(t *testing.T) {
 	m.recv = func(*script.Step) { read++ }
 	synctest.Test(t, func(t *testing.T) {
 		for range m.client(t).DumpParallel(t.Context(), sockets, o) {
-			synctest.Wait() // until no worker can go on
+			synctest.Wait() // until no worker can continue
 			break
 		}
 	})

@@ -156,7 +156,7 @@ func TestBadReplies(t *testing.T) {
 	}
 }
 
-// TestBadRequests has requests that cannot be encoded.
+// TestBadRequests checks requests that cannot be encoded.
 func TestBadRequests(t *testing.T) {
 	c := dialFake(t, &scriptedKernel{answer: func(genetlink.Message, netlink.Message) ([]genetlink.Message, error) {
 		t.Error("a request was sent")
@@ -170,7 +170,7 @@ func TestBadRequests(t *testing.T) {
 	}
 }
 
-// TestModuleLoadedAnew changes the family's number under the client.
+// TestModuleLoadedAnew changes the family's number while the client is open.
 func TestModuleLoadedAnew(t *testing.T) {
 	k := &scriptedKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
 		return reply(m.Header.Command), nil
@@ -197,8 +197,8 @@ func TestModuleLoadedAnew(t *testing.T) {
 	}
 }
 
-// TestOwnENOENT has the family's own ENOENT, which says why or comes at the end of
-// a dump. The client must not ask then whether the family is still there.
+// The family itself may return ENOENT, with a message or at the end of a dump.
+// The client must not check then whether the family still exists.
 func TestOwnENOENT(t *testing.T) {
 	why := script.Text(unix.NLMSGERR_ATTR_MSG, "why")
 	const tlvs, capped = 0x200, 0x100 // NLM_F_ACK_TLVS, NLM_F_CAPPED
@@ -215,8 +215,8 @@ func TestOwnENOENT(t *testing.T) {
 	}
 }
 
-// TestRequestInDoubt lets a read fail. A late reply may come, so the socket must not
-// be used again.
+// After a failed read, a late reply may come, so the socket must not be used
+// again.
 func TestRequestInDoubt(t *testing.T) {
 	fail := true
 	k := &scriptedKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
@@ -250,7 +250,7 @@ func TestRequestWaitsForItsTurn(t *testing.T) {
 				_, err := c.Table(ctx)
 				ran <- err
 			}()
-			synctest.Wait() // it waits for the reply, or for its turn
+			synctest.Wait() // until it waits for the reply or for its turn
 			return ran
 		}
 		first := request(context.Background())
@@ -309,8 +309,9 @@ func TestConcurrent(t *testing.T) {
 	wg.Wait()
 }
 
-// A request that takes the kernel an hour holds up nobody: not Close, not a request
-// whose context is done, not the next request, which gets a socket of its own.
+// A request that takes the kernel an hour blocks nothing else: not Close, not a
+// request whose context is done, and not the next request, which gets a socket
+// of its own.
 func TestRequestInTheKernelHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const long = time.Hour
@@ -357,8 +358,8 @@ func TestRequestInTheKernelHoldsUpNobody(t *testing.T) {
 	})
 }
 
-// TestRequestOfACallerWhoseThreadMatters: with a context that cannot end, the
-// request is the caller's own system call, and Close waits for it.
+// If the context cannot end, the caller's own thread makes the system call, and
+// Close waits for it.
 func TestRequestOfACallerWhoseThreadMatters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const long = time.Hour
@@ -393,8 +394,7 @@ func TestRequestOfACallerWhoseThreadMatters(t *testing.T) {
 }
 
 // TestKernelRequestCancelled waits for a reply that never comes, on a real
-// socket: the kernel says nothing to NLMSG_NOOP
-// (af_netlink.c:netlink_rcv_skb).
+// socket: the kernel does not answer NLMSG_NOOP (af_netlink.c:netlink_rcv_skb).
 func TestKernelRequestCancelled(t *testing.T) {
 	conns := 0
 	c := &Client{turn: make(chan struct{}, 1), ended: make(chan struct{})}

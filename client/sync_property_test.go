@@ -12,8 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// A busier changes a model at random with each look at it, until it has made as
-// many changes as it may.
+// A busier makes random changes at each look at the model, up to a limit.
 type busier struct {
 	t     *rapid.T
 	m     *model
@@ -30,7 +29,8 @@ func (b *busier) look() {
 	}
 }
 
-// change makes one change. There are few ids, so that entries come, change, go, and
+// change makes one change. There are few ids, so the same ids are created,
+// changed, deleted and created again.
 // come again.
 func (b *busier) change() {
 	id := rapid.SampledFrom([]uint32{0, 1, 2, 3, 5, 8, 1 << 31, 1<<32 - 2, 1<<32 - 1}).Draw(b.t, "id")
@@ -46,8 +46,9 @@ func (b *busier) change() {
 	}
 }
 
-// Whatever happens meanwhile, Sync yields what makes the table of the generation
-// that it names. If it gives up, it has all changes up to that generation.
+// Whatever changes happen, applying what Sync yields gives the table of the
+// generation that it reports. If Sync gives up, all changes up to that
+// generation are there.
 func TestSyncMakesATable(t *testing.T) {
 	ctx := t.Context()
 	ends := make(map[string]int)
@@ -130,7 +131,7 @@ func apply(ctx context.Context, t rapid.TB, c *Client, o SyncOptions, held map[u
 	return nil
 }
 
-// within drops the entries that the options do not ask for.
+// within removes the entries that the options exclude.
 func within(table map[uint32]version, o DumpOptions) {
 	maps.DeleteFunc(table, func(id uint32, _ version) bool {
 		return o.IDFrom != nil && id < *o.IDFrom || o.IDTo != nil && id > *o.IDTo
@@ -138,7 +139,7 @@ func within(table map[uint32]version, o DumpOptions) {
 }
 
 // wantUpTo checks that held has each entry whose last change is not after the
-// generation, and no other entry of that age.
+// generation, and no other entry that old.
 func wantUpTo(t rapid.TB, m *model, generation uint64, o DumpOptions, held map[uint32]version) {
 	now := maps.Clone(m.entries)
 	within(now, o)

@@ -23,8 +23,8 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// dialTables is dialFake with a kernel that tells another of the generations each
-// time it is asked.
+// dialTables is dialFake with a kernel that reports the next of the generations
+// at each request.
 func dialTables(t testing.TB, generations []uint64, scripts ...[]script.Step) (*Client, *scriptedKernel) {
 	t.Helper()
 	k := &scriptedKernel{answer: func(m genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
@@ -38,7 +38,7 @@ func dialTables(t testing.TB, generations []uint64, scripts ...[]script.Step) (*
 	return dialFake(t, k, scripts...), k
 }
 
-// upsert and deleted are records of a sync, changed in a generation.
+// upsert and deleted return records of a sync, changed in that generation.
 func upsert(id uint32, generation uint64) []byte {
 	return entry(0, id, script.U64(uapi.AttrEntryGeneration, generation))
 }
@@ -47,8 +47,8 @@ func deleted(id uint32, generation uint64) []byte {
 	return entry(0, id, script.U64(uapi.AttrEntryGeneration, generation), script.Attr(uapi.AttrEntryDeleted))
 }
 
-// stream is what a Sync yields, as text: id@generation, with a minus for a
-// delete. Each is called with each record.
+// stream returns what a Sync yields as text: id@generation, with a minus for a
+// delete. The functions in each are called for each record.
 func stream(ctx context.Context, c *Client, o SyncOptions, each ...func(*Record)) (string, error) {
 	var all []string
 	reset := o.Reset
@@ -144,10 +144,10 @@ func TestSync(t *testing.T) {
 	}
 }
 
-// errAny stands for an error of the fake kernel's.
+// errAny stands for any error of the fake kernel.
 var errAny = errors.New("any")
 
-// The error of a Sync that gives up tells how far it came, and why.
+// The error of a Sync that gives up says how far it got, and why.
 func TestNotSyncedText(t *testing.T) {
 	c, _ := dialTables(t, []uint64{5, 6}, []script.Step{script.Page(done()), script.Page(script.Done(unix.NLM_F_DUMP_INTR, 0))})
 	_, err := stream(t.Context(), c, SyncOptions{Passes: 2})
@@ -157,7 +157,8 @@ func TestNotSyncedText(t *testing.T) {
 	}
 }
 
-// A delta begins where the previous dump started, and asks for what the options say.
+// A delta begins at the generation where the previous dump started, and has the
+// given options.
 func TestSyncRequests(t *testing.T) {
 	needLittleEndian(t)
 	c, k := dialTables(t, []uint64{5, 6, 7}, []script.Step{
@@ -201,10 +202,10 @@ func TestSyncRefuses(t *testing.T) {
 	}
 }
 
-// Another family number is another module, with another table.
+// Another family number means another module, with another table.
 func TestSyncModuleLoadedAnew(t *testing.T) {
 	anew := func(records ...[]byte) script.Step {
-		for _, r := range records[:len(records)-1] { // of DONE the type is another
+		for _, r := range records[:len(records)-1] { // DONE has another type
 			binary.NativeEndian.PutUint16(r[4:], fakeFamily+1)
 		}
 		return script.Page(records...)
@@ -263,7 +264,7 @@ func TestSyncCancel(t *testing.T) {
 	}
 }
 
-// TestSyncNoAlloc compares passes with others that are fifty times as long.
+// TestSyncNoAlloc compares passes with passes that are fifty times as long.
 func TestSyncNoAlloc(t *testing.T) {
 	sync := func(pages int) float64 {
 		steps := bigDump(pages, 20)
@@ -289,7 +290,7 @@ func TestSyncNoAlloc(t *testing.T) {
 	}
 }
 
-// TestAddStats shows that the sum has every figure.
+// TestAddStats checks that the sum includes every figure.
 func TestAddStats(t *testing.T) {
 	var one, sum nldump.Stats
 	v := reflect.ValueOf(&one).Elem()
@@ -309,7 +310,7 @@ func TestAddStats(t *testing.T) {
 	}
 }
 
-// Whatever Apply gets, the snapshot has what a map would have, in order.
+// For any input, the snapshot has the same entries as a map would, in order.
 func TestSnapshotApplies(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var s Snapshot

@@ -99,7 +99,7 @@ func TestWatchKinds(t *testing.T) {
 	}
 }
 
-// ErrOverrun comes after the events before the loss, and later changes have events
+// ErrOverrun comes after the events before the loss. Later changes have events
 // again.
 func TestWatchOverrun(t *testing.T) { synctest.Test(t, testWatchOverrun) }
 
@@ -127,7 +127,7 @@ func testWatchOverrun(t *testing.T) {
 		note(e, err)
 		break
 	}
-	// The queue overflows again before the watcher has seen it empty.
+	// The queue overflows again before the watcher has read it empty.
 	for range 5 { // 8 to 12
 		k.Put(fakekernel.Entry{ID: 1, Name: "x"})
 	}
@@ -208,7 +208,7 @@ func TestWatchGoesOn(t *testing.T) {
 	}
 }
 
-// Watch closes its socket, however its loop ends.
+// Watch closes its socket, no matter how its loop ends.
 func TestWatchLoop(t *testing.T) {
 	k, c, _ := watchFake(t)
 	k.Step = func() {
@@ -235,7 +235,7 @@ func TestWatchLoop(t *testing.T) {
 	}
 }
 
-// A watcher ends for good when its family goes, but not when another one does.
+// A watcher ends when its family is removed, but not when another one is.
 func TestWatchFarewell(t *testing.T) {
 	k, _, w := watchFake(t)
 	for _, b := range [][]byte{
@@ -256,7 +256,8 @@ func TestWatchFarewell(t *testing.T) {
 	}
 }
 
-// A watcher ignores messages that the kernel did not send or that it does not know.
+// A watcher ignores messages that are not from the kernel or that it does not
+// know.
 func TestWatchIgnores(t *testing.T) {
 	sock := polled{script.New(
 		script.Step{Page: script.Record(0, []byte{uapi.CmdEntryDelNtf, 1, 0, 0}), From: 7},
@@ -272,7 +273,7 @@ func TestWatchIgnores(t *testing.T) {
 	}
 }
 
-// polled is a script without a pause.
+// polled is a script without pauses.
 type polled struct{ *script.Socket }
 
 func (p polled) Poll(buf []byte) (nldump.Datagram, error) { return p.Recv(buf) }
@@ -302,7 +303,7 @@ func TestWatchRefuses(t *testing.T) {
 	}
 }
 
-// A client subscribes again if the family changes while it subscribes.
+// If the family changes during the subscription, the client subscribes again.
 func TestSubscribeWhileLoaded(t *testing.T) {
 	k := fakekernel.New()
 	c := dialKernel(t, k)
@@ -350,7 +351,7 @@ func TestSubscribeWithoutGroup(t *testing.T) {
 	}
 }
 
-// The controller's group exists without the module.
+// The controller's group exists even without the module.
 func TestKernelJoinGroups(t *testing.T) {
 	sock, err := joinGroups(0, 5000, []uint32{controllerGroup})
 	if err != nil {
@@ -370,8 +371,8 @@ func TestKernelJoinGroups(t *testing.T) {
 	}
 }
 
-// FuzzDecodeEvent looks for a panic, for an error of another kind, and for an
-// event of an entry that is not of the entry's generation.
+// FuzzDecodeEvent finds panics, errors of other kinds, and events whose entry
+// has another generation.
 func FuzzDecodeEvent(f *testing.F) {
 	for cmd := byte(uapi.CmdEntryNewNtf); cmd <= uapi.CmdTableFlushNtf; cmd++ {
 		f.Add(append([]byte{cmd, 1, 0, 0}, wholeEntry...))

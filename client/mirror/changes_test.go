@@ -15,7 +15,8 @@ import (
 	"bulkdump/client/internal/fakekernel"
 )
 
-// A loop over All sees one moment, whatever is applied meanwhile.
+// A loop over All sees the table of one moment, even if changes are applied
+// meanwhile.
 func TestMirrorAllWhileItChanges(t *testing.T) {
 	mirror(t, 300, Options{}, func(r *mirrored) {
 		n := uint32(0)
@@ -51,7 +52,7 @@ func TestMirrorChanges(t *testing.T) {
 				break
 			}
 			got = append(got, e.Kind.String()+string(rune('0'+e.Entry.ID)))
-			if len(got) == 3 { // more than it may keep
+			if len(got) == 3 { // more than the limit
 				r.change(func(k *fakekernel.Kernel) {
 					for id := range uint32(4) {
 						k.Put(fakekernel.Entry{ID: id, Name: "x"})
@@ -64,7 +65,7 @@ func TestMirrorChanges(t *testing.T) {
 		if !reflect.DeepEqual(got, want) {
 			r.Errorf("got %q, want %q", got, want)
 		}
-		// A second loop gets what changes from now on.
+		// A second loop gets the changes from now on.
 		r.change(func(k *fakekernel.Kernel) { k.Put(fakekernel.Entry{ID: 0, Name: "nobody listens"}) })
 		r.same()
 		time.AfterFunc(time.Second, func() {
@@ -97,8 +98,8 @@ func TestMirrorChanges(t *testing.T) {
 	})
 }
 
-// A context ends a loop that always has something to do, and frees changes that
-// nobody reads.
+// A context ends a loop that always has something to do. Changes that nobody
+// reads are freed then.
 func TestMirrorChangesEndWithTheContext(t *testing.T) {
 	mirror(t, 1, Options{}, func(r *mirrored) {
 		ctx, cancel := context.WithCancel(r.Context())
@@ -125,7 +126,7 @@ func TestMirrorChangesEndWithTheContext(t *testing.T) {
 	})
 }
 
-// A copied is a copy made of what Follow yields.
+// A copied is a copy built from what Follow yields.
 type copied struct {
 	entries map[uint32]client.Entry
 	told    int // entries that were new, set or deleted
@@ -160,13 +161,13 @@ func (c *copied) follow(r *mirrored, id uint32, each func(lagged bool)) {
 	}
 }
 
-// Each entry comes once, however small the limit is, and then each change.
+// Each entry comes once, even with a small limit, and then each change.
 func TestMirrorFollow(t *testing.T) {
 	mirror(t, 300, Options{ChangesLimit: 10}, func(r *mirrored) {
 		c := copied{entries: make(map[uint32]client.Entry)}
 		n := 0
 		c.follow(r, 5000, func(bool) {
-			if n++; n == 100 { // of some that are told already, and some that are not
+			if n++; n == 100 { // some of them were delivered before, some were not
 				r.change(func(k *fakekernel.Kernel) {
 					k.Put(fakekernel.Entry{ID: 5, Name: "set"})
 					k.Del(6)
@@ -185,7 +186,7 @@ func TestMirrorFollow(t *testing.T) {
 	})
 }
 
-// What a slow reader loses comes as a difference.
+// Changes that a slow reader missed come as a difference.
 func TestMirrorFollowLags(t *testing.T) {
 	mirror(t, 50, Options{ChangesLimit: 10}, func(r *mirrored) {
 		c := copied{entries: make(map[uint32]client.Entry)}
@@ -214,7 +215,7 @@ func TestMirrorFollowLags(t *testing.T) {
 	})
 }
 
-// A change between the lag and the look at the entries comes once.
+// A change between the lag and the reading of the entries comes once.
 func TestMirrorFollowTellsOnce(t *testing.T) {
 	mirror(t, 20, Options{ChangesLimit: 10}, func(r *mirrored) {
 		c := copied{entries: make(map[uint32]client.Entry)}
@@ -247,7 +248,7 @@ func TestMirrorFollowTellsOnce(t *testing.T) {
 	})
 }
 
-// A loop that is left among the entries leaves no feed that goes on collecting.
+// A loop that is left among the entries leaves no feed that keeps collecting.
 func TestMirrorFollowLeft(t *testing.T) {
 	mirror(t, 3, Options{}, func(r *mirrored) {
 		for range r.m.Follow(r.Context()) {
@@ -260,7 +261,8 @@ func TestMirrorFollowLeft(t *testing.T) {
 	})
 }
 
-// A second loop over the same changes does not begin with what the first one left.
+// A second loop over the same changes does not start with those that the first
+// one left.
 func TestMirrorChangesAgain(t *testing.T) {
 	mirror(t, 3, Options{}, func(r *mirrored) {
 		change := func(id uint32) {
@@ -290,7 +292,7 @@ func TestMirrorFollowEnds(t *testing.T) {
 		k := fakekernel.New()
 		c := dial(t, k)
 		defer c.Close()
-		k.Answered = func() { time.Sleep(time.Minute) } // the generation, before the dump
+		k.Answered = func() { time.Sleep(time.Minute) } // delays the generation, before the dump
 		m, err := Open(t.Context(), c, Options{})
 		if err != nil {
 			t.Fatal(err)
@@ -312,7 +314,7 @@ func TestMirrorFollowEnds(t *testing.T) {
 		n := 0
 		for _, err := range m.Follow(ctx) {
 			if n++; n == 1 {
-				stop() // in the midst of the entries
+				stop() // among the entries
 			} else if !errors.Is(err, context.Canceled) {
 				t.Errorf("%v, want Canceled", err)
 			}

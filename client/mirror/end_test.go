@@ -17,7 +17,7 @@ import (
 	"bulkdump/client/internal/script"
 )
 
-// An error that may go away costs another dump. Others end the mirror.
+// A temporary error leads to another dump. Other errors end the mirror.
 func TestMirrorErrors(t *testing.T) {
 	mirror(t, 5, Options{}, func(r *mirrored) {
 		r.overflow()
@@ -111,7 +111,7 @@ func TestMirrorEnds(t *testing.T) {
 	})
 }
 
-// A mirror does not ask the kernel for a caller that has given up.
+// A mirror sends no request for a caller that has given up.
 func TestMirrorWaitForTheFuture(t *testing.T) {
 	mirror(t, 2, Options{}, func(r *mirrored) {
 		ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
@@ -124,7 +124,7 @@ func TestMirrorWaitForTheFuture(t *testing.T) {
 		}
 		var asked atomic.Bool
 		r.step(func() { asked.Store(true) })
-		time.Sleep(2 * settle * DefaultResyncInterval) // what had been waited for before
+		time.Sleep(2 * settle * DefaultResyncInterval) // the earlier wait has ended
 		asked.Store(false)
 		time.Sleep(time.Hour)
 		if asked.Load() {
@@ -133,12 +133,13 @@ func TestMirrorWaitForTheFuture(t *testing.T) {
 	})
 }
 
-// Events have their time from the first wait for them. A caller that asks again and
-// again does not put off the dump that shows that there are none.
+// A wait for events has a time limit that starts with the first call. Callers
+// that ask repeatedly do not delay the dump that shows that there are no
+// events.
 func TestMirrorWaitInPolls(t *testing.T) {
 	for _, patience := range []time.Duration{time.Millisecond, 90 * time.Millisecond} {
 		mirror(t, 2, Options{}, func(r *mirrored) {
-			// The fill is undone: it has generations, but no event.
+			// The fill is undone: it has used generations, but has no event.
 			r.change(func(k *fakekernel.Kernel) { k.FillBegin(100, 5); k.FillEnd(true) })
 			generation := r.k.Generation
 			start := time.Now()
@@ -161,8 +162,8 @@ func TestMirrorWaitInPolls(t *testing.T) {
 	}
 }
 
-// As long as events come, the mirror does not ask the kernel, although there always
-// is a caller that waits.
+// As long as events come, the mirror sends no request, even if a caller is
+// always waiting.
 func TestMirrorWaitsWhileEventsCome(t *testing.T) {
 	mirror(t, 2, Options{}, func(r *mirrored) {
 		var asked atomic.Int32
@@ -176,7 +177,7 @@ func TestMirrorWaitsWhileEventsCome(t *testing.T) {
 				r.Fatal(err)
 			}
 		}
-		time.Sleep(time.Minute) // nor when the last one has come
+		time.Sleep(time.Minute) // also not after the last event
 		if n := asked.Load(); n > 0 {
 			r.Errorf("the kernel was asked %d times", n)
 		}
@@ -185,8 +186,8 @@ func TestMirrorWaitsWhileEventsCome(t *testing.T) {
 	})
 }
 
-// A dump that fails again and again is not repeated ten times a second. After one
-// that succeeds, the time between dumps is short again.
+// If dumps fail repeatedly, they are not repeated ten times a second. After a
+// successful dump, the time between dumps is short again.
 func TestMirrorBacksOff(t *testing.T) {
 	mirror(t, 2, Options{}, func(r *mirrored) {
 		fail := func() []syscall.Errno {
@@ -204,8 +205,8 @@ func TestMirrorBacksOff(t *testing.T) {
 			early := r.m.Stats().Retries - before
 			time.Sleep(10*time.Minute - time.Second)
 			late := r.m.Stats().Retries - before
-			// Retries come at 0, 0.2, 0.6, 1.4 s …, then every 10 s. The time between
-			// two is up to half as long again, at random.
+			// Retries come at 0, 0.2, 0.6, 1.4 s …, then every 10 s. At random,
+			// the time between two is up to half as long again.
 			if early < 2 || early > 4 || late < 40 || late > 66 {
 				r.Errorf("%d retries in a second, %d in ten minutes", early, late)
 			}
@@ -219,7 +220,7 @@ func TestMirrorBacksOff(t *testing.T) {
 func TestMirrorCloseDoesNotWait(t *testing.T) {
 	mirror(t, 2, Options{}, func(r *mirrored) {
 		const long = time.Hour
-		r.change(func(k *fakekernel.Kernel) { k.Answered = func() { time.Sleep(long) } }) // as after another caller's fill
+		r.change(func(k *fakekernel.Kernel) { k.Answered = func() { time.Sleep(long) } }) // like the fill of another caller
 		r.overflow()
 		time.Sleep(time.Second)
 		start := time.Now()

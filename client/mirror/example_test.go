@@ -13,7 +13,7 @@ import (
 	"bulkdump/client/mirror"
 )
 
-// Keep a copy, and look things up in it.
+// Keep a copy, and look up entries in it.
 func ExampleOpen() {
 	ctx := context.Background()
 	c, err := client.Dial(client.Config{})
@@ -37,7 +37,7 @@ func ExampleOpen() {
 	}
 	fmt.Println(m.Len(), "entries of generation", m.Generation())
 
-	// Wait for your own change to be in it.
+	// Wait until your own change is in the copy.
 	generation, err := c.New(ctx, client.Entry{ID: 8, Name: "eight"})
 	if err != nil {
 		log.Fatal(err)
@@ -45,11 +45,11 @@ func ExampleOpen() {
 	if err := m.Wait(ctx, generation); err != nil {
 		log.Fatal(err)
 	}
-	<-m.Done() // never, if all goes well
+	<-m.Done() // blocks forever if all goes well
 	fmt.Println(m.Err(), m.Stats().Overruns)
 }
 
-// Do something about each entry of a mirror, and then about each change.
+// Handle each entry of a mirror, then each change.
 func ExampleMirror_Follow() {
 	ctx := context.Background()
 	c, err := client.Dial(client.Config{})
@@ -67,7 +67,7 @@ func ExampleMirror_Follow() {
 		case errors.Is(err, mirror.ErrLagged):
 			fmt.Println("not every change is told, but what came of them")
 		case errors.Is(err, mirror.ErrReloaded), errors.Is(err, client.ErrNoFamily):
-			return // that table is no more
+			return // that table no longer exists
 		case err != nil:
 			log.Fatal(err)
 		case e.Kind == client.EventFlush:

@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A mirrored is a fake kernel with a mirror of its table, in a bubble.
+// A mirrored is a fake kernel with a mirror of its table, in a synctest bubble.
 type mirrored struct {
 	*testing.T
 	k *fakekernel.Kernel
@@ -38,7 +38,7 @@ func dial(t testing.TB, k *fakekernel.Kernel) *client.Client {
 	return c.(*client.Client)
 }
 
-// table is a kernel's table as a mirror has it.
+// table converts a kernel's table to that of a mirror.
 func table(entries map[uint32]fakekernel.Entry) map[uint32]client.Entry {
 	all := make(map[uint32]client.Entry)
 	for id, e := range entries {
@@ -76,10 +76,10 @@ func (r *mirrored) change(fn func(*fakekernel.Kernel)) {
 	fn(r.k)
 }
 
-// step sets what happens with each question to the kernel.
+// step sets what happens at each request to the kernel.
 func (r *mirrored) step(fn func()) { r.change(func(k *fakekernel.Kernel) { k.Step = fn }) }
 
-// same waits until the mirror has caught up, and compares.
+// same waits until the mirror has caught up, then compares it with the table.
 func (r *mirrored) same() Stats {
 	r.Helper()
 	r.k.Lock()
@@ -100,7 +100,7 @@ func (r *mirrored) same() Stats {
 	return r.m.Stats()
 }
 
-// overflow loses events.
+// overflow makes the kernel lose events.
 func (r *mirrored) overflow() {
 	synctest.Wait()
 	r.change(func(k *fakekernel.Kernel) {
@@ -114,9 +114,9 @@ func (r *mirrored) overflow() {
 	})
 }
 
-// While a dump brings changes whose events are late, the mirror has only some of
-// them and is the table of no generation. It must not say that it is synced, nor
-// after a dump that failed in the middle.
+// While a dump brings changes whose events come later, the mirror has only some
+// of them, so it is not the table of any generation. It must not claim to be
+// synced then, nor after a dump that failed in the middle.
 func TestMirrorIsNotSyncedDuringADump(t *testing.T) {
 	for _, errno := range []syscall.Errno{0, unix.ENOMEM} {
 		mirror(t, 10, Options{}, func(r *mirrored) {
@@ -156,7 +156,7 @@ func TestMirrorIsNotSyncedDuringADump(t *testing.T) {
 	}
 }
 
-// As long as nothing is lost, there is one dump.
+// As long as no event is lost, there is one dump.
 func TestMirrorFollowsEvents(t *testing.T) {
 	mirror(t, 10, Options{}, func(r *mirrored) {
 		for n := range uint32(100) {
@@ -176,7 +176,7 @@ func TestMirrorFollowsEvents(t *testing.T) {
 	})
 }
 
-// A loss costs a dump of what changed since, and no more.
+// A loss costs only a dump of the changes since then.
 func TestMirrorRepairsALoss(t *testing.T) {
 	mirror(t, 1000, Options{}, func(r *mirrored) {
 		before := r.m.Stats()
@@ -192,8 +192,8 @@ func TestMirrorRepairsALoss(t *testing.T) {
 	})
 }
 
-// A full pass is needed only if the log does not reach back. It leaves nothing that
-// was deleted.
+// A full pass is needed only if the log does not reach back far enough. It
+// leaves no deleted entries in the mirror.
 func TestMirrorSweeps(t *testing.T) {
 	mirror(t, 20, Options{}, func(r *mirrored) {
 		r.overflow()
@@ -212,8 +212,8 @@ func TestMirrorSweeps(t *testing.T) {
 	})
 }
 
-// An undone fill has no event. A mirror finds that out after a while, and does not
-// dump for it.
+// A fill that is undone has no event. A mirror notices that after a while, with
+// a delta, or by the gap before the next event.
 func TestMirrorOfUndoneFill(t *testing.T) {
 	mirror(t, 5, Options{}, func(r *mirrored) {
 		r.change(func(k *fakekernel.Kernel) { k.FillBegin(100, 5); k.FillEnd(true) })
@@ -245,7 +245,7 @@ func TestMirrorOfPhantoms(t *testing.T) {
 			r.change(func(k *fakekernel.Kernel) {
 				if k.Open > 0 && !filled && k.Fulls == 2 {
 					filled = true
-					k.FillBegin(50, 4) // undone when the next request comes, as the generation is even
+					k.FillBegin(50, 4) // the next request undoes it, because the generation is even
 				}
 			})
 		})
@@ -256,7 +256,7 @@ func TestMirrorOfPhantoms(t *testing.T) {
 	})
 }
 
-// However much is lost, dumps keep their distance.
+// Even if much is lost, dumps are not too frequent.
 func TestMirrorLimitsItsRate(t *testing.T) {
 	const interval, during = 50 * time.Millisecond, 10 * time.Second
 	mirror(t, 3, Options{ResyncInterval: interval}, func(r *mirrored) {
@@ -275,7 +275,7 @@ func TestMirrorLimitsItsRate(t *testing.T) {
 	})
 }
 
-// A dump does not repair what is lost while it ends.
+// A dump does not repair a loss that happens while the dump ends.
 func TestMirrorLossDuringADump(t *testing.T) {
 	mirror(t, 5, Options{}, func(r *mirrored) {
 		r.overflow()
@@ -288,18 +288,18 @@ func TestMirrorLossDuringADump(t *testing.T) {
 						k.Put(fakekernel.Entry{ID: 3, Name: "lost at the end"})
 						k.QueueLimit = 1 << 20
 					})
-					time.Sleep(time.Millisecond) // it is noted
+					time.Sleep(time.Millisecond) // until the mirror has noticed it
 				}
 			}
 		})
-		time.Sleep(time.Minute) // nobody asks for it
+		time.Sleep(time.Minute) // without any caller
 		if e, _ := r.m.Get(3); e.Name != "lost at the end" {
 			r.Errorf("asked %d times, %+v, %+v", asked, e, r.m.Stats())
 		}
 	})
 }
 
-// A mirror forgets the tombstones of deletions.
+// A mirror drops the tombstones of deletions.
 func TestMirrorForgetsTombstones(t *testing.T) {
 	mirror(t, 5, Options{}, func(r *mirrored) {
 		r.overflow()

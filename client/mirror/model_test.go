@@ -22,21 +22,21 @@ import (
 	"bulkdump/client/internal/fakekernel"
 )
 
-// A modelRun changes a table whenever the mirror asks the kernel something, and
-// compares what the mirror says with the table's history.
+// A modelRun changes a table at each request of the mirror, and compares the
+// state of the mirror with the table's history.
 type modelRun struct {
 	t      *rapid.T
 	k      *fakekernel.Kernel
 	r      *rand.Rand
-	budget int  // changes that are left
-	reload bool // the module may be loaded again
-	limit  int  // of changes that wait for follow
-	held   bool // events are read late
+	budget int  // changes left to make
+	reload bool // whether the module may be reloaded
+	limit  int  // limit of changes that wait for follow
+	held   bool // whether events are delivered late
 	m      atomic.Pointer[Mirror]
 	wrong  atomic.Pointer[string]
 }
 
-// step makes none, one or some changes.
+// step makes no change, one change or several.
 func (r *modelRun) step() {
 	r.check()
 	r.k.Lock()
@@ -84,12 +84,12 @@ func (r *modelRun) change() {
 	}
 }
 
-// reloaded tells whether the mirror's table is gone, and its socket with it. The
-// caller holds r.k's lock.
+// reloaded reports whether the mirror's table is gone, together with its
+// socket. The caller holds r.k's lock.
 func (r *modelRun) reloaded() bool { return len(r.k.Listeners) == 0 }
 
-// check compares a mirror that says that it is synced with the table of the
-// generation that it names.
+// check compares a mirror that claims to be synced with the table of the
+// generation that it reports.
 func (r *modelRun) check() {
 	m := r.m.Load()
 	if m == nil {
@@ -116,7 +116,7 @@ func (r *modelRun) check() {
 	}
 }
 
-// follow keeps a copy of the mirror by its changes.
+// follow keeps a copy up to date with the mirror's changes.
 func follow(ctx context.Context, m *Mirror, copied map[uint32]client.Entry) {
 	changes := m.Changes(ctx)
 	again := func() {
@@ -134,7 +134,7 @@ func follow(ctx context.Context, m *Mirror, copied map[uint32]client.Entry) {
 			return
 		case e.Kind == client.EventFlush:
 			maps.DeleteFunc(copied, func(_ uint32, c client.Entry) bool { return c.Generation <= e.Generation })
-		case e.Entry.Generation < copied[e.Entry.ID].Generation: // older than what All had
+		case e.Entry.Generation < copied[e.Entry.ID].Generation: // older than the entry from All
 		case e.Kind == client.EventDel:
 			delete(copied, e.Entry.ID)
 		default:
@@ -156,7 +156,7 @@ func (r *modelRun) run(t *testing.T) {
 	r.m.Store(m)
 	copied := make(map[uint32]client.Entry)
 	go follow(ctx, m, copied)
-	// The changes that are left are made while the mirror sleeps.
+	// The remaining changes are made while the mirror sleeps.
 	for {
 		r.k.Lock()
 		pause := time.Duration(r.r.IntN(int(200 * time.Millisecond)))
@@ -177,7 +177,7 @@ func (r *modelRun) run(t *testing.T) {
 	generation, reloaded := r.k.Generation, r.reloaded()
 	r.k.Unlock()
 	if reloaded {
-		m.running.Wait() // it finds out
+		m.running.Wait() // until it notices
 		err = m.Err()
 	} else {
 		err = m.Wait(ctx, generation)
@@ -205,13 +205,13 @@ func (r *modelRun) run(t *testing.T) {
 	}
 }
 
-// Whatever happens, a mirror that says that it is synced is the table of the
-// generation that it names, and it gets there when the table rests. Events are
-// lost; dumps are interrupted, fail, or find the log too short; fills are undone;
-// and the module is loaded again.
+// A mirror that claims to be synced is always equal to the table of the
+// generation that it reports. It gets synced once the table stops changing.
+// Meanwhile events are lost; dumps are interrupted, fail, or find the log too
+// short; fills are undone; and the module is reloaded.
 func TestMirrorModel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		// rapid must not see the test's deadline, which is of real time.
+		// rapid must not see the test's deadline, which is in real time.
 		rapid.Check(struct{ rapid.TB }{t}, func(rt *rapid.T) {
 			r := &modelRun{t: rt, k: fakekernel.New(),
 				r:      rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0)),

@@ -18,8 +18,8 @@ func (r *replica) names() map[uint32]string {
 	return all
 }
 
-// A replica ignores a record that is older than what it knows, even after a deletion
-// during a pass.
+// A replica ignores a record that is older than its own state, even after a
+// deletion during a pass.
 func TestReplicaTakesTheNewest(t *testing.T) {
 	var r replica
 	r.begin()
@@ -36,9 +36,9 @@ func TestReplicaTakesTheNewest(t *testing.T) {
 		{client.Entry{ID: 1, Deleted: true, Generation: 7}, false, client.EventDel},
 		{client.Entry{ID: 1, Name: "six", Generation: 6}, true, 0},
 		{client.Entry{ID: 1, Name: "eight", Generation: 8}, true, client.EventNew},
-		{client.Entry{ID: 1, Deleted: true, Generation: 8}, true, client.EventDel}, // undone
+		{client.Entry{ID: 1, Deleted: true, Generation: 8}, true, client.EventDel}, // an undone change
 		{client.Entry{ID: 1, Name: "eight", Generation: 8}, true, 0},
-		{client.Entry{ID: 2, Deleted: true, Generation: 9}, true, 0}, // of what was never here
+		{client.Entry{ID: 2, Deleted: true, Generation: 9}, true, 0}, // an entry that was never here
 		{client.Entry{ID: 2, Name: "three", Generation: 3}, false, 0},
 		{client.Entry{ID: 3, Name: "ten", Generation: 10}, false, client.EventNew},
 	} {
@@ -61,18 +61,18 @@ func TestReplicaTakesTheNewest(t *testing.T) {
 	}
 }
 
-// A sweep takes what a full pass did not bring, except what is newer than the start
-// of the pass.
+// A sweep removes the entries that a full pass did not bring, except those
+// newer than the start of the pass.
 func TestReplicaSweeps(t *testing.T) {
 	var r replica
 	for id := range uint32(6) {
 		r.put(&client.Entry{ID: id, Name: "old", Generation: uint64(id) + 1}, false)
 	}
 	r.begin()
-	r.put(&client.Entry{ID: 0, Name: "old", Generation: 1}, true) // seen as it is
-	r.put(&client.Entry{ID: 1, Name: "x", Generation: 1}, true)   // seen older than an event has it
+	r.put(&client.Entry{ID: 0, Name: "old", Generation: 1}, true) // the pass sees the current state
+	r.put(&client.Entry{ID: 1, Name: "x", Generation: 1}, true)   // the pass sees an older state than the event's
 	r.put(&client.Entry{ID: 2, Name: "new", Generation: 30}, true)
-	r.put(&client.Entry{ID: 3, Name: "event", Generation: 21}, false) // where the pass had already been
+	r.put(&client.Entry{ID: 3, Name: "event", Generation: 21}, false) // at an id that the pass had already read
 	ids := r.sweep(20)
 	if want := (map[uint32]string{0: "old", 1: "old", 2: "new", 3: "event"}); !reflect.DeepEqual(r.names(), want) || !reflect.DeepEqual(ids, []uint32{4, 5}) {
 		t.Errorf("left %v, swept %v", r.names(), ids)
@@ -112,7 +112,7 @@ func TestHorizon(t *testing.T) {
 	if !h.reach(20, true) || h.complete != 21 {
 		t.Errorf("a dump up to the fill's end: complete up to %d", h.complete)
 	}
-	// After an unknown loss the run begins again.
+	// After an unknown loss, the run starts again.
 	h.lose()
 	if h.event(one(25)) != eventNext || h.complete != 21 || !h.reach(30, true) || h.complete != 30 {
 		t.Errorf("after a loss: %+v", h)

@@ -15,7 +15,7 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// What becomes of a dump that is not read to its end.
+// What happens to a dump that is not read to its end.
 
 var closing = nldump.Config{Abandon: nldump.AbandonClose, BufferSize: nldump.MinBufferSize}
 
@@ -67,8 +67,7 @@ func TestAbandonCloses(t *testing.T) {
 	}
 }
 
-// TestAbandonKeepsAFinishedDump: there is nothing to abandon where the end was
-// in the page at hand.
+// If the page at hand has the end of the dump, there is nothing to abandon.
 func TestAbandonKeepsAFinishedDump(t *testing.T) {
 	for _, how := range []nldump.Abandon{nldump.AbandonClose, nldump.AbandonDrain} {
 		s, k := dialScripts(t, nldump.Config{Abandon: how}, steps(script.Page(rec(0, 1), done())))
@@ -103,7 +102,7 @@ func TestCloseAfterAbandon(t *testing.T) {
 	}
 }
 
-// TestCloseWhileConnecting closes the stream as it opens another socket.
+// TestCloseWhileConnecting closes the stream while it opens another socket.
 func TestCloseWhileConnecting(t *testing.T) {
 	s, k := dialScripts(t, closing, steps(script.Page(rec(0, 1))), steps(script.Page(done())))
 	for range s.Records(t.Context(), request()) {
@@ -121,7 +120,7 @@ func TestCloseWhileConnecting(t *testing.T) {
 	}
 }
 
-// TestCloseInLoopThenLeave closes the socket once only.
+// The socket is closed only once.
 func TestCloseInLoopThenLeave(t *testing.T) {
 	s, _ := dialScripts(t, closing, steps(script.Page(rec(0, 1))))
 	for range s.Records(t.Context(), request()) {
@@ -172,8 +171,8 @@ func TestAbandonDrains(t *testing.T) {
 	}
 }
 
-// TestAbandonParks has what AbandonDrain does not drain: after an error, and
-// after the end of the context, more may never come.
+// AbandonDrain does not drain after an error or after the end of the context,
+// because more pages may never come.
 func TestAbandonParks(t *testing.T) {
 	cfg := nldump.Config{Abandon: nldump.AbandonDrain, BufferSize: nldump.MinBufferSize}
 	s, _ := script.Stream(cfg, script.Page(rec(0, 1), script.Message(unix.NLMSG_OVERRUN, 0)), script.Step{Wait: true})
@@ -192,8 +191,8 @@ func TestAbandonParks(t *testing.T) {
 	}
 }
 
-// TestMemoryOut has no memory for the first page: the kernel's dump was started
-// nevertheless, and stays.
+// The kernel has no memory for the first page. It has started the dump
+// nevertheless, and the dump stays.
 func TestMemoryOut(t *testing.T) {
 	refusal := script.Page(script.Message(unix.NLMSG_ERROR, capped, script.Errno(unix.ENOBUFS), make([]byte, 16)))
 	s, k := dialScripts(t, closing, steps(refusal), steps(script.Page(done())))

@@ -11,8 +11,8 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// bigDump is a script of pages pages with records records each, and an
-// attribute in each record.
+// bigDump is a script with that many pages and records per page. Each record
+// has an attribute.
 func bigDump(pages, records int) []script.Step {
 	var steps []script.Step
 	for p := range pages {
@@ -37,7 +37,8 @@ func drainAttrs(tb testing.TB, ctx context.Context, steps []script.Step) (n int)
 	return n
 }
 
-// readAttrs reads those of the n-th record and returns the number of the next.
+// readAttrs reads the attributes of the n-th record and returns the number of
+// the next.
 func readAttrs(tb testing.TB, m nldump.Message, n int) int {
 	a := nldump.Parse(m.Data)
 	for a.Next() {
@@ -51,7 +52,7 @@ func readAttrs(tb testing.TB, m nldump.Message, n int) int {
 	return n + 1
 }
 
-// drainKeyed does the same with a key for each record.
+// drainKeyed does the same as drainAttrs, with a key for each record.
 func drainKeyed(tb testing.TB, ctx context.Context, steps []script.Step) (n int) {
 	s, _ := script.Stream(nldump.Config{}, steps...)
 	d := nldump.Dump{Request: request(), Key: func(dst []byte, m nldump.Message) ([]byte, error) {
@@ -68,7 +69,7 @@ func drainKeyed(tb testing.TB, ctx context.Context, steps []script.Step) (n int)
 	return n
 }
 
-// drainPages does the same by page.
+// drainPages does the same as drainAttrs, by page.
 func drainPages(tb testing.TB, ctx context.Context, steps []script.Step) (n int) {
 	s, _ := script.Stream(nldump.Config{Pool: nldump.NewPool(1)}, steps...)
 	for p, err := range s.Pages(ctx, nldump.Dump{Request: request()}) {
@@ -83,10 +84,10 @@ func drainPages(tb testing.TB, ctx context.Context, steps []script.Step) (n int)
 	return n
 }
 
-// TestNoAllocPerRecord compares a dump with one a hundred times as long: what
-// is allocated must be the same.
+// TestNoAllocPerRecord compares a dump with one that is a hundred times as
+// long. Both must allocate the same amount.
 func TestNoAllocPerRecord(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context()) // one that is watched
+	ctx, cancel := context.WithCancel(t.Context()) // a context that must be watched
 	defer cancel()
 	few, many := bigDump(1, 100), bigDump(100, 100)
 	for name, drain := range map[string]func(testing.TB, context.Context, []script.Step) int{
@@ -101,7 +102,7 @@ func TestNoAllocPerRecord(t *testing.T) {
 }
 
 // TestKernelNoAllocPerPage does the same with a real socket: a page costs no
-// allocation either.
+// allocation, either.
 func TestKernelNoAllocPerPage(t *testing.T) {
 	s := dialKernel(t, 16, nldump.Config{BufferSize: nldump.MinBufferSize})
 	run := func(family string) (allocs float64, pages uint64) {

@@ -14,7 +14,7 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// hostIsLittle: the literals below are little endian.
+// hostIsLittle is needed because the literals below are little endian.
 var hostIsLittle = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 
 func TestAttrs(t *testing.T) {
@@ -114,7 +114,7 @@ func TestFind(t *testing.T) {
 		t.Error("nothing is found after a search in vain")
 	}
 	a.Find(3)
-	// What was not found is no number, and no bytes.
+	// A missing attribute has no number and no bytes.
 	if a.Uint32() != 0 || !errors.Is(a.Err(), nldump.ErrMalformed) {
 		t.Errorf("a number of nothing: %v", a.Err())
 	}
@@ -139,7 +139,7 @@ func TestMessageAttrs(t *testing.T) {
 		{append([]byte{1, 0, 0, 0}, script.U32(1, 7)...), 1, true, true}, // padded, as struct rtgenmsg is
 		{script.U32(1, 7), 0, true, true},
 		{[]byte{1, 2, 3, 4}, 4, true, false},
-		{[]byte{1}, 1, true, false}, // not padded, as there is nothing more
+		{[]byte{1}, 1, true, false}, // not padded, because nothing follows
 		{[]byte{1, 2, 3}, 4, false, false},
 		{nil, 1, false, false},
 	} {

@@ -17,14 +17,16 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// at is a cursor at an attribute with the value, before another.
+// at returns a cursor at an attribute with the value. Another attribute
+// follows.
 func at(value ...byte) *nldump.Attrs {
 	a := nldump.Parse(append(script.Attr(1, value), script.U32(2, 2)...))
 	a.Next()
 	return &a
 }
 
-// accessors are those that check the value's size, and the sizes.
+// accessors are the accessors that check the value's size, with the valid
+// sizes.
 var accessors = map[string]struct {
 	get   func(*nldump.Attrs) any
 	sizes []int
@@ -55,8 +57,8 @@ func count[T any](seq func(func(int, T) bool)) (n int) {
 	return n
 }
 
-// TestAttrSizes: an accessor takes its sizes, and fails with all others, gives
-// zero then, and stops the cursor.
+// An accessor accepts its sizes. With any other size it returns zero and an
+// error, and the cursor stops.
 func TestAttrSizes(t *testing.T) {
 	for name, x := range accessors {
 		zero := "0"
@@ -133,7 +135,7 @@ func TestAttrArrays(t *testing.T) {
 	if !slices.Equal(got, []uint32{7, 0xffffffff, 0}) || a.Err() != nil {
 		t.Errorf("got %v, %v", got, a.Err())
 	}
-	for range a.Uint32s() { // may be left
+	for range a.Uint32s() { // the loop may be left
 		break
 	}
 	for i, v := range at(binary.NativeEndian.AppendUint16(nil, 0x1234)...).Uint16s() {
@@ -157,14 +159,14 @@ func TestNestedArray(t *testing.T) {
 	if fmt.Sprint(sum) != "map[0:5 1:6 7:8]" || a.Err() != nil || !a.Next() {
 		t.Errorf("got %v, %v", sum, a.Err())
 	}
-	// Nests in it.
+	// Nests in the array.
 	a = at(script.Attr(0, script.U32(3, 9))...)
 	for _, e := range a.Nest() {
 		if n := e.Nested(); !n.Find(3) || n.Uint32() != 9 {
 			t.Errorf("no number in the nest: %v", n.Err())
 		}
 	}
-	// Left, and gone on after it.
+	// The loop is left, and the cursor goes on after the array.
 	a = at(append(script.U32(0, 5), script.U32(1, 6)...)...)
 	for range a.Nest() {
 		break
@@ -172,7 +174,8 @@ func TestNestedArray(t *testing.T) {
 	if !a.Next() || a.Uint32() != 2 {
 		t.Error("the cursor is not at the attribute after the array")
 	}
-	// Errors: of the nest, of an element, also of the last, and of a nest in it.
+	// Errors: in the nest, in an element (also the last one), and in a nest
+	// within the array.
 	for name, value := range map[string][]byte{
 		"inner":   append(script.Attr(0, script.Attr(3, []byte{1})), script.U32(1, 6)...),
 		"nest":    append(script.U32(0, 5), 1, 2, 3),
@@ -199,7 +202,7 @@ func TestNestedArray(t *testing.T) {
 	}
 }
 
-// TestNestErrorReachesOut: an error in a nest is one of all the cursors around.
+// An error in a nest is also the error of all cursors around it.
 func TestNestErrorReachesOut(t *testing.T) {
 	a := at(script.Attr(1, script.Attr(2, []byte{1, 2, 3}), script.U32(3, 3))...)
 	n := 0

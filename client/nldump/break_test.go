@@ -18,9 +18,10 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// What a reader's own functions, and unlikely answers, must not break.
+// A reader's own functions and unlikely answers must not break a stream.
 
-// TestDoRefusedForMemory: only a dump stays when there is no memory for its page.
+// Without memory for the first page, only a dump stays open; the request of a
+// Do is over.
 func TestDoRefusedForMemory(t *testing.T) {
 	s, _ := script.Stream(nldump.Config{}, script.Page(script.Message(unix.NLMSG_ERROR, capped, script.Errno(unix.ENOBUFS), make([]byte, 16))))
 	var refused *nldump.KernelError
@@ -29,7 +30,7 @@ func TestDoRefusedForMemory(t *testing.T) {
 	}
 }
 
-// TestDoAnsweredByADump: a dump is not acknowledged.
+// The answer to a Do may be a dump, which has no acknowledgement.
 func TestDoAnsweredByADump(t *testing.T) {
 	s, _ := script.Stream(nldump.Config{}, script.Page(rec(0, 1), done()), script.Step{Wait: true})
 	if got, err := readDump(t.Context(), s, nldump.Dump{Do: true}); err != nil || !slices.Equal(got, []byte{1}) || !s.Idle() {
@@ -37,8 +38,7 @@ func TestDoAnsweredByADump(t *testing.T) {
 	}
 }
 
-// TestDoOfOnePage: what is answered later and without NLM_F_MULTI may be several
-// messages of one datagram.
+// A later answer without NLM_F_MULTI may be several messages in one datagram.
 func TestDoOfOnePage(t *testing.T) {
 	for _, generation := range []func(nldump.Message) (uint64, error){nil, func(nldump.Message) (uint64, error) { return 0, nil }} {
 		s, _ := script.Stream(nldump.Config{}, script.Page(plain(1), plain(2), plain(3)))
@@ -49,7 +49,7 @@ func TestDoOfOnePage(t *testing.T) {
 	}
 }
 
-// TestForeignPanics twice: in the loop, and as the rest is drained.
+// Foreign panics twice: in the loop, and while the rest is drained.
 func TestForeignPanics(t *testing.T) {
 	event := script.Step{Page: rec(0, 7), Group: 4}
 	s, _ := script.Stream(nldump.Config{Abandon: nldump.AbandonDrain}, event, event, script.Page(done()), script.Page(done()))
@@ -62,7 +62,7 @@ func TestForeignPanics(t *testing.T) {
 	}
 }
 
-// TestForeignIsNoStall: what Foreign takes is the reader's time.
+// Time spent in Foreign does not count towards the stall timeout.
 func TestForeignIsNoStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		event := script.Step{Page: rec(0, 7), Group: 4}
@@ -75,7 +75,7 @@ func TestForeignIsNoStall(t *testing.T) {
 	})
 }
 
-// TestEmptyPagesBetween: pages that repeat do so whatever is between them.
+// Repeated pages count even with empty pages between them.
 func TestEmptyPagesBetween(t *testing.T) {
 	n := 0
 	s, sock := script.Stream(nldump.Config{RepeatLimit: 10})
@@ -91,7 +91,7 @@ func TestEmptyPagesBetween(t *testing.T) {
 	if err := s.Drain(t.Context()); !errors.Is(err, nldump.ErrNoProgress) {
 		t.Errorf("Drain: %v", err)
 	}
-	// Few in a row are none too many, however often.
+	// A few empty pages in a row are not an error, even if that happens often.
 	none := script.Page()
 	s, _ = script.Stream(nldump.Config{RepeatLimit: 3},
 		none, none, script.Page(rec(0, 1)), none, none, script.Page(rec(0, 2)), none, none, script.Page(done()))
@@ -100,7 +100,7 @@ func TestEmptyPagesBetween(t *testing.T) {
 	}
 }
 
-// TestEmptyPagesWithoutEnd are told soon.
+// Endless empty pages are soon an error.
 func TestEmptyPagesWithoutEnd(t *testing.T) {
 	s, _ := script.Stream(nldump.Config{}, script.Step{Again: true})
 	if _, err := read(t.Context(), s); !errors.Is(err, nldump.ErrNoProgress) || s.Stats().EmptyPages != 1<<12 {
@@ -108,7 +108,7 @@ func TestEmptyPagesWithoutEnd(t *testing.T) {
 	}
 }
 
-// TestErrorsOfTheReader are its own, whatever they are.
+// The reader's own errors are returned unchanged and never cause a retry.
 func TestErrorsOfTheReader(t *testing.T) {
 	cut := &nldump.TruncatedError{Size: 5000, Buffer: 4096, Grown: true}
 	for _, failed := range []error{cut, fmt.Errorf("no key: %w", cut), nldump.ErrInterrupted, nldump.ErrOverrun} {
@@ -125,7 +125,7 @@ func TestErrorsOfTheReader(t *testing.T) {
 	}
 }
 
-// TestClosedStreamDoesNotDial: whatever opening a socket would say.
+// A closed stream does not open a socket.
 func TestClosedStreamDoesNotDial(t *testing.T) {
 	s, k := dialScripts(t, closing, steps(script.Page(rec(0, 1))))
 	for range s.Records(t.Context(), request()) {
@@ -139,7 +139,7 @@ func TestClosedStreamDoesNotDial(t *testing.T) {
 	}
 }
 
-// numbered is a Socket whose requests have numbers of their own.
+// numbered is a Socket that numbers its own requests.
 type numbered struct {
 	*script.Socket
 	n uint32
@@ -152,8 +152,8 @@ func (s *numbered) Send(m nldump.Message) (nldump.Message, error) {
 	return m, err
 }
 
-// TestDumpThatIsAcknowledged, as well: in its middle, or behind its end, where the
-// next dump finds the acknowledgement.
+// A dump may be acknowledged in its middle, or after its end. Then the next
+// dump reads the acknowledgement.
 func TestDumpThatIsAcknowledged(t *testing.T) {
 	of := func(seq byte, m []byte) []byte { return script.Poke(m, 8, seq) }
 	ack := script.Message(unix.NLMSG_ERROR, capped, script.Errno(0), make([]byte, 16))
@@ -172,13 +172,14 @@ func TestDumpThatIsAcknowledged(t *testing.T) {
 			t.Errorf("dump %d: %v, %v; want %v", i+1, got, err, want)
 		}
 	}
-	// Anything else of an earlier request is not passed over.
+	// Any other late message for an earlier request is an error.
 	if _, err := read(t.Context(), s); !errors.Is(err, nldump.ErrProtocol) {
 		t.Errorf("an error of the request before: %v", err)
 	}
 }
 
-// TestFindInANest stays with the member, and at no attribute there is nothing.
+// The cursor of a nest stays at the member that was found. Find without an
+// attribute finds nothing.
 func TestFindInANest(t *testing.T) {
 	a := at(slices.Concat(script.U32(1, 5), script.U32(2, 6), script.Attr(3, script.U32(1, 77)))...)
 	rounds := 0

@@ -15,7 +15,7 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// Time in these is that of a bubble: nothing waits.
+// These tests use the time of a synctest bubble, so nothing really waits.
 
 const stall = time.Second
 
@@ -57,7 +57,8 @@ func TestStall(t *testing.T) {
 	}
 }
 
-// TestSlowLoopIsNoStall: what the caller does with a record takes its time.
+// Time that the caller spends on a record does not count towards the stall
+// timeout.
 func TestSlowLoopIsNoStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := script.Stream(nldump.Config{StallTimeout: stall}, script.Page(rec(0, 1)), script.Step{Page: done(), After: stall / 2})
@@ -71,8 +72,8 @@ func TestSlowLoopIsNoStall(t *testing.T) {
 	})
 }
 
-// TestContextBeforeStall: the context's end is what is told, before the
-// timeout and just when a page is asked for.
+// If the context ends before the stall timeout, the error is that of the
+// context. This also holds if it ends just as a page is requested.
 func TestContextBeforeStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := script.Stream(nldump.Config{StallTimeout: stall}, script.Page(rec(0, 1)), script.Step{Wait: true})
@@ -83,7 +84,8 @@ func TestContextBeforeStall(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
-	// Many times: the deadline of the timeout must not undo that of the context.
+	// Repeated often, because it is a race: the deadline of the timeout must
+	// not replace that of the context.
 	for range 200 {
 		synctest.Test(t, func(t *testing.T) {
 			s, _ := script.Stream(nldump.Config{StallTimeout: time.Hour}, script.Page(rec(0, 1)), script.Step{Wait: true})
@@ -105,7 +107,7 @@ func TestContextBeforeStall(t *testing.T) {
 	}
 }
 
-// TestStallWhileClosed: closing comes first, too.
+// Closing the stream also takes precedence over a stall.
 func TestStallWhileClosed(t *testing.T) {
 	s, _ := script.Stream(nldump.Config{StallTimeout: time.Hour}, script.Page(rec(0, 1)), script.Page(done()))
 	for _, err := range s.Records(t.Context(), request()) {
@@ -117,8 +119,8 @@ func TestStallWhileClosed(t *testing.T) {
 	}
 }
 
-// Pages as long as each other that begin and end alike are the same page only if
-// what is between is the same, too.
+// Two pages of the same length with the same start and end are equal only if
+// their middle is also the same.
 func TestPagesThatLookAlike(t *testing.T) {
 	alike := func(middle byte) script.Step {
 		var page []byte
@@ -145,7 +147,7 @@ func TestPagesThatLookAlike(t *testing.T) {
 	}{
 		{"differ", 0, append(differ, script.Page(done())), 10, nil},
 		{"differ, none may repeat", 1, append(differ, script.Page(done())), 10, nil},
-		// The second of them is what the third is held against.
+		// The third page is compared with the second.
 		{"same, none may repeat", 1, append(same, script.Page(done())), 2, nldump.ErrNoProgress},
 		{"same", 0, append(same, script.Page(done())), 10, nil},
 		{"same, as many as there are", 9 * 61, append(same, script.Page(done())), 10, nil},

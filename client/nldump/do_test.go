@@ -16,7 +16,7 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// Requests that are no dumps, and dumps of families with ways of their own.
+// Requests that are not dumps, and dumps of families that behave differently.
 
 func TestRequestKinds(t *testing.T) {
 	page := script.Page
@@ -82,8 +82,8 @@ func TestRequestKinds(t *testing.T) {
 	}
 }
 
-// TestUnaddressedIsNamedWhereItHelps: the error of a message from elsewhere names
-// the option if, and only if, it would accept that message.
+// The error about a message from elsewhere mentions Dump.Unaddressed if and
+// only if that option would accept the message.
 func TestUnaddressedIsNamedWhereItHelps(t *testing.T) {
 	for _, m := range [][]byte{rec(0, 1), done()} {
 		for _, seq := range []byte{script.Seq, 0, 66} {
@@ -106,8 +106,8 @@ func TestUnaddressedIsNamedWhereItHelps(t *testing.T) {
 	}
 }
 
-// TestDoIsReadToItsAcknowledgement: what is left of an answer would be taken for
-// that to the next request.
+// The rest of an answer is read, because the next request would take it for its
+// own answer.
 func TestDoIsReadToItsAcknowledgement(t *testing.T) {
 	ack := script.Message(unix.NLMSG_ERROR, capped, script.Errno(0), make([]byte, 16))
 	s, _ := script.Stream(nldump.Config{Abandon: nldump.AbandonDrain},
@@ -125,7 +125,7 @@ func TestDoIsReadToItsAcknowledgement(t *testing.T) {
 
 func TestGeneration(t *testing.T) {
 	page := script.Page
-	// byNumber takes tens of a record's number for the generation.
+	// byNumber returns the tens of a record's number as the generation.
 	byNumber := func(m nldump.Message) (uint64, error) {
 		if m.Data[0] == 99 {
 			return 0, unix.EBADMSG
@@ -162,8 +162,7 @@ func TestGeneration(t *testing.T) {
 	}
 }
 
-// TestNothingIsAskedAfterAnError: what follows a message that is wrong is not the
-// reader's.
+// After a wrong message, Generation is not called for the rest of the page.
 func TestNothingIsAskedAfterAnError(t *testing.T) {
 	s, _ := script.Stream(nldump.Config{}, script.Page(rec(0, 1), script.Poke(rec(0, 2), 8, 66), rec(0, 3), done()))
 	var asked []byte
@@ -221,7 +220,7 @@ func TestForeign(t *testing.T) {
 	}
 }
 
-// TestEcho: what the kernel echoes carries the group that it told, too.
+// The kernel's echo also carries the group that the event is sent to.
 func TestEcho(t *testing.T) {
 	ack := script.Page(script.Message(unix.NLMSG_ERROR, capped, script.Errno(0), make([]byte, 16)))
 	echo := script.Step{Page: plain(1), Group: 4}
@@ -240,7 +239,8 @@ func TestEcho(t *testing.T) {
 		}
 	}
 
-	// One that does not fit is missing, and not somebody else's.
+	// An echo that does not fit is reported as truncated, not taken for another
+	// process's message.
 	long := script.Step{Page: append(plain(1), make([]byte, 5000)...), Group: 4}
 	s, _ := script.Stream(nldump.Config{BufferSize: nldump.MinBufferSize}, long, ack)
 	d := nldump.Dump{Do: true, Request: nldump.Message{Type: script.Type, Flags: unix.NLM_F_ECHO}}
@@ -249,17 +249,17 @@ func TestEcho(t *testing.T) {
 	}
 }
 
-// blind is a Socket that is no PollSocket.
+// blind is a Socket that is not a PollSocket.
 type blind struct{ nldump.Socket }
 
-// TestLostEnd has an end in a page that was cut, or is malformed: it never comes
+// If the end of a dump is in a page that was cut or malformed, it does not come
 // again.
 func TestLostEnd(t *testing.T) {
 	cfg := nldump.Config{BufferSize: nldump.MinBufferSize}
 	cut := script.Step{Page: append(append(rec(0, 1), make([]byte, 5000)...), done()...)}
 	broken := script.Page(rec(0, 1), script.Poke(rec(0, 2), 0, 15), done())
 	for name, step := range map[string]script.Step{"cut": cut, "malformed": broken} {
-		// As the kernel does: nothing is there any more, until the next request.
+		// Like the kernel, the script has nothing more until the next request.
 		s, sock := script.Stream(cfg, step, script.Step{Wait: true})
 		if _, err := read(t.Context(), s); err == nil || s.Idle() {
 			t.Errorf("%s: got %v, idle %v", name, err, s.Idle())
@@ -299,7 +299,7 @@ func TestLostEnd(t *testing.T) {
 		t.Errorf("the next dump: %v, %v", got, err)
 	}
 
-	// What goes on after it does not wait either.
+	// A retry or resume after it does not wait either.
 	n = 0
 	next := func() script.Step {
 		if n++; n%2 == 0 {
@@ -323,8 +323,8 @@ func TestLostEnd(t *testing.T) {
 	}
 }
 
-// TestLostEndThatComesLater: of an answer that is not made as it is read, an empty
-// queue says nothing.
+// If an answer is not built while it is read, an empty queue does not mean that
+// it has ended.
 func TestLostEndThatComesLater(t *testing.T) {
 	s, _ := script.Stream(nldump.Config{BufferSize: nldump.MinBufferSize},
 		script.Step{Page: append(rec(0, 1), make([]byte, 5000)...)}, script.Step{Wait: true})
@@ -336,7 +336,7 @@ func TestLostEndThatComesLater(t *testing.T) {
 	}
 }
 
-// TestRepeatsAreOfOneDump: that the second dump is like the first is progress.
+// A second dump that equals the first one is not a repetition.
 func TestRepeatsAreOfOneDump(t *testing.T) {
 	same := script.Page(rec(0, 1))
 	dump := steps(same, same, same, same, script.Page(done()))
@@ -348,7 +348,7 @@ func TestRepeatsAreOfOneDump(t *testing.T) {
 	}
 }
 
-// TestDrainOfAStuckDump: a dump whose cursor stands still has no end to reach.
+// A dump whose cursor does not move has no end, so it cannot be drained.
 func TestDrainOfAStuckDump(t *testing.T) {
 	s, _ := script.Stream(nldump.Config{RepeatLimit: 5}, script.Step{Page: rec(0, 1), Again: true})
 	if _, err := read(t.Context(), s); !errors.Is(err, nldump.ErrNoProgress) {
@@ -359,8 +359,8 @@ func TestDrainOfAStuckDump(t *testing.T) {
 	}
 }
 
-// TestDrainAfterOverrun: a dump that found no room goes on when what was queued is
-// read. If nothing is, it is parked for good.
+// A dump that found no room goes on when the queue is read. If the queue is
+// empty, the dump stays parked.
 func TestDrainAfterOverrun(t *testing.T) {
 	overrun := script.Step{Err: unix.ENOBUFS}
 	s, _ := script.Stream(nldump.Config{}, overrun, script.Page(rec(0, 1)), script.Page(done()), script.Step{Wait: true})
@@ -379,7 +379,7 @@ func TestDrainAfterOverrun(t *testing.T) {
 	}
 }
 
-// TestOverrunAsTheContextEnds is not forgotten.
+// An overrun is remembered if the context ends at the same time.
 func TestOverrunAsTheContextEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	s, sock := script.Stream(nldump.Config{})
@@ -400,7 +400,8 @@ func TestOverrunAsTheContextEnds(t *testing.T) {
 	}
 }
 
-// TestDrainAfterOverrunEmptiesTheQueue, because the kernel drops answers until then.
+// Drain reads until the queue is empty, because the kernel drops answers until
+// then.
 func TestDrainAfterOverrunEmptiesTheQueue(t *testing.T) {
 	event := script.Step{Page: rec(0, 7), Group: 4}
 	overrun := script.Step{Err: unix.ENOBUFS}

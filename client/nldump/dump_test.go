@@ -15,19 +15,19 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// Dumps whose family the stream knows something of.
+// Dumps with options that depend on the family.
 
-// keyOf is the number that rec makes.
+// keyOf returns the number in a record made by rec.
 func keyOf(dst []byte, m nldump.Message) ([]byte, error) { return append(dst, m.Data[0]), nil }
 
-// after is the request for the records after a key.
+// after returns the request for the records after a key.
 func after(key []byte) (nldump.Message, error) {
 	req := request()
 	req.Data = append([]byte("after "), key...)
 	return req, nil
 }
 
-// readDump is read with a Dump.
+// readDump reads a dump, as read does, with options.
 func readDump(ctx context.Context, s *nldump.Stream, d nldump.Dump) (got []byte, err error) {
 	for m, e := range s.Dump(ctx, d) {
 		if err != nil {
@@ -40,7 +40,7 @@ func readDump(ctx context.Context, s *nldump.Stream, d nldump.Dump) (got []byte,
 	return got, err
 }
 
-// tooLarge is a page for a buffer of 8 KiB.
+// tooLarge returns a page that does not fit into a buffer of 8 KiB.
 func tooLarge() script.Step {
 	return script.Page(script.Record(0, []byte{200, 0, 0, 0}, make([]byte, 5000)))
 }
@@ -85,7 +85,7 @@ func TestKey(t *testing.T) {
 	}
 }
 
-// TestKeyIsOfOneDump: the first key of a dump may be any.
+// The first key of a dump may have any value.
 func TestKeyIsOfOneDump(t *testing.T) {
 	one := script.Page(rec(0, 1), rec(0, 2), done())
 	s, _ := script.Stream(nldump.Config{}, one, one)
@@ -96,8 +96,8 @@ func TestKeyIsOfOneDump(t *testing.T) {
 	}
 }
 
-// TestResume goes on after a page that did not fit, on a socket of the
-// caller's: the rest of the first dump must be read to free it.
+// TestResume goes on after a page that did not fit, on a socket of the caller.
+// To free that socket, the rest of the first dump must be read.
 func TestResume(t *testing.T) {
 	s, sock := script.Stream(nldump.Config{BufferSize: nldump.MinBufferSize},
 		script.Page(rec(0, 1), rec(0, 2)), tooLarge(), script.Page(rec(0, 201)), script.Page(done()),
@@ -121,7 +121,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// TestResumeOnAnotherSocket: where it can, the stream does not read the rest.
+// If the stream can open another socket, it does not read the rest.
 func TestResumeOnAnotherSocket(t *testing.T) {
 	s, k := dialScripts(t, nldump.Config{BufferSize: nldump.MinBufferSize},
 		steps(script.Page(rec(0, 1)), tooLarge()),
@@ -135,7 +135,7 @@ func TestResumeOnAnotherSocket(t *testing.T) {
 	}
 }
 
-// TestResumeFromTheStart: before the first record there is no key.
+// Before the first record there is no key, so the dump starts again.
 func TestResumeFromTheStart(t *testing.T) {
 	s, k := dialScripts(t, nldump.Config{BufferSize: nldump.MinBufferSize},
 		steps(tooLarge()), steps(tooLarge(), script.Page(done())))
@@ -186,8 +186,8 @@ func TestResumeFails(t *testing.T) {
 	}
 }
 
-// TestResumeDrainsWhatIsCut has a second page that does not fit in what must be
-// drained. What is dropped may be cut.
+// While the stream drains a dump, another page does not fit. Dropped pages may
+// be cut.
 func TestResumeDrainsWhatIsCut(t *testing.T) {
 	s, _ := script.Stream(nldump.Config{BufferSize: nldump.MinBufferSize, MaxBufferSize: 8 << 10},
 		script.Page(rec(0, 1)), tooLarge(), script.Step{Page: make([]byte, 9000)}, script.Page(done()),
@@ -205,8 +205,8 @@ func TestResumeNeedsKey(t *testing.T) {
 	}
 }
 
-// TestBufferGrows: after a page that did not fit, the next dump has room for it,
-// as large as it was or a little more, and never more than allowed.
+// After a page that did not fit, the next dump has a buffer of that size or a
+// little more, but not more than allowed.
 func TestBufferGrows(t *testing.T) {
 	for max, want := range map[int]int{0: 8 << 10, 5100: 5100, 5020: 5020} {
 		s, err := nldump.DialWith((&sockets{scripts: [][]script.Step{steps(tooLarge()), steps(tooLarge(), script.Page(done()))}}).dial,

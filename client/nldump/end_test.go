@@ -16,7 +16,7 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// A dump that is left early.
+// Dumps that are left early.
 
 func TestBreak(t *testing.T) {
 	s, sock := script.Stream(nldump.Config{},
@@ -48,7 +48,7 @@ func TestBreak(t *testing.T) {
 	}
 }
 
-// TestBreakOnLastPage leaves a dump whose end is in the page at hand: nothing
+// TestBreakOnLastPage leaves a dump whose end is in the page at hand. Nothing
 // more will come, so there is nothing to drain.
 func TestBreakOnLastPage(t *testing.T) {
 	s, _ := script.Stream(nldump.Config{}, script.Page(rec(0, 1), rec(0, 2), script.Done(intr, 0)))
@@ -66,8 +66,8 @@ func TestBreakOnLastPage(t *testing.T) {
 	}
 }
 
-// TestBusyInLoop asks again within a loop whose dump is at its end already: the
-// page at hand must stay as it is.
+// TestBusyInLoop starts another dump within a loop whose dump has already
+// ended. The page at hand must not change.
 func TestBusyInLoop(t *testing.T) {
 	s, sock := script.Stream(nldump.Config{}, script.Page(rec(0, 1), rec(0, 2), done()), script.Page(rec(0, 8), rec(0, 9), done()))
 	var got []byte
@@ -105,7 +105,7 @@ func TestDrain(t *testing.T) {
 		{"overrun", script.Step{Err: os.NewSyscallError("recvmsg", unix.ENOBUFS)}, nldump.ErrOverrun},
 		{"of another", script.Page(script.Poke(done(), 8, 66)), nldump.ErrProtocol},
 		{"fails", script.Step{Err: unix.EIO}, unix.EIO},
-		// The end may have been in them; if it was, nothing more comes.
+		// The end may have been in them. If so, nothing more comes.
 		{"truncated", script.Step{Page: make([]byte, 5000)}, nil},
 		{"malformed", script.Page(rec(0, 2), rec(0, 3)[:12]), nil},
 	} {
@@ -161,8 +161,8 @@ func TestCancelInPage(t *testing.T) {
 	}
 }
 
-// TestCancelUnderFlood cancels while datagrams that do not count come without
-// end, so that no read ever waits.
+// TestCancelUnderFlood cancels while an endless stream of other datagrams
+// comes, so no read ever waits.
 func TestCancelUnderFlood(t *testing.T) {
 	s, sock := script.Stream(nldump.Config{}, script.Step{Page: rec(0, 1), From: 99, Again: true})
 	ctx, cancel := context.WithCancel(t.Context())

@@ -13,7 +13,7 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// encode makes attributes, as the kernel would.
+// encode encodes attributes as the kernel would.
 func encode(put func(*netlink.AttributeEncoder)) []byte {
 	e := netlink.NewAttributeEncoder()
 	put(e)
@@ -24,7 +24,7 @@ func encode(put func(*netlink.AttributeEncoder)) []byte {
 	return b
 }
 
-// The usual loop: one error to look at, at its end.
+// The usual loop, with one error to check at its end.
 func ExampleAttrs() {
 	b := encode(func(e *netlink.AttributeEncoder) {
 		e.Uint32(unix.IFLA_MTU, 1500)
@@ -42,7 +42,7 @@ func ExampleAttrs() {
 		case unix.IFLA_IFNAME:
 			name = string(a.Text()) // the bytes are lent
 		case unix.IFLA_STATS64:
-			// The kernel may have appended to the structure since 2010.
+			// The kernel may have extended the structure since 2010.
 			if s := a.Struct(184); s != nil {
 				packets = binary.NativeEndian.Uint64(s)
 			}
@@ -52,7 +52,7 @@ func ExampleAttrs() {
 	// Output: mtu 1500 lo 0 <nil>
 }
 
-// A number of another size is an error, never a part of it.
+// A number with another size is an error. It is never cut.
 func ExampleAttrs_Err() {
 	b := encode(func(e *netlink.AttributeEncoder) { e.Uint64(unix.IFLA_MTU, 1500) })
 	a := nldump.Parse(b)
@@ -83,8 +83,8 @@ func ExampleMessage_Attrs() {
 	// false malformed netlink data: message of 3 bytes, want a header of 12
 }
 
-// Nests: one whose members are an array, of nests again. One look at the error of
-// the outermost cursor is enough.
+// Nests, one of which is an array of nests. It is enough to check the error of
+// the outermost cursor.
 func ExampleAttrs_Nest() {
 	b := encode(func(e *netlink.AttributeEncoder) {
 		e.Nested(1, func(e *netlink.AttributeEncoder) error {
@@ -109,7 +109,7 @@ func ExampleAttrs_Nest() {
 		}
 	}
 	fmt.Println(a.Err())
-	// A cursor of its own finds attributes in any order.
+	// Another cursor finds attributes in any order.
 	a = nldump.Parse(b)
 	a.Find(1)
 	n := a.Nested()
@@ -122,7 +122,7 @@ func ExampleAttrs_Nest() {
 	// true true <nil>
 }
 
-// C arrays: nothing is copied, and the length must be right.
+// C arrays: nothing is copied, and the length is checked.
 func ExampleAttrs_Uint32s() {
 	b := encode(func(e *netlink.AttributeEncoder) {
 		e.Bytes(1, binary.NativeEndian.AppendUint32(binary.NativeEndian.AppendUint32(nil, 7), 8))

@@ -16,7 +16,7 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// explain says what an error of a dump means to its reader.
+// explain says what the error of a dump means for the reader.
 func explain(err error) string {
 	var refused *nldump.KernelError
 	switch {
@@ -42,7 +42,7 @@ func explain(err error) string {
 	return "the socket failed, or the context ended"
 }
 
-// What the errors of a dump mean, with a socket that does it all on purpose.
+// What the errors of a dump mean, with a socket that produces each of them.
 func Example_errors() {
 	ctx := context.Background()
 	record, done := script.Record(0, []byte{1, 0, 0, 0}), script.Done(0, 0)
@@ -86,7 +86,7 @@ func Example_errors() {
 	// the last dump of this stream was not read to its end
 }
 
-// What the kernel explains of a refusal.
+// The kernel's explanation of a refusal.
 func ExampleKernelError() {
 	s, err := nldump.Dial(unix.NETLINK_ROUTE, nldump.Config{})
 	if err != nil {
@@ -101,7 +101,7 @@ func ExampleKernelError() {
 			fmt.Println(e.Errno == unix.EINVAL, e.Message)
 		}
 	}
-	// Old programs send such requests, and mean all links.
+	// Old programs send such requests and expect all links.
 	lax, err := nldump.Dial(unix.NETLINK_ROUTE, nldump.Config{NoStrictCheck: true})
 	if err != nil {
 		log.Fatal(err)
@@ -118,7 +118,7 @@ func ExampleKernelError() {
 	// true
 }
 
-// How large the page was, and whether to ask again will do.
+// The error says how large the page was, and whether a new dump is enough.
 func ExampleTruncatedError() {
 	s, _ := script.Stream(nldump.Config{}, script.Page(make([]byte, 100_000)))
 	for _, err := range s.Records(context.Background(), nldump.Message{}) {

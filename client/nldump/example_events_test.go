@@ -13,8 +13,8 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// Read what comes without being asked for page by page, such as events, until
-// nothing is left. Here it is the acknowledgement of a request.
+// Read unsolicited datagrams, such as events, page by page until the queue is
+// empty. Here it is the acknowledgement of a request.
 func ExamplePollSocket() {
 	c, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
 	if err != nil {

@@ -36,8 +36,8 @@ func ExampleStream_Family() {
 	// true
 }
 
-// A request that is no dump may have any number of answers. Here it is one of
-// the controller's; the options of a team device take several.
+// A request that is not a dump may have any number of answers. Here it is one,
+// from the controller; the options of a team device take several.
 func ExampleStream_Do() {
 	s, err := nldump.Dial(unix.NETLINK_GENERIC, nldump.Config{})
 	if err != nil {
@@ -68,8 +68,8 @@ func ExampleStream_Do() {
 // sizeofNfgenmsg is sizeof(struct nfgenmsg).
 const sizeofNfgenmsg = 4
 
-// generationOfNft is the generation in struct nfgenmsg: the low 16 bits, big
-// endian.
+// generationOfNft returns the generation in struct nfgenmsg: the low 16 bits,
+// big endian.
 func generationOfNft(m nldump.Message) (uint64, error) {
 	if len(m.Data) < sizeofNfgenmsg {
 		return 0, nldump.ErrMalformed
@@ -77,9 +77,9 @@ func generationOfNft(m nldump.Message) (uint64, error) {
 	return uint64(binary.BigEndian.Uint16(m.Data[2:])), nil
 }
 
-// The elements of a set of nf_tables. The kernel does not mark a dump of them
-// that a change interrupted; the generation in each message tells. Retry repeats
-// such a dump. Here a script stands in for the kernel.
+// The elements of a set of nf_tables. The kernel does not mark a dump that a
+// change interrupted, but each message has the generation. Retry repeats such a
+// dump. Here a script replaces the kernel.
 func ExampleDump_generation() {
 	const getElements, newElements = unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETSETELEM, unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_NEWSETELEM
 	d := nldump.Dump{
@@ -114,15 +114,14 @@ func ExampleDump_generation() {
 	// 2 messages <nil>
 }
 
-// Events that share a dump's socket, and options for families with ways of
-// their own.
+// Events on a dump's socket, and options for unusual families.
 func ExampleDump_foreign() {
 	event := script.Step{Page: script.Message(unix.RTM_NEWLINK, 0), Group: unix.RTNLGRP_LINK}
 	unaddressed := script.Poke(script.Poke(script.Record(0, []byte{1, 0, 0, 0}), 8, 0), 12, 0)
 	s, _ := script.Stream(nldump.Config{}, event, script.Page(unaddressed, script.Done(0, 0)))
 	d := nldump.Dump{
-		Unaddressed: true, // as thermal's answers are
-		NoAck:       true, // as for audit
+		Unaddressed: true, // thermal's answers need it
+		NoAck:       true, // audit needs it
 		Do:          false,
 		Foreign: func(d nldump.Datagram, b []byte) {
 			m, _, err := nldump.NextMessage(b)
@@ -160,7 +159,7 @@ func ExampleAttrs_Nexthops() {
 		}
 	}
 	fmt.Println(a.Err())
-	// In a structure such as xfrm_address_t the family stands elsewhere.
+	// In a structure such as xfrm_address_t, the family is elsewhere.
 	fmt.Println(nldump.AddrOf(unix.AF_INET, []byte{192, 0, 2, 3, 15: 0}))
 	// Output:
 	// gateway 192.0.2.1 link 3

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// TestEachNameHasAnExample: each exported name and method is used in an example
-// whose output is checked, or in what such a one calls.
+// Each exported name and method is used in an example whose output is checked,
+// or in a function that such an example calls.
 func TestEachNameHasAnExample(t *testing.T) {
 	fset := token.NewFileSet()
 	entries, err := os.ReadDir(".")
@@ -82,8 +82,7 @@ func TestEachNameHasAnExample(t *testing.T) {
 	if len(names) < 60 {
 		t.Errorf("only %d names found", len(names))
 	}
-	// Methods that make an error one, and types that examples have without
-	// naming them.
+	// Methods of error types, and types that examples use without naming them.
 	known := map[string]bool{"Error": true, "Unwrap": true, "Stream": true, "Stats": true, "Nexthop": true}
 	for _, name := range names {
 		if token.IsExported(name) && !used[name] && !known[name] {

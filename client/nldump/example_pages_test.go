@@ -14,7 +14,7 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// Decode in four goroutines what one reads, with the memory of eight pages.
+// One goroutine reads and four decode, with the memory of eight pages.
 func ExampleStream_Pages() {
 	s, err := nldump.Dial(unix.NETLINK_ROUTE, nldump.Config{Pool: nldump.NewPool(8)})
 	if err != nil {
@@ -49,8 +49,8 @@ func ExampleStream_Pages() {
 	// Output: lo: true
 }
 
-// Count the bytes of a dump without a call for each record. Without a pool a
-// page is lent.
+// Count the bytes of a dump without a call for each record. Without a pool,
+// pages are lent.
 func ExampleMessages() {
 	s, err := nldump.Dial(unix.NETLINK_ROUTE, nldump.Config{})
 	if err != nil {
@@ -73,10 +73,10 @@ func ExampleMessages() {
 	// Output: links: true bytes: true
 }
 
-// Hold a page, and see what becomes of one who uses it too long.
+// Hold a page, and see what happens to a reader that uses it too long.
 func ExamplePool() {
 	pool := nldump.NewPool(2)
-	pool.Poison = true // as it is with the race detector
+	pool.Poison = true // the default with the race detector
 	s, err := nldump.Dial(unix.NETLINK_ROUTE, nldump.Config{Pool: pool, Abandon: nldump.AbandonClose})
 	if err != nil {
 		log.Fatal(err)

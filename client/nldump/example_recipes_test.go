@@ -16,7 +16,7 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// Links, with a time limit for it all.
+// Links, with a time limit for the whole dump.
 func Example_links() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -43,7 +43,7 @@ func Example_links() {
 		if a.Err() != nil {
 			log.Fatal(a.Err())
 		}
-		index := binary.NativeEndian.Uint32(m.Data[4:]) // ifi_index; Attrs has looked at the length
+		index := binary.NativeEndian.Uint32(m.Data[4:]) // ifi_index; Attrs has checked the length
 		if name == "lo" {
 			fmt.Println(index, name, mtu > 0)
 		}
@@ -51,8 +51,8 @@ func Example_links() {
 	// Output: 1 lo true
 }
 
-// IPv4 routes as prefixes, those of one kind only: strict checking, which is on
-// by default, has the kernel filter them, and say that it did.
+// IPv4 routes of one type, as prefixes. With strict checking, which is the
+// default, the kernel applies the filter and confirms it.
 func Example_routes() {
 	s, err := nldump.Dial(unix.NETLINK_ROUTE, nldump.Config{})
 	if err != nil {
@@ -67,7 +67,7 @@ func Example_routes() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		dst := netip.IPv4Unspecified() // of the default route, which has no attribute
+		dst := netip.IPv4Unspecified() // the default route has no such attribute
 		a := m.Attrs(unix.SizeofRtMsg)
 		if a.Find(unix.RTA_DST) {
 			dst = a.Addr()

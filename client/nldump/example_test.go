@@ -45,8 +45,8 @@ func Example() {
 }
 
 // getLinks is the request for all links. With a mask, the kernel makes pages as
-// large as the largest link; without one, a link that does not fit into a page
-// ends the dump as if it was whole.
+// large as the largest link. Without one, a link that does not fit into a page
+// ends the dump as if it were complete.
 var getLinks = nldump.Message{
 	Type: unix.RTM_GETLINK,
 	Data: append(make([]byte, unix.SizeofIfInfomsg), encode(func(e *netlink.AttributeEncoder) {
@@ -67,13 +67,13 @@ func ExampleDial() {
 		return
 	}
 	if err != nil {
-		log.Fatal(err) // os.ErrPermission: that takes CAP_SYS_ADMIN
+		log.Fatal(err) // os.ErrPermission: it needs CAP_SYS_ADMIN
 	}
 	defer s.Close()
 	// Output: no such network namespace
 }
 
-// What a program that runs for months may want.
+// Settings for a program that runs for months.
 func ExampleConfig() {
 	s, err := nldump.Dial(unix.NETLINK_ROUTE, nldump.Config{
 		BufferSize:    nldump.MinBufferSize,     // small pages, for a small machine
@@ -100,7 +100,7 @@ func ExampleConfig() {
 	// true true true true
 }
 
-// A socket that was opened elsewhere, by a program that holds the rights to.
+// A socket opened elsewhere, by a program with the necessary rights.
 func ExampleNew() {
 	c, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
 	if err != nil {
@@ -125,7 +125,7 @@ func ExampleNew() {
 	// Output: links: true
 }
 
-// lossy is a Socket that loses what comes, as one may in a test.
+// lossy is a Socket that loses datagrams, for a test.
 type lossy struct{ nldump.Socket }
 
 func (l lossy) Recv(buf []byte) (nldump.Datagram, error) {
@@ -178,7 +178,7 @@ func ExampleStream_Drain() {
 }
 
 // The same by configuration: AbandonClose for large tables, AbandonDrain where
-// little is left as a rule.
+// usually little is left.
 func ExampleAbandon() {
 	for _, how := range []nldump.Abandon{nldump.AbandonClose, nldump.AbandonDrain} {
 		s, err := nldump.Dial(unix.NETLINK_ROUTE, nldump.Config{Abandon: how})
@@ -201,7 +201,7 @@ func ExampleAbandon() {
 	// idle: true
 }
 
-// A family that promises an order can be held to it.
+// Check the order of a family that promises one.
 func ExampleStream_Dump() {
 	s, err := nldump.Dial(unix.NETLINK_GENERIC, nldump.Config{})
 	if err != nil {
@@ -232,9 +232,9 @@ func ExampleStream_Dump() {
 	// Output: more than one family: true
 }
 
-// Go on after a page that did not fit into the buffer, where the family can
-// start from a key. Here that is bulkdump's filter for ids, and a socket that
-// sends a record of 5,000 bytes to a buffer of 4,096.
+// Go on after a page that did not fit into the buffer, if the family can start
+// at a key. Here that is bulkdump's filter for ids, and a socket that sends a
+// record of 5,000 bytes to a buffer of 4,096.
 func ExampleDump() {
 	const (
 		family   = script.Type // as the controller says
@@ -300,8 +300,7 @@ func ExampleDump() {
 	// complete, but maybe of two states of the table
 }
 
-// A snapshot of a table that has no log of changes: which links there are at
-// one moment.
+// A snapshot of a table without a log of changes: the links at one moment.
 func ExampleStream_Retry() {
 	s, err := nldump.Dial(unix.NETLINK_ROUTE, nldump.Config{})
 	if err != nil {
@@ -309,7 +308,7 @@ func ExampleStream_Retry() {
 	}
 	defer s.Close()
 	var names []string
-	begin := func(int) { names = names[:0] } // what an earlier pass left is of no use
+	begin := func(int) { names = names[:0] } // discards the results of an earlier pass
 	record := func(m nldump.Message) error {
 		a := m.Attrs(unix.SizeofIfInfomsg)
 		if a.Find(unix.IFLA_IFNAME) {

@@ -2,7 +2,7 @@
 
 package nldump
 
-// DialWith is Dial with sockets from elsewhere.
+// DialWith is Dial with sockets from a function.
 func DialWith(dial func() (Socket, error), cfg Config) (*Stream, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -11,8 +11,8 @@ func DialWith(dial func() (Socket, error), cfg Config) (*Stream, error) {
 	return dialStream(dial, cfg)
 }
 
-// BufferSize is the size of the stream's page buffers now.
+// BufferSize returns the current size of the stream's page buffers.
 func BufferSize(s *Stream) int { return s.size }
 
-// RaceEnabled: the race detector is built in.
+// RaceEnabled reports whether the race detector is built in.
 const RaceEnabled = poison

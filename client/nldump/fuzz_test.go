@@ -15,8 +15,8 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// FuzzPage reads a dump of one arbitrary page. Whatever it is: no panic, data
-// inside the page only, one error at most and of a known kind, and no success
+// FuzzPage reads a dump of one arbitrary page. It must not panic. Data must be
+// inside the page. There is at most one error, of a known kind, and no success
 // without an NLMSG_DONE.
 func FuzzPage(f *testing.F) {
 	f.Add(script.Page(rec(0, 1), rec(intr, 2), done()).Page)
@@ -54,8 +54,8 @@ func FuzzPage(f *testing.F) {
 	})
 }
 
-// FuzzPages reads a dump of two arbitrary pages, once by record and once by
-// page: the records and the error are the same, and no page is lost.
+// FuzzPages reads a dump of two arbitrary pages, by record and by page. Records
+// and error must be the same, and no page may be lost.
 func FuzzPages(f *testing.F) {
 	f.Add(script.Page(rec(0, 1), rec(intr, 2)).Page, done())
 	f.Add(script.Page(rec(0, 1), done()).Page, rec(0, 2))
@@ -100,8 +100,8 @@ func FuzzPages(f *testing.F) {
 	})
 }
 
-// FuzzAttrs walks arbitrary bytes and reads each value by each accessor: no
-// panic, and either all bytes are accounted for or there is an error.
+// FuzzAttrs walks arbitrary bytes and reads each value with each accessor. It
+// must not panic, and must account for all bytes or return an error.
 func FuzzAttrs(f *testing.F) {
 	f.Add(append(script.U32(1, 7), script.Attr(2|unix.NLA_F_NESTED, script.U64(3, 9))...))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -119,7 +119,7 @@ func FuzzAttrs(f *testing.F) {
 				inNest += 4 + len(e.Bytes())
 			}
 			if a.Err() != nil {
-				break // of the nest, which may be none
+				break // leaves the nest, if it is one
 			}
 			if inNest > len(a.Bytes()) {
 				t.Fatalf("%d bytes in a nest of %d", inNest, len(a.Bytes()))

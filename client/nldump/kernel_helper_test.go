@@ -18,26 +18,26 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// These tests read dumps of the running kernel, of tables that they fill. They
-// need root, and take a network namespace of their own, which ends with them.
+// These tests fill tables of the running kernel and dump them. They need root,
+// and use a network namespace that ends with them.
 
 // ownNetNS gives the test's thread a network namespace.
 func ownNetNS(t *testing.T) {
 	t.Helper()
-	runtime.LockOSThread() // never unlocked: the thread ends with the test, and the namespace with it
+	runtime.LockOSThread() // never unlocked, so the thread and its namespace end with the test
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Skipf("no network namespace of its own here, which takes root: %v", err)
 	}
 }
 
-// within bounds a dump that would wait for ever.
+// within returns a context with a limit, for dumps that might never end.
 func within(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-// dialOpen returns a stream of rtnetlink with what it is made of.
+// dialOpen returns a stream of rtnetlink, with its connection and socket.
 func dialOpen(t *testing.T, cfg nldump.Config) (*netlink.Conn, nldump.PollSocket, *nldump.Stream) {
 	t.Helper()
 	c, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
@@ -56,8 +56,8 @@ func dialOpen(t *testing.T, cfg nldump.Config) (*netlink.Conn, nldump.PollSocket
 	return c, sock, s
 }
 
-// change sends requests that make or change objects, many in one datagram; the
-// kernel acknowledges the last one, and says at once what it refuses.
+// change sends requests that create or change objects, in one datagram. The
+// kernel acknowledges the last one, and reports at once which ones it refuses.
 func change(t *testing.T, family int, messages ...netlink.Message) {
 	t.Helper()
 	c, err := netlink.Dial(family, nil)
@@ -87,7 +87,7 @@ func change(t *testing.T, family int, messages ...netlink.Message) {
 	}
 }
 
-// create is a request that makes an object.
+// create returns a request that creates an object.
 func create(typ uint16, header []byte, attrs ...[]byte) netlink.Message {
 	m := netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(typ), Flags: netlink.Request | netlink.Create | netlink.Excl}}
 	m.Data = append(m.Data, header...)
@@ -97,7 +97,8 @@ func create(typ uint16, header []byte, attrs ...[]byte) netlink.Message {
 	return m
 }
 
-// addVeth makes a pair of links and returns the index of the first, which is up.
+// addVeth creates a pair of links and returns the index of the first one, which
+// is up.
 func addVeth(t *testing.T, name string) (index uint32) {
 	t.Helper()
 	const infoPeer = 1 // VETH_INFO_PEER
@@ -107,7 +108,7 @@ func addVeth(t *testing.T, name string) (index uint32) {
 	return index
 }
 
-// addLink makes a link and returns its index.
+// addLink creates a link and returns its index.
 func addLink(t *testing.T, name, kind string, data ...[]byte) uint32 {
 	t.Helper()
 	info := append([][]byte{script.Text(unix.IFLA_INFO_KIND, kind)}, data...)
@@ -146,7 +147,7 @@ func setLink(t *testing.T, index, flags uint32, attrs ...[]byte) {
 	change(t, unix.NETLINK_ROUTE, m)
 }
 
-// genl is a request of a generic family.
+// genl returns a request of a generic family.
 func genl(t *testing.T, s *nldump.Stream, family string, cmd byte, attrs ...[]byte) nldump.Message {
 	t.Helper()
 	f, err := s.Family(within(t), family)
@@ -163,14 +164,14 @@ func genl(t *testing.T, s *nldump.Stream, family string, cmd byte, attrs ...[]by
 	return m
 }
 
-// addRules makes rules that are all alike.
+// addRules creates rules that are all equal.
 func addRules(t *testing.T, count int) {
 	t.Helper()
 	header := []byte{unix.AF_INET, 0, 0, 0, unix.RT_TABLE_MAIN, 0, 0, unix.FR_ACT_TO_TBL, 0, 0, 0, 0}
 	var rules []netlink.Message
 	for range count {
 		m := create(unix.RTM_NEWRULE, header, script.U32(unix.FRA_PRIORITY, 1000))
-		m.Header.Flags &^= netlink.Excl // which refuses a second one
+		m.Header.Flags &^= netlink.Excl // it would refuse a second one
 		rules = append(rules, m)
 	}
 	change(t, unix.NETLINK_ROUTE, rules...)

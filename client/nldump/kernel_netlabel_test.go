@@ -16,8 +16,8 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// TestKernelNumberedRecords: NetLabel numbers the records of each page, from the
-// request's sequence number on.
+// NetLabel numbers the records of each page, starting at the request's sequence
+// number.
 func TestKernelNumberedRecords(t *testing.T) {
 	if os.Getenv("BULKDUMP_GUEST") == "" {
 		t.Skip("NetLabel's table is the whole machine's, so this runs in a guest only: make vm-nldump")
@@ -28,7 +28,8 @@ func TestKernelNumberedRecords(t *testing.T) {
 		unlabeled            = 5       // NETLBL_NLTYPE_UNLABELED
 		count                = 300
 	)
-	// One page holds all. Of several, the kernel leaves records out after each
+	// One page holds all records. With several pages, the kernel leaves out
+	// records after each one
 	// (net/netlabel/netlabel_domainhash.c:netlbl_domhsh_walk).
 	whole := dialKernel(t, unix.NETLINK_GENERIC, nldump.Config{Abandon: nldump.AbandonClose})
 	list := genl(t, whole, "NLBL_MGMT", listAll)
@@ -83,7 +84,7 @@ func TestKernelNumberedRecords(t *testing.T) {
 	if s.Stats().Pages < 2 || len(numbers) < 2 || len(numbers) == n {
 		t.Errorf("%d records in %d pages, %d sequence numbers; want several, which come again in the next page", n, s.Stats().Pages, len(numbers))
 	}
-	// A strict dump on the same socket is as good as any.
+	// A strict dump on the same socket also works.
 	if records, err := readDump(within(t), s, nldump.Dump{Request: families()}); err != nil || len(records) == 0 {
 		t.Errorf("the dump after it: %d records, %v", len(records), err)
 	}

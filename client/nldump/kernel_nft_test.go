@@ -14,10 +14,10 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// The elements of a set of nf_tables: no mark tells that the set changed in
-// mid-dump, but the header of each message has the generation.
+// The elements of a set of nf_tables: no mark reports a change during the dump,
+// but each message's header has the generation.
 
-// nft is a request of nf_tables, in the family ip.
+// nft returns a request of nf_tables, in the family ip.
 func nft(op uint16, flags netlink.HeaderFlags, attrs ...[]byte) netlink.Message {
 	m := create(unix.NFNL_SUBSYS_NFTABLES<<8|op, []byte{unix.NFPROTO_IPV4, unix.NFNETLINK_V0, 0, 0}, attrs...)
 	m.Header.Flags = netlink.Request | flags
@@ -43,7 +43,7 @@ func transaction(t *testing.T, changes ...netlink.Message) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	last := sent[len(changes)].Header.Sequence // the one that asks for an acknowledgement
+	last := sent[len(changes)].Header.Sequence // the message that requests an acknowledgement
 	for acked := false; !acked; {
 		answers, err := c.Receive()
 		if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL) && len(answers) == 0 {
@@ -58,7 +58,7 @@ func transaction(t *testing.T, changes ...netlink.Message) {
 	}
 }
 
-// inSet are the attributes that name the set.
+// inSet returns the attributes that name the set.
 func inSet(tableAttr, setAttr uint16) []byte {
 	return append(script.Text(tableAttr, "t"), script.Text(setAttr, "s")...)
 }
@@ -109,7 +109,8 @@ func TestKernelSetGeneration(t *testing.T) {
 		return n
 	}
 	s := dialKernel(t, unix.NETLINK_NETFILTER, nldump.Config{BufferSize: nldump.MinBufferSize})
-	// dump counts the elements; after the first message the set changes.
+	// dump counts the elements. If change is set, the set changes after the
+	// first message.
 	dump := func(change bool) (n int, err error) {
 		messages := 0
 		for m, e := range s.Dump(within(t), d) {

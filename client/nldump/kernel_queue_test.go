@@ -17,9 +17,9 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// TestKernelLostEnd reads with a buffer that is smaller than one that the socket
-// was read with before: the kernel's page does not fit, and the dump's end is in
-// what is cut off.
+// TestKernelLostEnd reads with a smaller buffer than the socket was read with
+// before. The kernel's page does not fit, and the end of the dump is in the
+// part that is cut off.
 func TestKernelLostEnd(t *testing.T) {
 	ownNetNS(t)
 	for i := range 4 {
@@ -68,8 +68,7 @@ func TestKernelLostEnd(t *testing.T) {
 	}
 }
 
-// TestKernelEventsBesideADump: a socket that is in a group has its events between
-// the pages.
+// If a socket is in a group, events come between the pages.
 func TestKernelEventsBesideADump(t *testing.T) {
 	ownNetNS(t)
 	addRules(t, 3000)
@@ -77,7 +76,7 @@ func TestKernelEventsBesideADump(t *testing.T) {
 	if err := c.JoinGroup(unix.RTNLGRP_LINK); err != nil {
 		t.Fatal(err)
 	}
-	addVeth(t, "early") // its events wait when the dump begins
+	addVeth(t, "early") // its events are in the queue before the dump begins
 	names := map[string]bool{}
 	req := nldump.Message{Type: unix.RTM_GETRULE, Data: make([]byte, unix.SizeofRtMsg)}
 	req.Data[0] = unix.AF_INET
@@ -104,8 +103,8 @@ func TestKernelEventsBesideADump(t *testing.T) {
 	}
 }
 
-// TestKernelAnswersAfterAnOverrun: once events found no room, the kernel drops
-// answers too, and says nothing, until the queue was read empty.
+// After events found no room, the kernel also drops answers, silently, until
+// the queue has been read empty.
 func TestKernelAnswersAfterAnOverrun(t *testing.T) {
 	ownNetNS(t)
 	c, _, s := dialOpen(t, nldump.Config{ReceiveBuffer: 8 << 10})
@@ -116,7 +115,7 @@ func TestKernelAnswersAfterAnOverrun(t *testing.T) {
 	binary.NativeEndian.PutUint32(lo.Data[4:], 1) // ifi_index
 	for m, err := range s.Do(within(t), lo) {
 		if err == nil {
-			addRules(t, 1000) // behind the acknowledgement, which is not read yet
+			addRules(t, 1000) // queued behind the acknowledgement, which has not been read yet
 		} else if !errors.Is(err, nldump.ErrOverrun) || m.Data != nil {
 			t.Fatal(err)
 		}
@@ -138,8 +137,8 @@ func TestKernelAnswersAfterAnOverrun(t *testing.T) {
 	}
 }
 
-// TestKernelAnswerThatWaits has an answer in the receive queue that nobody asked
-// the stream for: it is not taken for one of the dump's.
+// The receive queue has an answer that the stream did not request. It is not
+// taken for an answer to the dump.
 func TestKernelAnswerThatWaits(t *testing.T) {
 	_, sock, s := dialOpen(t, nldump.Config{})
 	if _, err := sock.Send(nldump.Message{Type: unix.NLMSG_NOOP, Flags: unix.NLM_F_REQUEST | unix.NLM_F_ACK}); err != nil {
@@ -152,15 +151,16 @@ func TestKernelAnswerThatWaits(t *testing.T) {
 	}
 }
 
-// TestKernelEventsOfHighGroups: the address of a datagram has no room for groups
-// above 32, so an event of theirs looks like an answer there.
+// The address of a datagram has no room for groups above 32, so their events
+// look like answers there.
 func TestKernelEventsOfHighGroups(t *testing.T) {
 	ownNetNS(t)
 	link := addLink(t, "br", "bridge")
 	setLink(t, link, unix.IFF_UP)
-	c, _, s := dialOpen(t, nldump.Config{StallTimeout: time.Minute}) // which an event must not end
-	// An event of a vlan of the bridge, or, where the kernel is new enough to tell
-	// of them, of a multicast address, which is joined with an address.
+	c, _, s := dialOpen(t, nldump.Config{StallTimeout: time.Minute}) // an event must not end it
+	// The event is about a VLAN of the bridge, or, if the kernel has that
+	// event, about a multicast address, which is joined together with an
+	// address.
 	group := uint32(unix.RTNLGRP_IPV4_MCADDR)
 	happen := func(n byte) {
 		const autojoin = 0x400 // IFA_F_MCAUTOJOIN
@@ -184,7 +184,7 @@ func TestKernelEventsOfHighGroups(t *testing.T) {
 	}
 	var groups []uint32
 	d := nldump.Dump{Request: getLinks, Unaddressed: true, Foreign: func(d nldump.Datagram, _ []byte) { groups = append(groups, d.Group) }}
-	for round := range byte(3) { // the first with an event before the socket's first dump
+	for round := range byte(3) { // in the first round, an event comes before the socket's first dump
 		groups = nil
 		happen(10 + round)
 		links := 0
@@ -196,7 +196,7 @@ func TestKernelEventsOfHighGroups(t *testing.T) {
 				t.Errorf("a record of type %d", m.Type)
 			}
 		}
-		// The kernel may tell of more than was asked for.
+		// The kernel may report more than was requested.
 		if links != 2 || !slices.Contains(groups, group) || slices.ContainsFunc(groups, func(g uint32) bool { return g != group }) {
 			t.Errorf("%d links, want lo and the bridge; events of the groups %v", links, groups)
 		}

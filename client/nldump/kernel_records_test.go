@@ -16,7 +16,7 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// Records without NLM_F_MULTI: those of netdev, and of ethtool's timestamping.
+// Records without NLM_F_MULTI, from netdev and from ethtool's timestamping.
 func TestKernelRecordsWithoutMulti(t *testing.T) {
 	for _, tt := range []struct {
 		family string
@@ -67,8 +67,8 @@ func TestKernelRecordsWithoutMulti(t *testing.T) {
 	}
 }
 
-// TestKernelLargeFirstRecord has a first record that is larger than a page of
-// NLMSG_GOODSIZE. A stream's first dump is as good as its second.
+// The first record is larger than a page of NLMSG_GOODSIZE. A stream's first
+// dump works as well as its second.
 func TestKernelLargeFirstRecord(t *testing.T) {
 	ownNetNS(t)
 	link := addVeth(t, "a")
@@ -113,8 +113,9 @@ func TestKernelLargeFirstRecord(t *testing.T) {
 		}
 	}
 
-	// Into the page for a small buffer it does not fit. The dump of all families ends
-	// for that as if it were whole (6.1), or sends empty pages without end: it ends soon.
+	// It does not fit into a page for a small buffer. The dump of all families
+	// then ends as if it were complete (6.1), or sends endless empty pages.
+	// Either way it ends soon.
 	s = dialKernel(t, unix.NETLINK_ROUTE, nldump.Config{BufferSize: nldump.MinBufferSize, Abandon: nldump.AbandonClose})
 	req.Data[0] = unix.AF_UNSPEC
 	_, err := readDump(within(t), s, nldump.Dump{Request: req})
@@ -123,8 +124,7 @@ func TestKernelLargeFirstRecord(t *testing.T) {
 	}
 }
 
-// TestKernelFirstPageIsLarge: the second dump of a socket has no larger pages than
-// the first.
+// The pages of a socket's second dump are not larger than those of the first.
 func TestKernelFirstPageIsLarge(t *testing.T) {
 	ownNetNS(t)
 	addRules(t, 1000)
@@ -141,7 +141,7 @@ func TestKernelFirstPageIsLarge(t *testing.T) {
 	}
 }
 
-// TestKernelEqualRecords: the rules that are alike make pages that are, too.
+// Equal rules make equal pages.
 func TestKernelEqualRecords(t *testing.T) {
 	ownNetNS(t)
 	const count = 3000
@@ -153,8 +153,8 @@ func TestKernelEqualRecords(t *testing.T) {
 	}
 }
 
-// TestKernelRecordsLargerThanAPage has records of more than 32 KiB, asked for as
-// the package's text says: what does not fit is an error, never left out.
+// Records of more than 32 KiB, requested as the package's documentation says. A
+// record that does not fit is an error; it is never left out.
 func TestKernelRecordsLargerThanAPage(t *testing.T) {
 	ownNetNS(t)
 	link := addVeth(t, "a")

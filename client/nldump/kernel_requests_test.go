@@ -16,7 +16,7 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// TestKernelIgnoredRequest asks for what the kernel passes over without an answer.
+// Requests that the kernel ignores without an answer.
 func TestKernelIgnoredRequest(t *testing.T) {
 	for name, req := range map[string]nldump.Message{
 		"no body": {Type: unix.RTM_GETLINK},
@@ -25,7 +25,8 @@ func TestKernelIgnoredRequest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := dialKernel(t, unix.NETLINK_ROUTE, nldump.Config{})
 			_, err := readDump(within(t), s, nldump.Dump{Request: req})
-			// Strict checking refuses the first by name on some kernels.
+			// On some kernels, strict checking refuses the first one
+			// explicitly.
 			var refused *nldump.KernelError
 			if !errors.Is(err, nldump.ErrProtocol) && !errors.As(err, &refused) {
 				t.Errorf("got %v, want an error of the kernel's answer", err)
@@ -40,8 +41,8 @@ func TestKernelIgnoredRequest(t *testing.T) {
 	}
 }
 
-// TestKernelEcho asks what was made of a request, with and without listening to
-// those who are told of it.
+// TestKernelEcho requests the echo of a change, both with and without
+// membership in the group that gets the event.
 func TestKernelEcho(t *testing.T) {
 	ownNetNS(t)
 	c, _, s := dialOpen(t, nldump.Config{})
@@ -87,8 +88,7 @@ func TestKernelUnaddressedAnswers(t *testing.T) {
 	}
 }
 
-// TestKernelAnswersLater: audit acknowledges a request first, and lists its rules
-// from a thread.
+// audit acknowledges a request first, and lists its rules later, from a thread.
 func TestKernelAnswersLater(t *testing.T) {
 	const listRules = 1013 // AUDIT_LIST_RULES
 	s := dialKernel(t, unix.NETLINK_AUDIT, nldump.Config{})
@@ -115,20 +115,20 @@ func TestKernelFamily(t *testing.T) {
 	if !s.Idle() {
 		t.Error("not idle")
 	}
-	// There the controller's number makes links.
+	// On that socket, the controller's number would create links.
 	route := dialKernel(t, unix.NETLINK_ROUTE, nldump.Config{})
 	if f, err := route.Family(within(t), "nlctrl"); err == nil || !strings.Contains(err.Error(), "not of NETLINK_GENERIC") {
 		t.Errorf("of rtnetlink: %+v, %v", f, err)
 	}
 }
 
-// TestKernelTeamOptions asks for what a do callback answers with several messages
-// and an NLMSG_DONE of its own.
+// The do callback of team answers with several messages and an NLMSG_DONE of
+// its own.
 func TestKernelTeamOptions(t *testing.T) {
 	ownNetNS(t)
 	const optionsGet, teamIndex, optionList, portIndex = 2, 1, 2, 6 // TEAM_CMD_OPTIONS_GET and attributes
 	s := dialKernel(t, unix.NETLINK_GENERIC, nldump.Config{})
-	req := genl(t, s, "team", optionsGet) // skips where there is none
+	req := genl(t, s, "team", optionsGet) // skips the test if there is none
 	team := addLink(t, "team0", "team")
 	const ports = 20
 	want := map[uint32]bool{}

@@ -17,8 +17,8 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// These tests read dumps of the running kernel that need no module and no
-// rights. Where a socket cannot be had they are skipped.
+// These tests dump tables of the running kernel that need no module and no
+// rights. They are skipped if a socket cannot be opened.
 
 func dialKernel(t testing.TB, family int, cfg nldump.Config) *nldump.Stream {
 	t.Helper()
@@ -77,7 +77,8 @@ func TestKernelFamilies(t *testing.T) {
 	}
 }
 
-// policy is a request for the policies of a family, which are many records.
+// policy returns a request for the policies of a family, which are many
+// records.
 func policy(family string) nldump.Message {
 	const getPolicy = 10 // CTRL_CMD_GETPOLICY
 	return nldump.Message{
@@ -86,8 +87,7 @@ func policy(family string) nldump.Message {
 	}
 }
 
-// TestKernelBreak shows that the kernel keeps an abandoned dump, and that Drain
-// gives the socket back.
+// The kernel keeps an abandoned dump, and Drain frees the socket.
 func TestKernelBreak(t *testing.T) {
 	s := dialKernel(t, unix.NETLINK_GENERIC, nldump.Config{BufferSize: nldump.MinBufferSize})
 	for _, err := range s.Records(t.Context(), policy("ethtool")) {
@@ -173,7 +173,7 @@ func TestKernelRoute(t *testing.T) {
 }
 
 // TestKernelCancel cancels while the stream waits for a datagram that never
-// comes: nothing was asked for.
+// comes, because nothing was requested.
 func TestKernelCancel(t *testing.T) {
 	c, err := netlink.Dial(unix.NETLINK_GENERIC, nil)
 	if err != nil {
@@ -239,7 +239,7 @@ func TestKernelClose(t *testing.T) {
 	}
 }
 
-// A silentSocket swallows requests and tells when it is read.
+// A silentSocket discards requests, and reports when it is read.
 type silentSocket struct {
 	nldump.Socket
 	waiting chan struct{}
@@ -276,7 +276,7 @@ func TestKernelTruncated(t *testing.T) {
 	}
 }
 
-// TestKernelDeadline shows what a deadline without a context's end gives.
+// What a deadline returns if the context has not ended.
 func TestKernelDeadline(t *testing.T) {
 	c, err := netlink.Dial(unix.NETLINK_GENERIC, nil)
 	if err != nil {

@@ -20,9 +20,9 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// Pages that outlive their iteration.
+// Pages that are kept beyond their iteration.
 
-// numbersOf are the numbers of a page's records.
+// numbersOf returns the numbers of a page's records.
 func numbersOf(p nldump.Page) (got []byte) {
 	for m := range p.Records() {
 		got = append(got, m.Data[0])
@@ -30,8 +30,8 @@ func numbersOf(p nldump.Page) (got []byte) {
 	return got
 }
 
-// threePages is a dump with a page that has no record among them, and with
-// messages of the netlink layer between records, before and after.
+// threePages is a dump with one page without a record, and with messages of the
+// netlink layer before, between and after the records.
 func threePages() []script.Step {
 	noop := script.Message(unix.NLMSG_NOOP, 0)
 	return steps(script.Page(rec(0, 1), noop, noop, rec(0, 2), noop), script.Page(noop),
@@ -59,8 +59,8 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestPageLen counts records alike, up to the page's end, and up to a message
-// that is none.
+// Len counts all records of a page. It counts records with equal headers in a
+// run, up to the page's end or up to a message that is not a record.
 func TestPageLen(t *testing.T) {
 	alike := slices.Concat(rec(0, 1), rec(0, 2), rec(0, 3))
 	s, _ := script.Stream(nldump.Config{Pool: nldump.NewPool(1)},
@@ -75,9 +75,9 @@ func TestPageLen(t *testing.T) {
 	}
 }
 
-// TestPagesAreHeld looks at all pages of a dump when it is over.
+// TestPagesAreHeld looks at all pages after the end of the dump.
 func TestPagesAreHeld(t *testing.T) {
-	pool := nldump.NewPool(4) // one is for the end alone
+	pool := nldump.NewPool(4) // one page has only the end
 	s, _ := script.Stream(nldump.Config{Pool: pool}, append(threePages()[:3], script.Page(done()))...)
 	var held []nldump.Page
 	for p, err := range s.Pages(t.Context(), nldump.Dump{Request: request()}) {
@@ -104,12 +104,11 @@ func TestPagesAreHeld(t *testing.T) {
 	}
 }
 
-// TestPagesWait: with all pages held the loop waits for one, and no longer than
-// its context.
+// If all pages are held, the loop waits for one, until its context ends.
 func TestPagesWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool := nldump.NewPool(0)                                                          // at least 1
-		s, _ := script.Stream(nldump.Config{Pool: pool, StallTimeout: 1}, threePages()...) // to wait here is no stall
+		s, _ := script.Stream(nldump.Config{Pool: pool, StallTimeout: 1}, threePages()...) // waiting here is not a stall
 		defer s.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
@@ -135,8 +134,8 @@ func TestPagesWait(t *testing.T) {
 	})
 }
 
-// TestPagesErrors: what is good of a page comes before what is wrong with it,
-// and no page stays with the stream.
+// The good records of a page come before its error, and the stream keeps no
+// page.
 func TestPagesErrors(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -168,7 +167,7 @@ func TestPagesErrors(t *testing.T) {
 	}
 }
 
-// TestPagesWithoutPool: each page is valid until the next one, or its release.
+// Each page is valid until the next one, or until its release.
 func TestPagesWithoutPool(t *testing.T) {
 	for _, release := range []bool{false, true} {
 		s, _ := script.Stream(nldump.Config{}, threePages()...)
@@ -204,8 +203,8 @@ func panics(f func()) (did bool) {
 	return false
 }
 
-// TestMessages walks what Records yields: also a record of a header alone, and
-// one that is not padded, at the end of a page.
+// Messages yields the same as Records, including a record with only a header,
+// and an unpadded one at the end of a page.
 func TestMessages(t *testing.T) {
 	bare := script.Message(script.Type, unix.NLM_F_MULTI)
 	unpadded := rec(0, 7)[:unix.SizeofNlMsghdr+1]
@@ -286,8 +285,8 @@ func (s *sized) Recv(b []byte) (nldump.Datagram, error) {
 	return s.Socket.Recv(b)
 }
 
-// TestPoolIsShared: a stream with small pages that gets a large buffer does not
-// read with all of it. The kernel would make its pages as large.
+// If a stream with small pages gets a large buffer, it does not read with the
+// whole buffer, because the kernel would make its pages as large.
 func TestPoolIsShared(t *testing.T) {
 	pool := nldump.NewPool(1)
 	for _, size := range []int{nldump.DefaultBufferSize, nldump.MinBufferSize} {
@@ -308,8 +307,8 @@ func TestPoolIsShared(t *testing.T) {
 	}
 }
 
-// TestPagesInGoroutines decodes pages beside the loop that reads them, in as
-// many buffers as there are goroutines, and twice as many pages.
+// Goroutines decode pages while the loop reads them. There are as many buffers
+// as goroutines, and twice as many pages.
 func TestPagesInGoroutines(t *testing.T) {
 	const workers, pages = 4, 200
 	pool := nldump.NewPool(workers)
@@ -367,7 +366,7 @@ func onePage(t *testing.T, pool *nldump.Pool) (page nldump.Page) {
 	return page
 }
 
-// TestPageMisuse: each of these panics, and none does without the misuse.
+// Each misuse panics, and the same code without it does not.
 func TestPageMisuse(t *testing.T) {
 	for name, use := range map[string]func(p nldump.Page){
 		"Release":  func(p nldump.Page) { p.Release() },
@@ -385,7 +384,8 @@ func TestPageMisuse(t *testing.T) {
 			}
 		}
 	}
-	// Also if its buffer is another page by now, or is released in the loop.
+	// Also if its buffer has become another page, or if it is released in the
+	// loop.
 	pool := nldump.NewPool(1)
 	p := onePage(t, pool)
 	p.Release()

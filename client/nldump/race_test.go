@@ -15,7 +15,7 @@ import (
 const misuseEnv = "NLDUMP_TEST_MISUSE"
 
 // TestRaceDetectorFindsUseAfterRelease runs itself as a program that reads a
-// record of a page while another goroutine releases it.
+// record of a page while another goroutine releases the page.
 func TestRaceDetectorFindsUseAfterRelease(t *testing.T) {
 	if !nldump.RaceEnabled {
 		t.Skip("this needs the race detector: go test -race")

@@ -16,8 +16,8 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// retry is what Retry leaves, how often it began, and each number it ever
-// delivered.
+// retry returns the records after Retry, all records of all passes, and how
+// often a pass began.
 func retry(ctx context.Context, s *nldump.Stream, attempts int) (got, all []byte, begun int, err error) {
 	err = s.Retry(ctx, nldump.Dump{Request: request()}, attempts, func(attempt int) {
 		if begun++; attempt != begun {
@@ -83,7 +83,7 @@ func TestRetry(t *testing.T) {
 	}
 }
 
-// TestRetryOnOneSocket reads what is lost to its end, and delivers none of it.
+// The rest of a failed pass is read to its end, and none of it is delivered.
 func TestRetryOnOneSocket(t *testing.T) {
 	page := script.Page
 	s, sock := script.Stream(nldump.Config{BufferSize: nldump.MinBufferSize},
@@ -97,7 +97,7 @@ func TestRetryOnOneSocket(t *testing.T) {
 	if n := len(sock.Sent()); n != 3 {
 		t.Errorf("%d requests", n)
 	}
-	// After an overrun its end may never come.
+	// After an overrun, the end may never come.
 	s, _ = script.Stream(nldump.Config{}, script.Step{Err: unix.ENOBUFS}, script.Step{Wait: true})
 	if _, _, begun, err := retry(t.Context(), s, 3); begun != 1 || !errors.Is(err, nldump.ErrOverrun) {
 		t.Errorf("begun %d times, %v", begun, err)
@@ -107,15 +107,15 @@ func TestRetryOnOneSocket(t *testing.T) {
 	if _, _, begun, err := retry(t.Context(), s, 3); begun != 1 || !errors.Is(err, nldump.ErrTruncated) {
 		t.Errorf("begun %d times, %v", begun, err)
 	}
-	// And what cannot be read to its end can't be repeated.
+	// A dump that cannot be read to its end cannot be repeated.
 	s, _ = script.Stream(nldump.Config{BufferSize: nldump.MinBufferSize}, tooLarge(), script.Step{Err: unix.EIO})
 	if _, _, begun, err := retry(t.Context(), s, 3); begun != 1 || !errors.Is(err, unix.EIO) {
 		t.Errorf("begun %d times, %v", begun, err)
 	}
 }
 
-// TestRetryDoesNotDrain: what another socket is opened for is not drained, also
-// where the stream drains what is abandoned.
+// If Retry opens another socket, it does not drain the old one, even if the
+// stream drains abandoned dumps.
 func TestRetryDoesNotDrain(t *testing.T) {
 	for _, how := range []nldump.Abandon{nldump.AbandonPark, nldump.AbandonClose, nldump.AbandonDrain} {
 		s, _ := dialScripts(t, nldump.Config{Abandon: how},
@@ -126,7 +126,7 @@ func TestRetryDoesNotDrain(t *testing.T) {
 	}
 }
 
-// TestRetryRecordFails: the caller's error is his own, whatever it is.
+// The caller's own error is returned unchanged.
 func TestRetryRecordFails(t *testing.T) {
 	s, _ := dialScripts(t, closing, steps(script.Page(rec(0, 1), rec(0, 2))))
 	n := 0
@@ -151,7 +151,7 @@ func TestRetryEnds(t *testing.T) {
 	}
 }
 
-// TestRetryDoesNotResume: a resumed dump would count as interrupted.
+// Retry does not resume, because a resumed dump would count as interrupted.
 func TestRetryDoesNotResume(t *testing.T) {
 	s, _ := dialScripts(t, nldump.Config{BufferSize: nldump.MinBufferSize},
 		steps(script.Page(rec(0, 1)), tooLarge()), steps(script.Page(rec(0, 1)), tooLarge(), script.Page(done())))

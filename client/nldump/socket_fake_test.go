@@ -11,14 +11,14 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// sockets are what a stream dials, one after the other, each with a script.
+// sockets are the sockets that a stream opens in turn, each with a script.
 type sockets struct {
 	scripts [][]script.Step
 	dialed  []*script.Socket
-	before  func() // if not nil, is called as one is dialed
+	before  func() // if not nil, called before each one is opened
 }
 
-// dialScripts returns a stream that can open another socket, as one of Dial can.
+// dialScripts returns a stream that can open another socket, like one of Dial.
 func dialScripts(t testing.TB, cfg nldump.Config, scripts ...[]script.Step) (*nldump.Stream, *sockets) {
 	t.Helper()
 	k := &sockets{scripts: scripts}
@@ -42,7 +42,7 @@ func (k *sockets) dial() (nldump.Socket, error) {
 	return sock, nil
 }
 
-// closed tells of each socket whether it is closed.
+// closed reports for each socket whether it is closed.
 func (k *sockets) closed() (all []bool) {
 	for _, s := range k.dialed {
 		all = append(all, s.Closed())

@@ -19,7 +19,7 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// Sockets of the running kernel, as Config has them.
+// Sockets of the running kernel, opened with a Config.
 
 func TestConfig(t *testing.T) {
 	const family = unix.NETLINK_GENERIC
@@ -62,7 +62,8 @@ func TestKernelNoFamily(t *testing.T) {
 	}
 }
 
-// receiveBuffer is what a socket has, as the kernel counts: twice as much.
+// receiveBuffer returns a socket's receive buffer, which the kernel counts as
+// twice the requested size.
 func receiveBuffer(t *testing.T, want int) (got int) {
 	t.Helper()
 	c, err := netlink.Dial(unix.NETLINK_GENERIC, nil)
@@ -116,13 +117,13 @@ func TestKernelReceiveBuffer(t *testing.T) {
 	}
 }
 
-// inUserNamespace: root here is not root of the machine.
+// inUserNamespace reports whether root here is not root of the machine.
 func inUserNamespace() bool {
 	b, err := os.ReadFile("/proc/self/uid_map")
 	return err != nil || len(strings.Fields(string(b))) != 3 || strings.Fields(string(b))[2] != "4294967295"
 }
 
-// withoutRights takes the thread's capabilities away until the test's end.
+// withoutRights drops the thread's capabilities until the end of the test.
 func withoutRights(t *testing.T) {
 	t.Helper()
 	h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
@@ -145,7 +146,8 @@ func withoutRights(t *testing.T) {
 	})
 }
 
-// otherNetNS is a network namespace that lives as long as the test, by path.
+// otherNetNS returns the path of a network namespace that lives as long as the
+// test.
 func otherNetNS(t *testing.T) string {
 	t.Helper()
 	paths, end := make(chan string), make(chan struct{})
@@ -171,7 +173,7 @@ func otherNetNS(t *testing.T) string {
 	return ""
 }
 
-// linkNames are the names of the links in the stream's namespace.
+// linkNames returns the names of the links in the stream's namespace.
 func linkNames(t *testing.T, s *nldump.Stream) (names []string) {
 	t.Helper()
 	req := nldump.Message{Type: unix.RTM_GETLINK, Data: make([]byte, unix.SizeofIfInfomsg)}
@@ -223,8 +225,7 @@ func TestKernelNoNetNS(t *testing.T) {
 	}
 }
 
-// TestKernelNoStrictCheck sends rtnetlink a header that a strict dump refuses
-// (TestKernelExtack), and is understood.
+// rtnetlink accepts a header that a strict dump refuses (TestKernelExtack).
 func TestKernelNoStrictCheck(t *testing.T) {
 	s := dialKernel(t, unix.NETLINK_ROUTE, nldump.Config{NoStrictCheck: true})
 	req := nldump.Message{Type: unix.RTM_GETLINK, Data: make([]byte, unix.SizeofIfInfomsg)}
@@ -239,8 +240,7 @@ func TestKernelNoStrictCheck(t *testing.T) {
 	}
 }
 
-// TestKernelAbandonCloses leaves dumps of the kernel's: the next one needs no
-// drain.
+// After a dump of the kernel is left, the next one needs no drain.
 func TestKernelAbandonCloses(t *testing.T) {
 	s := dialKernel(t, unix.NETLINK_GENERIC, nldump.Config{BufferSize: nldump.MinBufferSize, Abandon: nldump.AbandonClose})
 	for range 3 {

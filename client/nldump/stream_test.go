@@ -27,15 +27,15 @@ const (
 	capped   = 0x100 // NLM_F_CAPPED
 )
 
-// rec is a record that carries one number.
+// rec returns a record with one number.
 func rec(flags uint16, n byte) []byte { return script.Record(flags, []byte{n, 0, 0, 0}) }
 
-// plain is a record without NLM_F_MULTI.
+// plain returns a record without NLM_F_MULTI.
 func plain(n byte) []byte { return script.Message(script.Type, 0, []byte{n, 0, 0, 0}) }
 
 func done() []byte { return script.Done(0, 0) }
 
-// request is any request; the scripts do not look at it.
+// request returns any request; the scripts ignore it.
 func request() nldump.Message { return nldump.Message{Type: script.Type} }
 
 // read runs a dump to its end and returns the numbers of its records.
@@ -64,9 +64,9 @@ func TestRecords(t *testing.T) {
 		name  string
 		steps []script.Step
 		want  []byte // the records
-		err   error  // nil: a whole dump
+		err   error  // nil: a complete dump
 		text  string // in the error's text
-		busy  bool   // the dump is open in the kernel after it
+		busy  bool   // the dump is still open in the kernel afterwards
 	}{
 		{name: "empty", steps: []script.Step{page(done())}},
 		{name: "one page", steps: []script.Step{page(rec(0, 1), rec(0, 2), done())}, want: []byte{1, 2}},
@@ -171,8 +171,8 @@ func TestStatsOfLastDump(t *testing.T) {
 	}
 }
 
-// TestTLVsNotAnnounced has bytes after the errno that are no attributes, as
-// NLM_F_ACK_TLVS is not set.
+// The bytes after the errno are not attributes, because NLM_F_ACK_TLVS is not
+// set.
 func TestTLVsNotAnnounced(t *testing.T) {
 	why := script.Text(unix.NLMSGERR_ATTR_MSG, "why")
 	for _, m := range [][]byte{
@@ -188,7 +188,7 @@ func TestTLVsNotAnnounced(t *testing.T) {
 	}
 }
 
-// TestKernelErrorFields checks what a refusal's attributes become.
+// TestKernelErrorFields checks how the attributes of a refusal are decoded.
 func TestKernelErrorFields(t *testing.T) {
 	s, _ := script.Stream(nldump.Config{}, script.Page(script.Done(tlvs, unix.EINVAL,
 		script.Text(1, "why"), script.U32(2, 24), script.U32(5, 3), script.U32(6, 28))))

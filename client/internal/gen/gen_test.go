@@ -118,7 +118,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestUpToDate fails if the constants are not those of the spec.
+// TestUpToDate fails if the constants differ from the spec.
 func TestUpToDate(t *testing.T) {
 	if err := run("../../../kmod/bulkdump.yaml", "../..", true); err != nil {
 		t.Error(err)
