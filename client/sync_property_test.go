@@ -31,7 +31,6 @@ func (b *busier) look() {
 
 // change makes one change. There are few ids, so the same ids are created,
 // changed, deleted and created again.
-// come again.
 func (b *busier) change() {
 	id := rapid.SampledFrom([]uint32{0, 1, 2, 3, 5, 8, 1 << 31, 1<<32 - 2, 1<<32 - 1}).Draw(b.t, "id")
 	switch kind := rapid.IntRange(0, 39).Draw(b.t, "kind"); {

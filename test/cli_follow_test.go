@@ -58,8 +58,8 @@ func interrupt(t testing.TB, args ...string) (stderr string) {
 	return b.String()
 }
 
-// Each entry comes first, however many there are, and then the changes. A reader
-// that has seen enough ends the command, and a slow reader gets merged changes.
+// All entries come first, and then the changes. A reader that has seen enough
+// ends the command, and a slow reader gets merged changes.
 func TestCLIMirrorStreams(t *testing.T) {
 	const count = 3 * mirror.DefaultChangesLimit
 	c := setup(t)
@@ -93,14 +93,14 @@ func TestCLIMirrorStreams(t *testing.T) {
 	if e := next(); e.Kind != client.EventSet || e.Entry.ID != 7 {
 		t.Errorf("%+v, want a change of 7", e)
 	}
-	// More than wait anywhere, and nobody reads meanwhile.
+	// More changes than all buffers can hold, and nobody reads meanwhile.
 	flushed, err := c.Flush(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	fill(t, c, client.FillOptions{Count: 2 * count, IDStart: count / 2})
 	makeEntry(t, c, client.Entry{ID: 1 << 30})
-	copied := make(map[uint32]uint64) // with their generations
+	copied := make(map[uint32]uint64) // generations by id
 	for id := range uint32(count) {
 		copied[id] = 1
 	}
@@ -126,7 +126,7 @@ func TestCLIMirrorStreams(t *testing.T) {
 	if copied[count/2-1] > 0 || copied[count/2] == 0 || copied[1<<30] == 0 {
 		t.Error("these are others than those of the table")
 	}
-	if err := stdout.Close(); err != nil { // and nothing changes any more
+	if err := stdout.Close(); err != nil { // from here on nothing changes
 		t.Error(err)
 	}
 	if err := cmd.Wait(); err != nil {
@@ -153,7 +153,7 @@ func TestCLIMirror(t *testing.T) {
 	}
 }
 
-// keepChanging changes an entry again and again until stop is called, because a
+// keepChanging changes an entry repeatedly until stop is called, because a
 // command may not be listening yet.
 func keepChanging(t testing.TB, c *client.Client) (stop func()) {
 	makeEntry(t, c, client.Entry{ID: 1})

@@ -18,8 +18,8 @@ import (
 	"bulkdump/client"
 )
 
-// startDump starts a dump and returns when it is in its middle. It cannot end
-// unless somebody reads the rest.
+// startDump starts a dump and returns when the dump is in its middle. It cannot
+// end unless somebody reads the rest.
 func startDump(t testing.TB, c *client.Client, stderr io.Writer) (cmd *exec.Cmd, stdout io.ReadCloser) {
 	t.Helper()
 	fill(t, c, client.FillOptions{Count: 20_000})
@@ -51,8 +51,8 @@ func wantAbandoned(t testing.TB, c *client.Client, before client.Table) {
 	}
 }
 
-// A reader that closes the pipe has seen enough: the dump is abandoned, not
-// failed.
+// A reader that closes the pipe has seen enough. The dump is abandoned, which
+// is not a failure.
 func TestCLIDumpIntoClosedPipe(t *testing.T) {
 	c := setup(t)
 	before := state(t, c)
@@ -84,8 +84,8 @@ func TestCLIEndsOnSignal(t *testing.T) {
 	wantAbandoned(t, c, before)
 }
 
-// The command ends even if the kernel does not finish a page: here, the page
-// waits until a fill has let go of the table.
+// The command ends even if the kernel does not finish a page. Here, the page
+// waits until a fill releases the table.
 func TestCLIEndsInTheKernel(t *testing.T) {
 	c := reload(t, "guard=grab")
 	tr := trace(t, "*")
@@ -178,7 +178,7 @@ func TestCLIFillEndsOnSignal(t *testing.T) {
 		d, _ := dump(t, c, client.DumpOptions{IDTo: ptr(uint32(0))})
 		return d.count > 0
 	})
-	// The thread that a signal goes to must be free to take it.
+	// The thread that gets a signal must be free to handle it.
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", cmd.Process.Pid))
 	if err != nil || !strings.HasPrefix(string(stat), fmt.Sprintf("%d (bulkdump) S", cmd.Process.Pid)) {
 		t.Errorf("its first thread does not wait for signals: %.40q, %v", stat, err)

@@ -20,7 +20,7 @@ import (
 	"bulkdump/client"
 )
 
-// socketShown is one of what `bulkdump sockets -o json` prints.
+// socketShown is a socket in the output of `bulkdump sockets -o json`.
 type socketShown struct {
 	NetNS    struct{ Inode uint64 }
 	Protocol string
@@ -100,8 +100,8 @@ func TestSocketsOfHostileProcess(t *testing.T) {
 	}
 }
 
-// needsDiag skips a test if sock_diag does not know netlink sockets: in Debian's
-// kernels, that is a module.
+// needsDiag skips a test if sock_diag does not support netlink sockets. In
+// Debian's kernels, that is a module.
 func needsDiag(t testing.TB) {
 	t.Helper()
 	if _, remark := sockets(t, "--source", "diag"); remark != "" {
@@ -136,8 +136,8 @@ func shown(t testing.TB, all []socketShown, fd int) socketShown {
 	return found[0]
 }
 
-// bound opens a socket of a protocol with the port id, in a namespace if one is
-// given.
+// bound opens a socket of a protocol with the port id, in the namespace ns if
+// that is not nil.
 func bound(t testing.TB, ns *os.File, protocol int, port uint32) int {
 	t.Helper()
 	type result struct {
@@ -146,7 +146,7 @@ func bound(t testing.TB, ns *os.File, protocol int, port uint32) int {
 	}
 	made := make(chan result)
 	go func() {
-		runtime.LockOSThread() // which ends with the goroutine
+		runtime.LockOSThread() // the thread ends with the goroutine
 		if ns != nil {
 			if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
 				made <- result{err: err}
@@ -167,7 +167,7 @@ func bound(t testing.TB, ns *os.File, protocol int, port uint32) int {
 	return r.fd
 }
 
-// waiting tells whether something can be read from a socket.
+// waiting reports whether something can be read from a socket.
 func waiting(t testing.TB, fd int) bool {
 	t.Helper()
 	_, _, err := unix.Recvfrom(fd, make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
@@ -177,8 +177,8 @@ func waiting(t testing.TB, fd int) bool {
 	return err == nil
 }
 
-// The same port id in two namespaces and in two protocols makes three sockets,
-// and a reply reaches the one that asked.
+// The same port id in two namespaces and in two protocols makes three sockets.
+// A reply reaches the socket that sent the request.
 func TestSocketsOfOnePortID(t *testing.T) {
 	setup(t)
 	const port = 0xbeef01
@@ -293,7 +293,7 @@ func TestSocketsWithGroups(t *testing.T) {
 		t.Fatal(err)
 	}
 	route := bound(t, nil, unix.NETLINK_ROUTE, 0)
-	const group = 33 // RTNLGRP_BRVLAN: beyond a word of 32 bits
+	const group = 33 // RTNLGRP_BRVLAN: does not fit in a word of 32 bits
 	if err := unix.SetsockoptInt(route, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, group); err != nil {
 		t.Fatal(err)
 	}
@@ -340,7 +340,7 @@ func TestSocketsFromBothSources(t *testing.T) {
 		of := make(map[name]socketShown)
 		for _, s := range all {
 			if s.PortID == 0 {
-				s.Queued = 0 // requests of whoever asks, for the time of a system call
+				s.Queued = 0 // changes for the time of a system call, because of requests
 			}
 			of[name{s.NetNS.Inode, s.Protocol, s.PortID, s.Inode}] = s
 		}

@@ -57,8 +57,8 @@ type pageShown struct {
 	By      *int
 }
 
-// tracedLoop runs trace while the test traces, too. It checks that both tell the
-// same, and that nothing is left behind.
+// tracedLoop runs trace while the test traces, too. It checks that both show
+// the same, and that nothing is left behind.
 func tracedLoop(t *testing.T, c *client.Client, args ...string) loopShown {
 	t.Helper()
 	tr := trace(t, "dump_page")
@@ -81,8 +81,8 @@ func tracedLoop(t *testing.T, c *client.Client, args ...string) loopShown {
 	if len(events) != len(l.Pages) {
 		t.Fatalf("%d pages, the kernel built %d", len(l.Pages), len(events))
 	}
-	// Each reader's in their order: two readers are on two processors, whose
-	// clocks the two buffers compare each in a way of its own.
+	// Compare in the order of each reader: two readers run on two processors,
+	// and the two buffers may compare their clocks differently.
 	for reader, r := range l.Readers {
 		its := slices.DeleteFunc(slices.Clone(events), func(e traced) bool { return e.number("portid") != int64(r.PortID) })
 		for i, p := range l.Pages {
@@ -104,15 +104,15 @@ func tracedLoop(t *testing.T, c *client.Client, args ...string) loopShown {
 	return l
 }
 
-// checkLoop compares what is shown with the kernel's rule. A read takes away
-// what it fetched. If at most half of the receive buffer is in use then, the
-// next page is built in that call, and otherwise not
+// checkLoop compares the output with the kernel's rule. A read removes what it
+// fetched. If at most half of the receive buffer is in use then, the next page
+// is built in the same call, and otherwise it is not
 // (af_netlink.c:netlink_recvmsg).
 func checkLoop(t *testing.T, l loopShown) {
 	t.Helper()
 	for reader := range l.Readers {
 		level, half := 0, 0
-		var sizes []int // of what waits
+		var sizes []int // of the pages that wait
 		fetched, through := -1, false
 		calls := slices.DeleteFunc(slices.Clone(l.Calls), func(c callShown) bool { return c.Reader != reader })
 		for i, c := range calls {
@@ -139,7 +139,7 @@ func checkLoop(t *testing.T, l loopShown) {
 			case !through && level <= half && c.Error == "" && (i+1 == len(calls) || calls[i+1].Error != "ENOBUFS"):
 				t.Errorf("with %d bytes of %d, %+v set nothing off", level, half, c)
 			}
-			if c.RMem != level && !through { // DONE alone is traced by nothing
+			if c.RMem != level && !through { // a page with only DONE has no trace event
 				t.Errorf("%+v: %d bytes wait, want %d", c, c.RMem, level)
 			}
 		}
@@ -193,8 +193,7 @@ func TestTraceSlowReader(t *testing.T) {
 	}
 }
 
-// A reader that peeks gets ahead, up to half of its receive buffer and no
-// further.
+// A reader that peeks gets ahead, but only up to half of its receive buffer.
 func TestTraceSmallBuffer(t *testing.T) {
 	l := tracedLoop(t, setup(t), "--scenario", "small-buffer")
 	if l.records(0) != 600 {
@@ -221,8 +220,8 @@ func TestTraceTwoReaders(t *testing.T) {
 	}
 }
 
-// The first page that is built after the change says so, not the one that waits
-// then.
+// The first page that is built after the change is marked, not the one that
+// waits at that time.
 func TestTraceMidDumpChange(t *testing.T) {
 	l := tracedLoop(t, setup(t), "--scenario", "mid-dump-change")
 	var what []string
@@ -246,7 +245,7 @@ func TestTraceMidDumpChange(t *testing.T) {
 	}
 }
 
-// A page that finds no room is reported as ENOBUFS, and built later: nothing is
+// A page that finds no room is reported as ENOBUFS and built later. Nothing is
 // lost.
 func TestTraceNoRoom(t *testing.T) {
 	c := setup(t)
@@ -257,7 +256,7 @@ func TestTraceNoRoom(t *testing.T) {
 	}
 }
 
-// Text and picture work, too, and a table in use is left alone.
+// Text and picture work, too. A table in use is not touched.
 func TestTraceFormats(t *testing.T) {
 	c := setup(t)
 	svg := xml.NewDecoder(strings.NewReader(mustRun(t, "trace", "--scenario", "mid-dump-change", "-o", "svg")))

@@ -10,7 +10,7 @@ import (
 	"bulkdump/client"
 )
 
-// Inserts and deletes all around the cursor: the entries that nobody touched
+// Entries are inserted and deleted all around the cursor. The untouched entries
 // come exactly once. The ids: 0 mod 4 untouched, 1 mod 4 inserted, 2 mod 4
 // deleted.
 // Rule 3.

@@ -17,15 +17,15 @@ var (
 	encodings = []client.Encoding{client.EncodingPlain, client.EncodingDirect, client.EncodingColumns}
 )
 
-// eachCursor runs fn for each, as a test of its own.
+// eachCursor runs fn for each cursor, as a subtest.
 func eachCursor(t *testing.T, fn func(t *testing.T, cursor client.Cursor)) {
 	for _, cursor := range cursors {
 		t.Run(cursor.String(), func(t *testing.T) { fn(t, cursor) })
 	}
 }
 
-// unordered dumps with a cursor that has an order of its own, and returns the
-// ids as they came.
+// unordered dumps with a cursor that has its own order, and returns the ids as
+// they came.
 func unordered(t testing.TB, c *client.Client, o client.DumpOptions) (ids []uint32, sum client.Checksum) {
 	t.Helper()
 	for r, err := range c.Records(t.Context(), o) {
@@ -38,7 +38,8 @@ func unordered(t testing.TB, c *client.Client, o client.DumpOptions) (ids []uint
 	return ids, sum
 }
 
-// A table at rest comes whole with every cursor and every encoding.
+// A table that does not change comes whole with every cursor and every
+// encoding.
 func TestCursorsSendAll(t *testing.T) {
 	c := setup(t)
 	filled := fill(t, c, client.FillOptions{Count: 5000, Seed: 5, IDStart: 7, IDStride: 3, PayloadMax: 40})
@@ -78,7 +79,7 @@ func TestWalkerHasOrderOfCreation(t *testing.T) {
 // A parked dump has made its first page and waits for the reader.
 type parked struct {
 	s     *rawSocket
-	order []uint32 // the ids, as the cursor sends them from a table at rest
+	order []uint32 // all ids, in the cursor's order
 	sent  int      // how many of them are on the first page
 }
 
@@ -102,7 +103,7 @@ func parkAsItIs(t *testing.T, c *client.Client, attrs ...[]byte) *parked {
 	before := state(t, c)
 	p.s = openRaw(t, client.FamilyName, 64<<10)
 	p.s.send(cmdEntryGet, flagDump, attrs...)
-	// The page that sendmsg() made; the next one is made when it is read.
+	// sendmsg() built this page. The next one is built when it is read.
 	p.sent = int(state(t, c).Records - before.Records)
 	if p.sent == 0 || p.sent >= len(p.order)/2 {
 		t.Fatalf("%d of %d records on the first page", p.sent, len(p.order))
@@ -128,7 +129,8 @@ func (p *parked) ids() (ids []uint32) {
 	return ids
 }
 
-// missed and repeated compare what came with what was there throughout.
+// missed and repeated compare the received ids with those that were there
+// throughout.
 func (p *parked) compare(gone ...uint32) (missed, repeated []uint32) {
 	p.s.t.Helper()
 	times := make(map[uint32]int)
@@ -146,9 +148,9 @@ func (p *parked) compare(gone ...uint32) (missed, repeated []uint32) {
 	return missed, repeated
 }
 
-// A change of one entry behind the cursor of a parked dump does nothing to
-// cursors that remember a key or a node. To those that count, it does exactly
-// what the count implies.
+// A change of one entry behind the cursor of a parked dump does not affect
+// cursors that remember a key or a node. For cursors that count, the effect
+// follows from the count.
 // Rule 4.
 func TestCursorsUnderChange(t *testing.T) {
 	del := func(t *testing.T, c *client.Client, id uint32) {
@@ -160,8 +162,8 @@ func TestCursorsUnderChange(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		change func(t *testing.T, c *client.Client, p *parked) (gone uint32)
-		// What a cursor that counts misses or repeats: an index into the order,
-		// from the first one that was not sent.
+		// What a cursor that counts misses or repeats, as an index into the
+		// order, relative to the first id that was not sent.
 		missed, repeated map[client.Cursor]int
 	}{
 		{
@@ -193,8 +195,8 @@ func TestCursorsUnderChange(t *testing.T) {
 				makeEntry(t, c, client.Entry{ID: 1, Name: "same"})
 				return 1
 			},
-			// The head of a bucket and the smaller ids are behind; the end of
-			// the list in order of creation is not.
+			// The head of a bucket and the smaller ids are behind the cursor;
+			// the end of the list in order of creation is not.
 			repeated: map[client.Cursor]int{client.CursorIndex: -1, client.CursorBucket: -1},
 		},
 		{
@@ -241,8 +243,8 @@ func TestCursorsUnderFlush(t *testing.T) {
 	})
 }
 
-// Walkers are in the list that they walk. They pass each other, and abandoned
-// ones are removed.
+// Walkers are part of the list that they walk. They pass each other, and
+// abandoned ones are removed.
 // Rule 5.
 func TestWalkersPassEachOther(t *testing.T) {
 	c := setup(t)
@@ -252,7 +254,7 @@ func TestWalkersPassEachOther(t *testing.T) {
 	for range 20 {
 		others = append(others, parkAsItIs(t, c, walker))
 	}
-	// In the midst of the others, which stand at the same place.
+	// One among others at the same place.
 	others[7].s.close()
 	others[0].s.close()
 	waitFor(t, "the abandoned ones go", func() bool { return state(t, c).DumpsOpen == uint64(len(others)-1) })
@@ -260,14 +262,14 @@ func TestWalkersPassEachOther(t *testing.T) {
 	if ids := first.ids(); !slices.Equal(ids, first.order) {
 		t.Errorf("the first walker sent %d of %d records, or in another order", len(ids), len(first.order))
 	}
-	// To pass one is a look; at the end of each page but the last there is one
-	// at what did not fit.
+	// Passing a walker counts as a look. At the end of each page except the
+	// last, there is also a look at the record that did not fit.
 	after := state(t, c)
 	looks := after.Scanned - before.Scanned - (after.Records - before.Records) - (after.Pages - before.Pages - 1)
 	if passed := uint64(len(others) - 2); looks != passed {
 		t.Errorf("%d looks at walkers, want %d", looks, passed)
 	}
-	// What they all stand before goes.
+	// Delete the entry that all of them are in front of.
 	if _, err := c.Delete(t.Context(), first.order[first.sent]); err != nil {
 		t.Fatal(err)
 	}

@@ -13,8 +13,8 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// randomTable makes entries with every length and every width of a number that
-// an encoding could get wrong.
+// randomTable creates entries with every length and every width of a number
+// that an encoding could get wrong.
 func randomTable(t *testing.T, c *client.Client, r *rand.Rand, count int) {
 	t.Helper()
 	number := func() uint64 { return r.Uint64() >> r.IntN(64) }
@@ -44,8 +44,8 @@ func randomTable(t *testing.T, c *client.Client, r *rand.Rand, count int) {
 	}
 }
 
-// The direct encoding is the plain one, byte for byte, for any table and any
-// fields.
+// The direct encoding gives the same bytes as the plain one, for any table and
+// any fields.
 // Rule 15.
 func TestDirectIsPlain(t *testing.T) {
 	c := setup(t)
@@ -103,7 +103,7 @@ func collect(t testing.TB, c *client.Client, o client.DumpOptions) (all []client
 	return all
 }
 
-// All encodings carry the same entries, with the fields that were asked for.
+// All encodings have the same entries, with the requested fields.
 func TestEncodingsCarryTheSame(t *testing.T) {
 	c := setup(t)
 	randomTable(t, c, rand.New(rand.NewPCG(3, 4)), 100)
@@ -127,8 +127,8 @@ func TestEncodingsCarryTheSame(t *testing.T) {
 	}
 }
 
-// The longest payload fits in a page of columns, beside the other columns, and
-// no page is so large that the length of the nest wraps.
+// The longest payload fits in a page of columns, together with the other
+// columns. No page is so large that the length of the nest wraps.
 // Rule 14.
 func TestColumnsOfLargeRecords(t *testing.T) {
 	c := setup(t)

@@ -25,7 +25,7 @@ func TestDumpExactlyOnceOverAMillion(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if uint64(r.ID) != n { // rising by one from 0: none twice, none left out
+		if uint64(r.ID) != n { // rises by one from 0: none twice, none left out
 			t.Fatalf("record %d has id %d", n, r.ID)
 		}
 		n++
@@ -116,7 +116,7 @@ func TestDumpSmallestAndLargestID(t *testing.T) {
 	}
 }
 
-// The cursor does not wrap at the largest id, wherever the pages end.
+// The cursor does not wrap at the largest id, no matter where the pages end.
 // Rule 3.
 func TestDumpEndsAtTheLargestID(t *testing.T) {
 	c := setup(t)
@@ -130,8 +130,8 @@ func TestDumpEndsAtTheLargestID(t *testing.T) {
 	}
 }
 
-// A range starts and ends at its bounds, which may lie on an entry or between
-// two.
+// A range starts and ends exactly at its bounds, which may be ids with or
+// without an entry.
 func TestDumpRangeHasExactBounds(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 1000, IDStart: 1000, IDStride: 10})

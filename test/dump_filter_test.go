@@ -18,7 +18,7 @@ import (
 	"bulkdump/client"
 )
 
-// filtered returns the ids that a filter has to leave of a table.
+// filtered returns the ids that remain after a filter.
 func filtered(all []client.Entry, o client.DumpOptions) (ids []uint32) {
 	for _, e := range all {
 		if (o.IDFrom == nil || e.ID >= *o.IDFrom) && (o.IDTo == nil || e.ID <= *o.IDTo) &&
@@ -77,7 +77,7 @@ func TestFilterByIDDoesNotScan(t *testing.T) {
 	before := state(t, c).Scanned
 	d := mustDump(t, c, client.DumpOptions{IDFrom: ptr(uint32(7000)), IDTo: ptr(uint32(7099))})
 	scanned := state(t, c).Scanned - before
-	if len(d.ids) != 100 || scanned < 100 || scanned > 110 { // one for each page again
+	if len(d.ids) != 100 || scanned < 100 || scanned > 110 { // at each page, one entry is looked at again
 		t.Errorf("%d records, %d entries looked at", len(d.ids), scanned)
 	}
 }
@@ -92,11 +92,12 @@ func TestFilteredScanCanBeKilled(t *testing.T) {
 	eachCursor(t, func(t *testing.T, cursor client.Cursor) {
 		whole := count
 		if cursor == client.CursorIndex {
-			// It counts what it has passed again after each pause, of 4096.
+			// After each pause, that is every 4096 entries, it counts again
+			// what it has passed.
 			whole = count * count / (2 * 4096)
 		}
 		var scanned uint64
-		for range 10 { // a scan may be over before the signal comes
+		for range 10 { // a scan may end before the signal comes
 			before := state(t, c)
 			scan := startScan(t, cursor, pin(t))
 			waitFor(t, "a dump that is open", func() bool { return state(t, c).DumpsStarted > before.DumpsStarted })
@@ -113,8 +114,8 @@ func TestFilteredScanCanBeKilled(t *testing.T) {
 	})
 }
 
-// A filter matches nothing, or only the very last entry, of more entries than
-// one scan looks at: no empty page, which would look like the end.
+// A filter matches nothing, or only the last entry, of more entries than one
+// scan looks at. There is no empty page, which would look like the end.
 // Rule 2.
 func TestFilterThatLeavesLittle(t *testing.T) {
 	const count = 9000
@@ -152,11 +153,11 @@ func TestFilteredScanYields(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: aMillion(t)})
 	cpu := pin(t)
-	var other atomic.Int64 // what the other one has of the processor, in ns
+	var other atomic.Int64 // the processor time of the other thread, in ns
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
-		runtime.LockOSThread() // and ends with its thread
+		runtime.LockOSThread() // the thread ends with the goroutine
 		setAffinity(t, cpu)
 		for {
 			select {
@@ -170,7 +171,7 @@ func TestFilteredScanYields(t *testing.T) {
 		}
 	}()
 	defer func() { close(stop); <-stopped }()
-	// The slowest there is: it counts from the first entry again and again.
+	// The slowest one: it counts from the first entry each time.
 	scan := startScan(t, client.CursorIndex, cpu)
 	waitFor(t, "a dump that is open", func() bool { return state(t, c).DumpsOpen == 1 })
 	before := other.Load()
@@ -205,14 +206,14 @@ func setAffinity(t testing.TB, cpu int) {
 	}
 }
 
-// startScan starts a process, on a processor, that dumps with a filter that
+// startScan starts a process on a processor. It dumps with a filter that
 // matches nothing.
 func startScan(t testing.TB, cursor client.Cursor, cpu int) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command("bulkdump", "dump", "-o", "count", "--name-prefix", "nothing", "--cursor", cursor.String())
 	started := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and ends with its thread
+		runtime.LockOSThread() // the thread ends with the goroutine
 		setAffinity(t, cpu)
 		started <- cmd.Start()
 	}()

@@ -44,8 +44,7 @@ func idsOf(t testing.TB, m nldump.Message) (ids []uint32) {
 	return nil
 }
 
-// A kind is one of all ways to ask for a dump: a cursor or a delta, and an
-// encoding.
+// A kind is a way to request a dump: a cursor or a delta, and an encoding.
 type kind struct {
 	name     string
 	cursor   client.Cursor
@@ -53,7 +52,7 @@ type kind struct {
 	encoding client.Encoding
 }
 
-// eachKind runs fn for each, as a test of its own.
+// eachKind runs fn for each kind, as a subtest.
 func eachKind(t *testing.T, fn func(t *testing.T, k kind)) {
 	for _, encoding := range encodings {
 		for _, cursor := range cursors {
@@ -74,7 +73,7 @@ func (k kind) attrs(generation uint64) []byte {
 	return append(attrU32(attrCursor, uint32(k.cursor)), encoding...)
 }
 
-// options are the same, for the client.
+// options returns the same as attrs, for the client.
 func (k kind) options(generation uint64) client.DumpOptions {
 	o := client.DumpOptions{Cursor: k.cursor, Encoding: k.encoding}
 	if k.delta {
@@ -86,7 +85,7 @@ func (k kind) options(generation uint64) client.DumpOptions {
 // A page of a dump as its reader sees it.
 type page struct {
 	ids    []uint32
-	size   int   // of its records, in bytes
+	size   int   // size of its records, in bytes
 	marked []int // its messages that have NLM_F_DUMP_INTR
 	first  bool  // DONE is its first message
 	done   *nldump.Message
@@ -114,7 +113,8 @@ func pageOf(t testing.TB, ms []nldump.Message) (p page) {
 	return p
 }
 
-// rest reads pages up to the last, and calls after each of them with its number.
+// rest reads pages up to the last, and calls after with the number of each
+// page.
 func (s *rawSocket) rest(after func(page int)) (pages []page) {
 	s.t.Helper()
 	for {
@@ -132,8 +132,8 @@ func (s *rawSocket) rest(after func(page int)) (pages []page) {
 	}
 }
 
-// stuff puts answers into a socket that nobody reads until it is full, and an
-// error waits that tells of those which did not fit.
+// stuff fills a socket with answers that nobody reads, until an error waits
+// that reports those that did not fit.
 func (s *rawSocket) stuff() {
 	s.t.Helper()
 	if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4<<10); err != nil {
@@ -144,16 +144,17 @@ func (s *rawSocket) stuff() {
 		if n == 1000 {
 			s.t.Fatal("the socket takes answers without end")
 		}
-		s.send(0xff, unix.NLM_F_REQUEST) // which no family has: each is an error
-		// Go's runtime sends signals to its threads, and no poll goes on after one.
+		s.send(0xff, unix.NLM_F_REQUEST) // no family has this command: each answer is an error
+		// Go's runtime sends signals to its threads, and a signal interrupts
+		// poll.
 		if _, err := unix.Poll(full, 0); err != nil && err != unix.EINTR {
 			s.t.Fatal(err)
 		}
 	}
 }
 
-// parkBeforeFirstPage starts a dump for whose first page there is no room, so
-// that it waits between its start and that page. It returns the sequence.
+// parkBeforeFirstPage starts a dump when there is no room for its first page,
+// so it waits between its start and that page. It returns the sequence number.
 func (s *rawSocket) parkBeforeFirstPage(c *client.Client, attrs []byte) uint32 {
 	s.t.Helper()
 	s.stuff()
@@ -166,8 +167,9 @@ func (s *rawSocket) parkBeforeFirstPage(c *client.Client, attrs []byte) uint32 {
 	return seq
 }
 
-// restOf reads the pages of the dump with a sequence, and whatever comes before
-// them. It counts the reads that said ENOBUFS: there was no room for something.
+// restOf reads the pages of the dump with a sequence number, and what comes
+// before them. It counts the reads that failed with ENOBUFS, because there was
+// no room for something.
 func (s *rawSocket) restOf(seq uint32) (pages []page, lost int) {
 	s.t.Helper()
 	for {
@@ -194,7 +196,7 @@ func (s *rawSocket) restOf(seq uint32) (pages []page, lost int) {
 	}
 }
 
-// wantMarks checks that of all messages the first ones of these pages are marked.
+// wantMarks checks that only the first messages of these pages are marked.
 func wantMarks(t *testing.T, pages []page, want ...int) {
 	t.Helper()
 	var got []int
@@ -211,7 +213,8 @@ func wantMarks(t *testing.T, pages []page, want ...int) {
 	}
 }
 
-// consistencyTable has entries for some pages of 4 KiB, made after a generation.
+// consistencyTable has entries for several pages of 4 KiB, made after a
+// generation.
 func consistencyTable(t *testing.T) (c *client.Client, generation uint64) {
 	t.Helper()
 	return pagesTable(t, 400)
@@ -279,15 +282,15 @@ func TestIntrOfAChangeBetweenPages(t *testing.T) {
 				touch(t, c, 0)
 			}
 		})
-		wantMarks(t, pages, 3, 5) // one page was made already, each time
+		wantMarks(t, pages, 3, 5) // one page was already built each time
 	})
 }
 
-// A change that leaves nothing to send marks DONE, and DONE alone.
+// A change after which nothing is left to send marks only DONE.
 // Rules 8, 20.
 func TestIntrOnDoneAlone(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
-		c, generation := pagesTable(t, 160) // three pages and some that go
+		c, generation := pagesTable(t, 160) // three pages and some entries that are deleted
 		s := openRaw(t, client.FamilyName, 4<<10)
 		s.send(cmdEntryGet, flagDump, k.attrs(generation))
 		atRest := s.rest(func(int) {})
@@ -343,8 +346,8 @@ func TestIntrNotAfterTheLastPage(t *testing.T) {
 	})
 }
 
-// Each record has the generation of its entry's last change, or of its deletion,
-// and each change makes a generation.
+// Each record has the generation of its entry's last change, or of its
+// deletion. Each change makes a new generation.
 // Rule 8.
 func TestGenerationOnEveryRecord(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
@@ -454,8 +457,8 @@ func TestChangeDuringDumpInterrupts(t *testing.T) {
 	}
 }
 
-// Nothing but a change interrupts: no lookups, refused changes or other dumps,
-// and no changes before the dump or after it.
+// Only a change interrupts a dump: not lookups, refused changes or other dumps,
+// and not changes before the dump or after it.
 // Rule 8.
 func TestNoInterruptWithoutChange(t *testing.T) {
 	c := setup(t)

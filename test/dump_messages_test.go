@@ -14,7 +14,8 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// A 64-bit number takes 4 or 8 bytes, as it needs, and there is no padding.
+// A 64-bit number takes 4 or 8 bytes, depending on its value, and there is no
+// padding.
 // Rule 15.
 func TestUintIsFourOrEightBytes(t *testing.T) {
 	const attrValue, attrStats, attrLast = 4, 6, 7
@@ -62,7 +63,7 @@ func TestUintIsFourOrEightBytes(t *testing.T) {
 			}
 		}
 	}
-	// And in a request either is understood.
+	// In a request, both lengths are accepted.
 	s := openRaw(t, client.FamilyName, 64<<10)
 	floor := state(t, c).LogFloor
 	for _, since := range [][]byte{attrU32(attrSince, uint32(floor)), attr(attrSince, binary.NativeEndian.AppendUint64(nil, floor)...)} {
@@ -107,8 +108,8 @@ func TestAnswerHasTheCommandOfTheRequest(t *testing.T) {
 	}
 }
 
-// NLM_F_MULTI is on every record. NLM_F_DUMP_FILTERED is on every message if,
-// and only if, there is a filter.
+// NLM_F_MULTI is on every record. NLM_F_DUMP_FILTERED is on every message if
+// and only if there is a filter.
 // Rules 9, 10, 12, 19.
 func TestMultiAndFilteredAsRequested(t *testing.T) {
 	c := setup(t)
@@ -156,8 +157,8 @@ func TestMultiAndFilteredAsRequested(t *testing.T) {
 	}
 }
 
-// Every record and DONE say that a filter was applied, and none does without a
-// filter. Each has NLM_F_MULTI.
+// Every record and DONE have NLM_F_DUMP_FILTERED if there is a filter, and only
+// then. Each has NLM_F_MULTI.
 // Rules 9, 10.
 func TestMultiAndFilteredOnEveryMessage(t *testing.T) {
 	c := setup(t)

@@ -10,8 +10,8 @@ import (
 	"bulkdump/client"
 )
 
-// all returns the ids of a dump at rest, sorted, because only some cursors have
-// their order, and its pages.
+// all returns the ids of a dump without changes, and its pages. The ids are
+// sorted, because only some cursors send them in order.
 func all(t *testing.T, k kind, generation uint64) (ids []uint32, pages []page) {
 	t.Helper()
 	s := openRaw(t, client.FamilyName, 4<<10)
@@ -26,7 +26,7 @@ func all(t *testing.T, k kind, generation uint64) (ids []uint32, pages []page) {
 	return ids, pages
 }
 
-// An empty table is DONE alone.
+// The dump of an empty table has only DONE.
 // Rules 2, 20.
 func TestEmptyTableIsDoneAlone(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
@@ -70,7 +70,7 @@ func TestLargestIDIsSentOnce(t *testing.T) {
 }
 
 // Records of each size, from one that leaves room for DONE to one that leaves
-// none: DONE comes with the last record or alone, and every record comes once.
+// none. DONE comes with the last record or alone, and every record comes once.
 // Rules 1, 20.
 func TestDoneAloneInItsPage(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
@@ -85,7 +85,7 @@ func TestDoneAloneInItsPage(t *testing.T) {
 		}
 		const start = goodSize/2 - 400
 		_, pages := two(start)
-		// With so much more in each, two records fill the page.
+		// With that many bytes more in each, two records fill the page.
 		fits := start + (goodSize-pages[0].size)/2&^3
 		alone, shared := 0, 0
 		for payload := fits - 64; payload <= fits+8; payload += 4 {
@@ -101,16 +101,17 @@ func TestDoneAloneInItsPage(t *testing.T) {
 				t.Fatalf("payloads of %d: %d pages", payload, n)
 			}
 		}
-		// Columns keep room for padding that they may not need: DONE fits there.
+		// Columns reserve room for padding that they may not need, so DONE fits
+		// there.
 		if alone == 0 && k.encoding != client.EncodingColumns || shared == 0 {
 			t.Errorf("DONE was alone on its page %d times, with two records %d times", alone, shared)
 		}
 	})
 }
 
-// A key cursor and a walker look at each entry once, and again at the one that
-// did not fit. A cursor that counts looks at all entries before it on every
-// page.
+// A key cursor and a walker look at each entry once, plus once more at the one
+// that did not fit. On every page, a cursor that counts looks at all entries
+// before it.
 // Rule 4.
 func TestCursorGoesOnWhereItIs(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
@@ -132,7 +133,7 @@ func TestCursorGoesOnWhereItIs(t *testing.T) {
 			if scanned < count*pages/3 {
 				t.Errorf("%d entries on %d pages were looked at %d times only", count, pages, scanned)
 			}
-		case !k.delta && k.cursor == client.CursorBucket: // of 65536: few have two entries
+		case !k.delta && k.cursor == client.CursorBucket: // 65536 buckets: few have two entries
 			if scanned > once+pages*10 {
 				t.Errorf("%d entries on %d pages were looked at %d times", count, pages, scanned)
 			}

@@ -28,7 +28,7 @@ const (
 // bufferSizes are the receive buffers that every set is read with.
 var bufferSizes = []int{4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10}
 
-// recordSize returns the length of the record of an entry with such a payload.
+// recordSize returns the length of the record of an entry with that payload.
 func recordSize(t testing.TB, c *client.Client, payload int) int {
 	t.Helper()
 	flush(t, c)
@@ -67,13 +67,14 @@ func TestDumpWithEachPayloadSize(t *testing.T) {
 	}
 }
 
-// Several records fill a page to the byte, or miss it by a few. None is lost or
-// cut at the end of a page, and DONE comes even if it has no room beside them.
+// Several records fill a page to the byte, or to within a few bytes. None is
+// lost or cut at the end of a page, and DONE comes even if it does not fit
+// behind them.
 // Rules 1, 20.
 func TestDumpPageFilledToTheByte(t *testing.T) {
 	c := setup(t)
 	ids := []uint32{0, 1, 2, 3, 4, 5, 6}
-	overhead := recordSize(t, c, 4) - 4 // of a payload that is a multiple of 4
+	overhead := recordSize(t, c, 4) - 4 // with a payload that is a multiple of 4
 	doneAlone, doneShared := false, false
 	for _, tt := range []struct{ capacity, perPage, buffer int }{
 		{goodSize, 2, 4 << 10}, {goodSize, 4, 64 << 10}, {4 << 10, 2, 4 << 10}, {8 << 10, 2, 8 << 10},
@@ -81,7 +82,8 @@ func TestDumpPageFilledToTheByte(t *testing.T) {
 	} {
 		filled := false
 		fit := tt.capacity/tt.perPage - overhead
-		// By 3: each size that a record may have, with some padding or other.
+		// In steps of 3: this gives each size that a record may have, with
+		// different padding.
 		for payload := fit - 2*doneSize; payload <= fit+2*doneSize; payload += 3 {
 			flush(t, c)
 			makeEntries(t, c, "entry", make([]byte, payload), ids...)
@@ -120,8 +122,8 @@ func TestDumpPageFilledToTheByte(t *testing.T) {
 	}
 }
 
-// A record that is as large as the buffer comes whole. A larger one is an error,
-// and never cut.
+// A record that is as large as the buffer comes whole. A larger one is an error
+// and is never cut.
 func TestDumpRecordAsLargeAsTheBuffer(t *testing.T) {
 	c := setup(t)
 	overhead := recordSize(t, c, 4) - 4
@@ -151,7 +153,7 @@ func TestDumpWithEachReceiveBuffer(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		fill     client.FillOptions
-		smallest int // buffer into which each record must fit
+		smallest int // the smallest buffer for all records
 	}{
 		{"small records", client.FillOptions{Count: 5000, PayloadMax: 64}, 4 << 10},
 		{"records of a page", client.FillOptions{Count: 300, PayloadMin: 3000, PayloadMax: 3400}, 4 << 10},

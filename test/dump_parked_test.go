@@ -15,8 +15,8 @@ import (
 	"bulkdump/client"
 )
 
-// The kernel's memory for a page (SKB_TRUESIZE): a power of two for its bytes,
-// and the head.
+// The kernel's memory for a page (SKB_TRUESIZE): the bytes, rounded up to a
+// power of two, and the head.
 const (
 	pageMemory      = 32<<10 + 512
 	largePageMemory = 64<<10 + 512 // of a page for the largest record
@@ -122,8 +122,8 @@ func receiveBuffer(t testing.TB, fd int) uint32 {
 	return uint32(n)
 }
 
-// received returns the memory, in bytes, of what waits in a socket, with the
-// kernel's overhead.
+// received returns the memory of the data that waits in a socket, in bytes,
+// including the kernel's overhead.
 func received(t testing.TB, fd int) uint32 {
 	t.Helper()
 	var memory [9]uint32 // the first is SK_MEMINFO_RMEM_ALLOC

@@ -17,7 +17,7 @@ import (
 
 const procFile = "/proc/thread-self/net/bulkdump"
 
-// procLine is an entry's line, by hand.
+// procLine returns the expected line of an entry.
 func procLine(e client.Entry) string {
 	escape := strings.NewReplacer(`\`, `\134`, " ", `\040`, "\t", `\011`, "\n", `\012`)
 	return fmt.Sprintf("%d 0x%x %d %d %d %s", e.ID, e.Flags, e.Value, e.Generation, len(e.Payload), escape.Replace(e.Name))
@@ -36,7 +36,7 @@ func readProc(t testing.TB) (lines []string) {
 	return lines[1:]
 }
 
-// The file has what a dump has.
+// The file has the same entries as a dump.
 func TestProcIsTheTable(t *testing.T) {
 	c := setup(t)
 	if lines := readProc(t); len(lines) != 0 {
@@ -57,7 +57,7 @@ func TestProcIsTheTable(t *testing.T) {
 	}
 }
 
-// Entries that come and go between two reads shift nothing.
+// Entries that are created or deleted between two reads do not shift others.
 func TestProcUnderChange(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 1000, IDStride: 2})
@@ -79,7 +79,7 @@ func TestProcUnderChange(t *testing.T) {
 			t.Fatal(err)
 		}
 		times[id]++
-		if n%50 == 0 { // one that was read, one that comes next, and a new one
+		if n%50 == 0 { // an entry that was read, the next one, and a new one
 			for _, at := range []uint32{n &^ 3, (id + 204) &^ 3} {
 				_, _ = c.Delete(t.Context(), at)
 			}
@@ -99,7 +99,7 @@ func TestProcOfNamespace(t *testing.T) {
 	fill(t, c, client.FillOptions{Count: 10})
 	lines := make(chan int)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread goes with it
+		runtime.LockOSThread() // never unlocked, so the thread ends with the goroutine
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			t.Error(err)
 		}

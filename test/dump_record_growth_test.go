@@ -12,7 +12,7 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// A parkedDump is one whose next page was not built yet.
+// A parkedDump is a dump whose next page has not been built yet.
 type parkedDump struct {
 	s    *rawSocket
 	ids  []uint32 // records so far
@@ -20,7 +20,7 @@ type parkedDump struct {
 }
 
 // parkDump reads into the middle of a dump of equal records, whose ids rise by
-// one, and calculates where the page starts that the next read will build.
+// one, and calculates the first id of the page that the next read will build.
 func parkDump(t testing.TB, c *client.Client) *parkedDump {
 	t.Helper()
 	fill(t, c, client.FillOptions{Count: 5000, IDStart: 10_000, PayloadMin: 100})
@@ -28,7 +28,7 @@ func parkDump(t testing.TB, c *client.Client) *parkedDump {
 	d.s.send(cmdEntryGet, flagDump)
 	d.read(t) // on a fresh socket the first page is small
 	perPage := len(d.read(t))
-	// The third page is built already, and as full as the second.
+	// The third page is already built, and as full as the second.
 	d.next = d.ids[len(d.ids)-1] + uint32(perPage) + 1
 	return d
 }
@@ -53,8 +53,8 @@ func grow(t testing.TB, c *client.Client, id uint32) {
 	}
 }
 
-// A record that outgrows the page in which it comes first cannot be sent. The
-// dump then ends with an error, not short.
+// If a record becomes too large for the page that starts with it, it cannot be
+// sent. The dump then ends with an error. It does not end early without one.
 // Rule 1.
 func TestRecordOutgrowsItsPage(t *testing.T) {
 	c := setup(t)

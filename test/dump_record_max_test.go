@@ -14,16 +14,16 @@ import (
 	"bulkdump/client"
 )
 
-// largestRecord returns the largest record that an entry can make, as RecordMax
-// counts it: with numbers of 8 bytes, although small ones take 4.
+// largestRecord returns the size of the largest record of such an entry, as
+// RecordMax counts it: with numbers of 8 bytes, although small ones take 4.
 func largestRecord(name, payload int) uint32 {
 	attr := func(n int) int { return unix.SizeofNlAttr + (n+3)&^3 }
 	return uint32(unix.SizeofNlMsghdr + 4 + attr(4) + attr(name+1) + attr(4) + attr(8) +
 		attr(payload) + attr(4*attr(8)) + attr(8))
 }
 
-// RecordMax follows the largest record up and down, within a KiB, and on the
-// right side of a page's size.
+// RecordMax follows the largest record up and down, within a KiB, and is on the
+// same side of a page's size.
 func TestRecordMaxFollowsTheTable(t *testing.T) {
 	c := setup(t)
 	r := rand.New(rand.NewPCG(7, 8))
@@ -40,7 +40,8 @@ func TestRecordMaxFollowsTheTable(t *testing.T) {
 		}
 	}
 	payload := func() []byte {
-		// Of all sizes, and as many about that which just fits a page.
+		// A third of the payloads have any size, a third just about fill a
+		// page, and the others are small.
 		n := [...]int{r.IntN(payloadMax + 1), goodSize - 400 + r.IntN(800), r.IntN(300)}
 		return make([]byte, n[r.IntN(len(n))])
 	}
@@ -72,7 +73,7 @@ func TestRecordMaxFollowsTheTable(t *testing.T) {
 	clear(sizes)
 	check("flush")
 
-	// What a fill made is gone when it fails.
+	// If a fill fails, its entries are gone.
 	makeEntry(t, c, client.Entry{ID: 99, Name: "taken"})
 	sizes[99] = largestRecord(len("taken"), 0)
 	if _, err := c.Fill(t.Context(), client.FillOptions{Count: 100, PayloadMin: payloadMax}); err == nil {
@@ -81,11 +82,12 @@ func TestRecordMaxFollowsTheTable(t *testing.T) {
 	check("fill that failed")
 }
 
-// After a large record is gone, pages are small again: in dumps that start then,
-// and in a running one from the page after the next.
+// After a large record is gone, pages are small again. In dumps that start
+// later, that is from the first page on; in a running dump, from the page after
+// the next.
 func TestPagesAreSmallAgain(t *testing.T) {
 	const (
-		count = 2000 // for several pages, also of 64 KiB
+		count = 2000 // for several pages, even of 64 KiB
 		large = 1 << 30
 	)
 	eachKind(t, func(t *testing.T, k kind) {

@@ -17,7 +17,7 @@ import (
 	"bulkdump/client"
 )
 
-// A replica is what a reader knows of the table.
+// A replica is a reader's copy of the table.
 type replica map[uint32]client.Entry
 
 func (r replica) apply(e client.Entry) {
@@ -28,8 +28,8 @@ func (r replica) apply(e client.Entry) {
 	}
 }
 
-// update applies what changed since a generation, and checks that the changes
-// come in order and are newer than that.
+// update applies the changes since a generation, and checks that they come in
+// order and are newer than that.
 func (r replica) update(t testing.TB, c *client.Client, o client.DumpOptions, since uint64) (changes int, err error) {
 	t.Helper()
 	o.Since = &since
@@ -57,7 +57,7 @@ func (r replica) mustUpdate(t testing.TB, c *client.Client, o client.DumpOptions
 	return n
 }
 
-// wholeTable returns what a dump of a table at rest says.
+// wholeTable returns the table as a dump has it, while nothing changes.
 func wholeTable(t testing.TB, c *client.Client) replica {
 	t.Helper()
 	r := make(replica)
@@ -94,7 +94,7 @@ func TestSinceTellsEachKindOfChange(t *testing.T) {
 	if _, err := c.Set(t.Context(), client.Change{ID: 3, Value: ptr(uint64(34))}); err != nil {
 		t.Fatal(err)
 	}
-	makeEntry(t, c, client.Entry{ID: 1}) // again: its deletion is told all the same
+	makeEntry(t, c, client.Entry{ID: 1}) // created again: the deletion is reported nevertheless
 	if _, err := c.Delete(t.Context(), 9); err != nil {
 		t.Fatal(err)
 	}
@@ -104,21 +104,21 @@ func TestSinceTellsEachKindOfChange(t *testing.T) {
 		for _, e := range collect(t, c, client.DumpOptions{Since: &since, Encoding: encoding}) {
 			got = append(got, fmt.Sprintf("%d:%d:%v:%d", e.Generation-since, e.ID, e.Deleted, e.Value%100))
 		}
-		// 1 was the first change of 3, 3 the making of 9: they are in a newer
-		// generation now.
+		// Generation 1 was the first change of entry 3, and generation 3 the
+		// creation of entry 9. Both entries have a newer generation now.
 		want := []string{"2:1:true:0", "4:3:false:34", "5:1:false:0", "6:9:true:0"}
 		if len(got) != 6 || !slices.Equal(got[:4], want) {
 			t.Errorf("%v: %v, want %v and two that were filled in", encoding, got, want)
 		}
 	}
-	// Only ids can be compared.
+	// Only the ids can be compared.
 	got := collect(t, c, client.DumpOptions{Since: &since, IDFrom: ptr(uint32(2)), IDTo: ptr(uint32(9))})
 	if len(got) != 2 || got[0].ID != 3 || got[1].ID != 9 {
 		t.Errorf("with a filter: %v", got)
 	}
 }
 
-// In a delta, too, each encoding carries the requested fields, and marks deleted
+// A delta also has the requested fields in each encoding, and marks deleted
 // entries.
 func TestSinceCarriesTheFields(t *testing.T) {
 	c := setup(t)
@@ -142,7 +142,7 @@ func TestSinceCarriesTheFields(t *testing.T) {
 				want := only(whole[i], fields)
 				want.Deleted = whole[i].Deleted
 				if fields&client.FieldGeneration == 0 {
-					e.Generation = 0 // plain tells it of a deleted entry all the same
+					e.Generation = 0 // plain sends it even for a deleted entry
 				}
 				if !reflect.DeepEqual(e, want) {
 					t.Fatalf("%v, fields %v: got %+v, want %+v", encoding, fields, e, want)
@@ -152,8 +152,8 @@ func TestSinceCarriesTheFields(t *testing.T) {
 	}
 }
 
-// In random runs, a full dump and the deltas after it add up to the table,
-// whatever happened between them, in any encoding.
+// In random runs, a full dump and the deltas after it add up to the table, no
+// matter what happened between them, in any encoding.
 func TestSinceMakesTheTable(t *testing.T) {
 	c := setup(t)
 	r := rand.New(rand.NewPCG(7, 8))
@@ -189,14 +189,15 @@ func change(t testing.TB, c *client.Client, r *rand.Rand) {
 	default:
 		_, err = c.Set(t.Context(), client.Change{ID: id, Name: ptr(fmt.Sprint("n", n)), Value: ptr(r.Uint64()), Create: true})
 	}
-	// The id may be taken, or free.
+	// The id may exist or not.
 	if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EEXIST) {
 		t.Fatal(err)
 	}
 }
 
-// A reader dumps the table while it changes, and then takes deltas, each since
-// the start of the dump before it. It has the table as soon as that rests.
+// A reader dumps the table while it changes, then takes deltas, each since the
+// start of the previous dump. When the table stops changing, the reader has all
+// of it.
 func TestSinceConvergesUnderChange(t *testing.T) {
 	c := setup(t)
 	interrupted := 0
@@ -243,7 +244,7 @@ func TestSinceCostsWhatChanged(t *testing.T) {
 	batch := newChurner(t, 0, 1, 1)
 	for _, changes := range []uint32{10, 1000, count / 10} {
 		since := state(t, c).Generation
-		for i := range changes { // all over the table
+		for i := range changes { // spread over the table
 			batch.put(cmdEntrySet, attrU32(attrID, i*(count/changes)), attrText(attrName, "changed"))
 			if batch.queued == churnBatch || i == changes-1 {
 				if err := batch.flush(); err != nil {
@@ -256,14 +257,15 @@ func TestSinceCostsWhatChanged(t *testing.T) {
 		after := state(t, c)
 		scanned, pages := after.Scanned-before.Scanned, after.Pages-before.Pages
 		figures(t, "%d changes of %d entries: %d looked at, %d pages", changes, count, scanned, pages)
-		// The one that does not fit on a page is looked at again.
+		// The record that does not fit on a page is looked at again.
 		if got != int(changes) || scanned < uint64(changes) || scanned > uint64(changes)+pages {
 			t.Errorf("%d changes: %d records, %d entries looked at on %d pages", changes, got, scanned, pages)
 		}
 	}
 }
 
-// A reader that knows too little, or another table, is told to read everything.
+// A reader whose generation is too old, or from another table, must read
+// everything.
 func TestSinceRefuses(t *testing.T) {
 	c := setup(t)
 	makeEntry(t, c, client.Entry{ID: 1})
@@ -298,8 +300,8 @@ func TestSinceIsStaleInTheMiddle(t *testing.T) {
 	}
 }
 
-// At most max_tombstones deleted entries are remembered. A reader that knows
-// less than the oldest forgotten one is told to read everything.
+// At most max_tombstones deleted entries are remembered. A reader older than
+// the oldest forgotten one must read everything.
 func TestTombstonesAreBounded(t *testing.T) {
 	setup(t)
 	mustUnload(t, "bulkdump")
@@ -335,7 +337,8 @@ func TestTombstonesAreBounded(t *testing.T) {
 			}
 		}
 	}
-	// A dump that is parked before a tombstone that goes cannot send it.
+	// A dump that is parked before a tombstone cannot send it after the
+	// tombstone is dropped.
 	for id := range uint32(200) {
 		if _, err := c.Set(t.Context(), client.Change{ID: 100 + id, Value: ptr(uint64(id))}); err != nil {
 			t.Fatal(err)

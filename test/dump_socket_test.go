@@ -13,7 +13,7 @@ import (
 	"bulkdump/client"
 )
 
-// A socket has one dump at a time: the second one is refused, the first one
+// A socket has one dump at a time. The second one is refused, and the first one
 // continues.
 func TestSecondDumpOnBusySocket(t *testing.T) {
 	const count = 5000
@@ -58,7 +58,7 @@ func TestSecondDumpOnBusySocket(t *testing.T) {
 	if got := after.DumpsStarted - before.DumpsStarted; got != 1 {
 		t.Errorf("started dumps rose by %d, want 1", got)
 	}
-	// Now it is free.
+	// Now the socket is free.
 	s.send(cmdEntryGet, flagDump)
 	if pages, _ := s.readDump(); len(pages) < 2 {
 		t.Error("the third dump is too short")
@@ -111,13 +111,13 @@ func TestSocketClosedDuringDump(t *testing.T) {
 			if got := after.DumpsFinished - before.DumpsFinished; got != 0 {
 				t.Errorf("finished dumps rose by %d, want 0", got)
 			}
-			mustDump(t, c, client.DumpOptions{}) // the client works on
+			mustDump(t, c, client.DumpOptions{}) // the client still works
 		})
 	}
 }
 
-// A dump that found no room for a page waits, and continues where it was when
-// there is room again. Its reader gets ENOBUFS, and misses nothing.
+// A dump that found no room for a page waits. When there is room again, it
+// continues at the same place. Its reader gets ENOBUFS and misses nothing.
 func TestDumpGoesOnAfterENOBUFS(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		c, generation := consistencyTable(t)

@@ -15,7 +15,7 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// The events, by hand as all of the ABI here.
+// The numbers of the events, written by hand like the whole ABI here.
 const (
 	eventNew   = 8
 	eventSet   = 9
@@ -45,7 +45,7 @@ func listen(t testing.TB) *rawSocket {
 	return s
 }
 
-// An event, with what each kind of it has.
+// An event, with the fields of each kind.
 type event struct {
 	cmd        uint8
 	id         uint32
@@ -81,7 +81,7 @@ func (s *rawSocket) event() event {
 	return e
 }
 
-// nothing checks that no event waits.
+// nothing checks that no event is waiting.
 func (s *rawSocket) nothing() {
 	s.t.Helper()
 	if n, _, err := unix.Recvfrom(s.fd, s.buf, unix.MSG_DONTWAIT); err != unix.EAGAIN {
@@ -134,12 +134,12 @@ func TestEventOfEachChange(t *testing.T) {
 	want(event{cmd: eventFlush, count: 1001, generation: generation()})
 }
 
-// An event is sent once its change can be seen. Events of racing writers come in
-// order of generation, without a gap.
+// An event is sent after its change is visible. Events of racing writers come
+// in order of generation, without a gap.
 func TestEventsComeInOrder(t *testing.T) {
 	c := setup(t)
 	s := listen(t)
-	// No more than the socket holds.
+	// At most as many as the socket holds.
 	const writers, each = 4, 50
 	first := state(t, c).Generation
 	var wg sync.WaitGroup
@@ -164,7 +164,7 @@ func TestEventsComeInOrder(t *testing.T) {
 	wg.Wait()
 }
 
-// A listener that does not read loses events and is told so. Nobody else is
+// A listener that does not read loses events and gets an error. Others are not
 // affected.
 func TestEventsLostAreTold(t *testing.T) {
 	c := setup(t)

@@ -15,8 +15,8 @@ import (
 	"bulkdump/client"
 )
 
-// failInARow makes allocations of this thread fail, some in a row, from the one
-// on with which so many bytes are asked for.
+// failInARow makes several allocations of this thread fail in a row, after that
+// many bytes have been allocated.
 type failInARow struct {
 	t    testing.TB
 	task *os.File
@@ -25,7 +25,7 @@ type failInARow struct {
 func injectInARow(t *testing.T) *failInARow {
 	t.Helper()
 	injectFaults(t) // restores all at the end
-	// In this order: nobody else's may fail, at no time.
+	// In this order, so that no other thread's allocation fails at any time.
 	for _, f := range [][2]string{{"times", "0"}, {"task-filter", "Y"}, {"interval", "1"}, {"probability", "100"}} {
 		setFault(t, debugfs+failSlab+"/"+f[0], f[1])
 	}
@@ -37,7 +37,7 @@ func injectInARow(t *testing.T) *failInARow {
 	return &failInARow{t, task}
 }
 
-// in runs a system call, and tells how many allocations were failed.
+// in runs a system call, and returns how many allocations failed.
 func (f *failInARow) in(bytes, times int, call func()) (failed int) {
 	f.t.Helper()
 	set := func(file string, value int) {
@@ -67,8 +67,8 @@ func (f *failInARow) in(bytes, times int, call func()) (failed int) {
 	return times - left
 }
 
-// An XArray without memory tries a second allocation. Both fail here, at each
-// place of a change: the change is refused, and the table is as before.
+// If an XArray gets no memory, it tries a second allocation. Both fail here, at
+// each place of a change. The change is refused, and the table does not change.
 func TestFaultsInARow(t *testing.T) {
 	needFaults(t)
 	c := setup(t)
@@ -87,7 +87,7 @@ func TestFaultsInARow(t *testing.T) {
 			lacked := make(map[string]bool)
 			try := func(bytes int) (failed int) {
 				flush(t, c)
-				// The next generation is in a node of the log's that has to be made.
+				// The next generation needs a new node of the log.
 				fill(t, c, client.FillOptions{IDStart: 5, Count: uint32(64 - (state(t, c).Generation+1)%64)})
 				before := state(t, c)
 				s := openRaw(t, client.FamilyName, 64<<10)

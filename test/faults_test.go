@@ -19,8 +19,8 @@ import (
 	"bulkdump/client"
 )
 
-// Faults makes allocations of this thread fail, one at a time, in one system
-// call (Documentation/fault-injection in the kernel's source: fail-nth).
+// Faults makes allocations of this thread fail, one per system call
+// (Documentation/fault-injection in the kernel's source: fail-nth).
 type faults struct {
 	t  testing.TB
 	fd int
@@ -28,8 +28,8 @@ type faults struct {
 
 const debugfs, failSlab, failPages = "/sys/kernel/debug/", "failslab", "fail_page_alloc"
 
-// needFaults skips the test if the kernel cannot inject faults: kernel "debug"
-// can.
+// needFaults skips the test if the kernel cannot inject faults. The kernel
+// "debug" can.
 func needFaults(t *testing.T) {
 	t.Helper()
 	if _, err := os.Stat(debugfs + failSlab); err != nil {
@@ -59,14 +59,16 @@ func injectFaults(t *testing.T) *faults {
 	}
 	for _, kind := range kinds {
 		dir := filepath.Dir(kind)
-		setFault(t, kind, "0") // a word in the log is a failure
+		setFault(t, kind, "0") // a message in the log would fail the run
 		if name := filepath.Base(dir); name != failSlab && name != failPages {
-			// No other fault: it would have to be called from here.
+			// No other kind of fault may happen. These settings limit them to
+			// callers at an address without code.
 			setFault(t, dir+"/require-start", "1")
 			setFault(t, dir+"/require-end", "1")
 		}
 	}
-	// Also what may sleep, and single pages; not the memory of processes.
+	// Include allocations that may sleep, and single pages, but not the memory
+	// of processes.
 	setFault(t, debugfs+failSlab+"/ignore-gfp-wait", "N")
 	setFault(t, debugfs+failPages+"/ignore-gfp-wait", "N")
 	setFault(t, debugfs+failPages+"/min-order", "0")
@@ -80,8 +82,8 @@ func injectFaults(t *testing.T) *faults {
 	return &faults{t, fd}
 }
 
-// in runs a system call in which the nth allocation fails, and tells whether
-// there were so many.
+// in runs a system call in which the nth allocation fails, and reports whether
+// there were that many.
 func (f *faults) in(nth int, call func()) bool {
 	f.t.Helper()
 	if _, err := unix.Pwrite(f.fd, strconv.AppendInt(nil, int64(nth), 10), 0); err != nil {
@@ -100,7 +102,7 @@ func (f *faults) in(nth int, call func()) bool {
 }
 
 // each runs fn with a fault at the first place, the second and so on, until
-// there is none left, and tells how many there were.
+// there is no other. It returns the number of places.
 func (f *faults) each(fn func(nth int) (reached bool)) (places int) {
 	f.t.Helper()
 	for nth := 1; fn(nth); nth++ {
@@ -112,8 +114,8 @@ func (f *faults) each(fn func(nth int) (reached bool)) (places int) {
 	return places
 }
 
-// outcome returns the end of a request in which something failed: a message of
-// the kernel, or an error of the system call or of the socket.
+// outcome returns how a request with a failure ended: with a message of the
+// kernel, or with an error of the system call or of the socket.
 func (s *rawSocket) outcome(sent error) (text string, err error) {
 	s.t.Helper()
 	if sent != nil {
@@ -132,20 +134,20 @@ func (s *rawSocket) outcome(sent error) (text string, err error) {
 	return "", nil
 }
 
-// Each allocation of each change fails once: the request is refused, or done as
-// a whole, and the kernel says which.
+// Each allocation of each change fails once. The request is refused or done
+// completely, and the kernel says which.
 func TestFaultsInChanges(t *testing.T) {
 	needFaults(t)
 	c := setup(t)
 	ntf := listen(t) // so that there are events to allocate
-	const many = 12  // in the fill each in a node of the XArray of its own
+	const many = 12  // in the fill, each is in an XArray node of its own
 	for _, op := range []struct {
 		name    string
 		request []byte
 		prepare func(t *testing.T)
-		count   uint64 // of entries, when it was done
-		// What the kernel says there was no memory for. One failure is not
-		// enough for an XArray, which tries again.
+		count   uint64 // of entries, if it was done
+		// The object for which the kernel reports a lack of memory. For an
+		// XArray one failure is not enough, because it tries again.
 		lacked []string
 	}{
 		{"new", request(cmdEntryNew, attrU32(attrID, 1<<30), attrText(attrName, "n")), nil, 1,
@@ -187,12 +189,12 @@ func TestFaultsInChanges(t *testing.T) {
 					t.Errorf("fault %d: no error, and from %+v to %+v", nth, before, after)
 				case errors.Is(err, unix.ENOMEM) && !same:
 					t.Errorf("fault %d: refused, but from %+v to %+v", nth, before, after)
-				case errors.Is(err, unix.ENOBUFS) && !same && !changed: // the answer was lost
+				case errors.Is(err, unix.ENOBUFS) && !same && !changed: // the reply was lost
 					t.Errorf("fault %d: half done: from %+v to %+v", nth, before, after)
 				case err != nil && !errors.Is(err, unix.ENOMEM) && !errors.Is(err, unix.ENOBUFS):
 					t.Errorf("fault %d: %v", nth, err)
 				}
-				// What is there can be dumped, and goes.
+				// The remaining entries can be dumped and deleted.
 				if n := len(collect(t, c, client.DumpOptions{})); uint64(n) != after.Count {
 					t.Errorf("fault %d: %d records of %d entries", nth, n, after.Count)
 				}
@@ -215,9 +217,9 @@ func TestFaultsInChanges(t *testing.T) {
 	}
 }
 
-// again tries places at random until the wanted outcome was heard. The kernel
-// also allocates for its own checks, now and then, which moves the places: a
-// sweep may step over one, and the next sweep over the same one.
+// again tries random places until the wanted outcome was seen. Now and then,
+// the kernel also allocates for its own checks, which shifts the places. A
+// sweep may skip one, and the next sweep might skip the same one.
 func again(heard func() bool, places int, try func(place int)) {
 	r := rand.New(rand.NewPCG(1, 1))
 	for n := 0; n < 20*places && !heard(); n++ {
@@ -225,7 +227,7 @@ func again(heard func() bool, places int, try func(place int)) {
 	}
 }
 
-// drain reads what waits, and the error if something was lost.
+// drain reads everything that waits, including an error about losses.
 func (s *rawSocket) drain() {
 	for {
 		if _, _, err := unix.Recvfrom(s.fd, s.buf, unix.MSG_DONTWAIT); err == unix.EAGAIN {
@@ -234,8 +236,9 @@ func (s *rawSocket) drain() {
 	}
 }
 
-// Each allocation of a dump fails once, in its start and on each of its pages:
-// the dump is refused, or continues where it was, and gives back all its memory.
+// Each allocation of a dump fails once, in its start and on each of its pages.
+// The dump is refused, or continues at the same place, and frees all its
+// memory.
 // Rule 7.
 func TestFaultsInDump(t *testing.T) {
 	needFaults(t)
@@ -250,7 +253,7 @@ func TestFaultsInDump(t *testing.T) {
 				places := f.each(func(nth int) bool {
 					s := openRaw(t, client.FamilyName, 64<<10)
 					defer s.close()
-					clear(s.buf) // its pages are there
+					clear(s.buf) // its memory is already mapped
 					message := s.message(flagDump, request(cmdEntryGet, attrU32(attrCursor, uint32(cursor)), attrU32(attrEncoding, uint32(encoding))))
 					calls, reached := 0, false
 					do := func(fn func() error) (err error) {
@@ -286,8 +289,8 @@ func TestFaultsInDump(t *testing.T) {
 	}
 }
 
-// dumpWith makes the calls of a dump through do. A read that finds no memory for
-// the next page returns an error, and may go on.
+// dumpWith runs each call of a dump through do. If a read finds no memory for
+// the next page, it returns an error, and the dump may go on.
 func (s *rawSocket) dumpWith(do func(func() error) error, message []byte) (records int, err error) {
 	s.t.Helper()
 	err = do(func() error {

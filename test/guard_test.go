@@ -18,7 +18,7 @@ import (
 	"bulkdump/client"
 )
 
-// reload loads the module again, with parameters, until the test ends.
+// reload reloads the module with parameters, until the test ends.
 func reload(t testing.TB, params string) *client.Client {
 	t.Helper()
 	setup(t)
@@ -45,11 +45,11 @@ func TestGuardIsOneOfTwo(t *testing.T) {
 	load(t, "bulkdump", "")
 }
 
-// With guard=grab, too, each cursor that promises it sends every untouched entry
-// exactly once, while a writer never rests.
+// Also with guard=grab, each cursor that promises it sends every untouched
+// entry exactly once, while a writer changes others without a pause.
 func TestGrabUnderChurn(t *testing.T) {
 	c := reload(t, "guard=grab")
-	const above = 1 << 26 // what changes
+	const above = 1 << 26 // ids from here on change
 	filled := fill(t, c, client.FillOptions{Count: 5000, IDStart: above})
 	fillForChurn(t, c, 500)
 	stop := churn(t, 1, 500)
@@ -99,9 +99,9 @@ func traceSettings(t testing.TB) string {
 	return all.String()
 }
 
-// The three properties of the netlink table's lock, by the order of events:
-// a reader passes a writer that waits; a writer enters when no reader is in;
-// while it is in, everybody waits.
+// The three properties of the netlink table's lock, shown by the order of
+// events: a reader passes a waiting writer; a writer enters when no reader is
+// inside; while a writer is inside, everybody waits.
 func TestGrabOrder(t *testing.T) {
 	c := reload(t, "guard=grab")
 	tr := trace(t, "guard_*")
@@ -129,8 +129,8 @@ func TestGrabOrder(t *testing.T) {
 		t.Errorf("%d properties, want 3", len(shown.Properties))
 	}
 
-	// What it shows is what the kernel traced: the fill, this, and the flush at
-	// its end.
+	// The output matches what the kernel traced: the fill, these events, and
+	// the flush at its end.
 	events := tr.events()
 	if len(events) != len(shown.Events)+4 {
 		t.Fatalf("%d events, %d were shown: %v", len(events), len(shown.Events), events)
@@ -166,7 +166,7 @@ func TestGrabOrder(t *testing.T) {
 	if late < 0 || late > leaves || in < leaves {
 		t.Errorf("a reader did not wait for the writer that was in: %v", events)
 	}
-	// At no time both.
+	// A reader and the writer are never inside at the same time.
 	for _, e := range events {
 		if e.number("readers") > 0 && e.number("writing") > 0 {
 			t.Errorf("%v", e)
@@ -227,7 +227,7 @@ func TestGrabTraceIsExact(t *testing.T) {
 	}
 }
 
-// If guard has nothing to show, it says what to do, and changes nothing.
+// If guard has nothing to show, it says what to do and changes nothing.
 func TestGuardRefuses(t *testing.T) {
 	setup(t)
 	want := func(what string) {

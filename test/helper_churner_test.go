@@ -17,9 +17,10 @@ import (
 	"bulkdump/client"
 )
 
-// The table of a churn. Of each four ids one is there throughout and nobody
-// touches it, one is there throughout and is changed, and two come and go. What
-// fills bring, and deletes take away one by one, has ids above all these.
+// The table of a churn. Of each four ids, one exists throughout and is never
+// touched, one exists throughout and is changed, and two are created and
+// deleted. Entries of fills, which are deleted one by one, have ids above all
+// these.
 const (
 	idUntouched = iota
 	idChanged
@@ -31,7 +32,7 @@ const (
 	fillCount = 64
 )
 
-// fillForChurn makes the entries that are there throughout.
+// fillForChurn creates the entries that exist throughout.
 func fillForChurn(t testing.TB, c *client.Client, count uint32) {
 	t.Helper()
 	for _, kind := range []uint32{idUntouched, idChanged} {
@@ -42,12 +43,12 @@ func fillForChurn(t testing.TB, c *client.Client, count uint32) {
 // Requests of one system call. All of their replies fit in the socket.
 const churnBatch = 128
 
-// A churner makes random changes as fast as the kernel makes them: many in one
-// system call. It knows which of its ids are there, so that none is refused.
+// A churner makes random changes as fast as the kernel can: many in one system
+// call. It tracks which of its ids exist, so that none is refused.
 type churner struct {
 	s       *rawSocket
 	r       *rand.Rand
-	nr, of  uint32 // this one, of so many that share the ids
+	nr, of  uint32 // the number of this churner, among those that share the ids
 	count   uint32 // ids of each kind, of all churners
 	there   map[uint32]bool
 	filled  uint32 // entries of the last fill that are left
@@ -97,7 +98,7 @@ func (c *churner) id(kind uint32) uint32 {
 	return i*idKinds + kind
 }
 
-// step puts one random change into the batch. A fill makes many.
+// step adds a random change to the batch. A fill makes many entries.
 func (c *churner) step() {
 	value := attr(attrValue, binary.NativeEndian.AppendUint64(nil, c.r.Uint64())...)
 	switch n := c.r.Uint32N(16); {
@@ -110,7 +111,7 @@ func (c *churner) step() {
 		}
 	case n < 12:
 		c.put(cmdEntrySet, attrU32(attrID, c.id(idChanged)), value)
-	case n < 14: // the name decides its bucket
+	case n < 14: // the name determines its bucket
 		c.put(cmdEntrySet, attrU32(attrID, c.id(idChanged)), attrText(attrName, fmt.Sprint("name-", c.r.Uint32())))
 	case c.filled == 0:
 		c.put(cmdTableFill, attrU32(attrCount, fillCount), attrU32(attrFillStart, c.fillStart()))
@@ -160,9 +161,9 @@ func (c *churner) makeBatch() error {
 	return c.flush()
 }
 
-// start changes the table until enough says so, which wait waits for. Processors
-// prefer its thread to others, so that readers meet many changes for each page: a
-// change takes the kernel as long as about ten records.
+// start changes the table until enough returns true; wait waits for that.
+// Processors prefer its thread, so that readers meet many changes for each
+// page. In the kernel, a change takes as long as about ten records.
 func (c *churner) start(t testing.TB, enough func() bool) (wait func()) {
 	t.Helper()
 	var thread sync.WaitGroup
@@ -178,7 +179,7 @@ func (c *churner) start(t testing.TB, enough func() bool) (wait func()) {
 }
 
 // churn changes the table, which fillForChurn filled with count entries, on
-// several sockets. stop ends it, and returns the number of changes.
+// several sockets. stop ends that and returns the number of changes.
 func churn(t testing.TB, sockets, count uint32) (stop func() uint64) {
 	t.Helper()
 	before := state(t, dial(t)).Generation

@@ -13,7 +13,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// A ran is what a program left.
+// A ran is the result of a program.
 type ran struct {
 	stdout, stderr string
 	code           int
@@ -40,7 +40,7 @@ func bulkdump(t testing.TB, args ...string) ran {
 
 var schemas = map[string]*jsonschema.Schema{} // by command
 
-// fitsSchema compares what a command printed with the schema that the program has.
+// fitsSchema checks what a command printed against the program's own schema.
 func fitsSchema(t testing.TB, command, text string) error {
 	t.Helper()
 	if schemas[command] == nil {

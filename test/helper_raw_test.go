@@ -14,7 +14,8 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// The ABI's numbers, by hand: these tests must not follow the client in error.
+// The numbers of the ABI, by hand: these tests must not repeat an error of the
+// client.
 const (
 	cmdEntryGet   = 1
 	cmdEntryNew   = 2
@@ -57,7 +58,7 @@ type rawSocket struct {
 	buf    []byte
 }
 
-// openRaw opens a socket for a family, which reads with a buffer of the size.
+// openRaw opens a socket for a family, with a read buffer of that size.
 func openRaw(t testing.TB, family string, size int) *rawSocket {
 	t.Helper()
 	f := getFamily(t, family)
@@ -72,7 +73,7 @@ func openRaw(t testing.TB, family string, size int) *rawSocket {
 			t.Fatal(err)
 		}
 	}
-	// A reply that does not come is a failure, not a hang.
+	// A missing reply is a failure, not a hang.
 	tv := unix.NsecToTimeval(patience.Nanoseconds())
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv); err != nil {
 		t.Fatal(err)
@@ -147,7 +148,7 @@ func (s *rawSocket) read() (ms []nldump.Message, size int) {
 	return messages(s.t, slices.Clone(s.buf[:n])), n
 }
 
-// messages takes a datagram apart.
+// messages splits a datagram into messages.
 func messages(t testing.TB, b []byte) (ms []nldump.Message) {
 	t.Helper()
 	for len(b) > 0 {
@@ -181,8 +182,8 @@ func (s *rawSocket) readDump() (pages [][]nldump.Message, sizes []int) {
 	}
 }
 
-// A verdict is how the kernel answered a request that it does not fulfil, or
-// how a dump ended.
+// A verdict is the kernel's answer to a request that it refuses, or the end of
+// a dump.
 type verdict struct {
 	errno unix.Errno
 	text  string
@@ -194,7 +195,7 @@ func verdictOf(t testing.TB, m nldump.Message) verdict {
 	skip := 4
 	switch {
 	case m.Type == unix.NLMSG_ERROR:
-		skip += unix.SizeofNlMsghdr // NETLINK_CAP_ACK: no more of the request
+		skip += unix.SizeofNlMsghdr // NETLINK_CAP_ACK: only the header of the request
 	case m.Type != unix.NLMSG_DONE:
 		t.Fatalf("message of type %d, want an error or DONE", m.Type)
 	}
@@ -214,8 +215,8 @@ func verdictOf(t testing.TB, m nldump.Message) verdict {
 	return v
 }
 
-// ask sends a request and returns the verdict on it: the last message of the
-// answer, be it an error, an acknowledgement or the end of a dump.
+// ask sends a request and returns the last message of the answer: an error, an
+// acknowledgement or the end of a dump.
 func (s *rawSocket) ask(flags uint16, body []byte) verdict {
 	s.t.Helper()
 	seq := s.sendBody(flags|unix.NLM_F_ACK, body)
@@ -260,7 +261,7 @@ func nest(typ uint16, attrs ...[]byte) []byte {
 	return attr(typ|unix.NLA_F_NESTED, bytes.Join(attrs, nil)...)
 }
 
-// request is a body: the generic netlink header and attributes.
+// request returns a body: the generic netlink header and attributes.
 func request(cmd uint8, attrs ...[]byte) []byte {
 	return append([]byte{cmd, 1, 0, 0}, bytes.Join(attrs, nil)...)
 }

@@ -10,16 +10,16 @@ import (
 	"testing"
 )
 
-// roleEnv makes the test binary play another program.
+// roleEnv makes the test binary run as another program.
 const roleEnv = "BULKDUMP_TEST_ROLE"
 
 const (
 	roleNobody = "nobody" // changes must be refused, a dump must not
-	roleGuest  = "guest"  // the same in a user namespace of its own, as root there
+	roleGuest  = "guest"  // the same, as root of a user namespace of its own
 	roleOwner  = "owner"  // in a user namespace of its own: everything is allowed
 	roleFill   = "fill"   // fills until it is killed
 	roleCharge = "charge" // fills, and ends
-	roleSync   = "sync"   // reads all by Sync, and tells of its memory
+	roleSync   = "sync"   // reads the table with Sync, and prints its memory
 )
 
 func play(role string) int {
@@ -30,7 +30,7 @@ func play(role string) int {
 	return 0
 }
 
-// roleCommand is this binary in a role.
+// roleCommand returns a command that runs this binary in a role.
 func roleCommand(t testing.TB, role string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
 	cmd.Env = append(os.Environ(), roleEnv+"="+role)

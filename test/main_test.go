@@ -23,8 +23,8 @@ import (
 )
 
 // init keeps the process's first thread for TestMain. A test may end its thread
-// in another namespace, but the first thread cannot end, and /proc/net is that
-// of the first thread.
+// in another namespace, but the first thread cannot end, and /proc/net shows
+// the namespace of the first thread.
 func init() { runtime.LockOSThread() }
 
 func TestMain(m *testing.M) {
@@ -55,7 +55,7 @@ func dial(t testing.TB) *client.Client {
 }
 
 // setup returns a client of the empty table. When the test ends, no dump may be
-// open, and each that was started must have been counted as ended once.
+// open, and each one that was started must have been counted as ended once.
 func setup(t testing.TB) *client.Client {
 	t.Helper()
 	c := dial(t)
@@ -74,11 +74,11 @@ func flush(t testing.TB, c *client.Client) {
 	}
 }
 
-// patience bounds what happens in the kernel some time after a system call:
-// where a closed socket is freed by RCU, done() runs in a work queue.
+// patience is the limit for what the kernel does some time after a system call.
+// If RCU frees a closed socket, done() runs in a work queue.
 const patience = 30 * time.Second
 
-// waitFor asks until ok says yes.
+// waitFor polls until ok returns true.
 func waitFor(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	if !within(ok) {
@@ -86,7 +86,7 @@ func waitFor(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// within asks until ok says yes, and tells whether it did in time.
+// within polls until ok returns true, and reports whether that was in time.
 func within(ok func() bool) bool {
 	for deadline := time.Now().Add(patience); !ok(); runtime.Gosched() {
 		if time.Now().After(deadline) {
@@ -124,7 +124,7 @@ var (
 	stderr      = os.Stderr // package testing makes it stdout
 )
 
-// figures says what was measured.
+// figures prints what was measured.
 func figures(t testing.TB, format string, args ...any) {
 	t.Helper()
 	t.Logf(format, args...)
@@ -135,8 +135,8 @@ func figures(t testing.TB, format string, args ...any) {
 
 var largeTable = flag.Uint("entries", 1_000_000, "how many entries a large table has")
 
-// watcher returns what watches each allocation or each access of this kernel,
-// which makes it many times slower, or "".
+// watcher returns the name of a debugging feature that watches each allocation
+// or each access of this kernel, or "". Such a kernel is many times slower.
 func watcher() string {
 	for _, name := range []string{"kmemleak", "kcsan"} {
 		if _, err := os.Stat("/sys/kernel/debug/" + name); err == nil {
@@ -146,8 +146,8 @@ func watcher() string {
 	return ""
 }
 
-// aMillion is how many entries a large table has. On a watched kernel, it is a
-// twentieth of that, because a fill would take minutes.
+// aMillion returns the number of entries of a large table. On a watched kernel,
+// it is a twentieth of a million, because a fill would take minutes.
 func aMillion(t testing.TB) uint32 {
 	count := uint32(*largeTable)
 	if name := watcher(); name != "" {
@@ -177,14 +177,14 @@ func makeEntry(t testing.TB, c *client.Client, e client.Entry) {
 	}
 }
 
-// makeEntries makes entries of a name with the ids, many in one system call,
-// because system calls are slow on a kernel that checks itself.
+// makeEntries creates entries with one name and these ids, many per system
+// call, because system calls are slow on a kernel that checks itself.
 func makeEntries(t testing.TB, c *client.Client, name string, payload []byte, ids ...uint32) {
 	t.Helper()
 	const most = 64 << 10 // bytes in a call
 	before := state(t, c).Count
 	s := openRaw(t, client.FamilyName, 4<<10)
-	defer s.close() // what nobody reads are the replies
+	defer s.close() // nobody reads the replies
 	var batch []byte
 	for i, id := range ids {
 		batch = append(batch, s.message(unix.NLM_F_REQUEST, request(cmdEntryNew, attrU32(attrID, id),
@@ -202,7 +202,7 @@ func makeEntries(t testing.TB, c *client.Client, name string, payload []byte, id
 	}
 }
 
-// A dumped is what a dump delivered.
+// A dumped is the result of a dump.
 type dumped struct {
 	count uint64
 	sum   client.Checksum
@@ -210,7 +210,7 @@ type dumped struct {
 	stats nldump.Stats
 }
 
-// dump reads a dump and checks that the ids rise strictly: none comes twice.
+// dump reads a dump and checks that the ids rise strictly, so none comes twice.
 func dump(t testing.TB, c *client.Client, o client.DumpOptions) (dumped, error) {
 	t.Helper()
 	var d dumped

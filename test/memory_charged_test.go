@@ -13,10 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const chargedCount = 10_000 // entries that the role fills in
+const chargedCount = 10_000 // filled by the role
 
 // The memory of an entry is charged to the control group of the process that
-// makes it, not of the one that created the namespace.
+// creates it, not to that of the creator of the namespace.
 func TestMemoryIsCharged(t *testing.T) {
 	c := setup(t)
 	root := t.TempDir()
@@ -51,15 +51,16 @@ func TestMemoryIsCharged(t *testing.T) {
 	if s.Count != chargedCount {
 		t.Fatalf("%d entries, want %d", s.Count, chargedCount)
 	}
-	// Each index, by id and of the changes, has a slot of 8 bytes for an entry. An
-	// entry is charged with more than itself: a pointer to the group, and the rest
-	// of its size class (mm/memcontrol.c:obj_full_size).
+	// Each of the two indexes, by id and of the changes, has a slot of 8 bytes
+	// per entry. The charge of an entry is larger than its size: it includes a
+	// pointer to the group and the rest of the size class
+	// (mm/memcontrol.c:obj_full_size).
 	slots := 2 * 8 * s.Count
 	entries := s.Bytes + 16*s.Count
 	var got charge
 	charged := func(enough func() bool) func() bool {
 		return func() bool {
-			got = slab(t, group) // the kernel adds up what each processor has counted every two seconds
+			got = slab(t, group) // every two seconds, the kernel adds up the counts of all processors
 			return enough()
 		}
 	}
@@ -72,11 +73,11 @@ func TestMemoryIsCharged(t *testing.T) {
 	}
 }
 
-// A charge is bytes of slab, by whether the kernel counts a cache as one that
-// it may shrink: it does so with the nodes of an XArray (lib/radix-tree.c).
+// A charge is in bytes of slab. The kernel counts caches that it may shrink
+// separately, and does so with the nodes of an XArray (lib/radix-tree.c).
 type charge struct{ entries, nodes uint64 }
 
-// slab returns what a group is charged for.
+// slab returns a group's charge.
 func slab(t testing.TB, group string) (c charge) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(group, "memory.stat"))

@@ -14,8 +14,8 @@ import (
 	"bulkdump/client"
 )
 
-// kernelMemory returns what the kernel has allocated for itself, in KiB, without
-// the memory of processes, which comes and goes.
+// kernelMemory returns the kernel's own memory in KiB, without that of
+// processes, which varies.
 func kernelMemory(t testing.TB) int {
 	t.Helper()
 	text, err := os.ReadFile("/proc/meminfo")
@@ -34,8 +34,8 @@ func kernelMemory(t testing.TB) int {
 	return sum
 }
 
-// The table gives back all its memory, in whichever way its entries are removed.
-// A leak of any of it would be at least twice the tolerance.
+// The table frees all its memory, no matter how its entries are removed. Any
+// leak would be at least twice the tolerance.
 func TestMemoryComesBack(t *testing.T) {
 	const (
 		slack  = 4 << 10 // KiB
@@ -114,8 +114,8 @@ func TestMemoryComesBack(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := setup(t)
-			tt.round(t, c) // what is allocated once
-			// Frees of the first round may be waiting for RCU still.
+			tt.round(t, c) // some memory is allocated only once
+			// Frees of the first round may still be waiting for RCU.
 			var before int
 			waitFor(t, "the memory is at rest", func() bool {
 				last := before

@@ -25,8 +25,9 @@ func TestLogMemoryIsBounded(t *testing.T) {
 			t.Fatalf("%d tombstones of at most %d, want %d", s.Tombstones, s.TombstonesMax, tombstones)
 		}
 	}
-	// Each slot in use holds a node at the bottom, at worst; the rest is room
-	// for the nodes above those, and for what others do meanwhile.
+	// In the worst case, each slot in use has a bottom node of its own. The
+	// rest is room for the nodes above those, and for what others allocate
+	// meanwhile.
 	const slots, room = idKinds*count + fillCount + tombstones, 50
 	if changes/64 < 2*(slots+room) {
 		t.Fatal("too few changes to tell the log from one that forgets nothing")
@@ -39,10 +40,10 @@ func TestLogMemoryIsBounded(t *testing.T) {
 	figures(t, "%d changes: from %d nodes of XArrays to %d", churner.changes, before, after)
 }
 
-// xarrayNodes returns how many nodes all XArrays of the kernel have.
+// xarrayNodes returns the number of nodes of all XArrays in the kernel.
 func xarrayNodes(t testing.TB) (nodes int) {
 	t.Helper()
-	// What a processor keeps for itself is counted as in use.
+	// Nodes that a processor keeps in reserve are counted as in use.
 	if err := os.WriteFile("/sys/kernel/slab/radix_tree_node/shrink", []byte("1"), 0); err != nil {
 		t.Fatal(err)
 	}

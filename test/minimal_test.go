@@ -14,8 +14,8 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// What these tests hold of minimal/ they hold of each family that started as
-// its copy, too: BULKDUMP_FAMILY is its name, and its module's.
+// These tests also work for each family that started as a copy of minimal/.
+// BULKDUMP_FAMILY is the name of the family and of its module.
 var (
 	minimalCopy   = os.Getenv("BULKDUMP_FAMILY")
 	minimalModule = cmp.Or(minimalCopy, "bulkdump_minimal")
@@ -33,14 +33,14 @@ func loadMinimal(t testing.TB, entries int) {
 	loadCopied(t, minimalModule, fmt.Sprintf("entries=%d", entries))
 }
 
-// loadCopied loads a module that exists to be copied, or a copy, until the test
-// ends.
+// loadCopied loads a module that is a template, or a copy of one, until the
+// test ends.
 func loadCopied(t testing.TB, module, params string) {
 	t.Helper()
 	if minimalCopy == "" {
 		setup(t)
 	} else {
-		// In place of the project's module, and loaded.
+		// It is loaded instead of the project's module.
 		guestOnly(t)
 		if err := unload(module); err != nil && !errors.Is(err, unix.ENOENT) {
 			t.Fatal(err)
@@ -57,8 +57,8 @@ func resizeMinimal(t testing.TB, entries int) {
 	}
 }
 
-// dumpMinimal reads a dump and calls between after each record. It returns how
-// many records came, how many were marked, and how the dump ended.
+// dumpMinimal reads a dump and calls between after each record. It returns the
+// number of records, the number of marked ones, and how the dump ended.
 func dumpMinimal(t testing.TB, between func(n int)) (n, marked int, last error) {
 	t.Helper()
 	s, err := nldump.Dial(unix.NETLINK_GENERIC, nldump.Config{BufferSize: 4 << 10})
@@ -106,7 +106,7 @@ func TestMinimalDump(t *testing.T) {
 	}
 }
 
-// Every entry that stays comes, and the reader is told of the change.
+// Every entry that stays comes, and the change is reported.
 func TestMinimalDumpInterrupted(t *testing.T) {
 	const before = 4000
 	loadMinimal(t, before)
@@ -132,8 +132,8 @@ func TestMinimalDumpChangedEarly(t *testing.T) {
 	wantEarlyChangeTold(t, minimalFamily, func() { resizeMinimal(t, 200) })
 }
 
-// wantEarlyChangeTold starts a dump for whose first page there is no room, and
-// looks for the mark on the first record.
+// wantEarlyChangeTold starts a dump without room for its first page, and checks
+// the mark on the first record.
 func wantEarlyChangeTold(t testing.TB, family string, change func()) {
 	t.Helper()
 	s := openRaw(t, family, 4<<10)
@@ -165,7 +165,7 @@ func TestMinimalDumpParked(t *testing.T) {
 		t.Fatalf("unload during a dump: %v, want EAGAIN", err)
 	}
 	s.read()
-	s.close() // and loadMinimal unloads
+	s.close() // so that loadMinimal can unload the module
 }
 
 func TestMinimalDumpRefusesAttributes(t *testing.T) {
@@ -173,7 +173,7 @@ func TestMinimalDumpRefusesAttributes(t *testing.T) {
 	wantAttributesRefused(t, minimalFamily, minimalID, minimalValue)
 }
 
-// wantAttributesRefused asks for dumps with the attributes, and with one that
+// wantAttributesRefused requests dumps with these attributes, and with one that
 // does not exist.
 func wantAttributesRefused(t testing.TB, family string, types ...uint16) {
 	t.Helper()

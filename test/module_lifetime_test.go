@@ -16,10 +16,10 @@ import (
 	"bulkdump/client"
 )
 
-// Where the guest has the project's modules.
+// The directory of the project's modules in the guest.
 const moduleDir = "/lib/modules/"
 
-// load loads a module. The guest unloads what a test leaves.
+// load loads a module. The guest unloads it after the tests.
 func load(t testing.TB, name, params string) {
 	t.Helper()
 	f, err := os.Open(moduleDir + name + ".ko")
@@ -32,7 +32,7 @@ func load(t testing.TB, name, params string) {
 	}
 }
 
-// unload does not wait for references to end.
+// unload fails if there are references. It does not wait for them.
 func unload(name string) error { return unix.DeleteModule(name, unix.O_NONBLOCK) }
 
 func mustUnload(t testing.TB, name string) {
@@ -41,7 +41,8 @@ func mustUnload(t testing.TB, name string) {
 	waitFor(t, name+" unloads", func() bool { err = unload(name); return err == nil })
 }
 
-// A parked dump holds the module. When its socket is closed, done() lets go.
+// A parked dump holds the module. When its socket is closed, done() drops the
+// reference.
 // Rule 18.
 func TestModuleStaysWhileDumpIsParked(t *testing.T) {
 	const count = 5000
@@ -55,7 +56,7 @@ func TestModuleStaysWhileDumpIsParked(t *testing.T) {
 		}
 		s.read()
 	}
-	// Refusing did no harm.
+	// The refused unload changed nothing.
 	if d := mustDump(t, c, client.DumpOptions{}); d.sum != f.Checksum {
 		t.Errorf("checksum %v, want %v", d.sum, f.Checksum)
 	}
@@ -86,7 +87,7 @@ func TestModuleGoesAfterDump(t *testing.T) {
 	load(t, "bulkdump", "")
 }
 
-// If there is a modprobe, asking for the family by its name loads the module.
+// If the guest has modprobe, a request for the family by name loads the module.
 func TestModuleIsNamedAfterItsFamily(t *testing.T) {
 	dial(t)
 	module, err := os.ReadFile(moduleDir + "bulkdump.ko")

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// modinfo returns what a module says about itself.
+// modinfo returns a module's modinfo fields.
 func modinfo(t testing.TB, name string) map[string][]string {
 	t.Helper()
 	f, err := elf.Open(moduleDir + name + ".ko")
@@ -37,7 +37,7 @@ func modinfo(t testing.TB, name string) map[string][]string {
 	return info
 }
 
-// parameters splits lines as "guard:charp".
+// parameters splits lines such as "guard:charp".
 func parameters(lines []string) map[string]string {
 	all := make(map[string]string)
 	for _, line := range lines {
@@ -47,7 +47,7 @@ func parameters(lines []string) map[string]string {
 	return all
 }
 
-// modinfo says what a module is, and what each parameter does.
+// modinfo describes the module and each parameter.
 func TestModinfoDescribesEachParameter(t *testing.T) {
 	setup(t)
 	for _, name := range []string{"bulkdump_minimal", "bulkdump_nested"} {
@@ -56,7 +56,7 @@ func TestModinfoDescribesEachParameter(t *testing.T) {
 	}
 	for name, want := range map[string]struct {
 		version []string
-		alias   []string // by which a look-up of the family loads it (net/netlink/genetlink.c:ctrl_getfamily)
+		alias   []string // loads the module when the family is looked up (net/netlink/genetlink.c:ctrl_getfamily)
 		params  []string
 	}{
 		"bulkdump":         {[]string{"1"}, []string{"net-pf-16-proto-16-family-bulkdump"}, []string{"guard", "hash_bits", "hash_salt", "max_entries", "max_tombstones", "userns_admin"}},
@@ -82,7 +82,8 @@ func TestModinfoDescribesEachParameter(t *testing.T) {
 				t.Errorf("%s: %s has no description", name, param)
 			}
 		}
-		// Those that there are, described or not: in the file, and loaded.
+		// All parameters, described or not: in the file, and in the loaded
+		// module.
 		for param := range parameters(info["parmtype"]) {
 			if described[param] == "" {
 				t.Errorf("%s: %s has no description", name, param)

@@ -42,7 +42,7 @@ func (e traced) number(field string) int64 {
 
 func (e traced) String() string { return fmt.Sprint(e.name, e.fields) }
 
-// trace starts to collect the events whose names match the pattern of a shell.
+// trace starts to collect the events whose names match a shell pattern.
 func trace(t testing.TB, events string) *tracer {
 	t.Helper()
 	if err := unix.Mount("tracefs", tracefs, "tracefs", 0, ""); err != nil && err != unix.EBUSY {
@@ -58,7 +58,7 @@ func trace(t testing.TB, events string) *tracer {
 			t.Error(err)
 		}
 	})
-	// In order of time across processors: events of a global clock.
+	// The global clock orders events across processors.
 	tr.write("trace_clock", "global")
 	tr.on("1", events)
 	return tr
@@ -141,7 +141,7 @@ func TestTraceOfDump(t *testing.T) {
 		if i <= len(pages) {
 			records, bytes = len(pages[i-1]), sizes[i-1]
 		}
-		if last { // with DONE, or with nothing
+		if last { // with DONE, or without any record
 			records, bytes = max(records-1, 0), max(bytes-20, 0)
 		}
 		if e.name != "dump_page" || e.number("records") != int64(records) || e.number("bytes") != int64(bytes) || (e.number("ret") == 0) != last {
@@ -156,7 +156,7 @@ func TestTraceOfDump(t *testing.T) {
 	}
 }
 
-// A refused dump and an abandoned one have events, too.
+// There are also events for a refused dump and for an abandoned one.
 func TestTraceOfDumpThatFails(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 1000})
@@ -188,7 +188,7 @@ func TestTraceOfChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	fill(t, c, client.FillOptions{Count: 10, IDStart: 7})
-	// No change, though generations pass.
+	// Generations pass, but there is no change.
 	if _, err := c.Fill(t.Context(), client.FillOptions{Count: 5, IDStart: 5}); err == nil {
 		t.Fatal("a fill over a taken id succeeded")
 	}

@@ -15,8 +15,8 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// What these tests hold of minimal/nested they hold of each family that started
-// as its copy, too.
+// These tests also work for each family that started as a copy of
+// minimal/nested.
 var (
 	nestedModule = cmp.Or(minimalCopy, "bulkdump_nested")
 	nestedFamily = cmp.Or(minimalCopy, "bulkdump_nested")
@@ -39,7 +39,7 @@ func loadNested(t testing.TB) {
 	loadCopied(t, nestedModule, "")
 }
 
-// setParent gives a parent the children from, from + 1 and so on.
+// setParent gives a parent count children, whose ids start at from.
 func setParent(t testing.TB, id, from, count uint32) {
 	t.Helper()
 	writeParent(t, fmt.Sprint(id, from, count))
@@ -63,8 +63,8 @@ type part struct {
 	children []uint32
 }
 
-// dumpNested reads a dump, calls between after each message, and returns the
-// messages, how many of them told of a change, and how it ended.
+// dumpNested reads a dump and calls between after each message. It returns the
+// messages, how many of them reported a change, and how the dump ended.
 func dumpNested(t testing.TB, between func(part)) (parts []part, marked int, last error) {
 	t.Helper()
 	s, err := nldump.Dial(unix.NETLINK_GENERIC, nldump.Config{BufferSize: 4 << 10, RepeatLimit: 100})
@@ -118,8 +118,9 @@ func readPart(t testing.TB, data []byte) (p part) {
 	return p
 }
 
-// wantParents compares the messages with the parents that are there: in the order
-// of ids, one after the other, each with its children in the order of theirs.
+// wantParents compares the messages with the existing parents: one after the
+// other, in the order of their ids, each with its children in the order of
+// theirs.
 func wantParents(t testing.TB, parts []part, want ...part) {
 	t.Helper()
 	var got []part
@@ -183,7 +184,7 @@ func TestNestedDump(t *testing.T) {
 	if parts := check("children of several pages"); len(parts) < 5 {
 		t.Errorf("%d messages, want at least three of the last parent", len(parts))
 	}
-	for id := range uint32(300) { // messages of one or no child, and pages that end with them
+	for id := range uint32(300) { // messages with one child or none, and pages that end with them
 		add(children(100+id, id, id%2))
 	}
 	add(children(nestedKeyMax, nestedKeyMax, 1))
@@ -197,15 +198,15 @@ func TestNestedDump(t *testing.T) {
 	}
 }
 
-// Whatever happens to a parent and its children during a dump, all others come
-// exactly once, and the reader is told.
+// No matter what happens to a parent and its children during a dump, all others
+// come exactly once, and the change is reported.
 func TestNestedDumpInterrupted(t *testing.T) {
 	loadNested(t)
 	const rest = threePages - 2
 	for _, tt := range []struct {
 		name   string
 		change func()
-		want   func(sent uint32) part // of parent 5, of which so many children were sent
+		want   func(sent uint32) part // parent 5, after that many of its children were sent
 	}{
 		{"the parent is removed", func() { removeParent(t, 5) }, func(sent uint32) part { return children(5, 0, sent) }},
 		{"all children are removed", func() { setParent(t, 5, 0, 0) }, func(sent uint32) part { return children(5, 0, sent) }},
@@ -228,8 +229,8 @@ func TestNestedDumpInterrupted(t *testing.T) {
 		if !errors.Is(err, nldump.ErrInterrupted) || marked == 0 {
 			t.Errorf("%s: %d messages marked, error %v, want %v", tt.name, marked, err, nldump.ErrInterrupted)
 		}
-		// The page that the change comes after was read, and with that the one
-		// behind it was made.
+		// The page before the change has been read, so the page after it has
+		// already been built.
 		sent, pages := 0, 0
 		for _, p := range parts {
 			if p.id == 5 && pages < 2 {
@@ -260,7 +261,7 @@ func TestNestedDumpParked(t *testing.T) {
 		t.Fatalf("unload during a dump: %v, want EAGAIN", err)
 	}
 	s.read()
-	s.close() // and loadNested unloads
+	s.close() // so that loadNested can unload the module
 }
 
 func TestNestedDumpRefusesAttributes(t *testing.T) {
@@ -276,7 +277,7 @@ func TestNestedParameterRefusesNonsense(t *testing.T) {
 			t.Errorf("%q: %v, want EINVAL", text, err)
 		}
 	}
-	removeParent(t, 5) // that is not there
+	removeParent(t, 5) // it does not exist
 	parts, _, err := dumpNested(t, func(part) {})
 	if err != nil {
 		t.Error(err)

@@ -25,8 +25,8 @@ func openMirror(t testing.TB, c *client.Client, o mirror.Options) *mirror.Mirror
 	return m
 }
 
-// converge waits until the mirror has all of a table that rests, which took so
-// long, and compares them byte for byte.
+// converge waits until the mirror equals a table that does not change, and
+// compares them byte for byte. It returns how long that took.
 func converge(t testing.TB, c *client.Client, m *mirror.Mirror) time.Duration {
 	t.Helper()
 	start := time.Now()
@@ -46,8 +46,8 @@ func converge(t testing.TB, c *client.Client, m *mirror.Mirror) time.Duration {
 }
 
 // The kernel makes changes as fast as it can, and the receive buffer holds only
-// some events. So the mirror loses many, and when the changes end, it soon
-// equals the table.
+// a few events. So the mirror loses many. When the changes end, it soon equals
+// the table.
 func TestMirrorConvergesAfterChurn(t *testing.T) {
 	runs, atLeast, patience := 20, uint64(5000), 2*time.Second
 	if name := watcher(); name != "" {
@@ -105,7 +105,7 @@ func TestMirrorOfAnHourOfChanges(t *testing.T) {
 // undone, and a flush while events were lost.
 func TestMirrorOfFillAndFlush(t *testing.T) {
 	c := setup(t)
-	// The least that there is: it has room for one of the events below.
+	// The smallest buffer: it has room for one of the events below.
 	m := openMirror(t, c, mirror.Options{ReceiveBuffer: 1})
 	converge(t, c, m)
 	fill(t, c, client.FillOptions{Count: 3000, PayloadMax: 100})

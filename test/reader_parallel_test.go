@@ -10,7 +10,7 @@ import (
 	"bulkdump/client"
 )
 
-// Several sockets together read the records that the fill promised, in order.
+// Several sockets together read the records that fill reported, in order.
 func TestDumpParallel(t *testing.T) {
 	c := setup(t)
 	filled := fill(t, c, client.FillOptions{Count: 20_000, Seed: 1, PayloadMax: 16})
@@ -49,7 +49,8 @@ func TestDumpParallel(t *testing.T) {
 	}
 }
 
-// Every entry that is there throughout comes once, however the others change.
+// Every entry that exists throughout comes once, no matter how the others
+// change.
 func TestDumpParallelExactlyOnceUnderChurn(t *testing.T) {
 	const count = 5000
 	c := setup(t)

@@ -16,7 +16,7 @@ import (
 	"bulkdump/test/recipes"
 )
 
-// The recipes of client/README.md do what it says.
+// The recipes of client/README.md work as described.
 func TestRecipes(t *testing.T) {
 	c := setup(t)
 	ctx := t.Context()
@@ -66,7 +66,8 @@ func TestRecipes(t *testing.T) {
 	t.Run("LogChanges", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		// It says nothing before there is a change, so there is one until it does.
+		// It prints nothing until there is a change, so make changes until it
+		// does.
 		lines := make(chan string, 1)
 		ended := make(chan error)
 		go func() {
@@ -112,7 +113,7 @@ func TestRecipes(t *testing.T) {
 	})
 }
 
-// A copy is brought up to date by what changed, and anew after a flush.
+// A copy is updated with the changes, and rebuilt after a flush.
 func updateRecipe(t *testing.T, c *client.Client) {
 	held := make(map[uint32]uint64)
 	check := func(since *uint64) uint64 {
@@ -136,7 +137,7 @@ func updateRecipe(t *testing.T, c *client.Client) {
 	}
 	before := state(t, c).Records
 	generation = check(&generation)
-	if sent := state(t, c).Records - before; sent != 2+uint64(len(held)) { // 2, and the whole table to compare with
+	if sent := state(t, c).Records - before; sent != 2+uint64(len(held)) { // 2, and the whole table for the comparison
 		t.Errorf("%d records were sent", sent)
 	}
 	flush(t, c)
@@ -144,7 +145,7 @@ func updateRecipe(t *testing.T, c *client.Client) {
 	check(&generation)
 }
 
-// A change of one's own is in the replica once its generation is.
+// Your own change is in the replica when the replica reaches its generation.
 func replicaRecipe(t *testing.T, c *client.Client) {
 	err := recipes.Replica(t.Context(), c, func(m *mirror.Mirror) {
 		if _, ok := m.Get(7); !ok || m.Len() != 1 {

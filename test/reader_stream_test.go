@@ -15,10 +15,11 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// What package nldump promises of a stream, where only a kernel can tell.
+// What package nldump promises about streams, where only a real kernel can show
+// it.
 
-// entryDump is a dump of the table by the stream alone, from an id on, with
-// what it needs to guard the order and to go on after a page that did not fit.
+// entryDump dumps the table with nldump alone, from an id on. It checks the
+// order and can resume after a page that did not fit.
 func entryDump(t *testing.T) nldump.Dump {
 	t.Helper()
 	f := getFamily(t, client.FamilyName)
@@ -59,13 +60,13 @@ func dialStream(t *testing.T, family int, cfg nldump.Config) *nldump.Stream {
 	return s
 }
 
-// Pages that do not fit the buffer make it grow, as often as needed, and each
-// entry comes once.
+// If a page does not fit, the buffer grows, as often as needed, and each entry
+// comes once.
 func TestStreamResumesAfterPagesThatDoNotFit(t *testing.T) {
 	c := setup(t)
 	const count = 300
 	fill(t, c, client.FillOptions{Count: count, PayloadMin: 100})
-	grow(t, c, count/2) // so all pages are as large
+	grow(t, c, count/2) // so all pages have the same size
 	d := entryDump(t)
 	s := dialStream(t, unix.NETLINK_GENERIC, nldump.Config{BufferSize: nldump.MinBufferSize})
 	var got []uint32
@@ -83,8 +84,8 @@ func TestStreamResumesAfterPagesThatDoNotFit(t *testing.T) {
 	if st := s.Stats(); !errors.Is(last, nldump.ErrInterrupted) || st.Resumed == 0 || st.LargestPage <= nldump.MinBufferSize {
 		t.Errorf("%v; %+v", last, st)
 	}
-	// A buffer that may not grow so far is an error, and nothing is delivered
-	// of what did not fit.
+	// If the buffer may not grow that far, that is an error, and nothing of the
+	// page is delivered.
 	s = dialStream(t, unix.NETLINK_GENERIC, nldump.Config{BufferSize: nldump.MinBufferSize, MaxBufferSize: 8 << 10})
 	records := 0
 	for _, err := range s.Dump(t.Context(), d) {
@@ -203,9 +204,9 @@ func addAddress(t *testing.T, c *netlink.Conn, i int) {
 	}
 }
 
-// The addresses of links have no change log, but rtnetlink tells if they changed
-// during a dump. Retry delivers a pass in which they did not, or says that there
-// was none.
+// The addresses of links have no change log, but rtnetlink reports whether they
+// changed during a dump. Retry delivers a pass without a change, or reports
+// that there was none.
 func TestRetryOfAStockFamily(t *testing.T) {
 	guestOnly(t)
 	ns := int(newNetNS(t).Fd())

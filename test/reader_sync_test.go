@@ -18,16 +18,16 @@ import (
 	"bulkdump/client"
 )
 
-// A historian churns a table alone, so that it knows the generation of each of
-// its changes, and of each generation what the table was.
+// A historian is the only one that changes a table. So it knows the generation
+// of each of its changes, and the table of each generation.
 type historian struct {
 	*churner
-	start   map[uint32]uint64 // the generation of each entry, before
-	base    uint64            // that of the table, before
+	start   map[uint32]uint64 // the generation of each entry before the changes
+	base    uint64            // the generation of the table before the changes
 	history []logged
 }
 
-// A logged change is that to the table's next generation after the one before.
+// A logged change led to the next generation of the table.
 type logged struct {
 	id      uint32
 	deleted bool
@@ -58,8 +58,8 @@ func generations(entries []client.Entry) map[uint32]uint64 {
 	return m
 }
 
-// at is what the table was: the generation of each entry, of which each has
-// another.
+// at returns the table of a generation, as the generation of each entry. All of
+// these differ.
 func (h *historian) at(generation uint64) map[uint32]uint64 {
 	table := maps.Clone(h.start)
 	for i, e := range h.history[:generation-h.base] {
@@ -72,9 +72,9 @@ func (h *historian) at(generation uint64) map[uint32]uint64 {
 	return table
 }
 
-// churn makes changes until stop is called. If rests is true, it pauses after each
-// batch, for as long as a reader needs for the changes in it. That also fits a
-// kernel that checks itself, on which both are slower.
+// churn makes changes until stop is called. If rests is true, it pauses after
+// each batch for as long as a reader needs for the changes in it. This also
+// works on a kernel that checks itself, where both are slower.
 func (c *churner) churn(t testing.TB, rests bool) (stop func()) {
 	stopped := make(chan struct{})
 	ended := make(chan error)
@@ -106,9 +106,9 @@ func (c *churner) churn(t testing.TB, rests bool) (stop func()) {
 	}
 }
 
-// Sync makes the table of the generation that it names, entry by entry, while
-// the table changes all the time. If the table rests at times, Sync never gives
-// up.
+// Sync yields the table of the generation that it reports, entry by entry,
+// while the table changes all the time. If the table rests at times, Sync never
+// gives up.
 func TestSyncIsExactUnderChurn(t *testing.T) {
 	for _, rests := range []bool{true, false} {
 		t.Run(fmt.Sprintf("rests %v", rests), func(t *testing.T) {
@@ -144,8 +144,8 @@ func TestSyncIsExactUnderChurn(t *testing.T) {
 	}
 }
 
-// checkSnapshot compares the generation of each entry, and all of those that the
-// table has still.
+// checkSnapshot compares the generation of each entry, and all fields of those
+// that are still in the table.
 func checkSnapshot(t testing.TB, h *historian, s *client.Snapshot, now replica) {
 	t.Helper()
 	got, want := generations(s.Entries()), h.at(s.Generation)
@@ -161,7 +161,7 @@ func checkSnapshot(t testing.TB, h *historian, s *client.Snapshot, now replica) 
 			}
 		}
 	}
-	if compared < int(h.count) { // nobody touches so many
+	if compared < int(h.count) { // at least these are never touched
 		t.Errorf("only %d entries could be compared", compared)
 	}
 }
@@ -183,7 +183,7 @@ func TestSnapshotIsTheTable(t *testing.T) {
 	if want := collect(t, c, client.DumpOptions{}); !reflect.DeepEqual(s.Entries(), want) {
 		t.Errorf("%d entries, want %d, or they differ", len(s.Entries()), len(want))
 	}
-	// What changes since, in a range.
+	// The changes since then, in a range.
 	since := s.Generation
 	for _, id := range []uint32{7, 500, 4} {
 		if _, err := c.Delete(t.Context(), id-(id-1)%3); err != nil {
@@ -202,7 +202,8 @@ func TestSnapshotIsTheTable(t *testing.T) {
 	}
 }
 
-// A flush drops the log. The reader starts over, and ends in the table after it.
+// A flush drops the log. The reader starts over, and ends with the table after
+// the flush.
 func TestSyncStartsOver(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 5000})
@@ -212,7 +213,7 @@ func TestSyncStartsOver(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.Apply(r); r.ID == 0 { // the first one, and not there any more after this
+		if s.Apply(r); r.ID == 0 { // the first one, deleted by this flush
 			flush(t, c)
 			fill(t, c, client.FillOptions{Count: 100, IDStart: 1000})
 		}
@@ -225,13 +226,13 @@ func TestSyncStartsOver(t *testing.T) {
 	}
 }
 
-// A syncMemory is what a process that did nothing else took for a Sync.
+// A syncMemory is the memory of a process that does nothing but a Sync.
 type syncMemory struct {
 	client.Synced
 	First, Most int // KiB
 }
 
-// playSync reads the table by Sync, and prints what that took.
+// playSync reads the table with Sync, and prints its memory.
 func playSync(ctx context.Context, c *client.Client) error {
 	table, err := c.Table(ctx)
 	if err != nil {
@@ -252,7 +253,7 @@ func playSync(ctx context.Context, c *client.Client) error {
 		}
 		if m.Most = max(m.Most, now); m.First == 0 {
 			m.First = now
-			// Whenever the churner rests, the first pass is interrupted.
+			// When the churner rests, the first pass is interrupted.
 			if _, err := c.Set(ctx, client.Change{ID: idChanged, Value: &n}); err != nil {
 				return err
 			}
@@ -261,10 +262,10 @@ func playSync(ctx context.Context, c *client.Client) error {
 	return json.NewEncoder(os.Stdout).Encode(m)
 }
 
-// Sync takes no more memory for the last record than for the first, however many
-// there are and however the table changes. It runs in a process of its own,
-// because the memory of other tests and of the churner would hide growth, or
-// look like it.
+// Sync takes no more memory for the last record than for the first, no matter
+// how many records there are and how the table changes. It runs in a process of
+// its own, because the memory of other tests and of the churner could hide
+// growth or look like it.
 func TestSyncMemoryIsFlat(t *testing.T) {
 	const slack = 4 << 10 // KiB
 	c := setup(t)
@@ -291,7 +292,7 @@ func TestSyncMemoryIsFlat(t *testing.T) {
 
 var resident = regexp.MustCompile(`(?m)^VmRSS:\s+(\d+) kB$`)
 
-// residentMemory is that of this process, in KiB.
+// residentMemory returns the resident memory of this process, in KiB.
 func residentMemory() (int, error) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

@@ -20,7 +20,7 @@ func openWatch(t testing.TB, c *client.Client, o client.WatchOptions) *client.Wa
 	return w
 }
 
-// nextEvents reads as many.
+// nextEvents reads n events.
 func nextEvents(t testing.TB, w *client.Watcher, n int) (all []client.Event) {
 	t.Helper()
 	for e, err := range w.Events(t.Context()) {
@@ -34,7 +34,7 @@ func nextEvents(t testing.TB, w *client.Watcher, n int) (all []client.Event) {
 	return all
 }
 
-// Each kind of event carries all that is known of its change.
+// Each kind of event has everything that is known about its change.
 func TestWatchTellsEachKindOfChange(t *testing.T) {
 	c := setup(t)
 	w := openWatch(t, c, client.WatchOptions{})
@@ -49,7 +49,7 @@ func TestWatchTellsEachKindOfChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	fill(t, c, client.FillOptions{Count: 100, IDStart: 10, IDStride: 3})
-	// What is undone has no event, but took generations.
+	// Undone changes have no event, but used generations.
 	makeEntry(t, c, client.Entry{ID: 1000})
 	if _, err := c.Fill(t.Context(), client.FillOptions{Count: 10, IDStart: 995}); err == nil {
 		t.Error("a fill over what is there")
@@ -75,8 +75,8 @@ func TestWatchTellsEachKindOfChange(t *testing.T) {
 	}
 }
 
-// No change after a reported loss is missed: a delta that starts then, and the
-// events after it, are all there is.
+// After a reported loss, no change is missed: a delta that starts then and the
+// events after it are complete.
 func TestWatchTellsOfALoss(t *testing.T) {
 	c := setup(t)
 	w := openWatch(t, c, client.WatchOptions{ReceiveBuffer: 8 << 10})
@@ -110,7 +110,7 @@ func TestWatchTellsOfALoss(t *testing.T) {
 	}
 }
 
-// The module can be unloaded while somebody watches, who is told.
+// The module can be unloaded while there is a watcher, which gets an error.
 func TestWatchEndsWithTheModule(t *testing.T) {
 	c := setup(t)
 	w := openWatch(t, c, client.WatchOptions{})

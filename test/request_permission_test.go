@@ -22,7 +22,7 @@ const nobody = 65534
 
 const nobodyCount = 1000 // entries that nobody finds
 
-// wantUntouched calls fn, which is to leave the table as it is.
+// wantUntouched calls fn and checks that the table did not change.
 func wantUntouched(t *testing.T, c *client.Client, fn func()) {
 	t.Helper()
 	before := state(t, c)
@@ -32,8 +32,8 @@ func wantUntouched(t *testing.T, c *client.Client, fn func()) {
 	}
 }
 
-// Without a capability, a process may read and nothing else, whatever the
-// module's parameters.
+// Without a capability, a process may only read, no matter what the module's
+// parameters are.
 func TestUnprivilegedMayOnlyRead(t *testing.T) {
 	for _, params := range []string{"", "userns_admin=1"} {
 		t.Run(params, func(t *testing.T) {
@@ -46,9 +46,9 @@ func TestUnprivilegedMayOnlyRead(t *testing.T) {
 	}
 }
 
-// The root of a user namespace may change the table of its own network namespace
-// only if the module was loaded with userns_admin=1. It may never change another
-// table, not even through a socket of that namespace which root opened.
+// The root of a user namespace may change the table of its own network
+// namespace only if the module was loaded with userns_admin=1. It may never
+// change another table, not even through a socket that root opened there.
 func TestOwnerOfNamespace(t *testing.T) {
 	for _, tt := range []struct{ params, role string }{{"", roleGuest}, {"userns_admin=1", roleOwner}} {
 		t.Run(tt.role, func(t *testing.T) {
@@ -56,14 +56,15 @@ func TestOwnerOfNamespace(t *testing.T) {
 			fill(t, c, client.FillOptions{Count: nobodyCount})
 			s := openRaw(t, client.FamilyName, 4<<10)
 			other := os.NewFile(uintptr(s.fd), "socket")
-			s.fd = -1 // the file's now
+			s.fd = -1 // the file owns it now
 			defer other.Close()
 			wantUntouched(t, c, func() {
 				runRole(t, tt.role, &syscall.SysProcAttr{
 					Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET,
 					UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: nobody, Size: 1}},
 					GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: nobody, Size: 1}},
-					// Without it exec would run as no user of the namespace, with no rights.
+					// Otherwise exec would run as a user outside of the
+					// namespace, without rights.
 					Credential: &syscall.Credential{Uid: 0, Gid: 0, NoSetGroups: true},
 				}, other)
 			})
@@ -112,7 +113,7 @@ func playNobody(ctx context.Context, c *client.Client) error {
 	return countRecords(ctx, c, client.DumpOptions{}, nobodyCount)
 }
 
-// playGuest is root in a user namespace, and has no right in its table.
+// playGuest is root in a user namespace, but has no rights in its table.
 func playGuest(ctx context.Context, c *client.Client) error {
 	if err := wantRefused(ctx, c); err != nil {
 		return err
@@ -144,7 +145,8 @@ func playOwner(ctx context.Context, c *client.Client) error {
 	return changeOther()
 }
 
-// wantRefused asks for all that needs a right, and for an answer that names it.
+// wantRefused makes all requests that need a right, and checks that the answer
+// names the right.
 func wantRefused(ctx context.Context, c *client.Client) error {
 	refused := changes(ctx, c)
 	for _, cursor := range cursors {
@@ -166,7 +168,7 @@ func wantRefused(ctx context.Context, c *client.Client) error {
 	return nil
 }
 
-// changeOther tries to change the table whose socket is the first file after
+// changeOther tries to change the table of the socket in the first file after
 // stderr.
 func changeOther() error {
 	const fd = 3
@@ -203,7 +205,7 @@ func changeOther() error {
 	return nil
 }
 
-// changes are all operations that change the table.
+// changes returns all operations that change the table.
 func changes(ctx context.Context, c *client.Client) map[string]func() error {
 	return map[string]func() error{
 		"new":   func() error { _, err := c.New(ctx, client.Entry{ID: 1 << 20, Name: "new"}); return err },

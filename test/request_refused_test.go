@@ -29,7 +29,7 @@ func TestRefusedRequests(t *testing.T) {
 		flags uint16
 		body  []byte
 		errno unix.Errno
-		text  string // in the extended acknowledgement; "" where the core gives none
+		text  string // in the extended acknowledgement; "" if the core gives none
 	}{
 		{"unknown command", 0, request(unknown), unix.EOPNOTSUPP, ""},
 		{"unknown command, dump", unix.NLM_F_DUMP, request(unknown), unix.EOPNOTSUPP, ""},
@@ -81,7 +81,7 @@ func TestRefusedRequests(t *testing.T) {
 			}
 		})
 	}
-	// The core refuses what rtnetlink would understand.
+	// The core refuses flags that rtnetlink would accept.
 	for _, flags := range []uint16{unix.NLM_F_CREATE, unix.NLM_F_EXCL, unix.NLM_F_REPLACE, unix.NLM_F_CREATE | unix.NLM_F_EXCL, unix.NLM_F_APPEND} {
 		t.Run(fmt.Sprintf("new with flags %#x", flags), func(t *testing.T) {
 			v := openRaw(t, client.FamilyName, 32<<10).ask(unix.NLM_F_REQUEST|flags, request(cmdEntryNew, id, name))
@@ -97,7 +97,7 @@ func TestRefusedRequests(t *testing.T) {
 	if after.DumpsStarted != before.DumpsStarted {
 		t.Errorf("%d refused dumps were counted as started", after.DumpsStarted-before.DumpsStarted)
 	}
-	// The table is not what refused.
+	// The table itself accepts a valid request.
 	if v := openRaw(t, client.FamilyName, 32<<10).ask(unix.NLM_F_REQUEST, request(cmdEntryNew, id, name)); v.errno != 0 {
 		t.Errorf("a right request: %v %s", v.errno, v.text)
 	}

@@ -23,17 +23,17 @@ var (
 	stressChanges = flag.Uint64("stress-changes", 0, "and how often, if that takes longer")
 )
 
-// A tally counts what the dumps with one cursor sent of the entries that were
-// there throughout.
+// A tally counts, for dumps with one cursor, how often the entries came that
+// existed throughout.
 type tally struct {
 	dumps                          atomic.Uint64
 	records                        uint64
-	missed, repeated               uint64 // of those that nobody touched
-	changedMissed, changedRepeated uint64 // of those that were changed
+	missed, repeated               uint64 // of the untouched entries
+	changedMissed, changedRepeated uint64 // of the changed entries
 	times                          [2][]uint8
 }
 
-// dump makes one dump and counts; not one that is cut off by ctx.
+// dump makes one dump and counts it, unless ctx ends it.
 func (y *tally) dump(ctx context.Context, c *client.Client, o client.DumpOptions) error {
 	for _, times := range y.times {
 		clear(times)
@@ -71,9 +71,10 @@ func (y *tally) dump(ctx context.Context, c *client.Client, o client.DumpOptions
 	return nil
 }
 
-// Random changes, as fast as the kernel makes them, meet running dumps with each
-// cursor and each encoding. Every entry that was there throughout comes exactly
-// once with the two cursors that promise it. make stress does this for a minute.
+// Random changes, as fast as the kernel can make them, meet running dumps with
+// each cursor and each encoding. With the two cursors that promise it, every
+// entry that existed throughout comes exactly once. make stress does this for a
+// minute.
 func TestStress(t *testing.T) {
 	const count, sockets = 3000, 3
 	c := setup(t)
@@ -87,7 +88,7 @@ func TestStress(t *testing.T) {
 		y := &tally{times: [2][]uint8{make([]uint8, count), make([]uint8, count)}}
 		tallies = append(tallies, y)
 		readers.Go(func() {
-			if cursor == client.CursorIndex { // whose dump takes the square of the table as it is
+			if cursor == client.CursorIndex { // its dump already costs the square of the table
 				prefer(t)
 			}
 			for n := 0; ctx.Err() == nil; n++ {
@@ -102,7 +103,7 @@ func TestStress(t *testing.T) {
 
 	start, began := time.Now(), state(t, c).Generation
 	stop := churn(t, sockets, count)
-	// One dump with each cursor at least, however slow the machine is.
+	// At least one dump with each cursor, even on a slow machine.
 	unfinished := func(y *tally) bool { return y.dumps.Load() == 0 }
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()

@@ -16,7 +16,7 @@ import (
 	"bulkdump/client"
 )
 
-// fewBuckets are 16, the fewest.
+// fewBuckets sets 16 buckets, the minimum.
 const fewBuckets = "hash_bits=4"
 
 func wantByName(t testing.TB, c *client.Client, name string, id uint32) {
@@ -33,7 +33,7 @@ func wantNoName(t testing.TB, c *client.Client, name string) {
 	}
 }
 
-// oneEntry reads an entry without a lookup that counts.
+// oneEntry reads an entry without counting as a lookup.
 func oneEntry(t testing.TB, c *client.Client, id uint32) client.Entry {
 	t.Helper()
 	all := collect(t, c, client.DumpOptions{IDFrom: &id, IDTo: &id})
@@ -43,9 +43,9 @@ func oneEntry(t testing.TB, c *client.Client, id uint32) client.Entry {
 	return all[0]
 }
 
-// Many entries share a name and make their bucket long. About one in sixteen
-// other names is in that bucket. A search goes through the ids, and continues at
-// the 4097th entry.
+// Many entries share a name, so their bucket is long. About one in sixteen
+// other names is in that bucket. A search goes through the ids, and continues
+// at the 4097th entry.
 func TestGetByNameOfMany(t *testing.T) {
 	const (
 		patience = 4096
@@ -62,7 +62,7 @@ func TestGetByNameOfMany(t *testing.T) {
 		wantByName(t, c, "same", nr)
 		wantByName(t, c, name(nr), patience+nr)
 		wantNoName(t, c, name(nr)+"-")
-		if _, err := c.Delete(t.Context(), nr); err != nil { // the next one is the 4097th now
+		if _, err := c.Delete(t.Context(), nr); err != nil { // now the next one is the 4097th
 			t.Fatal(err)
 		}
 	}
@@ -73,7 +73,7 @@ func TestGetByNameOfMany(t *testing.T) {
 	for _, id := range slices.Backward(twins) {
 		makeEntry(t, c, client.Entry{ID: id, Name: "twin"})
 	}
-	for _, id := range twins { // the smallest one that there is
+	for _, id := range twins { // the smallest one left
 		wantByName(t, c, "twin", id)
 		if _, err := c.Delete(t.Context(), id); err != nil {
 			t.Fatal(err)
@@ -82,13 +82,13 @@ func TestGetByNameOfMany(t *testing.T) {
 	wantNoName(t, c, "twin")
 }
 
-// An entry that stays is found, whatever comes, goes and moves around it. Of
-// many with the name, it is the one with the smallest id, which lies behind
+// An entry that stays is found, no matter what changes around it. If many have
+// the name, the one with the smallest id is found, even if it comes after
 // everything that changes.
 func TestGetByNameUnderChange(t *testing.T) {
 	const (
 		churned = 5000
-		last    = 1 << 26 // from here on nothing changes
+		last    = 1 << 26 // from here on, nothing changes
 	)
 	c := reload(t, fewBuckets)
 	fillForChurn(t, c, churned)
@@ -96,7 +96,7 @@ func TestGetByNameUnderChange(t *testing.T) {
 	untouched := idKinds*(churned-1) + uint32(idUntouched)
 	name := oneEntry(t, c, untouched).Name
 	stop := churn(t, 1, churned)
-	for nr := range 50 { // about one name in sixteen is where "stays" is
+	for nr := range 50 { // about one name in sixteen is in the bucket of "stays"
 		wantByName(t, c, "stays", last)
 		wantByName(t, c, name, untouched)
 		wantNoName(t, c, fmt.Sprint("absent-", nr))
@@ -106,13 +106,13 @@ func TestGetByNameUnderChange(t *testing.T) {
 	}
 }
 
-// A long search shares its processor, on which this test runs, and can be
-// killed: then it does not find the entry. What is long depends on the machine,
-// so more and more entries come before that one.
+// A long search yields the processor, on which this test also runs, and can be
+// killed. Then it does not find the entry. How long a search takes depends on
+// the machine, so more and more entries are put in front of that entry.
 // Rule 16.
 func TestGetByNameCanBeKilled(t *testing.T) {
-	c := reload(t, fewBuckets+" guard=grab") // which traces when a search begins
-	runtime.LockOSThread()                   // and ends with its thread
+	c := reload(t, fewBuckets+" guard=grab") // it traces the start of a search
+	runtime.LockOSThread()                   // the thread ends with the goroutine
 	setAffinity(t, pin(t))
 	tr := trace(t, "guard_read_*")
 	const last = 1 << 26
@@ -128,8 +128,8 @@ func TestGetByNameCanBeKilled(t *testing.T) {
 	t.Error("each search came to its end")
 }
 
-// searchKilled kills a search for the name of that entry, and tells whether that
-// was before it came to its end.
+// searchKilled kills a search for the name of that entry, and reports whether
+// that was before the end of the search.
 func searchKilled(t *testing.T, c *client.Client, tr *tracer, id uint32) bool {
 	t.Helper()
 	before := oneEntry(t, c, id)
@@ -154,7 +154,7 @@ func searchKilled(t *testing.T, c *client.Client, tr *tracer, id uint32) bool {
 	return true
 }
 
-// above returns so many ids, from first on.
+// above returns that many ids, from first on.
 func above(first, count uint32) (ids []uint32) {
 	for nr := range count {
 		ids = append(ids, first+nr)
@@ -162,8 +162,8 @@ func above(first, count uint32) (ids []uint32) {
 	return ids
 }
 
-// The bucket of a name cannot be known before the module is loaded, unless
-// whoever loads it chose the salt.
+// The bucket of a name cannot be predicted before the module is loaded, except
+// by somebody who chose the salt.
 func TestHashIsSalted(t *testing.T) {
 	guestOnly(t)
 	order := func(params string) (ids []uint32) {

@@ -15,7 +15,7 @@ import (
 	"bulkdump/client"
 )
 
-// sameValues compares what the user gave an entry.
+// sameValues compares the fields that users set.
 func sameValues(a, b client.Entry) bool {
 	return a.ID == b.ID && a.Name == b.Name && a.Flags == b.Flags && a.Value == b.Value && bytes.Equal(a.Payload, b.Payload)
 }
@@ -73,14 +73,14 @@ func TestNewOfTakenID(t *testing.T) {
 	}
 }
 
-// Of several entries with a name, the one with the smallest id is found.
+// If several entries have the same name, the one with the smallest id is found.
 func TestGetByNameIsTheSmallestID(t *testing.T) {
 	c := setup(t)
 	for _, id := range []uint32{9, 3, 7} {
 		makeEntry(t, c, client.Entry{ID: id, Name: "same"})
 	}
 	makeEntry(t, c, client.Entry{ID: 1, Name: "sam"})
-	for _, want := range []uint32{3, 7, 9} { // the smallest id of those with the name
+	for _, want := range []uint32{3, 7, 9} { // the smallest id left with the name
 		e, err := c.GetByName(t.Context(), "same")
 		if err != nil {
 			t.Fatal(err)
@@ -117,7 +117,7 @@ func TestStatsCountLookups(t *testing.T) {
 		}
 		mustDump(t, c, client.DumpOptions{})
 	}
-	// What was counted stays when the entry is changed.
+	// Changing an entry keeps its counters.
 	if _, err := c.Set(t.Context(), client.Change{ID: 5, Payload: []byte{}}); err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestStatsCountLookups(t *testing.T) {
 	}
 }
 
-// Set changes what the request gives, and nothing else.
+// Set changes only the fields in the request.
 func TestSetChangesOnlyWhatIsGiven(t *testing.T) {
 	c := setup(t)
 	was := client.Entry{ID: 1, Name: "name", Flags: 2, Value: 3, Payload: []byte{4, 5}}

@@ -13,7 +13,7 @@ import (
 	"bulkdump/client"
 )
 
-// The entries follow from the seed. Ids, sizes and generations are as requested.
+// The seed determines the entries. Ids, sizes and generations are as requested.
 func TestFillFollowsItsSeed(t *testing.T) {
 	c := setup(t)
 	before := state(t, c)
@@ -59,7 +59,7 @@ func TestFillFollowsItsSeed(t *testing.T) {
 	}
 }
 
-// All or nothing: whatever stops a fill, the table is as before.
+// All or nothing: whatever stops a fill, the table does not change.
 func TestFillRefused(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 100, IDStart: 500})
@@ -108,9 +108,8 @@ func TestFillUpToTheLargestID(t *testing.T) {
 	wantIDs(t, mustDump(t, c, client.DumpOptions{}).ids, 0, math.MaxUint32)
 }
 
-// A dump does not wait for a fill. It sees some of its entries, or none yet, and
-// is marked as interrupted in both cases. A fill that is killed leaves nothing
-// behind.
+// A dump does not wait for a fill. It sees some of its entries or none yet, and
+// is marked as interrupted in both cases. A killed fill leaves nothing behind.
 func TestDumpDuringFill(t *testing.T) {
 	c := setup(t)
 	makeEntry(t, c, client.Entry{ID: math.MaxUint32})
@@ -126,7 +125,7 @@ func TestDumpDuringFill(t *testing.T) {
 		}
 		return d.count > 0
 	})
-	for _, id := range []uint32{math.MaxUint32, math.MaxUint32 - 1} { // one that was there, and none
+	for _, id := range []uint32{math.MaxUint32, math.MaxUint32 - 1} { // one that existed, and one that did not
 		d, err := dump(t, c, client.DumpOptions{IDFrom: &id, IDTo: &id})
 		if !errors.Is(err, client.ErrInterrupted) {
 			t.Errorf("id %d: %d records, and error %v", id, d.count, err)

@@ -12,8 +12,8 @@ import (
 	"bulkdump/client"
 )
 
-// newNetNS makes a network namespace and returns a file that names it. The
-// thread that entered it ends with its goroutine.
+// newNetNS creates a network namespace and returns its file. The thread that
+// entered it ends with its goroutine.
 func newNetNS(t testing.TB) *os.File {
 	t.Helper()
 	type result struct {
@@ -50,8 +50,8 @@ func TestTwoNamespacesSeeTwoTables(t *testing.T) {
 	if thereBefore.Count != 0 || thereBefore.DumpsStarted != 0 || thereBefore.Generation != 1 {
 		t.Errorf("the table of a new namespace: %+v", thereBefore)
 	}
-	// Pages after the first are built in a thread of this namespace, for a
-	// socket of the other.
+	// The second and later pages are built in a thread of this namespace, for a
+	// socket of the other one.
 	fHere := fill(t, here, client.FillOptions{Count: 3000, Seed: 1})
 	fThere := fill(t, there, client.FillOptions{Count: 4000, Seed: 2, IDStart: 1 << 20})
 	for _, tt := range []struct {
@@ -91,7 +91,7 @@ func TestNamespaceEndsWithEntries(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = c.Close() // the last that holds the namespace, with the dump open
+		_ = c.Close() // the last reference to the namespace; the dump is still open
 		break
 	}
 }
@@ -108,7 +108,7 @@ func TestNamespaceEndsBesideParkedDump(t *testing.T) {
 	fill(t, there, client.FillOptions{Count: aMillion(t)})
 	p := parkAsItIs(t, here, attrU32(attrCursor, uint32(client.CursorWalker)))
 	_ = ns.Close()
-	_ = there.Close() // the last that holds it
+	_ = there.Close() // the last reference to it
 	if missed, repeated := p.compare(); missed != nil || repeated != nil {
 		t.Errorf("missed %d, repeated %d", len(missed), len(repeated))
 	}
