@@ -52,7 +52,7 @@ func TestMirrorChanges(t *testing.T) {
 				break
 			}
 			got = append(got, e.Kind.String()+string(rune('0'+e.Entry.ID)))
-			if len(got) == 3 { // more than the limit
+			if len(got) == 3 { // then make more changes than the limit
 				r.change(func(k *fakekernel.Kernel) {
 					for id := range uint32(4) {
 						k.Put(fakekernel.Entry{ID: id, Name: "x"})
