@@ -14,17 +14,18 @@ import (
 // A result is the outcome of a row.
 type result struct {
 	outcome
-	pagesSmall int // by the smallest buffer; 0 if a record or a page is larger
+	pagesSmall int // with the smallest buffer; 0 if a record or a page is larger
 	remark     []string
 }
 
-// restless bounds how long it may take to read the same dump twice, because a dump
-// may move by itself: new links send for a while, on a busy machine for long.
+// restless limits how long it may take to get the same dump twice, because a
+// dump may change by itself: new links send packets for a while, which is long
+// on a busy machine.
 const restless = time.Minute
 
-// compare reads a row's dump in each way, and with the reader in C before and
-// after. If those two got the same, the table did not move between them, and the
-// other ways must have got the same, too.
+// compare reads a row's dump in each way. Before and after that, it reads the
+// dump with the reader in C. If the results of those two are equal, the table did
+// not change in between, so the other ways must have the same result.
 func compare(d dump) (r result, err error) {
 	hidden := masksOf(d)
 	for _, m := range hidden {
@@ -99,8 +100,8 @@ func (r *result) compareSmall(d dump, unaddressed bool, same func([]byte) []byte
 	return r.differ(want, same), diff, nil
 }
 
-// goodsize is the smallest page that the kernel builds, if its memory pages have
-// 4 KiB (NLMSG_GOODSIZE).
+// goodsize is the smallest page that the kernel builds with memory pages of 4
+// KiB (NLMSG_GOODSIZE).
 const goodsize = 3776
 
 // judge checks that there is a reason for everything unusual.
@@ -136,7 +137,7 @@ func (r *result) judge(d dump, unaddressed bool, split string) error {
 	return nil
 }
 
-// reason is that of a row, or of its family.
+// reason returns the reason for a row, or for its family.
 func (d dump) reason(of map[string]string) string {
 	for _, key := range []string{d.String(), d.family + " " + d.command, d.family} {
 		if of[key] != "" {
@@ -204,7 +205,7 @@ var reasons = map[string]string{
 	"nfnetlink ctnetlink get-unconfirmed": "no packet is on its way",
 }
 
-// line is the row of the table.
+// line returns the row of the table.
 func (r result) line(d dump) tableRow {
 	multi, intr := "-", "no"
 	switch {

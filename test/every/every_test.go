@@ -65,7 +65,7 @@ func elsewhere(f func()) {
 	<-done
 }
 
-// printTable prints it, and an empty line behind it.
+// printTable prints the table, followed by an empty line.
 func printTable(table []tableRow) {
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "FAMILY\tCOMMAND\tRECORDS\tPAGES\tMULTI\tINTR\tREMARK")

@@ -20,9 +20,10 @@ type generic struct {
 	dumps               map[uint32]bool
 }
 
-// families asks the controller for all families and the commands that dump:
-// those that it lists as such (CTRL_ATTR_OPS), and those with a policy for a
-// dump (CTRL_CMD_GETPOLICY), in which the kernel tells a dump from a do.
+// families asks the controller for all families and for the commands that dump.
+// These are the ones that it lists as such (CTRL_ATTR_OPS), and those with a
+// policy for a dump (CTRL_CMD_GETPOLICY), where the kernel distinguishes a dump
+// from a do.
 func families(t *testing.T) map[string]*generic {
 	t.Helper()
 	all := map[string]*generic{}
@@ -77,8 +78,8 @@ func families(t *testing.T) map[string]*generic {
 	return all
 }
 
-// control has the reader in C ask the controller. A family without a policy
-// yields no records.
+// control sends a request to the controller with the reader in C. A family
+// without a policy yields no records.
 func control(t *testing.T, command byte, attrs ...byte) (records []nldump.Attrs) {
 	t.Helper()
 	header := []byte{command, 1, 0, 0}
@@ -92,8 +93,8 @@ func control(t *testing.T, command byte, attrs ...byte) (records []nldump.Attrs)
 	return records
 }
 
-// generics makes rows of the dumps of the families. Families of the first
-// namespace only are read there.
+// generics makes rows of the dumps of the families. Families that exist only in
+// the first namespace are read there.
 func generics(here, home map[string]*generic, w *world) (rows []dump) {
 	for _, name := range slices.Sorted(maps.Keys(home)) {
 		g := home[name]

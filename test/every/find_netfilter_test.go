@@ -14,9 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The messages of nfnetlink's subsystems that dump, by module. Others cannot be
-// tried: in a request that is not a dump, the bits of NLM_F_DUMP are
-// NLM_F_REPLACE and NLM_F_EXCL.
+// The messages of nfnetlink's subsystems that dump, by module. One cannot
+// simply try others: in a request that is not a dump, the bits of NLM_F_DUMP
+// mean NLM_F_REPLACE and NLM_F_EXCL.
 var netfilter = map[string][]struct {
 	subsystem uint16
 	name      string

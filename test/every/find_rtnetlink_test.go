@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RTM_GET*, by the size of the header that its request has, and by name.
+// RTM_GET*, with the size of the request's header and the name.
 var routeTypes = map[uint16]struct {
 	name   string
 	header int
@@ -41,20 +41,20 @@ var routeTypes = map[uint16]struct {
 	122:                   {"gettunnel", 8},
 }
 
-// Families that have dumps of their own in rtnetlink, even if without a record.
+// The families that have their own dumps in rtnetlink, even without a record.
 var routeFamilies = map[byte]string{
 	unix.AF_UNSPEC: "", unix.AF_INET: "inet", unix.AF_BRIDGE: "bridge", unix.AF_INET6: "inet6", unix.AF_MPLS: "mpls",
 	unix.AF_CAN: "can", unix.AF_PHONET: "phonet", 45: "mctp", 128: "ipmr", 129: "ip6mr",
 }
 
-// routes finds the dumps of rtnetlink: it asks for each message type with each
-// family. If a family has no dump of its own, the kernel takes that of
-// AF_UNSPEC. Such an answer makes no row, nor does that of a family that has
-// nothing.
+// routes finds the dumps of rtnetlink: it tries each message type with each
+// family. If a family has no dump of its own, the kernel uses the one of
+// AF_UNSPEC. Such an answer makes no row, and neither does a family without any
+// record.
 func routes(t *testing.T, w *world) (rows []dump) {
 	t.Helper()
 	const firstGet, lastGet = unix.RTM_GETLINK, 0x3fe
-	// Beyond those of sockets are rtnetlink's own, from 128 on.
+	// After the socket families come rtnetlink's own, from 128 on.
 	var families []int
 	for family := range 64 {
 		families = append(families, family)
@@ -77,7 +77,7 @@ func routes(t *testing.T, w *world) (rows []dump) {
 			d.data[0] = byte(family)
 			return d
 		}
-		// As the first row's request is, but for the family.
+		// The first row's request, with another family.
 		ask := func(family int) answer {
 			d := of(family)
 			first := w.asks("rtnetlink", known.name)[0]
@@ -96,7 +96,7 @@ func routes(t *testing.T, w *world) (rows []dump) {
 			if a.errno == unix.EOPNOTSUPP || a.errno == unix.EAFNOSUPPORT || family != unix.AF_UNSPEC && a.is(answer{}) {
 				continue
 			}
-			// Twice, if the table moves between the two.
+			// Compare twice, because the table may change in between.
 			if family != unix.AF_UNSPEC && (a.is(ask(unix.AF_UNSPEC)) || ask(family).is(ask(unix.AF_UNSPEC))) {
 				continue
 			}

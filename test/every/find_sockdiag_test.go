@@ -32,7 +32,7 @@ const (
 	protoMPTCP   = 262
 )
 
-// diags finds the dumps of sock_diag: each family, and each internet protocol,
+// diags finds the dumps of sock_diag: each family and each internet protocol
 // that it does not refuse as unknown.
 func diags(t *testing.T) (rows []dump) {
 	t.Helper()
@@ -66,7 +66,8 @@ func diags(t *testing.T) (rows []dump) {
 			add(d)
 		default:
 			d.request = request{unix.NETLINK_SOCK_DIAG, getByFamily, familyDiag(byte(family))}
-			// An unknown one is refused by ENOENT, one beyond AF_MAX by EINVAL.
+			// An unknown family is refused with ENOENT, one above AF_MAX with
+			// EINVAL.
 			if a, err := probe(d.request, nil); err != nil {
 				t.Fatalf("%v: %v", d, err)
 			} else if a.errno == unix.EINVAL && diagFamilies[byte(family)] == "" && family > unix.AF_XDP {
@@ -93,9 +94,9 @@ func inetDiag(family, protocol byte) []byte {
 	return b
 }
 
-// familyDiag returns a request for all sockets of a family, with everything
-// about them that does not change. Each such structure begins with the family
-// and the protocol.
+// familyDiag returns a request for all sockets of a family, with all their data
+// that does not change. Each such structure starts with the family and the
+// protocol.
 func familyDiag(family byte) []byte {
 	b := make([]byte, 64)
 	b[0] = family

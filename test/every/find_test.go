@@ -17,17 +17,17 @@ import (
 type dump struct {
 	family, command string
 	request
-	home bool   // in the first namespace: the family is in no other
-	note string // what the request asks for
+	home bool   // in the first namespace: the family exists only there
+	note string // what the request selects
 }
 
-// title is the command, with what is asked for.
+// title returns the command and the note.
 func (d dump) title() string { return strings.TrimSpace(d.command + " " + d.note) }
 
 func (d dump) String() string { return d.family + " " + d.title() }
 
-// others returns the rows of protocols with few dumps, which are known by name:
-// as with nfnetlink, one cannot try all requests.
+// others returns the rows of protocols with few dumps, which are listed by
+// name. As with nfnetlink, one cannot try all requests.
 func others(t *testing.T, here map[int]bool) (rows []dump) {
 	t.Helper()
 	const getSA, getPolicy, getAlg, listRules = 18, 21, 19, 1013
@@ -44,8 +44,8 @@ func others(t *testing.T, here map[int]bool) (rows []dump) {
 	if !here[unix.NETLINK_RDMA] {
 		return rows
 	}
-	// RDMA: by client and operation. Those of the two clients of port mapping
-	// and path records are messages to a daemon.
+	// RDMA: by client and operation. The operations of the clients for port
+	// mapping and path records are messages to a daemon.
 	const portMapper, pathRecord, devices = 2, 4, 5
 	first := append(attr(1, u32(0)), attr(3, u32(1))...) // RDMA_NLDEV_ATTR_DEV_INDEX, _PORT_INDEX
 	for client := uint16(1); client < 64; client++ {
@@ -70,8 +70,8 @@ func others(t *testing.T, here map[int]bool) (rows []dump) {
 	return rows
 }
 
-// Protocols of netlink for which the kernel has a socket, and why those without a
-// row have no dump.
+// The netlink protocols for which the kernel has a socket, and for those
+// without a row, why they have no dump.
 var protocols = map[int]string{
 	unix.NETLINK_ROUTE: "", unix.NETLINK_SOCK_DIAG: "", unix.NETLINK_XFRM: "", unix.NETLINK_AUDIT: "", unix.NETLINK_NETFILTER: "",
 	unix.NETLINK_GENERIC: "", unix.NETLINK_RDMA: "", unix.NETLINK_CRYPTO: "",
@@ -84,8 +84,8 @@ var protocols = map[int]string{
 	unix.NETLINK_ECRYPTFS:       "it sends events only",
 }
 
-// protocolsHere returns the protocols of netlink that the kernel has. It is an
-// error if one has no finder.
+// protocolsHere returns the kernel's netlink protocols. It is an error if one
+// has no finder.
 func protocolsHere(t *testing.T) map[int]bool {
 	t.Helper()
 	here := map[int]bool{}

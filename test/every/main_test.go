@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package every reads each dump that a kernel has, with package nldump and with a
-// reader in C, and compares them. It runs in a guest with objects of as many kinds
-// as its kernel's modules know (make every-dump). Elsewhere it is skipped.
+// Package every reads each dump of a kernel with package nldump and with a
+// reader in C, and compares the results. It runs in a guest with as many kinds
+// of objects as the kernel's modules support (make every-dump). Elsewhere it is
+// skipped.
 package every
 
 import (
@@ -18,8 +19,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// init keeps the process's first thread for the tests' main: /proc/net is where
-// it is, and a test ends its thread in another namespace.
+// init keeps the process's first thread for TestMain: /proc/net shows the
+// namespace of that thread, and a test ends its thread in another namespace.
 func init() { runtime.LockOSThread() }
 
 // inGuest skips a test outside of a guest, and returns the kernel's version,
@@ -37,17 +38,17 @@ func inGuest(t *testing.T) string {
 	return f[0] + "." + f[1]
 }
 
-// ownNetNS puts the test into a network namespace of its own, which ends with
-// the thread, and with everything in it.
+// ownNetNS puts the test into its own network namespace. The namespace and
+// everything in it end with the thread.
 func ownNetNS(t *testing.T) {
 	t.Helper()
-	runtime.LockOSThread() // and never unlocks
+	runtime.LockOSThread() // never unlocked
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// run runs a program in the thread's namespace, which must succeed.
+// run runs a program in the thread's namespace. The program must succeed.
 func run(t *testing.T, stdin io.Reader, words ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)

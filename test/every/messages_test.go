@@ -13,7 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// makeByMessages makes what no program in Debian makes, or only a large one.
+// makeByMessages makes objects for which Debian has no program, or only a large
+// one.
 func makeByMessages(t *testing.T, w *world) {
 	t.Helper()
 	nf := func(message uint16, n int, attrs func(i int) []byte) {

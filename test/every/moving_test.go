@@ -10,13 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A mask is a part of a dump's records that changes by itself. It is left out when
-// records are compared.
+// A mask is a part of a dump's records that changes by itself. It is ignored
+// when records are compared.
 type mask struct {
-	family, command string   // of the rows; the family's begin is enough
-	header          int      // of the family's, before the attributes
-	path            []uint16 // 0 is any; nil is the whole record, if it is of a reader
-	from, to        int      // bytes of the attribute's value; 0, 0 are all
+	family, command string   // of the rows; a prefix of the family is enough
+	header          int      // size of the family's header, before the attributes
+	path            []uint16 // 0 is any type; nil is the whole record, if it belongs to a reader
+	from, to        int      // bytes of the attribute's value; 0, 0 means all
 	what            string
 }
 
@@ -50,15 +50,15 @@ func masksOf(d dump) (of []mask) {
 	return of
 }
 
-// readers tells whether a record is that of a sock_diag socket, of which each
+// readers reports whether a record belongs to a sock_diag socket, because each
 // reader has one.
 func readers(record []byte) bool {
 	const offset = 4 + 2 // ndiag_protocol
 	return len(record) > offset && record[offset] == unix.NETLINK_SOCK_DIAG
 }
 
-// hide returns a record without the masked parts, or nothing if that is all of
-// it.
+// hide returns a record without the masked parts, or nothing if all of it is
+// masked.
 func hide(record []byte, masks []mask) []byte {
 	if len(masks) == 0 {
 		return record

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An answer is the beginning of the kernel's answer to a dump request: its first
-// page, without what differs between sockets, or moves by itself.
+// An answer is the start of the kernel's answer to a dump request: its first
+// page, without the parts that differ between sockets or change by themselves.
 type answer struct {
 	errno   syscall.Errno
 	records []byte
@@ -25,7 +25,7 @@ func (a answer) is(other answer) bool {
 // probed is the buffer of probe, which one thread calls.
 var probed [64 << 10]byte
 
-// probe asks for a dump, looks at its first page, and leaves it. A few thousand
+// probe requests a dump, looks at its first page, and leaves it. A few thousand
 // probes take as long as one dump of everything.
 func probe(r request, hidden []mask) (a answer, err error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, r.protocol)

@@ -20,46 +20,46 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// request is what asks for a dump.
+// request is a dump request.
 type request struct {
 	protocol int
 	typ      uint16
 	data     []byte
 }
 
-// acknowledged tells whether a dump is also acknowledged on request. audit
-// acknowledges first and answers later, and so does sock_diag of TIPC
-// (net/tipc/diag.c:tipc_sock_diag_handler_dump).
+// acknowledged reports whether the kernel acknowledges a dump if the request
+// asks for it. audit acknowledges first and answers later, and so does
+// sock_diag of TIPC (net/tipc/diag.c:tipc_sock_diag_handler_dump).
 func (r request) acknowledged() bool {
 	return r.protocol == unix.NETLINK_AUDIT || r.protocol == unix.NETLINK_SOCK_DIAG && r.typ == getByFamily && r.data[0] == unix.AF_TIPC
 }
 
-// outcome is what a reader got from a dump: each record as type, flags and payload,
-// in order, and how the dump ended.
+// outcome is a reader's result of a dump: each record as type, flags and
+// payload, in order, and how the dump ended.
 type outcome struct {
 	records     [][]byte
 	errno       syscall.Errno
 	interrupted bool
 	pages       int
-	text        string // of the error, if there was one
+	text        string // of the error, if any
 
-	// What only the reader in C tells.
+	// Only the reader in C reports these.
 	multi   int  // records with NLM_F_MULTI
 	empty   int  // datagrams without a byte
 	ownSeq  bool // each message had the request's sequence number
 	ownPort bool // and its socket's port id
 }
 
-// patience bounds one dump. The kernel builds each page within a system call.
+// patience limits one dump. The kernel builds each page within a system call.
 const patience = 60 * time.Second
 
-// readerInC is the program that the guest was given (c/reader.c).
+// readerInC is the program that was copied to the guest (c/reader.c).
 const readerInC = "every-reader"
 
-// errCut says that a page is larger than the buffer.
+// errCut means that a page is larger than the buffer.
 var errCut = errors.New("page larger than the buffer")
 
-// readC has the reader in C read a dump into a buffer of that many bytes.
+// readC reads a dump with the reader in C, into a buffer of that many bytes.
 func readC(r request, buffer int) (o outcome, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
@@ -89,7 +89,7 @@ func readC(r request, buffer int) (o outcome, err error) {
 	return o, nil
 }
 
-// readGo has a stream read a dump.
+// readGo reads a dump with a stream.
 func readGo(s *nldump.Stream, r request, unaddressed bool) (o outcome, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -125,8 +125,8 @@ const (
 	small = nldump.MinBufferSize
 )
 
-// A way is a way to read with package nldump, which must get what the reader in C
-// gets with the same buffer.
+// A way is a way to read with package nldump. The result must be that of the
+// reader in C with the same buffer.
 type way struct {
 	name   string
 	buffer int
@@ -149,8 +149,8 @@ func (w way) read(r request, unaddressed bool) (o outcome, err error) {
 	return readGo(s, r, unaddressed)
 }
 
-// differ says how two outcomes differ, or "". It compares records as a set that
-// counts repetitions.
+// differ returns how two outcomes differ, or "". It compares records as a
+// multiset.
 func (o outcome) differ(other outcome, same func([]byte) []byte) string {
 	if o.errno != other.errno {
 		return fmt.Sprintf("errno %d, want %d", other.errno, o.errno)
@@ -165,7 +165,7 @@ func (o outcome) differ(other outcome, same func([]byte) []byte) string {
 	for _, r := range other.records {
 		counts[string(same(r))]--
 	}
-	delete(counts, "") // what is not compared
+	delete(counts, "") // records that are not compared
 	var diff []string
 	for r, n := range counts {
 		if n > 0 {
@@ -177,13 +177,13 @@ func (o outcome) differ(other outcome, same func([]byte) []byte) string {
 	if len(diff) == 0 {
 		return ""
 	}
-	slices.SortFunc(diff, func(a, b string) int { // those that belong together, one below the other
+	slices.SortFunc(diff, func(a, b string) int { // puts equal records in adjacent lines
 		return strings.Compare(a[strings.Index(a, ":"):], b[strings.Index(b, ":"):])
 	})
 	return fmt.Sprintf("%d records, want %d; %d differ:\n\t%s", len(other.records), len(o.records), len(diff), strings.Join(diff[:min(len(diff), 4)], "\n\t"))
 }
 
-// largest is the size of the largest record, with its netlink header.
+// largest returns the size of the largest record, with its netlink header.
 func (o outcome) largest() (n int) {
 	for _, r := range o.records {
 		n = max(n, unix.SizeofNlMsghdr+len(r)-4)

@@ -48,7 +48,7 @@ func makeSockets(t *testing.T) {
 			must("listen", unix.Listen(listener, 100))
 			for range 30 {
 				fd := open(family, unix.SOCK_STREAM, protocol)
-				must("bind", unix.Bind(fd, local(0))) // SCTP would tell of all addresses there are
+				must("bind", unix.Bind(fd, local(0))) // SCTP would report all local addresses otherwise
 				if err := unix.Connect(fd, local(port)); err != nil {
 					t.Errorf("connect, protocol %d: %v", protocol, err)
 					break

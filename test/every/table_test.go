@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// A tableRow is one of the table that is printed.
+// A tableRow is a row of the printed table.
 type tableRow struct {
 	family, command            string
 	records                    int
@@ -27,8 +27,8 @@ func (r tableRow) key() string { return r.family + " " + r.command }
 var quiet = []string{"NCSI", "NET_DM", "SMBD_GENL", "TASKSTATS", "TCM-USER", "TIPC", "VFS_DQUOT", "acpi_event", "handshake", "hsr", "lockd",
 	"nbd", "ovs_ct_limit", "ovs_meter", "ovs_packet", "pmcraid", "team"}
 
-// dumpless returns rows for families without a dump, or that this kernel does
-// not have.
+// dumpless returns rows for families without a dump, and for those that this
+// kernel lacks.
 func dumpless(home map[string]*generic, table []tableRow) (rows []tableRow) {
 	add := func(family, command, remark string) {
 		rows = append(rows, tableRow{family: family, command: command, pages: "-", multi: "-", intr: "-", remark: remark})
@@ -79,9 +79,9 @@ func dumpless(home map[string]*generic, table []tableRow) (rows []tableRow) {
 }
 
 // checkTable compares the table with the one that is kept for the kernel. It is
-// an error if a row is missing, or has other flags or another emptiness. An
-// additional row is none: it was compared like the rest. Without a kept table,
-// nothing is checked here.
+// an error if a row is missing, has other flags, or is empty in one of them
+// only. An additional row is not an error: it was compared like the others.
+// Without a kept table, nothing is checked.
 func checkTable(t *testing.T, version string, table []tableRow) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", version))
@@ -115,7 +115,7 @@ func checkTable(t *testing.T, version string, table []tableRow) {
 	}
 }
 
-// parseTable reads what printTable prints.
+// parseTable parses the output of printTable.
 func parseTable(t *testing.T, text string) (table []tableRow) {
 	t.Helper()
 	columns := regexp.MustCompile(` {2,}`)

@@ -14,15 +14,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A world is the namespace with what was made in it.
+// A world is the namespace with the objects in it.
 type world struct {
 	index    map[string]uint32 // of its links
 	families map[string]*generic
 	asked    map[string][]ask
 }
 
-// makeWorld makes the objects. It is an error if the kernel refuses one: a dump
-// of nothing proves nothing.
+// makeWorld makes the objects. It is an error if the kernel refuses one,
+// because an empty dump proves nothing.
 func makeWorld(t *testing.T) *world {
 	t.Helper()
 	for _, o := range objects {
@@ -49,7 +49,7 @@ func makeWorld(t *testing.T) *world {
 	return w
 }
 
-// hasModule tells whether a module is loaded, or none is needed.
+// hasModule reports whether a module is loaded or not needed.
 func hasModule(name string) bool {
 	if name == "" {
 		return true
@@ -59,26 +59,26 @@ func hasModule(name string) bool {
 }
 
 // An ask is what a dump needs in its request: attributes, and the header before
-// them if it is not all zero. Several asks make several rows.
+// them unless it is all zero. Several asks make several rows.
 type ask struct {
 	note          string
 	header, attrs []byte
 }
 
-// asks returns the requests of a row, which is the plain one if nothing else is
-// known.
+// asks returns the requests of a row: the plain one, unless requests has
+// others.
 func (w *world) asks(family, command string) []ask {
 	if asked := w.asked[family+" "+command]; asked != nil {
 		return asked
 	}
 	if family == "ethtool" {
-		return []ask{{attrs: nest(1)}} // an empty header, which older kernels want
+		return []ask{{attrs: nest(1)}} // an empty header, required by older kernels
 	}
 	return []ask{{}}
 }
 
-// requests returns what a plain request is not enough for: the kernel would
-// refuse it, or answer with nothing.
+// requests returns the cases for which a plain request is not enough, because
+// the kernel would refuse it or answer with nothing.
 func (w *world) requests() map[string][]ask {
 	link := func(name string) []byte { return u32(w.index[name]) }
 	tc := func(device string, parent uint32) []byte { // struct tcmsg

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package importable checks how another module uses the client: as README.md
-// and nldump's documentation say, and with what in its go.sum; and that the
-// modules can be given another path.
+// Package importable checks that another module can use the client as README.md
+// and nldump's documentation say, and what it gets in its go.sum. It also
+// checks that the project's modules can be given another path.
 package importable
 
 import (
@@ -55,7 +55,7 @@ func main() {
 `
 
 // importer returns the directory of a new module that imports nldump. The
-// checkout is where the documentation takes it to be.
+// checkout is where the documentation expects it.
 func importer(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -77,8 +77,8 @@ func importer(t *testing.T) string {
 	return app
 }
 
-// run runs a command in dir, with no setting of go's but where it gets modules
-// from, and returns what it prints.
+// run runs a command in dir and returns its output. Of go's settings, it keeps
+// only where modules come from.
 func run(t *testing.T, dir string, args ...string) string {
 	t.Helper()
 	out, err := command(t, dir, args...).CombinedOutput()
@@ -157,8 +157,8 @@ func TestWorkspace(t *testing.T) {
 // TestRequireAndReplace also checks what the importer gets in its go.sum.
 func TestRequireAndReplace(t *testing.T) {
 	app := use(t, documented(t)[0])
-	// What nldump imports, and what that imports; goleak is of nldump's tests,
-	// which go mod tidy counts among what an importer needs.
+	// The modules that nldump imports, and their imports. goleak is imported by
+	// nldump's tests, which go mod tidy also counts.
 	want := []string{
 		"github.com/google/go-cmp",
 		"github.com/mdlayher/netlink",
@@ -172,9 +172,9 @@ func TestRequireAndReplace(t *testing.T) {
 		t.Errorf("go.sum has\n%q, not\n%q", got, want)
 	}
 
-	// All that any go command could add to it is in the module graph: nothing
-	// that the rest of the project needs is there, and so it does not raise the
-	// importer's own version of that either.
+	// Everything that a go command could add is in the module graph. It has
+	// nothing that only the rest of the project needs, so the project does not
+	// raise the importer's version of that, either.
 	rest := requirements(t, top)
 	for path := range requirements(t, filepath.Join(top, "client")) {
 		delete(rest, path)
@@ -207,8 +207,8 @@ func sums(t *testing.T, dir string) []string {
 	return slices.Sorted(maps.Keys(modules))
 }
 
-// requirements returns the modules from outside that the packages of the
-// module in dir import.
+// requirements returns the external modules that the packages of the module in
+// dir import.
 func requirements(t *testing.T, dir string) map[string]bool {
 	t.Helper()
 	var mod struct {

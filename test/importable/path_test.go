@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// checkout copies what the path is written in, and returns the copy.
+// checkout copies the files that contain the path, and returns the copy.
 func checkout(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -29,7 +29,7 @@ func checkout(t *testing.T) string {
 	return dir
 }
 
-// files returns what each file in dir holds.
+// files returns the contents of each file in dir.
 func files(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	text := map[string]string{}
@@ -64,8 +64,8 @@ func changed(before, after map[string]string) []string {
 	return names
 }
 
-// words returns how often each word is in text, with the module's path always
-// the same: imports change their order, and comments their column.
+// words returns how often each word is in text, with the module's path replaced
+// by a constant: imports change their order, and comments their column.
 func words(text, path string) map[string]int {
 	n := map[string]int{}
 	for _, w := range strings.Fields(strings.ReplaceAll(text, path, "bulkdump")) {
@@ -76,7 +76,7 @@ func words(text, path string) map[string]int {
 
 func TestModulePath(t *testing.T) {
 	const (
-		// The import that comes first, and the one that comes last, of all.
+		// One path sorts before all other imports, and one after them.
 		first = "example.org/x/bulkdump"
 		last  = "zz.example.org/bulkdump"
 	)
@@ -86,7 +86,7 @@ func TestModulePath(t *testing.T) {
 		run(t, dir, "make", "module-path", "PATH="+path)
 		return files(t, dir)
 	}
-	// Our imports are a group of their own; this one is not.
+	// Our imports are in a group of their own, but not here.
 	mixed := "package importable\n\nimport (\n\t_ \"bulkdump/client\"\n\t_ \"github.com/mdlayher/netlink\"\n)\n"
 	if err := os.WriteFile(filepath.Join(dir, "test/importable/mixed_test.go"), []byte(mixed), 0o644); err != nil {
 		t.Fatal(err)
@@ -160,7 +160,7 @@ func TestModulePathRefused(t *testing.T) {
 			t.Fatalf("PATH=%q is refused, but changes %q", path, names)
 		}
 	}
-	// Without one on the command line there is that of the environment.
+	// Without a path on the command line, the environment's is used.
 	out, err := command(t, dir, "make", "module-path").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "give a path") {
 		t.Errorf("no PATH: %v, %q; it should fail and ask for one", err, out)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package rules checks that two pages are true. The page of rules, kmod/RULES.md,
-// has each rule with all its parts; what it quotes and names is in the module, and
-// the tests name the rules that they hold. The index, test/README.md, names each
-// test file.
+// Package rules checks that two pages are true. In the page of rules,
+// kmod/RULES.md, each rule has all its parts; the code and the names that it
+// quotes are in the module; and the tests name the rules that they hold. The
+// index, test/README.md, names each test file.
 package rules
 
 import (
@@ -50,7 +50,7 @@ var (
 	ruleLine = regexp.MustCompile(`^Rules? (\d+(?:, \d+)*)\.$`)
 )
 
-// sections returns the rules of the page, and what is wrong with their form.
+// sections returns the rules of the page, and errors in their form.
 func sections(page string) (found []section, complaints []string) {
 	at := heading.FindAllStringSubmatchIndex(page, -1)
 	for i, m := range at {
@@ -63,7 +63,8 @@ func sections(page string) (found []section, complaints []string) {
 		}
 		number, _ := strconv.Atoi(page[m[2]:m[3]])
 		s := section{number: number, title: page[m[4]:m[5]]}
-		// Without the sentence, as each part is looked for where it belongs.
+		// Without the rule's sentence, because each part is looked for in its
+		// place.
 		text := page[m[1]:end]
 		part := func(what string, re *regexp.Regexp, in string) []string {
 			match := re.FindStringSubmatch(in)
@@ -89,17 +90,17 @@ func sections(page string) (found []section, complaints []string) {
 	return found, complaints
 }
 
-// anchor is what a heading is linked by.
+// anchor returns the anchor of a heading.
 func anchor(heading string) string {
 	return strings.ReplaceAll(regexp.MustCompile(`[^a-z0-9 _-]`).ReplaceAllString(strings.ToLower(heading), ""), " ", "-")
 }
 
-// lines is code without its indentation.
+// lines returns code without its indentation.
 func lines(code string) string {
 	return regexp.MustCompile(`(?m)^\s+|[ \t]+$`).ReplaceAllString(code, "")
 }
 
-// defines tells whether C source defines a function or a variable.
+// defines reports whether C source defines a function or a variable.
 func defines(source, name string) bool {
 	function := `\([^;{}]*\)\n(?:\t__\w+\(\w+\)\n)*\{`
 	variable := `(?:\[[^\]]*\])* (?:__\w+ )?= \{`
@@ -157,7 +158,7 @@ func check(page string, source func(file string) (string, error), tests map[stri
 	return complaints
 }
 
-// heldRules are those in the comment of each test of a directory.
+// heldRules returns the rules in the comment of each test of a directory.
 func heldRules(dir string) (map[string][]int, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
 	if err != nil {
@@ -240,7 +241,7 @@ func TestPageIsTrue(t *testing.T) {
 	}
 }
 
-// Each kind of rot is found.
+// Each kind of error in the page is found.
 func TestPageThatRots(t *testing.T) {
 	page, tests := readPage(t)
 	all, _ := sections(page)

@@ -14,7 +14,7 @@ import (
 )
 
 // A capture is what an nlmon device sees: every netlink message of the
-// namespace, those to the kernel and those from it.
+// namespace, to the kernel and from it.
 type capture struct {
 	t    *testing.T
 	fd   int
@@ -44,7 +44,7 @@ func monitor(t *testing.T) *capture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = unix.Close(fd) })
-	// Pages are large, and nobody reads them while the dump goes on.
+	// Pages are large, and nobody reads them during the dump.
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,8 @@ func monitor(t *testing.T) *capture {
 	return c
 }
 
-// until reads packets into the capture, up to one that last wants.
+// until reads packets into the capture, up to the first for which last returns
+// true.
 func (c *capture) until(last func(packet []byte) bool) {
 	c.t.Helper()
 	buf := make([]byte, packetMax)
@@ -85,8 +86,8 @@ func (c *capture) until(last func(packet []byte) bool) {
 	}
 }
 
-// add appends a packet with its header, as LINKTYPE_NETLINK has it: type of the
-// packet and of the device, ten bytes of nothing, the netlink protocol.
+// add appends a packet with its header, in the format of LINKTYPE_NETLINK: type
+// of the packet and of the device, ten zero bytes, the netlink protocol.
 func (c *capture) add(packet []byte, ll *unix.SockaddrLinklayer) {
 	now := time.Now()
 	size := uint32(16 + len(packet))
@@ -96,11 +97,11 @@ func (c *capture) add(packet []byte, ll *unix.SockaddrLinklayer) {
 	c.pcap = binary.BigEndian.AppendUint16(c.pcap, uint16(ll.Pkttype))
 	c.pcap = binary.BigEndian.AppendUint16(c.pcap, ll.Hatype)
 	c.pcap = append(c.pcap, make([]byte, 10)...)
-	c.pcap = binary.NativeEndian.AppendUint16(c.pcap, ll.Protocol) // in network order already
+	c.pcap = binary.NativeEndian.AppendUint16(c.pcap, ll.Protocol) // already in network byte order
 	c.pcap = append(c.pcap, packet...)
 }
 
-// file writes the capture, and returns where.
+// file writes the capture and returns the file's path.
 func (c *capture) file() string {
 	c.t.Helper()
 	name := filepath.Join(c.t.TempDir(), "netlink.pcap")

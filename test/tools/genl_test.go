@@ -21,8 +21,9 @@ const (
 	capPolicy = 0x08
 )
 
-// capabilities are those that the spec gives each operation. All have a policy:
-// those without an attribute have one that refuses all.
+// capabilities returns the capabilities of each operation in the spec. All
+// operations have a policy: those without an attribute have one that refuses
+// all attributes.
 func (s *spec) capabilities() map[uint32]uint64 {
 	all := map[uint32]uint64{}
 	for _, o := range s.Operations.List {
@@ -41,7 +42,7 @@ func (s *spec) capabilities() map[uint32]uint64 {
 	return all
 }
 
-// family is what another library knows of it.
+// family returns the family as another library sees it.
 func family(t *testing.T) genetlink.Family {
 	t.Helper()
 	conn, err := genetlink.Dial(nil)
@@ -56,7 +57,7 @@ func family(t *testing.T) genetlink.Family {
 	return f
 }
 
-// iproute2's genl knows the family as the spec has it.
+// iproute2's genl shows the family as the spec defines it.
 func TestGenlTellsOfTheFamily(t *testing.T) {
 	setup(t)
 	f := family(t)
@@ -80,7 +81,7 @@ func TestGenlTellsOfTheFamily(t *testing.T) {
 		t.Errorf("%q is not in %s", want, one)
 	}
 
-	// In the list of all families, it is told of in the same words.
+	// The list of all families shows the same text.
 	all, _ := run(t, "genl", "ctrl", "list")
 	if !strings.Contains(all, strings.TrimSpace(one)) || !strings.Contains(all, "Name: nlctrl") {
 		t.Errorf("the list has not what is told of the family alone:\n%s", all)

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package tools holds what stock tools make of the family: the kernel's YNL
-// command line with the family's spec, iproute2's genl, tshark behind nlmon;
-// whether package nldump dumps of the kernel's own families what iproute2's ip, ss
-// and genl print; and which of their dumps tell of a change. The tests run in a
-// guest that has the tools (make vm-tools); elsewhere they are skipped.
+// Package tools checks what stock tools show of the family: the kernel's YNL
+// command line with the family's spec, iproute2's genl, and tshark with nlmon.
+// It also checks that package nldump dumps the same of the kernel's own
+// families as iproute2's ip, ss and genl print, and which of those dumps report
+// a change. The tests run in a guest that has the tools (make vm-tools).
+// Elsewhere they are skipped.
 package tools
 
 import (
@@ -22,18 +23,18 @@ import (
 	"bulkdump/client"
 )
 
-// patience bounds what takes a moment, even on a slow machine.
+// patience limits things that take a moment, even on a slow machine.
 const patience = 180 * time.Second
 
-// init keeps the process's first thread for the tests' main. A test may end its
-// thread in another namespace; this one would stay there instead, and /proc/net is
-// where it is.
+// init keeps the process's first thread for TestMain. A test may end its thread
+// in another namespace, but the first thread would stay there, and /proc/net
+// shows its namespace.
 func init() { runtime.LockOSThread() }
 
 // setup returns a client of the empty table.
 func setup(t *testing.T) *client.Client {
 	t.Helper()
-	// They flush the table: not on just any machine.
+	// The tests flush the table, so they do not run on just any machine.
 	if os.Getenv("BULKDUMP_GUEST") == "" {
 		t.Skip("this runs in a guest only: make vm-tools")
 	}
@@ -54,10 +55,10 @@ func setup(t *testing.T) *client.Client {
 	return c
 }
 
-// run runs a program, which must succeed, and returns what it printed.
+// run runs a program, which must succeed, and returns its output.
 func run(t *testing.T, name string, args ...string) (stdout, stderr string) {
 	t.Helper()
-	// Not the test's: that one has ended where it cleans up.
+	// Not the test's context, which has ended during cleanup.
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var out, errs bytes.Buffer
@@ -69,7 +70,7 @@ func run(t *testing.T, name string, args ...string) (stdout, stderr string) {
 	return out.String(), errs.String()
 }
 
-// waitFor asks until ok says yes.
+// waitFor polls until ok returns true.
 func waitFor(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !ok(); runtime.Gosched() {
@@ -79,14 +80,14 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// olderThan tells whether the kernel is older than a version.
+// olderThan reports whether the kernel is older than a version.
 func olderThan(t *testing.T, major, minor int) bool {
 	t.Helper()
 	m, n := kernelVersion(kernelRelease(t))
 	return m < major || m == major && n < minor
 }
 
-// kernelRelease is what uname -r prints.
+// kernelRelease returns the output of uname -r.
 func kernelRelease(t *testing.T) string {
 	t.Helper()
 	var uts unix.Utsname

@@ -17,7 +17,7 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// The generic netlink families, of the controller's dump.
+// The generic netlink families, from the controller's dump.
 func TestFamiliesAreThoseThatGenlPrints(t *testing.T) {
 	ownNetNS(t)
 	line := func(name, id, version, header, attrs string) string {
@@ -67,7 +67,7 @@ const (
 // tcpStates are the states that the test's sockets have, as ss calls them.
 var tcpStates = map[byte]string{1: "ESTAB", 10: "LISTEN"}
 
-// TCP sockets, of several pages of sock_diag.
+// TCP sockets, in several pages of sock_diag.
 func TestSocketsAreThoseThatSSPrints(t *testing.T) {
 	ownNetNS(t)
 	const connections = 200

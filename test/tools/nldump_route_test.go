@@ -19,14 +19,14 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// What package nldump makes of rtnetlink's dumps, and what iproute2 does.
+// Package nldump and iproute2 must decode rtnetlink's dumps to the same.
 
 func nativeU32(b []byte) uint32 { return binary.NativeEndian.Uint32(b) }
 
 var routeCount = flag.Int("routes", 100_000, "how many routes are dumped")
 
-// aHundredThousand is how many routes there are: a tenth where the kernel
-// watches each allocation or each access.
+// aHundredThousand returns the number of routes. It is a tenth of that if the
+// kernel watches each allocation or each access.
 func aHundredThousand(t *testing.T) int {
 	for _, watcher := range []string{"kmemleak", "kcsan"} {
 		if _, err := os.Stat("/sys/kernel/debug/" + watcher); err == nil {
@@ -37,13 +37,13 @@ func aHundredThousand(t *testing.T) int {
 	return *routeCount
 }
 
-// address is the i-th from a first one on.
+// address returns the i-th address after the first.
 func address(first string, i int) net.IP {
 	b := netip.MustParseAddr(first).As4()
 	return binary.BigEndian.AppendUint32(nil, binary.BigEndian.Uint32(b[:])+uint32(i))
 }
 
-// addRoutes makes routes of three kinds, with three metrics.
+// addRoutes creates routes of three kinds, with three metrics.
 func addRoutes(t *testing.T, count int, link uint32) {
 	t.Helper()
 	change(t, unix.RTM_NEWROUTE, count, func(i int, e *netlink.AttributeEncoder) []byte {
@@ -57,12 +57,12 @@ func addRoutes(t *testing.T, count int, link uint32) {
 	})
 }
 
-// routeLine is for both sides.
+// routeLine formats a route for both sides.
 func routeLine(dst, dev, table, protocol, scope, typ string, metric uint32) string {
 	return fmt.Sprintf("%s dev %s table %s protocol %s scope %s type %s metric %d", dst, dev, table, protocol, scope, typ, metric)
 }
 
-// dumpedRoute makes the line of a record.
+// dumpedRoute formats a record.
 func dumpedRoute(names map[uint32]string) func(nldump.Message) (string, error) {
 	return func(m nldump.Message) (string, error) {
 		a := m.Attrs(unix.SizeofRtMsg)
@@ -93,7 +93,7 @@ func dumpedRoute(names map[uint32]string) func(nldump.Message) (string, error) {
 	}
 }
 
-// printedRoute is one of ip -json -Numeric -details route.
+// printedRoute is a route in the output of ip -json -Numeric -details route.
 type printedRoute struct {
 	Dst, Dev, Table, Protocol, Scope, Type string
 	Metric                                 uint32
@@ -106,7 +106,8 @@ func (r printedRoute) line() string {
 	return routeLine(r.Dst, r.Dev, r.Table, r.Protocol, r.Scope, r.Type, r.Metric)
 }
 
-// allocations counts those of a dump that reads each route's destination.
+// allocations counts the allocations of a dump that reads each route's
+// destination.
 func allocations(t *testing.T, req nldump.Message) uint64 {
 	t.Helper()
 	s, err := nldump.Dial(unix.NETLINK_ROUTE, nldump.Config{})
@@ -129,7 +130,7 @@ func allocations(t *testing.T, req nldump.Message) uint64 {
 	return after.Mallocs - before.Mallocs
 }
 
-// Routes, of all tables, and those that the kernel filters.
+// All routes of all tables, and those that the kernel selects.
 func TestRoutesAreThoseThatIPPrints(t *testing.T) {
 	ownNetNS(t)
 	addVeths(t, 1)
@@ -162,7 +163,7 @@ func TestRoutesAreThoseThatIPPrints(t *testing.T) {
 	}
 }
 
-// Links, of which one page does not hold all.
+// Links, more than fit in one page.
 func TestLinksAreThoseThatIPPrints(t *testing.T) {
 	ownNetNS(t)
 	const pairs = 20
@@ -200,7 +201,7 @@ func TestLinksAreThoseThatIPPrints(t *testing.T) {
 	}
 }
 
-// Neighbours, of several pages.
+// Neighbours, in several pages.
 func TestNeighboursAreThoseThatIPPrints(t *testing.T) {
 	ownNetNS(t)
 	addVeths(t, 2)

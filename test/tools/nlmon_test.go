@@ -14,13 +14,12 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// shown is what tshark says of one message: the lines of its header and of its
-// generic netlink header, by their names.
+// shown is tshark's output for one message: the lines of its headers, by name.
 type shown map[string]string
 
 var shownLine = regexp.MustCompile(`(?m)^[ .01]*(?:= )?([A-Z][A-Za-z ]*): (.*)$`)
 
-// decodeCapture has tshark decode a capture, and returns its messages.
+// decodeCapture decodes a capture with tshark and returns its messages.
 func decodeCapture(t *testing.T, file string) (all []shown) {
 	t.Helper()
 	text, _ := run(t, "tshark", "-r", file, "-V")
@@ -47,8 +46,8 @@ func (s shown) want(t *testing.T, what string, want shown) {
 	}
 }
 
-// A dump as it goes over the wire: nlmon sees it, and tshark decodes it, with
-// the family's name, each record's flags, and DONE at the end.
+// nlmon captures a dump, and tshark decodes it, with the family's name, each
+// record's flags, and DONE at the end.
 func TestNlmonShowsADumpDecoded(t *testing.T) {
 	c := setup(t)
 	if _, err := c.Fill(t.Context(), client.FillOptions{Count: 250, Seed: 2, PayloadMax: 30}); err != nil {
@@ -56,7 +55,7 @@ func TestNlmonShowsADumpDecoded(t *testing.T) {
 	}
 	id := family(t).ID
 	mon := monitor(t)
-	// A client that is new asks for the family: so tshark knows its name.
+	// A new client requests the family, so tshark learns its name.
 	own, err := client.Dial(client.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +78,8 @@ func TestNlmonShowsADumpDecoded(t *testing.T) {
 		return false
 	})
 
-	// Of all that was seen, the dump: its request, and what has its sequence.
+	// From all messages, select the dump: its request, and those with its
+	// sequence number.
 	all := decodeCapture(t, mon.file())
 	name := regexp.MustCompile(`^0x[0-9a-f]+ \(bulkdump\)$`)
 	for len(all) > 0 && !name.MatchString(all[0]["Family ID"]) {

@@ -34,7 +34,7 @@ const (
 var attrKinds = []string{"invalid", "flag", "u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64", "binary", "string",
 	"nul-string", "nested", "nested-array", "bitfield32", "sint", "uint"}
 
-// kernelPolicies are a family's policies as the kernel tells them.
+// kernelPolicies are a family's policies as the kernel reports them.
 type kernelPolicies struct {
 	tables map[uint16]map[uint16]kernelAttr
 	ops    map[uint32]map[string]uint16
@@ -45,7 +45,7 @@ type kernelAttr struct {
 	index uint16 // of a nested policy
 }
 
-// askPolicies dumps the family's policies (CTRL_CMD_GETPOLICY).
+// askPolicies dumps the policies of the family (CTRL_CMD_GETPOLICY).
 func askPolicies(t *testing.T, family string) *kernelPolicies {
 	t.Helper()
 	s, err := nldump.Dial(unix.NETLINK_GENERIC, nldump.Config{})
@@ -141,7 +141,7 @@ func (k *kernelPolicies) addOp(t *testing.T, ops nldump.Attrs) {
 	fine(t, ops)
 }
 
-// resolve puts nested policies where their indices are.
+// resolve replaces the indices of nested policies by the policies.
 func (k *kernelPolicies) resolve(index uint16) policy {
 	p := policy{}
 	for number, a := range k.tables[index] {
@@ -175,10 +175,11 @@ func TestPolicyIsTheSpecs(t *testing.T) {
 	}
 }
 
-// olderKernel changes what the spec wants to what an older kernel can tell.
+// olderKernel changes the spec's policies to what an older kernel can report.
 func olderKernel(t *testing.T, want map[uint32]map[string]policy) {
 	if olderThan(t, 6, 7) {
-		// It has no type for an integer of 4 or 8 bytes: a function checks.
+		// It has no type for an integer of 4 or 8 bytes. A function checks
+		// those.
 		for _, modes := range want {
 			for _, p := range modes {
 				for number, a := range p {
@@ -190,8 +191,8 @@ func olderKernel(t *testing.T, want map[uint32]map[string]policy) {
 		}
 	}
 	if olderThan(t, 6, 2) {
-		// An operation has one policy there, which is that of both halves
-		// together; each half checks again what it takes, out of sight.
+		// There, an operation has one policy for both do and dump. Each of them
+		// checks its attributes again, but that is not reported.
 		for _, modes := range want {
 			if modes["do"] == nil || modes["dump"] == nil {
 				continue

@@ -17,29 +17,29 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// ownNetNS puts the test, and what it runs, into a network namespace of its
-// own, with lo up. Not subtests: they have other threads.
+// ownNetNS puts the test and its programs into a network namespace of its own,
+// with lo up. It does not work for subtests, which have other threads.
 func ownNetNS(t *testing.T) {
 	t.Helper()
 	if os.Getenv("BULKDUMP_GUEST") == "" {
 		t.Skip("this runs in a guest only: make vm-tools")
 	}
-	runtime.LockOSThread() // and never unlocks: the thread, and the namespace, end with the test
+	runtime.LockOSThread() // never unlocked: thread and namespace end with the test
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatal(err)
 	}
 	run(t, "ip", "link", "set", "lo", "up")
 }
 
-// request is a dump request of rtnetlink's with a header of a structure's size.
+// request returns a dump request of rtnetlink with a header of that size.
 func request(typ uint16, family byte, size int) nldump.Message {
 	req := nldump.Message{Type: typ, Data: make([]byte, size)}
 	req.Data[0] = family
 	return req
 }
 
-// change sends requests of one kind in batches, the last of each acknowledged,
-// so that all were done, or one was refused, when it returns.
+// change sends requests of one kind in batches, with the last of each
+// acknowledged. When it returns, all are done or one was refused.
 func change(t *testing.T, typ netlink.HeaderType, count int, message func(i int, e *netlink.AttributeEncoder) (header []byte)) {
 	t.Helper()
 	c, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
@@ -72,8 +72,8 @@ func change(t *testing.T, typ netlink.HeaderType, count int, message func(i int,
 	}
 }
 
-// dumpLines dumps and has a line made of each record; "" leaves one out. They
-// are returned in order of the alphabet.
+// dumpLines formats each record of a dump as a line; "" leaves one out. It
+// returns the lines sorted.
 func dumpLines(t *testing.T, family int, req nldump.Message, line func(nldump.Message) (string, error)) (lines []string, stats nldump.Stats) {
 	t.Helper()
 	s, err := nldump.Dial(family, nldump.Config{})
@@ -114,7 +114,7 @@ func ip[T any](t *testing.T, line func(T) string, args ...string) (lines []strin
 	return lines
 }
 
-// wantSame compares two sorted lists, and shows where they differ first.
+// wantSame compares two sorted lists and shows the first difference.
 func wantSame(t *testing.T, what string, got, want []string) {
 	t.Helper()
 	for i := range max(len(got), len(want)) {
@@ -132,7 +132,7 @@ func wantSame(t *testing.T, what string, got, want []string) {
 	t.Logf("%s: %d dumped, the same %d printed", what, len(got), len(want))
 }
 
-// linkNames are the names of the links, by index.
+// linkNames returns the names of the links by index.
 func linkNames(t *testing.T) map[uint32]string {
 	t.Helper()
 	names := map[uint32]string{}
@@ -146,7 +146,7 @@ func linkNames(t *testing.T) map[uint32]string {
 	return names
 }
 
-// addVeths makes pairs of links and sets them up.
+// addVeths creates pairs of links and sets them up.
 func addVeths(t *testing.T, pairs int) {
 	t.Helper()
 	var batch strings.Builder

@@ -11,10 +11,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// specFile is where make vm-tools puts kmod/bulkdump.yaml, beside the schema.
+// specFile is where make vm-tools puts kmod/bulkdump.yaml, next to the schema.
 const specFile = "/netlink/specs/bulkdump.yaml"
 
-// spec is what of a YNL spec has to do with policies.
+// spec is the part of a YNL spec that defines policies.
 type spec struct {
 	Definitions []struct {
 		Name, Type string
@@ -62,11 +62,12 @@ func readSpec(t *testing.T) *spec {
 	return s
 }
 
-// A policy is what the kernel accepts, by number of attribute.
+// A policy is what the kernel accepts, by attribute number.
 type policy map[uint16]attrPolicy
 
-// An attrPolicy is what it accepts of one, in the words of the kernel's enum
-// netlink_attribute_type; what the kernel does not tell is 0.
+// An attrPolicy is what the kernel accepts in one attribute, with the names of
+// its enum netlink_attribute_type. Fields that the kernel does not report are
+// 0.
 type attrPolicy struct {
 	kind      string
 	min, max  uint64
@@ -75,8 +76,8 @@ type attrPolicy struct {
 	nested    policy
 }
 
-// requests are the policies that a spec asks for, "do" and "dump" of each
-// operation by its number.
+// requests returns the policies of a spec: "do" and "dump" of each operation,
+// by the operation's number.
 func (s *spec) requests(t *testing.T) map[uint32]map[string]policy {
 	t.Helper()
 	all := map[uint32]map[string]policy{}
@@ -95,7 +96,8 @@ func (s *spec) requests(t *testing.T) map[uint32]map[string]policy {
 	return all
 }
 
-// policy is that of the named attributes of a set; of all if there are none.
+// policy returns the policy for the named attributes of a set, or for all of
+// them if there are no names.
 func (s *spec) policy(t *testing.T, set string, names []string) policy {
 	t.Helper()
 	p := policy{}
@@ -139,7 +141,7 @@ func (s *spec) attribute(t *testing.T, a specAttr) attrPolicy {
 		if a.Type == "string" {
 			p.kind = "nul-string"
 		}
-		// Of a string, min-len is the module's to check: no policy has it.
+		// The module checks the min-len of a string: no policy has it.
 		if a.Checks.MaxLen != nil {
 			p.maxLength = uint32(s.number(t, a.Checks.MaxLen))
 		}

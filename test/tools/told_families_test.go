@@ -29,7 +29,7 @@ const (
 	xfrmGetSA     = 0x12 // linux/xfrm.h
 	xfrmGetPolicy = 0x15
 
-	// Commands of generic families, each of its own header.
+	// Commands of generic families, each from its own header file.
 	ethtoolLinkstateGet = 6
 	ethtoolFeaturesGet  = 11
 	ethtoolChannelsGet  = 17
@@ -60,7 +60,7 @@ const (
 
 func split(s string) op { return lines(strings.Split(s, "|")...) }
 
-// header makes a header of a size, with bytes at its start, and a number.
+// header returns a header of that size, which starts with the given bytes.
 func header(size int, first ...byte) []byte { return append(first, make([]byte, size-len(first))...) }
 
 func headerWith(size int, first byte, offset int, number uint32) []byte {
@@ -69,7 +69,7 @@ func headerWith(size int, first byte, offset int, number uint32) []byte {
 	return h
 }
 
-// nested makes an attribute of attributes.
+// nested returns an attribute that contains attributes.
 func nested(typ uint16, attrs ...netlink.Attribute) netlink.Attribute {
 	b, err := netlink.MarshalAttributes(attrs)
 	if err != nil {

@@ -42,7 +42,7 @@ func tellGeneric() []*tellFamily {
 	names, sockets := tipc(), tipc()
 	// The kernel removes tunnels and sessions in a work queue, after it has
 	// acknowledged the request (l2tp_tunnel_delete, l2tp_session_delete). Their
-	// numbers and ports are free when no dump has them any more.
+	// numbers and ports are free when no dump shows them any more.
 	removedLater := func(command uint8, l string) op {
 		return op{lines: []string{l}, do: func(t *testing.T, i int) {
 			test := gen(tellFamily{request: generic("l2tp", command)}).start(t)
@@ -56,7 +56,7 @@ func tellGeneric() []*tellFamily {
 			}
 		}}
 	}
-	// The names of radios are those of all network namespaces.
+	// All network namespaces share the names of radios.
 	radio := func(command uint8, of string) op {
 		return do(func(t *testing.T, i int) { hwsim(t, command, of+string(markName(i))+strings.Repeat("x", 40)) })
 	}
@@ -180,7 +180,7 @@ func entry(change func(ctx context.Context, c *client.Client, i int) (uint64, er
 	})
 }
 
-// genericDo sends a request that is no dump.
+// genericDo sends a request that is not a dump.
 func genericDo(t *testing.T, family string, command uint8, attrs ...netlink.Attribute) error {
 	t.Helper()
 	conn, err := genetlink.Dial(nil)
@@ -193,18 +193,19 @@ func genericDo(t *testing.T, family string, command uint8, attrs ...netlink.Attr
 	return err
 }
 
-// hwsim makes a radio, whose number is the answer, or removes it.
+// hwsim creates a radio, whose number is the answer, or removes it.
 func hwsim(t *testing.T, command uint8, name string) {
 	t.Helper()
 	const radioName = 17
 	err := genericDo(t, "MAC80211_HWSIM", command, attrText(radioName, name))
-	// The library takes the number for an error, and turns its sign.
+	// The library takes the number for an error and negates it.
 	if errno := unix.Errno(0); err != nil && !(errors.As(err, &errno) && int(errno) < 0) {
 		t.Fatal(err)
 	}
 }
 
-// setRTS changes the threshold of a radio. They have wlan0, wlan1 … in order.
+// setRTS changes the threshold of a radio. The radios have wlan0, wlan1 … in
+// order.
 func setRTS(t *testing.T, i int) {
 	t.Helper()
 	link, err := net.InterfaceByName(fmt.Sprintf("wlan%d", i))

@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// The i-th object has a name, a number and addresses of its own, so that its
-// mark is nowhere else in a dump.
+// The i-th object has its own name, number and addresses, so its mark is
+// nowhere else in a dump.
 const firstID = 0x05eed001
 
 func objectID(i int) uint32    { return firstID + uint32(i) }
@@ -33,7 +33,7 @@ func markID(i int) []byte   { return binary.NativeEndian.AppendUint32(nil, objec
 func markIP(i int) []byte   { return address("10.77.0.1", i) }
 func markKey(i int) []byte  { return slices.Repeat(objectMAC(i)[2:], 8) }
 
-// expand puts the i-th object into a line.
+// expand inserts the i-th object into a line.
 func expand(line string, i int) string {
 	ip6 := objectIP6(i)
 	return strings.NewReplacer(
@@ -52,12 +52,13 @@ func expand(line string, i int) string {
 	).Replace(line)
 }
 
-// batches are the flags with which a program reads its commands from a file.
+// batches are the options with which a program reads its commands from a file.
 var batches = map[string]string{
 	"ip": "-batch", "bridge": "-batch", "tc": "-batch", "nft": "-f", "ipset": "restore -file", "conntrack": "-R",
 }
 
-// runLines runs commands, and those of one program in a row at once.
+// runLines runs commands. It runs consecutive commands of the same program
+// together.
 func runLines(t *testing.T, all []string) {
 	t.Helper()
 	for len(all) > 0 {
@@ -91,7 +92,7 @@ func runBatch(t *testing.T, name, all []string) {
 			args = append(args, strings.Fields(l)[3:]...)
 		}
 		run(t, "wg", args...)
-	case ok && (len(all) > 1 || name[0] == "ipset"): // -exist crashes it elsewhere
+	case ok && (len(all) > 1 || name[0] == "ipset"): // -exist makes it crash otherwise
 		var text strings.Builder
 		for _, l := range all {
 			text.WriteString(strings.TrimPrefix(l, strings.Join(name, " ")+" ") + "\n")

@@ -33,7 +33,7 @@ type socks struct {
 	domain, kind, protocol int
 	address                func(i int) unix.Sockaddr
 	fds                    map[int]int
-	refs                   map[int]uint32 // of TIPC, by which a dump knows them
+	refs                   map[int]uint32 // in TIPC: the numbers of the sockets in a dump
 }
 
 func (s *socks) add() op {

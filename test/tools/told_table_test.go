@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// The table of the dumps that tell, in package nldump's documentation.
+// The table of the dumps that report changes, in package nldump's
+// documentation.
 
 // A tellRow is what a family reports on some kernels.
 type tellRow struct {
@@ -20,10 +21,10 @@ type tellRow struct {
 	kernels                 []string
 	added, removed, changed string
 	generation              string
-	note                    string // what was changed in place, or why nothing could be
+	note                    string // what was changed in place, or why that is impossible
 }
 
-// failed is in the row of a family whose test failed.
+// failed is the text in the row of a family whose test failed.
 const failed = "failed"
 
 // noModule starts the note of a row of a family that the kernel lacks.
@@ -43,13 +44,13 @@ func (r tellRow) cells() []string {
 	return []string{r.name, kernels, r.added, r.removed, r.changed, r.generation, r.note}
 }
 
-// same tells whether two rows differ in their kernels at most.
+// same reports whether two rows are equal except for their kernels.
 func (r tellRow) same(o tellRow) bool {
 	r.kernels, o.kernels = nil, nil
 	return slices.Equal(r.cells(), o.cells())
 }
 
-// formatTold makes the table's lines.
+// formatTold formats the table.
 func formatTold(rows []tellRow) string {
 	all := [][]string{toldHeader}
 	for _, r := range rows {
@@ -72,7 +73,8 @@ func formatTold(rows []tellRow) string {
 	return text.String()
 }
 
-// cutTold cuts a text at the table in it, of whose lines each has a prefix.
+// cutTold splits a text at the table in it. Each line of the table has the
+// prefix.
 func cutTold(text, prefix string) (before, table, after string, ok bool) {
 	start := regexp.MustCompile(`(?m)^` + prefix + strings.Join(toldHeader[:5], " +") + ` .*\n`).FindStringIndex(text)
 	if start == nil {
@@ -89,7 +91,7 @@ func cutTold(text, prefix string) (before, table, after string, ok bool) {
 	return text[:start[0]], text[start[0]:end], text[end:], true
 }
 
-// parseTold reads the table's lines.
+// parseTold parses the lines of the table.
 func parseTold(t *testing.T, table string) (rows []tellRow) {
 	t.Helper()
 	for i, l := range slices.Collect(strings.Lines(table)) {
@@ -130,8 +132,8 @@ func readTold(t *testing.T, file string) []tellRow {
 }
 
 // wantDocumented compares the rows of a kernel with the documented ones. If all
-// families were tried, there must be no others. The documentation has the
-// modules of Debian's kernels.
+// families were tried, there must be no other documented rows. The
+// documentation is for the modules of Debian's kernels.
 func wantDocumented(t *testing.T, rows, documented []tellRow, debian, all bool) {
 	t.Helper()
 	for _, r := range rows {
@@ -156,7 +158,7 @@ func wantDocumented(t *testing.T, rows, documented []tellRow, debian, all bool) 
 	}
 }
 
-// mergeTold makes one table of those of several kernels.
+// mergeTold merges the tables of several kernels into one.
 func mergeTold(tables [][]tellRow) (merged []tellRow) {
 	for _, family := range tables[0] {
 		start := len(merged)
@@ -178,8 +180,8 @@ func mergeTold(tables [][]tellRow) (merged []tellRow) {
 
 var toldOut = flag.String("told", "", "the directory of vm/run's --out, with each kernel's `results`, that the documented table is made of")
 
-// The documented table is as the program writes it. make told-table writes it
-// again.
+// The documented table has the format that the program writes. make told-table
+// rewrites it.
 func TestToldTableIsWellFormed(t *testing.T) {
 	file := "../../client/nldump/doc.go"
 	if os.Getenv("BULKDUMP_GUEST") != "" {

@@ -19,29 +19,30 @@ import (
 	"bulkdump/client/nldump"
 )
 
-// Which dumps tell of a change that happens while they run. Each family gets
-// objects for several pages, and its dump is changed behind the first page: an
-// object is changed in place, removed or added, one that was sent already, the
-// next one, and the last one. What the loop ends with is what the family tells.
+// Which dumps report a change that happens while they run. Each family gets
+// objects for several pages. After the first page of its dump, an object is
+// changed in place, removed or added: one that was already sent, the next one,
+// or the last one. The error at the end of the loop shows whether the family
+// reports the change.
 
 // A tellFamily is a row of the table.
 type tellFamily struct {
 	name    string
-	modules []string // of the kernel's, which some kernels lack
-	since   string   // the kernel that has it first
-	older   string   // what keeps older ones from it, if they have it
-	never   string   // why there cannot be a change in mid-dump
+	modules []string // modules of the kernel, which some kernels lack
+	since   string   // the first kernel that has it
+	older   string   // why older kernels cannot be tested, if they have it
+	never   string   // why there cannot be a change during a dump
 	netlink int      // the netlink family
 	request func(t *testing.T) nldump.Message
-	global  bool // it is of no network namespace
-	alone   bool // what it opens must not be inherited by another test's programs
+	global  bool // it does not belong to a network namespace
+	alone   bool // its files must not be inherited by another test's programs
 	prepare op   // once
 	base    op   // once for each object
 	count   int
-	mark    func(i int) []byte // what only the records of the i-th object have
+	mark    func(i int) []byte // bytes that only the records of the i-th object have
 	add     op
 	remove  op
-	cleanup op // of what does not end with the network namespace
+	cleanup op // removes what does not end with the network namespace
 	changes []tellChange
 
 	generation  func(m nldump.Message) (uint64, error) // in each record
@@ -51,13 +52,13 @@ type tellFamily struct {
 // A tellChange changes an object in place.
 type tellChange struct {
 	what  string
-	since string // the kernel that has it first
+	since string // the first kernel that has it
 	op
 	undo op
 }
 
-// An op is done to objects: lines of commands, in which expand puts the
-// object, or a function.
+// An op is an operation on objects: either command lines, in which expand
+// inserts the object, or a function.
 type op struct {
 	lines []string
 	do    func(t *testing.T, i int)
@@ -85,11 +86,11 @@ func (o op) run(t *testing.T, objects ...int) {
 
 func (o op) is() bool { return o.lines != nil || o.do != nil }
 
-// What a cell says.
+// The values of a cell.
 const (
 	told   = "told"
-	some   = "some" // told at some places in the dump, not at others
-	silent = "no"   // never told
+	some   = "some" // reported at some places in the dump, not at others
+	silent = "no"   // never reported
 	none   = "-"    // there is no such change
 )
 
@@ -101,9 +102,9 @@ type tellTest struct {
 	req    nldump.Message
 }
 
-// A changeSocket calls a function before it reads the next datagram. By then, the
-// kernel has built the first page of a dump, and no other. It notes and removes
-// NLM_F_DUMP_INTR, so that what else reports the change can be seen.
+// A changeSocket calls a function before it reads the next datagram. By then,
+// the kernel has built only the first page of a dump. It records and removes
+// NLM_F_DUMP_INTR, to show what else reports the change.
 type changeSocket struct {
 	nldump.PollSocket
 	change      func()
@@ -143,8 +144,8 @@ func (f *tellFamily) start(t *testing.T) *tellTest {
 	return test
 }
 
-// pages dumps, and calls change after the first page. It returns whether the
-// kernel says that the dump was interrupted, and whether the generation does.
+// pages dumps and calls change after the first page. It returns whether the
+// kernel reports the dump as interrupted, and whether the generation does.
 func (f *tellTest) pages(t *testing.T, change func()) (pages [][]byte, flag, generation bool, err error) {
 	t.Helper()
 	f.sock.change, f.sock.interrupted = change, false
@@ -162,9 +163,9 @@ func (f *tellTest) pages(t *testing.T, change func()) (pages [][]byte, flag, gen
 	return pages, f.sock.interrupted, false, nil
 }
 
-// places returns the objects of three places, as far as the dump has objects of
-// ours there: sent in the first page, in the next one, and last. It dumps
-// without a change, so nothing may be reported.
+// places returns the objects at three places, if the dump has objects of ours
+// there: sent in the first page, in the next one, and last. It dumps without a
+// change, so nothing may be reported.
 func (f *tellTest) places(t *testing.T) (objects []int) {
 	t.Helper()
 	pages, flag, generation, err := f.pages(t, nil)
@@ -217,7 +218,7 @@ func (f *tellTest) tell(t *testing.T, what string, o, before, after op) (flag, g
 	}
 	var flags, generations, tries int
 	for place := range f.places(t) {
-		// They move with what is removed and added.
+		// The places move when objects are removed or added.
 		objects := f.places(t)
 		if place >= len(objects) {
 			break
@@ -269,7 +270,7 @@ func (f *tellFamily) run(t *testing.T) tellRow {
 	f.add.run(t, all...)
 	test := f.start(t)
 	defer test.stream.Close()
-	// A socket's first page may be smaller than all others.
+	// A socket's first page may be smaller than the others.
 	for range 2 {
 		var refused *nldump.KernelError
 		if _, _, _, err := test.pages(t, nil); errors.As(err, &refused) {
@@ -280,7 +281,7 @@ func (f *tellFamily) run(t *testing.T) tellRow {
 		}
 	}
 
-	// A generation tells of all, or it is none.
+	// A generation must report all changes, or it is not one.
 	cell := func(to *string, what string, o, before, after op) {
 		flag, generation := test.tell(t, what, o, before, after)
 		if flag == none {
@@ -312,7 +313,7 @@ func (f *tellFamily) run(t *testing.T) tellRow {
 	return r
 }
 
-// lacking says why a family cannot be tried on this kernel.
+// lacking returns why a family cannot be tested on this kernel.
 func (f *tellFamily) lacking(t *testing.T) string {
 	if f.never != "" {
 		return f.never
@@ -328,14 +329,14 @@ func (f *tellFamily) lacking(t *testing.T) string {
 	return ""
 }
 
-// tooOld tells whether the kernel is older than a release such as "6.3".
+// tooOld reports whether the kernel is older than a release such as "6.3".
 func tooOld(t *testing.T, release string) bool {
 	t.Helper()
 	major, minor := kernelVersion(release)
 	return olderThan(t, major, minor)
 }
 
-// It tries all families, one after the other, and compares the result with the
+// It tries all families in turn, and compares the result with the
 // documentation.
 func TestWhichDumpsTell(t *testing.T) {
 	if os.Getenv("BULKDUMP_GUEST") == "" {
@@ -357,7 +358,7 @@ func TestWhichDumpsTell(t *testing.T) {
 			})
 		}
 	})
-	rows = slices.DeleteFunc(rows, func(r tellRow) bool { return r.name == "" }) // not run
+	rows = slices.DeleteFunc(rows, func(r tellRow) bool { return r.name == "" }) // did not run
 	for i := range rows {
 		rows[i].kernels = []string{kernel}
 	}

@@ -12,8 +12,8 @@ import (
 	"bulkdump/client"
 )
 
-// ynlColumns is a page in columns: arrays of numbers, as the spec says, and the
-// names and payloads in one piece each.
+// ynlColumns is a page in columns, as in the spec: arrays of numbers, and names
+// and payloads in one piece each.
 type ynlColumns struct {
 	ID         []uint32
 	Deleted    []uint8
@@ -30,8 +30,8 @@ type ynlColumns struct {
 	Generation []uint64
 }
 
-// entries are the rows. A column that was not sent says nothing; one that is
-// shorter than that of the ids panics here.
+// entries returns the rows. A column that was not sent sets nothing. If a
+// column is shorter than the ids, entries panics.
 func (c *ynlColumns) entries() (all []client.Entry) {
 	for i, id := range c.ID {
 		e := ynlEntry{ID: id}
@@ -72,8 +72,8 @@ func part(all []byte, ends []uint16, i int) []byte {
 	return all[start:ends[i]]
 }
 
-// The stock tool dumps, with each attribute, the same entries in the same order
-// as the Go client.
+// The stock tool dumps the same entries, with all attributes and in the same
+// order, as the Go client.
 func TestYNLDumps(t *testing.T) {
 	c := setup(t)
 	if _, err := c.Fill(t.Context(), client.FillOptions{Count: 600, Seed: 1, IDStride: 3, PayloadMax: 40}); err != nil {
@@ -141,7 +141,7 @@ func collect(t *testing.T, c *client.Client, o client.DumpOptions) (all []client
 	return all
 }
 
-// same compares what the tool got with what the client got.
+// same compares the tool's result with the client's.
 func same(t *testing.T, got, want []client.Entry) {
 	t.Helper()
 	if len(want) == 0 {
@@ -157,8 +157,8 @@ func same(t *testing.T, got, want []client.Entry) {
 	}
 }
 
-// With the small-receive option, a buffer of 4000 bytes is enough for every page
-// of entries that fit in it, and no message is cut.
+// With the option for small receives, a buffer of 4000 bytes is enough for
+// every page whose entries fit in it, and no message is cut.
 func TestYNLSmallReceive(t *testing.T) {
 	c := setup(t)
 	if _, err := c.Fill(t.Context(), client.FillOptions{Count: 300, Seed: 1, PayloadMax: 40}); err != nil {

@@ -15,7 +15,8 @@ import (
 	"bulkdump/client"
 )
 
-// A listener's line in /proc/net/netlink: its process and its groups.
+// listens looks for the listener's line in /proc/net/netlink: its process and
+// its groups.
 func listens(pid int) bool {
 	text, _ := os.ReadFile("/proc/thread-self/net/netlink")
 	for line := range strings.Lines(string(text)) {
@@ -27,8 +28,8 @@ func listens(pid int) bool {
 	return false
 }
 
-// Each notification reaches a listener of the stock tool, by its name in the
-// spec, with the details of the change.
+// A listener with the stock tool gets each notification, with its name in the
+// spec and the details of the change.
 func TestYNLListens(t *testing.T) {
 	c := setup(t)
 	cmd := exec.CommandContext(t.Context(), "python3", ynlArgs("--subscribe", "entries", "--duration", "600")...)
@@ -111,7 +112,7 @@ func TestYNLListens(t *testing.T) {
 		t.Errorf("table-flush-ntf: %+v, want 30 entries and generation %d", flush, generations[4])
 	}
 
-	// It takes the signal for the user's, and ends well.
+	// It handles the signal like the user's Ctrl-C, and exits with success.
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// words are a policy as the stock tool prints it: by names of the spec.
+// words returns a policy as the stock tool prints it, with the names of the
+// spec.
 func (s *spec) words(t *testing.T, set string, p policy) map[string]any {
 	t.Helper()
 	all := map[string]any{}
@@ -45,7 +46,7 @@ func (s *spec) attributeWords(t *testing.T, a specAttr, p attrPolicy) map[string
 	return w
 }
 
-// plain has numbers as they are written, whatever type they had.
+// plain decodes JSON and keeps numbers as they are written, regardless of type.
 func plain(t *testing.T, text []byte) (v any) {
 	t.Helper()
 	d := json.NewDecoder(bytes.NewReader(text))
@@ -56,7 +57,7 @@ func plain(t *testing.T, text []byte) (v any) {
 	return v
 }
 
-// The stock tool's --policy prints what the spec says.
+// The stock tool's --policy prints the policies of the spec.
 func TestYNLTellsThePolicy(t *testing.T) {
 	setup(t)
 	s := readSpec(t)
@@ -65,7 +66,7 @@ func TestYNLTellsThePolicy(t *testing.T) {
 	for _, o := range s.Operations.List {
 		for mode, p := range requests[o.number] {
 			if o.Dump == nil && len(p) < 4 {
-				continue // those that have most to tell: a run takes seconds
+				continue // only those with the largest policies: a run takes seconds
 			}
 			var got json.RawMessage
 			ynl(t, &got, "--policy", "--"+mode, o.Name)

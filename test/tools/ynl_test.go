@@ -18,13 +18,13 @@ import (
 // ynlTool is the command line of the newest kernel source.
 const ynlTool = "/ynl/pyynl/cli.py"
 
-// ynlArgs are the arguments that its runs have in common. That the spec is as
-// the schema wants it, which takes long to see, is a test of its own.
+// ynlArgs returns the arguments that all runs share. Validating the spec
+// against the schema takes long, so another test does that.
 func ynlArgs(args ...string) []string {
 	return append([]string{"-u", ynlTool, "--spec", specFile, "--no-schema", "--output-json"}, args...)
 }
 
-// ynl runs the tool and decodes the JSON that it prints into v.
+// ynl runs the tool and decodes the JSON output into v.
 func ynl(t *testing.T, v any, args ...string) (stderr string) {
 	t.Helper()
 	stdout, stderr := run(t, "python3", ynlArgs(args...)...)
@@ -34,7 +34,7 @@ func ynl(t *testing.T, v any, args ...string) (stderr string) {
 	return stderr
 }
 
-// decode reads JSON of which every member must be known.
+// decode decodes JSON. An unknown member is an error.
 func decode(text []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
@@ -48,7 +48,7 @@ func mustDecode(t *testing.T, text []byte, v any) {
 	}
 }
 
-// hexBytes are in JSON as the tool prints them.
+// hexBytes are bytes in the format of the tool's JSON.
 type hexBytes []byte
 
 func (h *hexBytes) UnmarshalText(text []byte) (err error) {
@@ -98,8 +98,8 @@ func TestYNLValidatesTheSpec(t *testing.T) {
 	}
 }
 
-// The stock tool does every do operation, and prints what the Go client says
-// about the table.
+// The stock tool runs every do operation, and prints the same about the table
+// as the Go client.
 func TestYNLDoes(t *testing.T) {
 	c := setup(t)
 	first := state(t, c).Generation
@@ -136,7 +136,7 @@ func TestYNLDoes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// One lookup more than when the tool asked.
+		// There was one more lookup since the tool's request.
 		got.Stats.Hits++
 		got.Stats.Bytes += uint64(len(got.Payload))
 		if !reflect.DeepEqual(got, e) {
@@ -181,7 +181,7 @@ func state(t *testing.T, c *client.Client) client.Table {
 	return s
 }
 
-// tableMap has the client's figures under the spec's names.
+// tableMap returns the client's figures under the names of the spec.
 func tableMap(t *testing.T, s client.Table) map[string]uint64 {
 	t.Helper()
 	text, err := json.Marshal(s)
@@ -193,7 +193,7 @@ func tableMap(t *testing.T, s client.Table) map[string]uint64 {
 	return m
 }
 
-// The stock tool prints a refusal with its text and attribute.
+// The stock tool prints the text and the attribute of a refusal.
 func TestYNLTellsRefusals(t *testing.T) {
 	setup(t)
 	out, err := exec.CommandContext(t.Context(), "python3", ynlArgs("--dump", "entry-get", "--json", `{"cursor": 4}`)...).CombinedOutput()

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * A reader of one dump that shares nothing with package nldump: every-reader
+ * A reader of one dump that shares no code with package nldump: every-reader
  * PROTOCOL TYPE BUFFER REQUEST, with the buffer's size in bytes and the
- * request's payload in hexadecimal. It prints each record as the kernel sent it,
- * with sequence and port id made 0 and padded to four bytes, and then on stderr
- * one line of what it saw. A page larger than the buffer ends it with status 3.
+ * request's payload in hexadecimal. It prints each record as the kernel sent
+ * it, padded to four bytes and with sequence number and port id set to 0. Then
+ * it prints one line about the dump to stderr. If a page is larger than the
+ * buffer, it ends with status 3.
  */
 
 #include <errno.h>
@@ -56,8 +57,8 @@ int main(int argc, char **argv)
 	struct timeval patience = { .tv_sec = 60 };
 	struct sockaddr_nl addr = {};
 	socklen_t len = sizeof(addr);
-	int fd, one = 1, error = 1; /* not yet over */
-	int seq = 1, port = 1; /* each message had the request's */
+	int fd, one = 1, error = 1; /* the dump is not over yet */
+	int seq = 1, port = 1; /* so far, each message has that of the request */
 	unsigned int size;
 
 	if (argc != 5)
@@ -75,7 +76,10 @@ int main(int argc, char **argv)
 	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)))
 		die("bind");
 
-	/* The kernel makes its first page as large as what was read before. */
+	/*
+	 * The kernel makes its first page as large as the buffer of an earlier
+	 * read.
+	 */
 	request(fd, NLMSG_NOOP, NLM_F_ACK, "");
 	recv(fd, page, size, MSG_DONTWAIT);
 
