@@ -32,12 +32,12 @@ func findLeaks() error {
 			time.Sleep(kmemleakAge + 100*time.Millisecond)
 		}
 		if err := scan(); err != nil {
-			return fmt.Errorf("kmemleak does not scan: %w", err)
+			return fmt.Errorf("kmemleak scan: %w", err)
 		}
 	}
 	text, err := os.ReadFile(kmemleakFile)
 	if err != nil {
-		return fmt.Errorf("kmemleak does not tell: %w", err)
+		return fmt.Errorf("kmemleak report: %w", err)
 	}
 	return writeLog(leakLines(string(text)))
 }

@@ -25,9 +25,9 @@ const program = "vm/run"
 func main() {
 	var kernels, faults []string
 	jobs := pflag.IntP("jobs", "j", 2, "guests at a time")
-	pflag.StringSliceVar(&kernels, "kernel", nil, "these kernels alone; one that the table does not name gets the rows for any kernel")
-	pflag.StringSliceVar(&faults, "fault", nil, "these rows alone")
-	quick := pflag.Bool("quick", false, "one signal for each moment of a run, not both")
+	pflag.StringSliceVar(&kernels, "kernel", nil, "only these kernels; one that is not in the table gets the rows for any kernel")
+	pflag.StringSliceVar(&faults, "fault", nil, "only these rows")
+	quick := pflag.Bool("quick", false, "only one of the two signals for each moment of a run")
 	pflag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
@@ -40,7 +40,7 @@ func main() {
 	case *jobs < 1:
 		err = fmt.Errorf("--jobs %d: at least one", *jobs)
 	case pflag.NArg() > 0:
-		err = fmt.Errorf("%q: there are flags only", pflag.Arg(0))
+		err = fmt.Errorf("%q: only flags are allowed", pflag.Arg(0))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "selftest:", err)

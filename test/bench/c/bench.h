@@ -15,9 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/*
- * From kmod/uapi/linux/bulkdump.h, which is not installed on a fresh machine.
- */
+/* From kmod/uapi/linux/bulkdump.h, which a fresh machine does not have. */
 enum {
 	ENTRY_ID = 1, ENTRY_NAME, ENTRY_FLAGS, ENTRY_VALUE,
 	ENTRY_GENERATION = 7, ENTRY_COLUMNS = 15, ENTRY_MAX = 15,
@@ -37,9 +35,7 @@ struct record {
 	uint32_t name_len;
 };
 
-/*
- * What is done with each record. It is the same work as in the readers in Go.
- */
+/* What is done with each record: the same as in the readers in Go. */
 struct sink {
 	uint64_t records;
 	uint64_t sum;

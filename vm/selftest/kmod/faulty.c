@@ -160,9 +160,7 @@ static int fault_atomic(void)
 
 static DEFINE_SPINLOCK(spinlock);
 
-/*
- * A function that may sleep, called where that is forbidden. It need not sleep.
- */
+/* A function that may sleep, called where it must not. It need not sleep. */
 static int fault_may_sleep(void)
 {
 	spin_lock(&spinlock);
