@@ -115,6 +115,6 @@ func TestREADMEHasTheComparison(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want, err := c.Paste(string(text)); err != nil || want != string(text) {
-		t.Errorf("README.md has other tables than those of pictures/compare.json: make compare-keep makes both (%v)", err)
+		t.Errorf("README.md and pictures/compare.json have different tables: make compare-keep makes both (%v)", err)
 	}
 }

@@ -153,6 +153,6 @@ func TestREADMEHasTheFigures(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want != string(text) {
-		t.Error("README.md has other tables than those of figures.json: make bench-keep makes both")
+		t.Error("README.md and figures.json have different tables: make bench-keep makes both")
 	}
 }
