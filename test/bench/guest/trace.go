@@ -167,9 +167,8 @@ func recorded(line string) (in, all string, ok bool) {
 
 // parseEvent parses a line of an event. ok reports whether it is one:
 //
-//         <...>-92      [000] .....      123456789: sys_enter: NR 47 (3,
-// 7ffc1c, 0, 0, 0, 0)
-//         <...>-92      [000] .....      123466789: sys_exit: NR 47 = 3712
+//	<...>-92      [000] .....      123456789: sys_enter: NR 47 (3, 7ffc1c, 0, 0, 0, 0)
+//	<...>-92      [000] .....      123466789: sys_exit: NR 47 = 3712
 func parseEvent(line string) (e event, ok bool, err error) {
 	head, call, ok := strings.Cut(line, ": sys_enter: NR ")
 	if !ok {
