@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The dump: start, the loop, done. When you copy it, leave out dump->cursor and
- * dump->encoding. They are NULL unless the request names a cursor or encoding of
- * compare/, or since.
+ * The dump: start, the loop, done. To start your own, copy minimal/; this one has
+ * filters, too. Pass over dump->cursor and dump->encoding, which are NULL unless
+ * the request has since, or names a cursor or encoding of compare/.
  *
  * The core calls start() and the first dumpit() within the reader's sendmsg().
  * It calls dumpit() again after each read, for one page, until that returns 0 or

@@ -31,8 +31,8 @@ struct bulkdump_encoding_ops;
  * @walker: the place of a walker in table->order
  * @batch: the page of columns in the making
  *
- * start() allocates it and sets all of it; done() frees it. The last four are for
- * compare/.
+ * start() allocates it and sets all of it; done() frees it. The last three are for
+ * compare/, and so is each cursor but that of since.
  */
 struct bulkdump_dump {
 	u32 fields;

@@ -140,7 +140,7 @@ int bulkdump_dump_parse(struct bulkdump_dump *dump,
 
 	dump->fields = BULKDUMP_FIELDS_ALL;
 	dump->id_to = U32_MAX;
-	/* A request without any attribute. */
+	/* NULL if the op has no maxattr. */
 	if (!attrs)
 		return 0;
 

@@ -44,7 +44,8 @@
 // # What is checked
 //
 // A loop that ends without an error has seen the whole dump, and the kernel did not
-// report that the table changed meanwhile. Everything else is an error:
+// report that the table changed meanwhile (for the exceptions, see Records that are
+// larger than a page). Everything else is an error:
 //
 //   - [ErrInterrupted]: the kernel said that the table changed during the
 //     dump (NLM_F_DUMP_INTR on any record or on NLMSG_DONE), or a generation in
@@ -91,7 +92,8 @@
 // the difference (net/core/rtnetlink.c:rtnl_dumpit, RTNL_FLAG_DUMP_SPLIT_NLM_DONE).
 // Ask like this, and no record is lost:
 //
-//   - Links: send IFLA_EXT_MASK, with RTEXT_FILTER_SKIP_STATS for instance. With a
+//   - Links: send IFLA_EXT_MASK, with RTEXT_FILTER_SKIP_STATS for instance (8, which
+//     package unix lacks). With a
 //     mask the kernel measures all links and makes pages as large as the largest
 //     (rtnl_calcit). A link with hundreds of alternative names is larger than 32 KiB.
 //   - Routes and addresses: ask with AF_UNSPEC for those of all address families.
@@ -116,8 +118,7 @@
 // the socket refuses a new one (EBUSY). [Config].Abandon chooses what to do: leave it,
 // until [Stream.Drain] reads it to its end or [Stream.Close] abandons it
 // ([Stream.Idle] tells whether one of them is needed); close the socket, and open
-// another one for the next dump; or drain it at once. None of these waits for an end
-// that cannot come.
+// another one for the next dump; or drain it at once.
 //
 // A Stream is for one goroutine at a time; only Close may be called from any.
 //

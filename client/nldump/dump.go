@@ -83,7 +83,7 @@ func (s *Stream) Records(ctx context.Context, req Message) iter.Seq2[Message, er
 	return s.Dump(ctx, Dump{Request: req})
 }
 
-// Do sends a request that is no dump, and yields the messages that answer it up to
+// Do sends a request that is not a dump, and yields each message of the reply, up to
 // the kernel's acknowledgement. A refusal is a [KernelError]. Do is Dump with a
 // Dump.Do. If the loop is left before its end, the rest of the answer stays in the
 // socket, at least the acknowledgement: see Early end.
@@ -242,7 +242,10 @@ func (s *Stream) repeatable(err error) bool {
 // with such a one Drain fails at once. After an [ErrOverrun] it reads all that is in
 // the queue, also what is behind the end.
 func (s *Stream) Drain(ctx context.Context) error {
-	if s.running {
+	switch {
+	case s.isClosed():
+		return errClosed
+	case s.running:
 		return fmt.Errorf("%w: its loop is still running", ErrBusy)
 	}
 	return s.drain(ctx)
@@ -279,6 +282,8 @@ func (s *Stream) run(ctx context.Context, d Dump, buffer func() ([]byte, error),
 	switch {
 	case d.Resume != nil && d.Key == nil:
 		return errors.New("nldump: Dump.Resume without Dump.Key")
+	case s.isClosed():
+		return errClosed
 	case s.running:
 		return fmt.Errorf("%w: its loop is still running; open another stream for a dump in a dump", ErrBusy)
 	case s.open:

@@ -218,15 +218,22 @@ func TestCloseBlocked(t *testing.T) {
 	if _, err := read(t.Context(), s); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("got %v, want ErrClosed", err)
 	}
-	if _, err := read(t.Context(), s); !errors.Is(err, nldump.ErrBusy) {
-		t.Errorf("got %v, want ErrBusy", err)
+	// The dump was open, and went with the socket.
+	if _, err := read(t.Context(), s); !errors.Is(err, os.ErrClosed) || s.Idle() {
+		t.Errorf("got %v, want ErrClosed; idle %v", err, s.Idle())
+	}
+	if err := s.Drain(t.Context()); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("Drain: got %v, want ErrClosed", err)
+	}
+	if err := s.Close(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("Close again: got %v, want ErrClosed", err)
 	}
 }
 
 func TestSendFails(t *testing.T) {
 	s, _ := script.Stream(nldump.Config{})
 	_ = s.Close()
-	if _, err := read(t.Context(), s); !errors.Is(err, os.ErrClosed) || !s.Idle() {
+	if _, err := read(t.Context(), s); !errors.Is(err, os.ErrClosed) || s.Idle() {
 		t.Errorf("got %v, idle %v", err, s.Idle())
 	}
 }

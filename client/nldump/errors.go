@@ -93,6 +93,8 @@ func (e *KernelError) Error() string {
 		fmt.Fprintf(&b, "dump ended early, after %d records: ", e.Records)
 	case e.Done:
 		b.WriteString("dump failed before its first record: ")
+	default:
+		b.WriteString("request refused: ")
 	}
 	b.WriteString(e.Errno.Error())
 	if e.Message != "" {

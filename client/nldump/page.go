@@ -74,8 +74,7 @@ func (b *buffer) with(p page, records int) Page {
 
 // A Page is one page of a dump. It belongs to its holder until Release, and may be
 // passed to another goroutine, as a copy. Without a pool it is lent until the next
-// iteration of the loop. To use it after that or after Release, or to release it
-// twice, panics. The zero Page has no records.
+// iteration of the loop. Using it later, or releasing it twice, panics. The zero Page has no records.
 type Page struct {
 	b    *buffer
 	turn uint64

@@ -45,8 +45,8 @@ type Stream struct {
 
 // Dial opens a socket of the netlink family (unix.NETLINK_ROUTE,
 // unix.NETLINK_GENERIC, …) and returns a Stream on it. The error is an
-// os.ErrPermission if the caller may not enter Config.NetNS, or not have so large
-// a Config.ReceiveBuffer.
+// os.ErrPermission if the caller may not enter Config.NetNS or set so large a
+// Config.ReceiveBuffer.
 func Dial(family int, cfg Config) (*Stream, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -85,9 +85,9 @@ func newStream(sock Socket, cfg Config) *Stream {
 	return &Stream{sock: sock, cfg: cfg, size: cfg.BufferSize, progress: progress{seed: maphash.MakeSeed()}}
 }
 
-// Close closes the socket. If a dump is open, the kernel abandons it and frees
-// its memory. A loop that waits for the kernel ends with os.ErrClosed. To close a
-// Stream again is an error.
+// Close closes the socket. If a dump is open, the kernel abandons it and frees its
+// memory. A loop that waits for the kernel ends with os.ErrClosed, and so does each
+// later one. Closing a Stream again is an os.ErrClosed.
 func (s *Stream) Close() error {
 	s.mu.Lock()
 	again := s.closed
@@ -95,12 +95,18 @@ func (s *Stream) Close() error {
 	s.closed = true
 	s.mu.Unlock()
 	switch {
-	case sock != nil:
-		return sock.Close()
 	case again:
 		return os.ErrClosed
+	case sock == nil:
+		return nil
 	}
-	return nil
+	return sock.Close()
+}
+
+func (s *Stream) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
 }
 
 // Config returns the configuration, with the defaults filled in.
@@ -109,10 +115,10 @@ func (s *Stream) Config() Config { return s.cfg }
 // Stats returns the figures of the dump that runs, or of the last one.
 func (s *Stream) Stats() Stats { return s.stats }
 
-// Idle tells whether the stream can take a new dump: it had none yet, or the loop
-// of the last one is over, and either the dump was read to its end or its socket
-// was closed (AbandonClose).
-func (s *Stream) Idle() bool { return !s.open && !s.running }
+// Idle tells whether the stream can take a new dump: it is not closed, and it had no
+// dump yet, or the loop of the last one is over, and either the dump was read to its
+// end or its socket was closed (AbandonClose).
+func (s *Stream) Idle() bool { return !s.open && !s.running && !s.isClosed() }
 
 var errClosed = fmt.Errorf("nldump: %w", os.ErrClosed)
 
@@ -120,12 +126,6 @@ var errClosed = fmt.Errorf("nldump: %w", os.ErrClosed)
 func (s *Stream) connect() error {
 	if s.sock != nil {
 		return nil
-	}
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
-		return errClosed
 	}
 	sock, err := s.dial()
 	if err != nil {

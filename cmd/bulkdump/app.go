@@ -122,7 +122,7 @@ a terminal. Payloads are base64 in JSON and hexadecimal in CSV.`,
 		a.flushCommand(), a.tableCommand())
 	add(labGroup, a.cursorsCommand(), a.guardCommand(), a.socketsCommand(), a.traceCommand())
 	for _, cmd := range root.Commands() {
-		timeFlag(cmd, &a.timeout, "timeout", "fail after this `TIME`, such as 90s or 2h; 0: never")
+		timeFlag(cmd, &a.timeout, "timeout", "fail after this `TIME`, such as 90s or 2h; 0: no limit")
 	}
 	// Those that are meant to be ended have a timeout of their own.
 	add(tableGroup, a.watchCommand(), a.mirrorCommand())

@@ -63,6 +63,7 @@ if the id is taken.`,
 			}
 			return checkName(args[1])
 		},
+		PreRunE: func(*cobra.Command, []string) error { return a.checkPayload(f.payload) },
 		RunE: a.runs(func(cmd *cobra.Command, t table, args []string) (err error) {
 			e := client.Entry{ID: id, Name: args[1], Flags: f.flags, Value: f.value}
 			if e.Payload, err = a.readPayload(f.payload); err != nil {
@@ -92,13 +93,15 @@ fails if there is no entry with the id, unless --create is given.`,
 		Args: idArgument(&id),
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
 			given := cmd.Flags().Changed
-			if given("name") {
-				return checkName(name)
-			}
-			if !given("flags") && !given("value") && !given("payload") {
+			if !given("name") && !given("flags") && !given("value") && !given("payload") {
 				return usagef("nothing to set: give --name, --flags, --value or --payload")
 			}
-			return nil
+			if given("name") {
+				if err := checkName(name); err != nil {
+					return err
+				}
+			}
+			return a.checkPayload(f.payload)
 		},
 		RunE: a.runs(func(cmd *cobra.Command, t table, _ []string) (err error) {
 			ch := client.Change{ID: id, Create: create}

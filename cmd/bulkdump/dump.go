@@ -86,10 +86,10 @@ With --parallel, several sockets read, each of them some of the ids.`,
 	f.given = cmd.Flags().Changed
 	rangeFlags(cmd, &f.from, &f.to, "print")
 	cmd.Flags().StringVar(&f.options.NamePrefix, "name-prefix", "", "print entries whose name begins with `TEXT`")
-	cmd.Flags().Var(&f.flags, "flags", "print entries whose flags equal `VALUE[/MASK]` in the bits of the mask")
+	cmd.Flags().Var(&f.flags, "flags", "print entries whose flags equal `VALUE[/MASK]`: VALUE in the bits of MASK, or in all")
 	number64(cmd, &f.since, "since", "print what changed after this `GENERATION`")
 	readFlags(cmd, &f.options, &f.buffer)
-	number64(cmd, &f.limit, "limit", "stop after this many entries; 0: never")
+	number64(cmd, &f.limit, "limit", "stop after this many entries; 0: no limit")
 	number64(cmd, &f.checksum, "verify", "fail unless the entries have this `CHECKSUM`, which fill printed")
 	cmd.Flags().BoolVar(&f.sync, "sync", false, "print the exact table of one generation, even if it changes meanwhile")
 	numberWithin(cmd, &f.syncPasses, 1, maxSyncPasses, "sync-passes", "with --sync, give up after this many dumps")

@@ -52,7 +52,7 @@ func idArgument(id *uint32) cobra.PositionalArgs {
 
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usagef("%s takes only flags, and %q is none", cmd.Name(), args[0])
+		return usagef("%s takes no arguments: %q", cmd.Name(), args[0])
 	}
 	return nil
 }

@@ -60,7 +60,7 @@ do: in 'vm/run --icount', a nanosecond is an instruction.`,
 	numberWithin(cmd, &o.Entries, 1000, 10_000_000, "entries", "entries of the table that changes during the dump")
 	numberWithin(cmd, &o.Changes, 1, 10_000, "changes", "changes after each page")
 	numberWithin(cmd, &o.CostUpTo, 10_000, 16<<20, "cost-up-to", "the largest table that cost is measured on")
-	numberWithin(cmd, &o.IndexUpTo, 10_000, 16<<20, "index-up-to", "the same for cursor index, whose cost is the square")
+	numberWithin(cmd, &o.IndexUpTo, 10_000, 16<<20, "index-up-to", "the same for cursor index, whose cost grows with the square of the table")
 	return cmd
 }
 
@@ -223,6 +223,6 @@ GROUPS above 32. The module bulkdump is not needed.`,
 			return lab.PrintSockets(a.out, l.Sockets)
 		}),
 	}
-	cmd.Flags().StringVar(&source, "source", source, "read `SOURCE` only: diag or proc")
+	cmd.Flags().StringVar(&source, "source", source, "read `SOURCE`: auto, diag or proc")
 	return cmd
 }

@@ -54,6 +54,10 @@ func TestPayload(t *testing.T) {
 				}
 				if tt.code != 0 {
 					got.check(t, ran{"", tt.stderr, tt.code})
+					// What is wrong whatever a file holds needs no kernel.
+					if file := len(tt.text) > 1 && tt.text[0] == '@'; !file && f.asked != nil {
+						t.Errorf("the kernel was asked: %q", f.asked)
+					}
 					continue
 				}
 				got.check(t, want)

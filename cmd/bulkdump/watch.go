@@ -57,8 +57,8 @@ needs CAP_NET_ADMIN. 'dump --since GENERATION' prints what the lost events told.
 			return a.watch(cmd.Context(), t, f)
 		}),
 	}
-	number64(cmd, &f.count, "count", "stop after this many events; 0: never")
-	timeFlag(cmd, &f.timeout, "timeout", "stop after this `TIME`, such as 90s or 2h; 0: never")
+	number64(cmd, &f.count, "count", "stop after this many events; 0: no limit")
+	timeFlag(cmd, &f.timeout, "timeout", "stop after this `TIME`, such as 90s or 2h; 0: no limit")
 	receiveBufferFlag(cmd, &f.rcvbuf)
 	return cmd
 }

@@ -108,7 +108,7 @@ static void page_begin(struct bulkdump_page *page)
 {
 	struct bulkdump_batch *batch = page->dump->batch;
 
-	/* The length of a nest is 16 bits, and wraps silently up to 6.12. */
+	/* The length of a nest has 16 bits, and wraps. */
 	batch->room = min_t(u32, skb_tailroom(page->skb), U16_MAX);
 	batch->used = PAGE_OVERHEAD;
 	batch->names = 0;

@@ -94,7 +94,7 @@ static int minimal_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 	return err;
 }
 
-/* Without it, the dump would ignore attributes that it does not understand. */
+/* The dump takes no attributes. Give one that becomes a filter its type. */
 static const struct nla_policy minimal_policy[__MINIMAL_A_MAX] = {
 	[MINIMAL_A_ID] = { .type = NLA_REJECT },
 	[MINIMAL_A_VALUE] = { .type = NLA_REJECT },

@@ -22,7 +22,7 @@ func PrintRoutes(ctx context.Context) error {
 		if err != nil {
 			return err // refused, truncated, interrupted, ended early
 		}
-		if a := route.Attrs(unix.SizeofRtMsg); a.Find(unix.RTA_DST) {
+		if a := route.Attrs(unix.SizeofRtMsg); a.Find(unix.RTA_DST) { // a default route has none
 			fmt.Printf("%v/%d\n", a.Addr(), route.Data[1])
 		}
 	}

@@ -160,7 +160,7 @@ static int nested_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 	return err;
 }
 
-/* Without it, the dump would ignore attributes that it does not understand. */
+/* The dump takes no attributes. Give one that becomes a filter its type. */
 static const struct nla_policy nested_policy[__NESTED_A_MAX] = {
 	[NESTED_A_ID] = { .type = NLA_REJECT },
 	[NESTED_A_CHILD] = { .type = NLA_REJECT },
