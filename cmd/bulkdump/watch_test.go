@@ -66,7 +66,7 @@ func TestWatchUsage(t *testing.T) {
 	for want, args := range map[string][]string{
 		"give -o jsonl":          {"watch", "-o", "json"},
 		"and not negative":       {"watch", "--timeout", "-1s"},
-		"no arguments":             {"watch", "7"},
+		"no arguments":           {"watch", "7"},
 		"two ways to end":        {"mirror", "--once", "--dump-at-end"},
 		"mirror may have no":     {"mirror", "-o", "json"},
 		"must be a time such as": {"mirror", "--once", "--timeout", "-1s"},
