@@ -42,8 +42,8 @@ var (
 	right    = regexp.MustCompile("(?s)^Right[^`]*\n```c\n(.*?)```")
 	wrong    = regexp.MustCompile("(?s)\nWrong[^`]*\n```c\n(.*?)```")
 	sees     = regexp.MustCompile(`(?s)\n\*\*A reader sees\*\* (\S.*?)\n\n`)
-	taught   = regexp.MustCompile(`(?s)\n\*\*Taught by\*\* (\S.*?)\n\n`)
-	here     = regexp.MustCompile(`(?s)\n\*\*Here\*\* (\S.*?)\*\*Held\s+by\*\*\s+(\S.*)`)
+	taught   = regexp.MustCompile(`(?s)\n\*\*Learned from\*\* (\S.*?)\n\n`)
+	here     = regexp.MustCompile(`(?s)\n\*\*Here\*\* (\S.*?)\*\*Tested\s+by\*\*\s+(\S.*)`)
 	place    = regexp.MustCompile("`([a-z_/]+\\.[ch]):(\\w+)`")
 	testName = regexp.MustCompile(`\bTest[A-Z]\w*`)
 	// The last line of a test's comment, if it holds a rule.
@@ -81,8 +81,8 @@ func sections(page string) (found []section, complaints []string) {
 		s.right = part("Right", right, "Right"+code)[1]
 		s.wrong = part("Wrong", wrong, text)[1]
 		s.sees = part("A reader sees", sees, text)[1]
-		s.taught = part("Taught by", taught, text)[1]
-		m := part("Here … Held by", here, text)
+		s.taught = part("Learned from", taught, text)[1]
+		m := part("Here … Tested by", here, text)
 		s.places = place.FindAllStringSubmatch(m[1], -1)
 		s.tests = testName.FindAllString(m[2], -1)
 		found = append(found, s)
@@ -274,7 +274,7 @@ func TestPageThatRots(t *testing.T) {
 		{"no right code", once("Right, on every", "Good, on every"), tests, `rule 1 has no "Right"`},
 		{"no wrong code", once("\nWrong:", "\nBad:"), tests, `rule 1 has no "Wrong"`},
 		{"no breach", once("**A reader sees**", "A reader sees"), tests, `rule 1 has no "A reader sees"`},
-		{"no source", once("**Taught by**", "Taught by"), tests, `rule 1 has no "Taught by"`},
+		{"no source", once("**Learned from**", "Learned from"), tests, `rule 1 has no "Learned from"`},
 		{"no place", once("**Here**", "Here"), tests, `rule 1 has no "Here`},
 		{"no test", once("TestDumpPageFilledToTheByte,\nTestDoneAloneInItsPage, TestRecordOutgrowsItsPage", "none"), tests, "rule 1 has no function, or no test"},
 	} {
