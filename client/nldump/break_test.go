@@ -202,3 +202,44 @@ func TestFindInANest(t *testing.T) {
 		t.Errorf("a flag at no attribute: type %d, %v", b.Type(), b.Err())
 	}
 }
+
+// A function of the reader's panics on the page that has the dump's end. Nobody
+// waits for that end.
+func TestKeyPanicsOnTheLastPage(t *testing.T) {
+	for _, how := range []nldump.Abandon{nldump.AbandonPark, nldump.AbandonDrain} {
+		s, _ := script.Stream(nldump.Config{Abandon: how}, script.Page(rec(0, 1), done()), script.Step{Wait: true})
+		func() {
+			defer func() {
+				if r := recover(); r != "key" {
+					t.Errorf("%d: recovered %v", how, r)
+				}
+			}()
+			d := nldump.Dump{Request: request(), Key: func([]byte, nldump.Message) ([]byte, error) { panic("key") }}
+			for range s.Dump(t.Context(), d) {
+			}
+		}()
+		if err := s.Drain(t.Context()); err != nil || !s.Idle() {
+			t.Errorf("%d: Drain: %v, idle %v", how, err, s.Idle())
+		}
+	}
+}
+
+// Drain within a Drain, in the hook for foreign datagrams, is refused.
+func TestDrainInDrain(t *testing.T) {
+	s, _ := script.Stream(nldump.Config{}, script.Page(rec(0, 1)), script.Step{Page: rec(0, 9), Group: 3},
+		script.Page(rec(0, 2), done()), script.Step{Wait: true})
+	var inner error
+	d := nldump.Dump{Request: request(), Foreign: func(nldump.Datagram, []byte) { inner = s.Drain(t.Context()) }}
+	for _, err := range s.Dump(t.Context(), d) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		break
+	}
+	if err := s.Drain(t.Context()); err != nil || !s.Idle() {
+		t.Errorf("Drain: %v, idle %v", err, s.Idle())
+	}
+	if !errors.Is(inner, nldump.ErrBusy) {
+		t.Errorf("Drain in Drain: %v, want ErrBusy", inner)
+	}
+}

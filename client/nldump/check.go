@@ -18,7 +18,12 @@ import (
 //
 // each: the reader's own functions look at each record.
 func (s *Stream) check(p page, each bool) (good page, records int, err error) {
-	rest := p
+	rest, walked := p, false
+	defer func() {
+		if !walked && s.lost == nil {
+			s.lost = errUnwalked
+		}
+	}()
 	for len(rest) > 0 && s.open {
 		first := rest
 		m, e := rest.next()
@@ -46,12 +51,17 @@ func (s *Stream) check(p page, each bool) (good page, records int, err error) {
 			err = e
 		}
 	}
+	walked = true
 	s.open = s.open && !s.single
 	if err == nil && len(rest) > 0 {
 		err = fmt.Errorf("%w: %d bytes after the end of the dump", ErrMalformed, len(rest))
 	}
 	return good, records, err
 }
+
+// errUnwalked says that the dump's end may be in a page that was not walked to its
+// end: a function of the reader's panicked, or ended its goroutine.
+var errUnwalked = errors.New("nldump: a page was left in the middle")
 
 // accept checks that m belongs to the open dump, and tells records from messages
 // of the netlink layer. It sees the end of the dump.

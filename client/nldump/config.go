@@ -47,7 +47,7 @@ const (
 	AbandonClose
 
 	// AbandonDrain reads the rest of the dump before the statement behind the loop,
-	// if the loop was left by break or return. That takes as long as the dump has
+	// if the loop was left by break or return, or by a panic. That takes as long as the dump has
 	// records left, unless the context ends. After an error the dump is parked,
 	// because the rest of it may never come.
 	AbandonDrain

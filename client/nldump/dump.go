@@ -248,6 +248,8 @@ func (s *Stream) Drain(ctx context.Context) error {
 	case s.running:
 		return fmt.Errorf("%w: its loop is still running", ErrBusy)
 	}
+	s.running = true // against a Drain in Dump.Foreign
+	defer func() { s.running = false }()
 	return s.drain(ctx)
 }
 

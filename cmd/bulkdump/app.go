@@ -95,12 +95,13 @@ a terminal. Payloads are base64 in JSON and hexadecimal in CSV.`,
   bulkdump --version`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		RunE: func(*cobra.Command, []string) error {
-			if version {
-				a.running = true
-				return output.WriteFields(a.out, versionFields(debug.ReadBuildInfo()))
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !version {
+				return usagef("give a command")
 			}
-			return usagef("give a command")
+			return a.runsAlone(func(*cobra.Command, []string) error {
+				return output.WriteFields(a.out, versionFields(debug.ReadBuildInfo()))
+			})(cmd, args)
 		},
 		DisableSuggestions: true, // they take several lines
 	}

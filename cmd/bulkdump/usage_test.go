@@ -29,6 +29,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"schema", "man"}, `no command "man" prints JSON, only`, "schema"},
 		{[]string{"man"}, "give one directory", "man"},
 		{[]string{"--bogus"}, "unknown flag: --bogus", ""},
+		{[]string{"--version", "-o", "xml"}, `bulkdump has no output format "xml", only`, ""},
 		{[]string{"help", "foo"}, `there is no command "foo"`, "help"},
 		{[]string{"help", "dump", "x"}, `there is no command "dump x"`, "help"},
 
