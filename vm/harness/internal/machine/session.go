@@ -301,7 +301,7 @@ func Limit(phase, accel string, opts *Settings) time.Duration {
 	case phase == PhaseCommand && opts.Shell:
 		return unlimited
 	case phase == PhaseStop && opts.Timeout != 0:
-		// A user who wants a short run does not want to wait long for a hang.
+		// A short run does not wait long for a hang, either.
 		return min(limit, max(opts.Timeout, 10*time.Second))
 	case phase == PhaseUnload && opts.Timeout != 0:
 		return min(limit, max(opts.Timeout, limit/3)) // kmemleak scans there
