@@ -18,12 +18,7 @@ import (
 //
 // each: the reader's own functions look at each record.
 func (s *Stream) check(p page, each bool) (good page, records int, err error) {
-	rest, walked := p, false
-	defer func() {
-		if !walked && s.lost == nil {
-			s.lost = errUnwalked
-		}
-	}()
+	rest := p
 	for len(rest) > 0 && s.open {
 		first := rest
 		m, e := rest.next()
@@ -33,7 +28,10 @@ func (s *Stream) check(p page, each bool) (good page, records int, err error) {
 		}
 		record, e := s.accept(m)
 		if e == nil && record && each && err == nil {
+			lost := s.lost
+			s.lost = errUnwalked // if look does not return
 			e = s.look(m)
+			s.lost = lost
 		}
 		if err == nil && e == nil {
 			if record {
@@ -51,7 +49,6 @@ func (s *Stream) check(p page, each bool) (good page, records int, err error) {
 			err = e
 		}
 	}
-	walked = true
 	s.open = s.open && !s.single
 	if err == nil && len(rest) > 0 {
 		err = fmt.Errorf("%w: %d bytes after the end of the dump", ErrMalformed, len(rest))
