@@ -183,13 +183,18 @@ func explainFlagError(_ *cobra.Command, err error) error {
 // the connection.
 func (a *app) runs(fn func(*cobra.Command, table, []string) error, more ...string) func(*cobra.Command, []string) error {
 	return a.runsAlone(func(cmd *cobra.Command, args []string) error {
-		t, err := a.dial()
-		if err != nil {
-			return err
-		}
-		defer t.Close()
-		return fn(cmd, t, args)
+		return a.connected(func(t table) error { return fn(cmd, t, args) })
 	}, more...)
+}
+
+// connected calls fn with a connection, and closes it.
+func (a *app) connected(fn func(table) error) error {
+	t, err := a.dial()
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	return fn(t)
 }
 
 // runsAlone is runs without a connection. The context ends after --timeout.

@@ -63,14 +63,15 @@ if the id is taken.`,
 			}
 			return checkName(args[1])
 		},
-		PreRunE: func(*cobra.Command, []string) error { return a.checkPayload(f.payload) },
-		RunE: a.runs(func(cmd *cobra.Command, t table, args []string) (err error) {
+		RunE: a.runsAlone(func(cmd *cobra.Command, args []string) (err error) {
 			e := client.Entry{ID: id, Name: args[1], Flags: f.flags, Value: f.value}
 			if e.Payload, err = a.readPayload(f.payload); err != nil {
 				return err
 			}
-			generation, err := t.New(cmd.Context(), e)
-			return a.printChanged(id, generation, err)
+			return a.connected(func(t table) error {
+				generation, err := t.New(cmd.Context(), e)
+				return a.printChanged(id, generation, err)
+			})
 		}),
 	}
 	f.register(cmd)
@@ -93,17 +94,15 @@ fails if there is no entry with the id, unless --create is given.`,
 		Args: idArgument(&id),
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
 			given := cmd.Flags().Changed
-			if !given("name") && !given("flags") && !given("value") && !given("payload") {
+			if given("name") {
+				return checkName(name)
+			}
+			if !given("flags") && !given("value") && !given("payload") {
 				return usagef("nothing to set: give --name, --flags, --value or --payload")
 			}
-			if given("name") {
-				if err := checkName(name); err != nil {
-					return err
-				}
-			}
-			return a.checkPayload(f.payload)
+			return nil
 		},
-		RunE: a.runs(func(cmd *cobra.Command, t table, _ []string) (err error) {
+		RunE: a.runsAlone(func(cmd *cobra.Command, _ []string) (err error) {
 			ch := client.Change{ID: id, Create: create}
 			given := cmd.Flags().Changed
 			if given("name") {
@@ -120,8 +119,10 @@ fails if there is no entry with the id, unless --create is given.`,
 					return err
 				}
 			}
-			generation, err := t.Set(cmd.Context(), ch)
-			return a.printChanged(id, generation, err)
+			return a.connected(func(t table) error {
+				generation, err := t.Set(cmd.Context(), ch)
+				return a.printChanged(id, generation, err)
+			})
 		}),
 	}
 	f.register(cmd)

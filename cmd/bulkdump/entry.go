@@ -122,15 +122,6 @@ func (a *app) readPayload(text string) ([]byte, error) {
 	return b, nil
 }
 
-// checkPayload refuses a payload that is wrong whatever a file holds.
-func (a *app) checkPayload(text string) error {
-	if strings.HasPrefix(text, "@") && text != "@" {
-		return nil
-	}
-	_, err := a.readPayload(text)
-	return err
-}
-
 // readFile reads at most one byte too many.
 func (a *app) readFile(name string) ([]byte, error) {
 	in := a.stdin
