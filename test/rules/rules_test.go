@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package rules checks that two pages are true. In the page of rules,
-// kmod/RULES.md, each rule has all its parts; the code and the names that it
-// quotes are in the module; and the tests name the rules that they hold. The
-// index, test/README.md, names each test file.
+// Package rules checks that the project's pages are true. Their links lead
+// somewhere. In the page of rules, kmod/RULES.md, each rule has all its parts; the
+// code and the names that it quotes are in the module; and the tests name the rules
+// that they hold. The index, test/README.md, names each test file.
 package rules
 
 import (
@@ -63,8 +63,6 @@ func sections(page string) (found []section, complaints []string) {
 		}
 		number, _ := strconv.Atoi(page[m[2]:m[3]])
 		s := section{number: number, title: page[m[4]:m[5]]}
-		// Without the rule's sentence, because each part is looked for in its
-		// place.
 		text := page[m[1]:end]
 		part := func(what string, re *regexp.Regexp, in string) []string {
 			match := re.FindStringSubmatch(in)
@@ -92,7 +90,7 @@ func sections(page string) (found []section, complaints []string) {
 
 // anchor returns the anchor of a heading.
 func anchor(heading string) string {
-	return strings.ReplaceAll(regexp.MustCompile(`[^a-z0-9 _-]`).ReplaceAllString(strings.ToLower(heading), ""), " ", "-")
+	return strings.ReplaceAll(regexp.MustCompile(`[^\p{L}\p{N} _-]`).ReplaceAllString(strings.ToLower(heading), ""), " ", "-")
 }
 
 // lines returns code without its indentation.
