@@ -20,6 +20,8 @@ import (
 	"bulkdump/client/mirror"
 	"bulkdump/cmd/bulkdump/internal/lab"
 	"bulkdump/cmd/bulkdump/internal/output"
+	"bulkdump/cmd/internal/cli"
+	"bulkdump/cmd/internal/term"
 )
 
 // table is what the commands need of a client.Client.
@@ -55,7 +57,7 @@ func (t kernelTable) openMirror(ctx context.Context, o mirror.Options) (tableMir
 type app struct {
 	stdin  io.Reader
 	out    *output.Stdout // with -o and --color
-	stderr *output.Console
+	stderr *term.Console
 	quit   func(code int) // ends the program at once
 	dial   func() (table, error)
 	lab    laboratory
@@ -123,7 +125,7 @@ a terminal. Payloads are base64 in JSON and hexadecimal in CSV.`,
 		a.flushCommand(), a.tableCommand())
 	add(labGroup, a.cursorsCommand(), a.guardCommand(), a.socketsCommand(), a.traceCommand())
 	for _, cmd := range root.Commands() {
-		timeFlag(cmd, &a.timeout, "timeout", "fail after this `TIME`, such as 90s or 2h; 0: no limit")
+		cli.TimeFlag(cmd, &a.timeout, "timeout", "fail after this `TIME`, such as 90s or 2h; 0: no limit")
 	}
 	// Those that are meant to be ended have a timeout of their own.
 	add(tableGroup, a.watchCommand(), a.mirrorCommand())
@@ -232,7 +234,7 @@ func (a *app) watchEnd(ctx context.Context, command string) (stop func()) {
 			return
 		case <-time.After(patience):
 		}
-		sig := signalOf(ctx)
+		sig := cli.SignalOf(ctx)
 		switch {
 		case a.out.Busy() && sig != 0:
 			a.stderr.Note("bulkdump: nobody reads the output: send the signal again to end at once")

@@ -14,6 +14,7 @@ import (
 
 	"bulkdump/client"
 	"bulkdump/cmd/bulkdump/internal/output"
+	"bulkdump/cmd/internal/term"
 )
 
 func (a *app) getCommand() *cobra.Command {
@@ -57,7 +58,7 @@ func (a *app) printEntry(e *client.Entry) error {
 	if a.out.Format == output.FormatTable || a.out.Format == output.FormatJSON {
 		return a.out.Row([]output.Field{
 			output.F("id", e.ID),
-			output.F("name", output.Quoted(e.Name)),
+			output.F("name", term.Quoted(e.Name)),
 			output.F("flags", fmt.Sprintf("0x%08x", e.Flags)),
 			output.F("value", e.Value),
 			output.F("payload", describePayload(e.Payload)),

@@ -20,6 +20,8 @@ import (
 	"bulkdump/client/mirror"
 	"bulkdump/client/nldump"
 	"bulkdump/cmd/bulkdump/internal/output"
+	"bulkdump/cmd/internal/cli"
+	"bulkdump/cmd/internal/term"
 )
 
 // A fakeTable answers with what its fields hold and notes what it was asked.
@@ -235,7 +237,7 @@ func (f *fakeTable) Close() error {
 func interruptible(t testing.TB) (ctx context.Context, signal func(unix.Signal)) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	t.Cleanup(func() { cancel(nil) })
-	return ctx, func(s unix.Signal) { cancel(signaled{s}) }
+	return ctx, func(s unix.Signal) { cancel(cli.Signaled{Signal: s}) }
 }
 
 // onTerminals makes stdout write to w, and stderr a terminal of that width; 0:
@@ -245,7 +247,7 @@ func (a *app) onTerminals(w io.Writer, terminal bool, stderr io.Writer, width in
 	if width == 0 {
 		columns = nil
 	}
-	a.stderr = output.NewConsole(stderr, columns)
+	a.stderr = term.NewConsole("bulkdump", stderr, columns)
 	a.out = output.NewStdout(w, terminal, a.stderr)
 }
 

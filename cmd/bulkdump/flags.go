@@ -6,7 +6,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -89,31 +88,6 @@ func number64(cmd *cobra.Command, to *uint64, name, usage string) {
 // numberWithin is number32 with bounds.
 func numberWithin(cmd *cobra.Command, to *uint32, first, last uint32, name, usage string) {
 	cmd.Flags().Var(number[uint32]{to, first, last}, name, usage)
-}
-
-// duration is the value of a flag.
-type duration struct{ to *time.Duration }
-
-func (d duration) Set(text string) error {
-	v, err := time.ParseDuration(text)
-	if err != nil || v < 0 {
-		return usagef("must be a time such as 90s or 2h, and not negative")
-	}
-	*d.to = v
-	return nil
-}
-
-func (d duration) String() string {
-	if *d.to == 0 {
-		return "0"
-	}
-	return d.to.String()
-}
-
-func (d duration) Type() string { return "TIME" }
-
-func timeFlag(cmd *cobra.Command, to *time.Duration, name, usage string) {
-	cmd.Flags().Var(duration{to}, name, usage)
 }
 
 // readFlags registers how the kernel is to build a dump, and in what it is read.

@@ -15,6 +15,7 @@ import (
 	"bulkdump/cmd/bulkdump/internal/lab/loop"
 	"bulkdump/cmd/bulkdump/internal/lab/nlsock"
 	"bulkdump/cmd/bulkdump/internal/output"
+	"bulkdump/cmd/internal/cli"
 )
 
 // laboratory is package lab, replaceable.
@@ -166,7 +167,7 @@ a part with --from and --to.`,
 	}
 	cmd.Flags().StringVar(&o.Scenario, "scenario", "", "run this `SCENARIO`: "+strings.Join(names, ", "))
 	numberWithin(cmd, &readers, 1, 4, "readers", "how many readers dump at the same time")
-	timeFlag(cmd, &o.Reader.Delay, "delay", "how much `TIME` a reader lets pass before each read")
+	cli.TimeFlag(cmd, &o.Reader.Delay, "delay", "how much `TIME` a reader lets pass before each read")
 	cmd.Flags().BoolVar(&o.Reader.Peek, "peek", false, "look with MSG_PEEK before each read, as many libraries do")
 	numberWithin(cmd, &o.Reader.ReceiveBuffer, 1, 1<<30, "rcvbuf", "receive buffer of the socket in bytes, which the kernel doubles")
 	rangeFlags(cmd, &from, &to, "dump")

@@ -20,6 +20,8 @@ import (
 	"bulkdump/cmd/bulkdump/internal/lab"
 	"bulkdump/cmd/bulkdump/internal/lab/nlsock"
 	"bulkdump/cmd/bulkdump/internal/output"
+	"bulkdump/cmd/internal/cli"
+	"bulkdump/cmd/internal/term"
 )
 
 // Exit codes.
@@ -27,7 +29,7 @@ const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2
-	exitSignal = 128 // and the signal's number
+	exitSignal = cli.ExitSignal // and the signal's number
 )
 
 // patience is how long the end may take before the program says why.
@@ -41,52 +43,18 @@ func init() { runtime.LockOSThread() }
 func main() {
 	code := make(chan int)
 	go func() { code <- start(func(c int) { code <- c }) }()
-	end(<-code)
-}
-
-// end ends the process, and with it what the kernel does for it, such as a fill.
-// After a signal, the process dies of that signal, so that a shell that runs it in
-// a loop ends the loop.
-func end(code int) {
-	if sig := unix.Signal(code - exitSignal); sig > 0 {
-		signal.Reset(sig)
-		if !signal.Ignored(sig) {
-			_ = unix.Kill(unix.Getpid(), sig)
-			time.Sleep(patience)
-		}
-	}
-	os.Exit(code)
-}
-
-// A signaled is the cause of a context that a signal has ended.
-type signaled struct{ unix.Signal }
-
-func (s signaled) Error() string { return "ended by " + unix.SignalName(s.Signal) }
-
-// signalOf returns the signal that ended the context, or 0.
-func signalOf(ctx context.Context) unix.Signal {
-	var s signaled
-	errors.As(context.Cause(ctx), &s)
-	return s.Signal
+	cli.Exit(<-code)
 }
 
 func start(quit func(code int)) int {
 	// A reader that has seen enough closes the pipe. Writes then fail with EPIPE,
 	// which run takes for success. The signal would kill.
 	signal.Ignore(unix.SIGPIPE)
-	ctx, cancel := context.WithCancelCause(context.Background())
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, unix.SIGINT, unix.SIGTERM)
-	go func() {
-		s := <-signals
-		// A second signal kills: a context does not end a write to a pipe that nobody reads.
-		signal.Reset(unix.SIGINT, unix.SIGTERM)
-		cancel(signaled{s.(unix.Signal)})
-	}()
-	stderr := output.NewConsole(os.Stderr, output.TerminalWidth(os.Stderr))
+	ctx := cli.UntilSignal(context.Background())
+	stderr := term.NewConsole("bulkdump", os.Stderr, term.TerminalWidth(os.Stderr))
 	a := &app{
 		stdin:  os.Stdin,
-		out:    output.NewStdout(output.Opened(), output.IsTerminal(os.Stdout), stderr),
+		out:    output.NewStdout(output.Opened(), term.IsTerminal(os.Stdout), stderr),
 		stderr: stderr,
 		quit:   quit,
 		dial: func() (table, error) {
@@ -118,7 +86,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return exitUsage
 	}
 	code := a.explain(ctx, err)
-	if s := signalOf(ctx); s != 0 {
+	if s := cli.SignalOf(ctx); s != 0 {
 		code = exitSignal + int(s)
 	}
 	return code
@@ -132,7 +100,7 @@ func (a *app) explain(ctx context.Context, err error) int {
 		return exitOK
 	case errors.Is(err, client.ErrNoFamily):
 		a.stderr.Note(`bulkdump: module not loaded: run modprobe bulkdump, or make load where it was built (the kernel has no generic netlink family "bulkdump")`)
-	case signalOf(ctx) != 0 && errors.Is(err, context.Canceled):
+	case cli.SignalOf(ctx) != 0 && errors.Is(err, context.Canceled):
 		a.stderr.Note("bulkdump: %v before it was done", context.Cause(ctx))
 	case errors.Is(err, errReported):
 	case errors.As(err, &refused) && refused.Errno == unix.EPERM && !strings.Contains(refused.Message, "CAP_"):

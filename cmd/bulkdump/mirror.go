@@ -13,6 +13,7 @@ import (
 
 	"bulkdump/client/mirror"
 	"bulkdump/cmd/bulkdump/internal/output"
+	"bulkdump/cmd/internal/cli"
 )
 
 // mirrorFlags is the command line of mirror.
@@ -53,7 +54,7 @@ signal.`,
 	}
 	cmd.Flags().BoolVar(&f.once, "once", false, "print the entries as soon as the copy is exact, and end")
 	cmd.Flags().BoolVar(&f.dumpAtEnd, "dump-at-end", false, "print the entries when a signal or --timeout ends it")
-	timeFlag(cmd, &f.timeout, "timeout", "stop after this `TIME`, such as 90s or 2h; 0: no limit")
+	cli.TimeFlag(cmd, &f.timeout, "timeout", "stop after this `TIME`, such as 90s or 2h; 0: no limit")
 	receiveBufferFlag(cmd, &f.rcvbuf)
 	return cmd
 }

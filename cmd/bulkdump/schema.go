@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"bulkdump/cmd/bulkdump/internal/output"
+	"bulkdump/cmd/internal/term"
 )
 
 // schemaText describes what the commands print with -o json: each has a definition
@@ -71,7 +71,7 @@ as a whole.`,
 				_, err := a.out.Write(schemaText)
 				return err
 			}
-			return output.WriteJSON(a.out, readSchema().of(args[0]), "  ")
+			return term.WriteJSON(a.out, readSchema().of(args[0]), "  ")
 		},
 	}
 }

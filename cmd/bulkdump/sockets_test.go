@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/cmd/bulkdump/internal/lab/nlsock"
-	"bulkdump/cmd/bulkdump/internal/output"
+	"bulkdump/cmd/internal/term"
 )
 
 // fakeSockets are one of each kind.
@@ -99,8 +99,8 @@ func TestSocketsRemarks(t *testing.T) {
 func TestSocketsInColor(t *testing.T) {
 	got, _ := runSockets(t, fakeSockets(), nil, "--color", "always")
 	lines := strings.SplitAfter(got.stdout, "\n")
-	for i, c := range []output.Color{output.Plain, output.Dim, output.Yellow, output.Red} {
-		if c != output.Plain && !strings.HasPrefix(lines[i], string(c)) || c == output.Plain && strings.Contains(lines[i], "\x1b") {
+	for i, c := range []term.Color{term.Plain, term.Dim, term.Yellow, term.Red} {
+		if c != term.Plain && !strings.HasPrefix(lines[i], string(c)) || c == term.Plain && strings.Contains(lines[i], "\x1b") {
 			t.Errorf("line %d is %q, want color %q", i, lines[i], c)
 		}
 		lines[i] = strings.TrimPrefix(strings.Replace(lines[i], "\x1b[0m", "", 1), string(c))

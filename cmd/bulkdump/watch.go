@@ -16,6 +16,7 @@ import (
 
 	"bulkdump/client"
 	"bulkdump/cmd/bulkdump/internal/output"
+	"bulkdump/cmd/internal/cli"
 )
 
 // watchFlags is the command line of watch.
@@ -58,7 +59,7 @@ needs CAP_NET_ADMIN. 'dump --since GENERATION' prints what the lost events told.
 		}),
 	}
 	number64(cmd, &f.count, "count", "stop after this many events; 0: no limit")
-	timeFlag(cmd, &f.timeout, "timeout", "stop after this `TIME`, such as 90s or 2h; 0: no limit")
+	cli.TimeFlag(cmd, &f.timeout, "timeout", "stop after this `TIME`, such as 90s or 2h; 0: no limit")
 	receiveBufferFlag(cmd, &f.rcvbuf)
 	return cmd
 }

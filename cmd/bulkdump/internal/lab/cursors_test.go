@@ -11,6 +11,7 @@ import (
 
 	"bulkdump/client"
 	"bulkdump/cmd/bulkdump/internal/output"
+	"bulkdump/cmd/internal/term"
 )
 
 // A liveTable has entries, and dumps that remember a key or, with cursor index,
@@ -119,7 +120,7 @@ func TestCursorsFormats(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	table := printed(t, r, output.FormatTable, output.Never)
+	table := printed(t, r, output.FormatTable, term.Never)
 	lines := strings.Split(table, "\n")
 	if want := "  CURSOR    CHURN  UNTOUCHED  CHANGES  MISSED  REPEATED"; lines[0] != want {
 		t.Errorf("got\n%s\nwant\n%s", lines[0], want)
@@ -127,7 +128,7 @@ func TestCursorsFormats(t *testing.T) {
 	if len(lines) != 13+1+5+1+5+1 || lines[13] != "" || lines[14] != "  CURSOR  ENTRIES  NS/RECORD  SCANNED/RECORD" || lines[24] != "  walker           103" {
 		t.Errorf("%d lines:\n%s", len(lines), table)
 	}
-	rows := strings.Split(strings.TrimSpace(printed(t, r, output.FormatCSV, output.Never)), "\n")
+	rows := strings.Split(strings.TrimSpace(printed(t, r, output.FormatCSV, term.Never)), "\n")
 	if rows[0] != "cursor,figure,of,value" || !slices.Contains(rows, "key,missed,both,0") || !slices.Contains(rows, "walker,parked-bytes,,103") || len(rows) != 1+36+8+4 {
 		t.Errorf("%d rows: %q", len(rows), rows)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"bulkdump/client"
 	"bulkdump/cmd/bulkdump/internal/output"
+	"bulkdump/cmd/internal/term"
 )
 
 func TestMain(m *testing.M) {
@@ -80,10 +81,10 @@ func ignore(string) {}
 
 // printed is a report as a format has it, without the blanks at the ends of
 // lines, which an editor would remove.
-func printed(t *testing.T, r output.Report, format string, color output.When) string {
+func printed(t *testing.T, r output.Report, format string, color term.When) string {
 	t.Helper()
 	var b bytes.Buffer
-	out := output.NewStdout(&b, false, output.NewConsole(io.Discard, nil))
+	out := output.NewStdout(&b, false, term.NewConsole("bulkdump", io.Discard, nil))
 	out.Format, out.Color = format, color
 	if err := out.Report(r); err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	"bulkdump/client"
 	"bulkdump/cmd/bulkdump/internal/lab/tracefs"
 	"bulkdump/cmd/bulkdump/internal/output"
+	"bulkdump/cmd/internal/term"
 )
 
 // A guardedTable has a grab guard, or one with a fault.
@@ -221,13 +222,13 @@ func TestGuard(t *testing.T) {
 	if err != nil || r.Err() != nil {
 		t.Fatal(err, r.Err())
 	}
-	if got := printed(t, r, output.FormatTable, output.Never); got != guardTimeline {
+	if got := printed(t, r, output.FormatTable, term.Never); got != guardTimeline {
 		t.Errorf("got\n%s\nwant\n%s", got, guardTimeline)
 	}
 	if g.notClosed != 0 || g.entries != 0 {
 		t.Errorf("%d traces and %d entries are left", g.notClosed, g.entries)
 	}
-	rows := strings.Split(printed(t, r, output.FormatCSV, output.Never), "\n")
+	rows := strings.Split(printed(t, r, output.FormatCSV, term.Never), "\n")
 	if len(rows) != 12 || rows[0] != "us,actor,event,readers,writing" || rows[6] != "5,writer,guard_write_enter,0,true" {
 		t.Errorf("csv: %q", rows)
 	}
@@ -246,7 +247,7 @@ func TestGuardNotShown(t *testing.T) {
 		if err != nil || r.Err() == nil {
 			t.Fatalf("fault %d: %v, %v", fault, err, r.Err())
 		}
-		table := printed(t, r, output.FormatTable, output.Never)
+		table := printed(t, r, output.FormatTable, term.Never)
 		for i, p := range []string{"a reader passes a writer that waits", "a writer enters when no reader is in", "while it is in, all wait"} {
 			verdict := map[bool]string{true: "ok       ", false: "NOT SHOWN"}[want[i]]
 			if !strings.Contains(table, "\n"+verdict+"  "+p+"\n") || strings.Contains(r.Err().Error(), p) == want[i] {
@@ -267,7 +268,7 @@ func TestGuardAmongOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if table := printed(t, r, output.FormatTable, output.Never); r.Err() == nil || !strings.Contains(table, "reader B  others    INSIDE\n") {
+	if table := printed(t, r, output.FormatTable, term.Never); r.Err() == nil || !strings.Contains(table, "reader B  others    INSIDE\n") {
 		t.Errorf("%v\n%s", r.Err(), table)
 	}
 }

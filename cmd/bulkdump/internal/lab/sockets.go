@@ -10,6 +10,7 @@ import (
 
 	"bulkdump/cmd/bulkdump/internal/lab/nlsock"
 	"bulkdump/cmd/bulkdump/internal/output"
+	"bulkdump/cmd/internal/term"
 )
 
 // PrintSockets writes a line for each socket.
@@ -39,21 +40,21 @@ func printSocketsTable(out *output.Stdout, sockets []nlsock.Socket) error {
 		if len(s.Groups) > 0 {
 			groups = groupsText(s.Groups, ",")
 		}
-		rows = append(rows, []string{output.Quoted(s.NetNS.String()), s.Protocol.String(), fmt.Sprint(s.PortID), dump,
+		rows = append(rows, []string{term.Quoted(s.NetNS.String()), s.Protocol.String(), fmt.Sprint(s.PortID), dump,
 			fmt.Sprint(s.Queued), rcvbuf, fmt.Sprint(s.Drops), ownersText(s), groups})
 	}
-	return out.Table(rows, func(row int) output.Color {
+	return out.Table(rows, func(row int) term.Color {
 		switch {
 		case row == 0:
-			return output.Plain
+			return term.Plain
 		case sockets[row-1].Drops > 0:
-			return output.Red
+			return term.Red
 		case sockets[row-1].Dump:
-			return output.Yellow
+			return term.Yellow
 		case sockets[row-1].PortID == 0:
-			return output.Dim
+			return term.Dim
 		}
-		return output.Plain
+		return term.Plain
 	})
 }
 
@@ -72,19 +73,19 @@ func ownersText(s nlsock.Socket) string {
 }
 
 // ownerText quotes the command even for CSV, which has several in one field.
-func ownerText(o nlsock.Owner) string { return fmt.Sprintf("%s/%d", output.Quoted(o.Command), o.PID) }
+func ownerText(o nlsock.Owner) string { return fmt.Sprintf("%s/%d", term.Quoted(o.Command), o.PID) }
 
 func groupsText(groups []nlsock.Group, separator string) string {
 	var texts []string
 	for _, g := range groups {
-		texts = append(texts, output.Quoted(g.String()))
+		texts = append(texts, term.Quoted(g.String()))
 	}
 	return strings.Join(texts, separator)
 }
 
 var socketLayouts = output.Layouts[nlsock.Socket]{
 	CSVHead: "netns,netns_name,protocol,port_id,groups,queued,rcvbuf,drops,dump,inode,owners,source\n",
-	JSON:    func(b []byte, s nlsock.Socket) []byte { return output.AppendJSON(b, s) },
+	JSON:    func(b []byte, s nlsock.Socket) []byte { return term.AppendJSON(b, s) },
 	CSV: func(b []byte, s nlsock.Socket) []byte {
 		rcvbuf := ""
 		if s.RcvBuf != nil {

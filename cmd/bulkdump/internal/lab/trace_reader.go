@@ -14,7 +14,7 @@ import (
 
 	"bulkdump/client/nldump"
 	"bulkdump/cmd/bulkdump/internal/lab/loop"
-	"bulkdump/cmd/bulkdump/internal/output"
+	"bulkdump/cmd/internal/term"
 )
 
 // loopKernel is what Trace needs besides the table.
@@ -152,7 +152,7 @@ func (w *watcher) call(what string, fn func() (int, error)) error {
 	n, err := fn()
 	c.To, c.Bytes = w.kernel.now(), n
 	if err != nil {
-		c.Error = output.Visible(err.Error())
+		c.Error = term.Visible(err.Error())
 		if errno := unix.Errno(0); errors.As(err, &errno) {
 			c.Error = unix.ErrnoName(errno)
 		}

@@ -13,6 +13,7 @@ import (
 	"bulkdump/client/nldump"
 	"bulkdump/cmd/bulkdump/internal/lab/loop"
 	"bulkdump/cmd/bulkdump/internal/output"
+	"bulkdump/cmd/internal/term"
 )
 
 // play traces dumps on a kernel, and checks that nothing is left.
@@ -56,18 +57,18 @@ func TestTrace(t *testing.T) {
 	if err != nil || len(trace.Calls) != 6 || len(trace.Pages) != 5 || trace.Readers[0].PortID != 100 {
 		t.Fatalf("%+v, %v", trace, err)
 	}
-	if got := printed(t, trace, output.FormatTable, output.Never); got != aTraced {
+	if got := printed(t, trace, output.FormatTable, term.Never); got != aTraced {
 		t.Errorf("got\n%s\nwant\n%s", got, aTraced)
 	}
-	if got := printed(t, trace, output.FormatCSV, output.Never); strings.Count(got, "\n") != 12 || !strings.HasPrefix(got, "us,who,") {
+	if got := printed(t, trace, output.FormatCSV, term.Never); strings.Count(got, "\n") != 12 || !strings.HasPrefix(got, "us,who,") {
 		t.Errorf("csv: %q", got)
 	}
 	var svg strings.Builder
 	if err := trace.WriteSVG(&svg); err != nil || !strings.HasPrefix(svg.String(), "<svg ") || !strings.HasSuffix(svg.String(), "</svg>\n") || !strings.Contains(svg.String(), ">INTR<") {
 		t.Errorf("svg: %v, %q", err, svg.String())
 	}
-	got := printed(t, trace, output.FormatTable, output.Always)
-	if !strings.Contains(got, string(output.Red)+"0.084  A       reads page 4, interrupted") || !strings.Contains(got, string(output.Dim)+"0.001  kernel") {
+	got := printed(t, trace, output.FormatTable, term.Always)
+	if !strings.Contains(got, string(term.Red)+"0.084  A       reads page 4, interrupted") || !strings.Contains(got, string(term.Dim)+"0.001  kernel") {
 		t.Errorf("colors: %q", got)
 	}
 }
@@ -80,7 +81,7 @@ func TestTraceInterruptedAtDone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := printed(t, trace, output.FormatTable, output.Never); !strings.Contains(got, "reads page 5 and DONE, interrupted") || strings.Count(got, "interrupted") != 1 {
+	if got := printed(t, trace, output.FormatTable, term.Never); !strings.Contains(got, "reads page 5 and DONE, interrupted") || strings.Count(got, "interrupted") != 1 {
 		t.Errorf("%q", got)
 	}
 }

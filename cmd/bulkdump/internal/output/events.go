@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"bulkdump/client"
+	"bulkdump/cmd/internal/term"
 )
 
 // Events are the layouts of events.
@@ -13,7 +14,7 @@ var Events = Layouts[*client.Event]{
 	TableHead: "          GENERATION  EVENT          ID       FLAGS                 VALUE  PAYLOAD  NAME\n",
 	CSVHead:   "event,id,name,flags,value,payload,hits,bytes,created,updated,generation,deleted,count,id_start,id_stride\n",
 	Table:     appendEventTable,
-	JSON:      func(b []byte, e *client.Event) []byte { return AppendJSON(b, e) },
+	JSON:      func(b []byte, e *client.Event) []byte { return term.AppendJSON(b, e) },
 	CSV:       appendEventCSV,
 }
 
@@ -39,7 +40,7 @@ func appendEventTable(b []byte, e *client.Event) []byte {
 	b = appendFlags(append(b, "  "...), e.Entry.Flags)
 	b = PadUint(append(b, "  "...), e.Entry.Value, 20)
 	b = append(PadUint(append(b, "  "...), uint64(len(e.Entry.Payload)), 7), "  "...)
-	return AppendQuoted(b, []byte(e.Entry.Name))
+	return term.AppendQuoted(b, []byte(e.Entry.Name))
 }
 
 // appendEventCSV has the columns of an entry, then those of a fill or flush.

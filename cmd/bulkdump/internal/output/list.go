@@ -5,6 +5,8 @@ package output
 import (
 	"bufio"
 	"strconv"
+
+	"bulkdump/cmd/internal/term"
 )
 
 // Layouts say how items of a kind look: the heads of the formats that have one,
@@ -53,7 +55,7 @@ func (p *List[T]) Add(item T) error {
 	}
 	p.line = p.line[:0]
 	if p.visible {
-		p.line = append(append(p.line, Visible(string(p.append(nil, item)))...), '\n')
+		p.line = append(append(p.line, term.Visible(string(p.append(nil, item)))...), '\n')
 	} else if p.array {
 		if p.n > 1 {
 			p.line = append(p.line, ',')

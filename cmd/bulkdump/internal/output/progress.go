@@ -5,11 +5,13 @@ package output
 import (
 	"fmt"
 	"time"
+
+	"bulkdump/cmd/internal/term"
 )
 
 // Progress tells on a terminal how far a dump is. A nil one tells nothing.
 type Progress struct {
-	console *Console
+	console *term.Console
 	total   uint64
 	done    uint64
 	next    time.Time
@@ -22,7 +24,7 @@ const (
 )
 
 // NewProgress returns a Progress of total records, 0 if that is unknown.
-func NewProgress(c *Console, total uint64) *Progress {
+func NewProgress(c *term.Console, total uint64) *Progress {
 	return &Progress{console: c, total: total, next: time.Now().Add(ProgressEvery)}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"bulkdump/client"
+	"bulkdump/cmd/internal/term"
 )
 
 // Records are the layouts of records.
@@ -40,7 +41,7 @@ func appendTable(b []byte, r *client.Record) []byte {
 	b = append(PadUint(b, uint64(len(r.Payload)), 7), "  "...)
 	b = append(PadUint(b, r.Stats.Hits, 8), "  "...)
 	b = append(PadUint(b, r.Generation, 20), "  "...)
-	return AppendQuoted(b, r.Name)
+	return term.AppendQuoted(b, r.Name)
 }
 
 func appendFlags(b []byte, flags uint32) []byte {
@@ -91,7 +92,7 @@ func appendJSONTime(b []byte, key string, t time.Time) []byte {
 }
 
 func appendJSONString(b, text []byte) []byte {
-	if IsPlain(text) {
+	if term.IsPlain(text) {
 		b = append(append(b, '"'), text...)
 		return append(b, '"')
 	}
@@ -101,7 +102,7 @@ func appendJSONString(b, text []byte) []byte {
 	if err := e.Encode(string(text)); err != nil {
 		panic(err) // a string and a buffer: neither fails
 	}
-	return AppendVisibleJSON(b, bytes.TrimSuffix(quoted.Bytes(), []byte("\n")))
+	return term.AppendVisibleJSON(b, bytes.TrimSuffix(quoted.Bytes(), []byte("\n")))
 }
 
 // appendCSV appends the payload in hex.
@@ -127,7 +128,7 @@ func AppendTime(b []byte, t time.Time) []byte {
 }
 
 func appendCSVText(b, text []byte) []byte {
-	if IsPlain(text) {
+	if term.IsPlain(text) {
 		return append(b, text...)
 	}
 	b = append(b, '"')

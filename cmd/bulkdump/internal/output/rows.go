@@ -5,12 +5,13 @@ package output
 import (
 	"bytes"
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"text/tabwriter"
+
+	"bulkdump/cmd/internal/term"
 )
 
 // A Field is one named value of a result that is no record.
@@ -74,20 +75,7 @@ func (o *Stdout) JSON(value any) error {
 	if o.Format == FormatJSONL {
 		indent = ""
 	}
-	return WriteJSON(o, value, indent)
-}
-
-// WriteJSON writes the value, over several lines if there is an indent.
-func WriteJSON(w io.Writer, value any, indent string) error {
-	var text bytes.Buffer
-	e := json.NewEncoder(&text)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", indent)
-	if err := e.Encode(value); err != nil {
-		return err
-	}
-	_, err := w.Write(AppendVisibleJSON(nil, text.Bytes()))
-	return err
+	return term.WriteJSON(o, value, indent)
 }
 
 // CSV writes the rows, of which the first is the head.
@@ -113,10 +101,10 @@ func (o *Stdout) Report(r Report) error {
 
 // Table writes rows, of which the first is the head, in columns. color says
 // which color a row has, the head being row 0. It may be nil.
-func (o *Stdout) Table(rows [][]string, color func(row int) Color) error {
+func (o *Stdout) Table(rows [][]string, color func(row int) term.Color) error {
 	text := Columns(rows, 0)
-	if color != nil && o.colored() {
-		text = paint(text, color)
+	if color != nil && o.Color.Colored(o.terminal) {
+		text = term.PaintLines(text, color)
 	}
 	_, err := io.WriteString(o, text)
 	return err

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
+// Package output is the data that bulkdump prints on stdout, as a table, JSON or
+// CSV.
 package output
 
 import (
@@ -9,6 +11,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"bulkdump/cmd/internal/term"
 )
 
 // The formats. FormatCount and FormatSVG are for some commands only.
@@ -27,16 +31,16 @@ var Formats = []string{FormatTable, FormatJSON, FormatJSONL, FormatCSV}
 // Stdout is where data goes.
 type Stdout struct {
 	Format string
-	Color  When
+	Color  term.When
 
 	w        io.Writer
 	terminal bool
-	console  *Console
+	console  *term.Console
 	busy     atomic.Bool
 }
 
 // NewStdout returns a Stdout that writes to w, and to which the console belongs.
-func NewStdout(w io.Writer, terminal bool, console *Console) *Stdout {
+func NewStdout(w io.Writer, terminal bool, console *term.Console) *Stdout {
 	return &Stdout{Format: FormatTable, w: w, terminal: terminal, console: console}
 }
 
@@ -55,7 +59,7 @@ func (o *Stdout) Busy() bool { return o.busy.Load() }
 
 // Status returns the console for a status, or nil if nobody would see it, or if
 // it would mix with the data. Data in the format quiet comes only at the end.
-func (o *Stdout) Status(quiet string) *Console {
+func (o *Stdout) Status(quiet string) *term.Console {
 	if !o.console.IsTerminal() || o.terminal && o.Format != quiet {
 		return nil
 	}

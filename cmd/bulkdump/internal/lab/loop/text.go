@@ -9,13 +9,14 @@ import (
 	"strconv"
 
 	"bulkdump/cmd/bulkdump/internal/output"
+	"bulkdump/cmd/internal/term"
 )
 
 // A row is a line of the text. What does not apply is empty.
 type row struct {
 	at                                           uint64
 	who, what, bytes, records, rmem, half, place string
-	color                                        output.Color
+	color                                        term.Color
 }
 
 // rows returns everything in order of time. What happens in a system call follows
@@ -28,7 +29,7 @@ func (t *Trace) rows() []row {
 			r.bytes = strconv.Itoa(c.Bytes)
 		}
 		if c.Interrupted || c.Error != "" {
-			r.color = output.Red
+			r.color = term.Red
 		}
 		rows = append(rows, r)
 	}
@@ -39,18 +40,18 @@ func (t *Trace) rows() []row {
 		}
 		rows = append(rows, row{
 			at: p.At, who: "kernel", what: what, bytes: fmt.Sprint(p.Bytes), records: fmt.Sprint(p.Records),
-			rmem: fmt.Sprint(p.RMem), half: fmt.Sprint(p.RcvBuf / 2), place: fmt.Sprint(p.Place), color: output.Dim,
+			rmem: fmt.Sprint(p.RMem), half: fmt.Sprint(p.RcvBuf / 2), place: fmt.Sprint(p.Place), color: term.Dim,
 		})
 	}
 	for _, c := range t.Changes {
-		rows = append(rows, row{at: c.At, who: "table", what: fmt.Sprintf("%s, generation %d", c.text(), c.Generation), color: output.Yellow})
+		rows = append(rows, row{at: c.At, who: "table", what: fmt.Sprintf("%s, generation %d", c.text(), c.Generation), color: term.Yellow})
 	}
 	for _, e := range t.Ends {
 		what := "dump finished: " + t.Readers[e.Reader].Name
 		if e.Abandoned {
 			what = "dump abandoned: " + t.Readers[e.Reader].Name
 		}
-		rows = append(rows, row{at: e.At, who: "kernel", what: what, color: output.Dim})
+		rows = append(rows, row{at: e.At, who: "kernel", what: what, color: term.Dim})
 	}
 	slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(a.at, b.at) })
 	return rows
@@ -105,9 +106,9 @@ func (t *Trace) WriteTable(out *output.Stdout) error {
 	for _, r := range rows {
 		cells = append(cells, r.cells(fmt.Sprintf("%d.%03d", r.at/1000, r.at%1000)))
 	}
-	return out.Table(cells, func(line int) output.Color {
+	return out.Table(cells, func(line int) term.Color {
 		if line == 0 {
-			return output.Plain
+			return term.Plain
 		}
 		return rows[line-1].color
 	})

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package output
+package term
 
 import "testing"
 
@@ -22,9 +22,7 @@ func TestColored(t *testing.T) {
 	} {
 		t.Setenv("NO_COLOR", tt.noColor)
 		t.Setenv("TERM", tt.term)
-		o := NewStdout(nil, tt.terminal, nil)
-		o.Color = tt.color
-		if got := o.colored(); got != tt.want {
+		if got := tt.color.Colored(tt.terminal); got != tt.want {
 			t.Errorf("%+v: %v", tt, got)
 		}
 	}

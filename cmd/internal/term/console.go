@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package output is all that bulkdump prints: data on stdout, as a table, JSON
-// or CSV, and messages and a status line on stderr. Text from outside is quoted
-// or escaped here.
-package output
+// Package term is what the commands need to write to a terminal: colors, messages
+// and a status line on stderr, and text from outside that is made harmless.
+package term
 
 import (
 	"fmt"
@@ -19,16 +18,19 @@ import (
 // A Console is stderr. On a terminal, its last line may be a status, which is
 // removed before anything else is written.
 type Console struct {
-	w     io.Writer
-	width func() int // of the terminal; nil: it is none
+	program string
+	w       io.Writer
+	width   func() int // of the terminal; nil: it is none
 
 	mu    sync.Mutex
 	shown bool
 }
 
-// NewConsole returns a console that writes to w. A nil width says that it is no
-// terminal.
-func NewConsole(w io.Writer, width func() int) *Console { return &Console{w: w, width: width} }
+// NewConsole returns a console on which the program writes to w. A nil width says
+// that it is no terminal.
+func NewConsole(program string, w io.Writer, width func() int) *Console {
+	return &Console{program: program, w: w, width: width}
+}
 
 // IsTerminal tells whether a status would be seen.
 func (c *Console) IsTerminal() bool { return c.width != nil }
@@ -60,7 +62,7 @@ func (c *Console) Complain(err error) {
 			return
 		}
 	}
-	c.Note("bulkdump: %v", err)
+	c.Note("%s: %v", c.program, err)
 }
 
 // Show replaces the status by as many of the parts as fit into the terminal's

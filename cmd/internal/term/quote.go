@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package output
+package term
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -82,4 +84,17 @@ func appendVisible(b, text []byte, escape func(b, c []byte, r rune) []byte) []by
 		text = text[n:]
 	}
 	return b
+}
+
+// WriteJSON writes the value, over several lines if there is an indent.
+func WriteJSON(w io.Writer, value any, indent string) error {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", indent)
+	if err := e.Encode(value); err != nil {
+		return err
+	}
+	_, err := w.Write(AppendVisibleJSON(nil, text.Bytes()))
+	return err
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package output
+package term
 
 import (
 	"errors"
@@ -44,38 +44,45 @@ type Color string
 // The colors.
 const (
 	Plain  Color = ""
+	Bold   Color = "\x1b[1m"
 	Dim    Color = "\x1b[2m"
-	Yellow Color = "\x1b[33m"
 	Red    Color = "\x1b[31m"
+	Green  Color = "\x1b[32m"
+	Yellow Color = "\x1b[33m"
+	Cyan   Color = "\x1b[36m"
 
 	noColor = "\x1b[0m"
 )
 
-// colored tells whether stdout gets colors. By default, only a terminal does,
+// Paint gives a text of one line the color.
+func (c Color) Paint(text string) string {
+	if c == Plain || text == "" {
+		return text
+	}
+	return string(c) + text + noColor
+}
+
+// Colored tells whether output gets colors. By default, only a terminal does,
 // unless the environment says no (no-color.org).
-func (o *Stdout) colored() bool {
-	switch o.Color {
+func (w When) Colored(terminal bool) bool {
+	switch w {
 	case Always:
 		return true
 	case Never:
 		return false
 	}
-	return o.terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
-// paint gives each line of a text its color. The text is laid out already:
+// PaintLines gives each line of a text its color. The text is laid out already:
 // otherwise the escapes would count as columns.
-func paint(text string, of func(line int) Color) string {
+func PaintLines(text string, of func(line int) Color) string {
 	var b strings.Builder
 	n := 0
 	for line := range strings.Lines(text) {
 		c := of(n)
 		n++
-		if c == Plain {
-			b.WriteString(line)
-			continue
-		}
-		b.WriteString(string(c) + strings.TrimSuffix(line, "\n") + noColor + "\n")
+		b.WriteString(c.Paint(strings.TrimSuffix(line, "\n")) + line[len(strings.TrimSuffix(line, "\n")):])
 	}
 	return b.String()
 }
