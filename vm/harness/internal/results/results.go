@@ -4,13 +4,14 @@ package results
 
 import (
 	"encoding/json"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"bulkdump/vm/testresult"
 )
 
 // resultFiles are all the files that --out may leave.
@@ -46,8 +47,9 @@ func Write(dir string, o *Outcome) error {
 	}
 	if o.Suite != nil {
 		errs = append(errs, write("test.json", o.Suite.json.String()))
-		text, err := junit(o.Suite)
-		errs = append(errs, err, write("junit.xml", text), write("results.ktap", ktap(o.Suite)))
+		tests := o.Suite.export()
+		text, err := testresult.JUnit(o.Suite.pkg, tests)
+		errs = append(errs, err, write("junit.xml", text), write("results.ktap", testresult.KTAP(tests)))
 	}
 	return errors.Join(errs...)
 }
@@ -95,40 +97,4 @@ func (o *Outcome) summary() summary {
 		s.Tests = append(s.Tests, summaryTest{t.name, result, t.seconds})
 	}
 	return s
-}
-
-type junitSuite struct {
-	XMLName  xml.Name    `xml:"testsuite"`
-	Name     string      `xml:"name,attr"`
-	Tests    int         `xml:"tests,attr"`
-	Failures int         `xml:"failures,attr"`
-	Skipped  int         `xml:"skipped,attr"`
-	Cases    []junitCase `xml:"testcase"`
-}
-
-type junitCase struct {
-	Class   string  `xml:"classname,attr"`
-	Name    string  `xml:"name,attr"`
-	Time    string  `xml:"time,attr"`
-	Failure *string `xml:"failure,omitempty"`
-	Skipped *string `xml:"skipped,omitempty"`
-}
-
-// junit is the suite in the form that CI systems read.
-func junit(s *Suite) (string, error) {
-	passed, failed, skipped := s.count()
-	js := junitSuite{Name: s.pkg, Tests: passed + failed + skipped, Failures: failed, Skipped: skipped}
-	for _, t := range s.tests {
-		c := junitCase{Class: s.pkg, Name: t.name, Time: fmt.Sprintf("%.3f", t.seconds)}
-		text := strings.ToValidUTF8(t.output.String(), "?")
-		switch t.result {
-		case resultFail:
-			c.Failure = &text
-		case resultSkip:
-			c.Skipped = &text
-		}
-		js.Cases = append(js.Cases, c)
-	}
-	text, err := xml.MarshalIndent(js, "", "  ")
-	return xml.Header + string(text) + "\n", err
 }

@@ -2,9 +2,14 @@
 
 package results
 
-import "testing"
+import (
+	"strings"
+	"testing"
 
-func TestKtap(t *testing.T) {
+	"bulkdump/vm/testresult"
+)
+
+func TestExport(t *testing.T) {
 	const deep = `{"Action":"run","Test":"TestD"}
 {"Action":"run","Test":"TestD/a"}
 {"Action":"run","Test":"TestD/a/b"}
@@ -39,18 +44,22 @@ not ok 4 TestD
 # missing: it never ran
 not ok 5 TestE
 `
-	if got := ktap(s); got != want {
+	if got := testresult.KTAP(s.export()); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 }
 
-// Nothing that a test says can look like a result.
-func TestKtapIsNotFooled(t *testing.T) {
-	s := &Suite{tests: []*testResult{{name: "TestA", result: resultFail}}}
-	s.tests[0].output.WriteString("ok 1 TestA\n\x1b[1mbold\xff\n")
-	const want = "KTAP version 1\n1..1\n# ok 1 TestA\n# ?[1mbold?\nnot ok 1 TestA\n"
-	if got := ktap(s); got != want {
-		t.Errorf("got %q, want %q", got, want)
+func TestExportToJUnit(t *testing.T) {
+	s, _ := runSuite(t, []string{"TestA", "TestB", "TestC", "TestD"}, passA+failB+skipC)
+	text, err := testresult.JUnit(s.pkg, s.export())
+	for _, want := range []string{
+		`<testsuite name="bulkdump/test" tests="4" failures="2" skipped="1">`,
+		`<testcase classname="bulkdump/test" name="TestA" time="0.250"></testcase>`,
+		"got 1, want 2", "not on this kernel", "missing: it never ran",
+	} {
+		if err != nil || !strings.Contains(text, want) {
+			t.Errorf("%v: no %q in:\n%s", err, want, text)
+		}
 	}
 }
 
