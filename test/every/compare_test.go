@@ -5,10 +5,12 @@ package every
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"bulkdump/client/nldump"
+	"bulkdump/cmd/dumpcheck/target"
 )
 
 // A result is the outcome of a row.
@@ -26,27 +28,32 @@ const restless = time.Minute
 // compare reads a row's dump in each way. Before and after that, it reads the
 // dump with the reader in C. If the results of those two are equal, the table did
 // not change in between, so the other ways must have the same result.
-func compare(d dump) (r result, err error) {
-	hidden := masksOf(d)
-	for _, m := range hidden {
-		r.remark = append(r.remark, "but for "+m.what)
+func compare(d *target.Target) (r result, err error) {
+	for _, p := range d.Moving {
+		r.remark = append(r.remark, "but for "+p.What)
 	}
-	same := func(record []byte) []byte { return hide(record, hidden) }
+	same := func(record []byte) []byte {
+		still := d.Still(record[4:])
+		if still == nil {
+			return nil
+		}
+		return append(slices.Clone(record[:4]), still...)
+	}
 	for begin, moved := time.Now(), 0; ; moved++ {
-		before, err := readC(d.request, large)
+		before, err := readC(d, large)
 		if err != nil {
 			return r, err
 		}
 		r.outcome, r.pagesSmall = before, 0
 		unaddressed := !before.ownSeq || !before.ownPort
 		if unaddressed {
-			if _, err := (way{buffer: large}).read(d.request, false); !errors.Is(err, nldump.ErrProtocol) {
+			if _, err := (way{buffer: large}).read(d, false); !errors.Is(err, nldump.ErrProtocol) {
 				return r, fmt.Errorf("without Dump.Unaddressed: %v, want ErrProtocol", err)
 			}
 		}
 		diff := ""
 		for _, w := range ways {
-			o, err := w.read(d.request, unaddressed)
+			o, err := w.read(d, unaddressed)
 			if err != nil {
 				return r, fmt.Errorf("%s stream: %w", w.name, err)
 			}
@@ -62,7 +69,7 @@ func compare(d dump) (r result, err error) {
 		if diff == "" {
 			diff = why
 		}
-		after, err := readC(d.request, large)
+		after, err := readC(d, large)
 		if err != nil {
 			return r, err
 		}
@@ -81,12 +88,12 @@ func compare(d dump) (r result, err error) {
 // compareSmall reads a dump into the smallest buffer, with both readers. If no
 // record is too large for it, split says how the dump depends on the size of
 // pages, and diff says what is wrong with package nldump.
-func (r *result) compareSmall(d dump, unaddressed bool, same func([]byte) []byte) (split, diff string, err error) {
+func (r *result) compareSmall(d *target.Target, unaddressed bool, same func([]byte) []byte) (split, diff string, err error) {
 	if r.largest() > goodsize {
 		return "", "", nil
 	}
-	want, errC := readC(d.request, small)
-	got, errGo := way{buffer: small}.read(d.request, unaddressed)
+	want, errC := readC(d, small)
+	got, errGo := way{buffer: small}.read(d, unaddressed)
 	switch {
 	case errors.Is(errC, errCut) && errors.Is(errGo, errCut):
 		return "", "", nil
@@ -105,7 +112,7 @@ func (r *result) compareSmall(d dump, unaddressed bool, same func([]byte) []byte
 const goodsize = 3776
 
 // judge checks that there is a reason for everything unusual.
-func (r *result) judge(d dump, unaddressed bool, split string) error {
+func (r *result) judge(d *target.Target, unaddressed bool, split string) error {
 	switch {
 	case unaddressed && r.ownPort:
 		r.remark = append(r.remark, "Dump.Unaddressed: the sequence is another")
@@ -118,17 +125,20 @@ func (r *result) judge(d dump, unaddressed bool, split string) error {
 		r.remark = append(r.remark, fmt.Sprintf("%d empty pages", r.empty))
 	}
 	if split != "" {
-		why := d.reason(splits)
+		why := reason(d, splits)
 		if why == "" {
 			return fmt.Errorf("it depends on the size of the pages: %s", split)
 		}
 		r.remark = append(r.remark, why)
 	}
+	if twice := r.sameKey(d); twice != nil && reason(d, splits) == "" {
+		return fmt.Errorf("two records have the same key, %v, such as %x", d.Key, twice)
+	}
 	if r.errno != 0 {
 		r.remark = append(r.remark, r.text)
 	}
 	if len(r.records) == 0 {
-		why := d.reason(reasons)
+		why := reason(d, reasons)
 		if why == "" {
 			return fmt.Errorf("no record, and no reason for that is known; %s", r.text)
 		}
@@ -137,9 +147,25 @@ func (r *result) judge(d dump, unaddressed bool, split string) error {
 	return nil
 }
 
+// sameKey returns a record whose key another one has, too, if there is one.
+func (r *result) sameKey(d *target.Target) []byte {
+	if d.Key.IsZero() {
+		return nil
+	}
+	seen := map[string]bool{}
+	for _, record := range r.records {
+		key, ok := d.Key.Of(nldump.Message{Data: record[4:]}, d.Header)
+		if !ok || seen[key] {
+			return record
+		}
+		seen[key] = true
+	}
+	return nil
+}
+
 // reason returns the reason for a row, or for its family.
-func (d dump) reason(of map[string]string) string {
-	for _, key := range []string{d.String(), d.family + " " + d.command, d.family} {
+func reason(d *target.Target, of map[string]string) string {
+	for _, key := range []string{d.Name(), d.Family + " " + d.Command, d.Family} {
 		if of[key] != "" {
 			return of[key]
 		}
@@ -206,7 +232,7 @@ var reasons = map[string]string{
 }
 
 // line returns the row of the table.
-func (r result) line(d dump) tableRow {
+func (r result) line(d *target.Target) tableRow {
 	multi, intr := "-", "no"
 	switch {
 	case len(r.records) == 0:
@@ -224,5 +250,5 @@ func (r result) line(d dump) tableRow {
 	if r.pagesSmall > 0 {
 		pages += fmt.Sprintf("/%d", r.pagesSmall)
 	}
-	return tableRow{d.family, d.title(), len(r.records), pages, multi, intr, strings.Join(r.remark, "; ")}
+	return tableRow{d.Family, d.Title(), len(r.records), pages, multi, intr, strings.Join(r.remark, "; ")}
 }

@@ -24,19 +24,16 @@ func TestEveryDump(t *testing.T) {
 		begin = time.Now()
 	}
 	w := makeWorld(t)
+	w.protocols = here
 	lap("objects made")
-	rows := generics(w.families, home, w)
-	rows = append(rows, routes(t, w)...)
-	rows = append(rows, netfilters(t, w)...)
-	rows = append(rows, diags(t)...)
-	rows = append(rows, others(t, here)...)
+	rows := findAll(t, w, home)
 	lap(fmt.Sprint(len(rows), " dumps found"))
 	table := []tableRow{}
 	for _, row := range rows {
 		var r result
 		var err error
 		read := func() { r, err = compare(row) }
-		if row.home {
+		if row.Home {
 			elsewhere(read)
 		} else {
 			read()

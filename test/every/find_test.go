@@ -3,120 +3,113 @@
 package every
 
 import (
+	"context"
+	"debug/elf"
 	"encoding/binary"
 	"fmt"
-	"os"
+	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"bulkdump/cmd/dumpcheck/target"
 )
 
-// A dump is a row of the table.
-type dump struct {
-	family, command string
-	request
-	home bool   // in the first namespace: the family exists only there
-	note string // what the request selects
-}
-
-// title returns the command and the note.
-func (d dump) title() string { return strings.TrimSpace(d.command + " " + d.note) }
-
-func (d dump) String() string { return d.family + " " + d.title() }
-
-// others returns the rows of protocols with few dumps, which are listed by
-// name. As with nfnetlink, one cannot try all requests.
-func others(t *testing.T, here map[int]bool) (rows []dump) {
+// findAll finds the dumps of the thread's namespace, and those of the families that
+// exist only in the first one.
+func findAll(t *testing.T, w *world, home map[string]*target.Generic) (rows []*target.Target) {
 	t.Helper()
-	const getSA, getPolicy, getAlg, listRules = 18, 21, 19, 1013
-	for _, d := range []dump{
-		{family: "xfrm", command: "getsa", request: request{unix.NETLINK_XFRM, getSA, nil}},
-		{family: "xfrm", command: "getpolicy", request: request{unix.NETLINK_XFRM, getPolicy, nil}},
-		{family: "crypto", command: "getalg", request: request{unix.NETLINK_CRYPTO, getAlg, make([]byte, 216)}},
-		{family: "audit", command: "list-rules", request: request{unix.NETLINK_AUDIT, listRules, nil}, home: true},
-	} {
-		if here[d.protocol] {
+	must := func(found []*target.Target, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, found...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(home)) {
+		for _, d := range home[name].Dumps(w.asks) {
+			d.Home = w.families[name] == nil
 			rows = append(rows, d)
 		}
 	}
-	if !here[unix.NETLINK_RDMA] {
-		return rows
-	}
-	// RDMA: by client and operation. The operations of the clients for port
-	// mapping and path records are messages to a daemon.
-	const portMapper, pathRecord, devices = 2, 4, 5
-	first := append(attr(1, u32(0)), attr(3, u32(1))...) // RDMA_NLDEV_ATTR_DEV_INDEX, _PORT_INDEX
-	for client := uint16(1); client < 64; client++ {
-		for op := range uint16(128) {
-			name := fmt.Sprintf("client %d op %d", client, op)
-			if client == portMapper || client == pathRecord {
-				continue
-			}
-			if client == devices && rdmaCommands[op] != "" {
-				name = rdmaCommands[op]
-			}
-			d := dump{family: "rdma", command: name, request: request{unix.NETLINK_RDMA, client<<10 | op, first}, home: true}
-			a, err := probe(d.request, nil)
-			if err != nil {
-				t.Fatalf("%v: %v", d, err)
-			}
-			if a.errno != unix.EINVAL {
-				rows = append(rows, d)
-			}
-		}
-	}
+	must(target.Rtnetlink(w.asks, nil))
+	must(netfilters(t, w), nil)
+	must(target.SockDiag(func(*target.Target) bool { return true }))
+	must(target.Others(w.protocols))
 	return rows
 }
 
-// The netlink protocols for which the kernel has a socket, and for those
-// without a row, why they have no dump.
-var protocols = map[int]string{
-	unix.NETLINK_ROUTE: "", unix.NETLINK_SOCK_DIAG: "", unix.NETLINK_XFRM: "", unix.NETLINK_AUDIT: "", unix.NETLINK_NETFILTER: "",
-	unix.NETLINK_GENERIC: "", unix.NETLINK_RDMA: "", unix.NETLINK_CRYPTO: "",
-	unix.NETLINK_SELINUX:        "it sends events only",
-	unix.NETLINK_ISCSI:          "each request has one answer",
-	unix.NETLINK_FIB_LOOKUP:     "each request has one answer",
-	unix.NETLINK_CONNECTOR:      "it sends events only",
-	unix.NETLINK_KOBJECT_UEVENT: "it sends events only",
-	unix.NETLINK_SCSITRANSPORT:  "it sends events only",
-	unix.NETLINK_ECRYPTFS:       "it sends events only",
-}
-
-// protocolsHere returns the kernel's netlink protocols. It is an error if one
-// has no finder.
-func protocolsHere(t *testing.T) map[int]bool {
+// families returns the families of generic netlink, by name.
+func families(t *testing.T) map[string]*target.Generic {
 	t.Helper()
-	here := map[int]bool{}
-	text, err := os.ReadFile("/proc/net/netlink")
+	all, err := target.Families(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(string(text)) {
-		var socket string
-		var protocol, port int
-		if n, _ := fmt.Sscan(line, &socket, &protocol, &port); n != 3 || port != 0 {
-			continue
+	byName := map[string]*target.Generic{}
+	for _, g := range all {
+		byName[g.Name] = g
+	}
+	return byName
+}
+
+// netfilters returns the dumps of nfnetlink. It is an error if a module registers a
+// subsystem that is unknown.
+func netfilters(t *testing.T, w *world) []*target.Target {
+	t.Helper()
+	users, err := callers("nfnetlink_subsys_register")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := slices.Collect(maps.Values(target.NetfilterSubsystems()))
+	for _, module := range users {
+		if !slices.Contains(known, module) {
+			t.Errorf("module %s has a subsystem of nfnetlink that is not known", module)
 		}
-		if _, ok := protocols[protocol]; !ok {
-			t.Errorf("the kernel has the protocol %d of netlink, which this test does not know", protocol)
+	}
+	return target.Netfilter(w.asks)
+}
+
+// callers returns the modules in the guest that call a function of the kernel.
+// There are none if everything is built in.
+func callers(function string) (names []string, err error) {
+	files, err := filepath.Glob("/lib/modules/*.ko")
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		f, err := elf.Open(file)
+		if err != nil {
+			return nil, err
 		}
-		here[protocol] = true
+		symbols, err := f.Symbols()
+		f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		if slices.ContainsFunc(symbols, func(s elf.Symbol) bool { return s.Section == elf.SHN_UNDEF && s.Name == function }) {
+			names = append(names, strings.ReplaceAll(strings.TrimSuffix(filepath.Base(file), ".ko"), "-", "_"))
+		}
+	}
+	return names, nil
+}
+
+// protocolsHere returns the kernel's netlink protocols. It is an error if one has no
+// finder.
+func protocolsHere(t *testing.T) map[int]bool {
+	t.Helper()
+	here, err := target.ProtocolsHere()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for protocol := range here {
+		if _, ok := target.Protocols[protocol]; !ok {
+			t.Errorf("the kernel has the protocol %d of netlink, which is not known", protocol)
+		}
 	}
 	return here
 }
-
-// attr returns an attribute with a value, or with nested attributes.
-func attr(typ uint16, value ...[]byte) []byte {
-	v := slices.Concat(value...)
-	b := binary.NativeEndian.AppendUint16(nil, uint16(4+len(v)))
-	b = binary.NativeEndian.AppendUint16(b, typ)
-	b = append(b, v...)
-	return append(b, make([]byte, -len(b)&3)...)
-}
-
-func nest(typ uint16, attrs ...[]byte) []byte { return attr(typ|unix.NLA_F_NESTED, attrs...) }
 
 func u8(n uint8) []byte    { return []byte{n} }
 func u16(n uint16) []byte  { return binary.NativeEndian.AppendUint16(nil, n) }

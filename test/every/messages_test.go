@@ -11,6 +11,8 @@ import (
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"bulkdump/cmd/dumpcheck/target"
 )
 
 // makeByMessages makes objects for which Debian has no program, or only a large
@@ -21,41 +23,41 @@ func makeByMessages(t *testing.T, w *world) {
 		send(t, unix.NETLINK_NETFILTER, message, n, func(i int) []byte { return append(make([]byte, 4), attrs(i)...) })
 	}
 	if hasModule("nfnetlink_acct") {
-		nf(7<<8, 100, func(i int) []byte { return attr(1, name("acct", i)) }) // NFACCT_NAME
+		nf(7<<8, 100, func(i int) []byte { return target.Attr(1, name("acct", i)) }) // NFACCT_NAME
 	}
 	if hasModule("nfnetlink_cttimeout") { // CTA_TIMEOUT_NAME, _L3PROTO, _L4PROTO, _DATA
 		nf(8<<8, 100, func(i int) []byte {
-			return slices.Concat(attr(1, name("timeout", i)), attr(2, []byte{0, unix.AF_INET}),
-				attr(3, u8(unix.IPPROTO_UDP)), nest(4, attr(1, []byte{0, 0, 0, 9})))
+			return slices.Concat(target.Attr(1, name("timeout", i)), target.Attr(2, []byte{0, unix.AF_INET}),
+				target.Attr(3, u8(unix.IPPROTO_UDP)), target.Nest(4, target.Attr(1, []byte{0, 0, 0, 9})))
 		})
 	}
 	if hasModule("nfnetlink_cthelper") {
 		nf(9<<8, 50, func(i int) []byte { // NFCTH_NAME, _TUPLE, _QUEUE_NUM, _POLICY, _PRIV_DATA_LEN
 			be32 := func(n int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(n)) }
-			return slices.Concat(attr(1, name("helper", i)),
-				nest(2, attr(1, []byte{0, unix.AF_INET}), attr(2, u8(unix.IPPROTO_UDP))),
-				attr(3, be32(i)),
-				nest(4, attr(1, be32(1)), nest(2, attr(1, name("policy", i)), attr(2, be32(4)), attr(3, be32(256)))),
-				attr(5, be32(8)))
+			return slices.Concat(target.Attr(1, name("helper", i)),
+				target.Nest(2, target.Attr(1, []byte{0, unix.AF_INET}), target.Attr(2, u8(unix.IPPROTO_UDP))),
+				target.Attr(3, be32(i)),
+				target.Nest(4, target.Attr(1, be32(1)), target.Nest(2, target.Attr(1, name("policy", i)), target.Attr(2, be32(4)), target.Attr(3, be32(256)))),
+				target.Attr(5, be32(8)))
 		})
 	}
 	gen := func(family string, command byte, n int, header []byte, attrs func(i int) []byte) {
 		if g := w.families[family]; g != nil {
-			send(t, unix.NETLINK_GENERIC, g.id, n, func(i int) []byte {
-				return append(append([]byte{command, byte(g.version), 0, 0}, header...), attrs(i)...)
+			send(t, unix.NETLINK_GENERIC, g.ID, n, func(i int) []byte {
+				return append(append([]byte{command, byte(g.Version), 0, 0}, header...), attrs(i)...)
 			})
 		}
 	}
-	gen("ovs_datapath", 1, 1, make([]byte, 4), func(int) []byte { return append(attr(1, text("ovs9")), attr(2, u32(0))...) })
+	gen("ovs_datapath", 1, 1, make([]byte, 4), func(int) []byte { return append(target.Attr(1, text("ovs9")), target.Attr(2, u32(0))...) })
 	if w.families["ovs_datapath"] != nil {
 		w.index["ovs9"] = indexOf(t, "ovs9")
 		dp := u32(w.index["ovs9"])
 		gen("ovs_vport", 1, 30, dp, func(i int) []byte { // OVS_VPORT_ATTR_TYPE, _NAME, _UPCALL_PID
-			return append(append(attr(2, u32(2)), attr(3, name("port", i))...), attr(5, u32(0))...)
+			return append(append(target.Attr(2, u32(2)), target.Attr(3, name("port", i))...), target.Attr(5, u32(0))...)
 		})
 		gen("ovs_flow", 1, 100, dp, func(i int) []byte { // OVS_FLOW_ATTR_KEY, _ACTIONS
-			key := nest(1, attr(3, u32(0)), attr(4, []byte{2, 1, 0, 0, 0, byte(i), 2, 2, 0, 0, 0, 1}), attr(6, []byte{0x88, 0xcc}))
-			return append(key, nest(2)...)
+			key := target.Nest(1, target.Attr(3, u32(0)), target.Attr(4, []byte{2, 1, 0, 0, 0, byte(i), 2, 2, 0, 0, 0, 1}), target.Attr(6, []byte{0x88, 0xcc}))
+			return append(key, target.Nest(2)...)
 		})
 	}
 	if w.families["MAC80211_HWSIM"] != nil {

@@ -18,21 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client/nldump"
+	"bulkdump/cmd/dumpcheck/target"
 )
-
-// request is a dump request.
-type request struct {
-	protocol int
-	typ      uint16
-	data     []byte
-}
-
-// acknowledged reports whether the kernel acknowledges a dump if the request
-// asks for it. audit acknowledges first and answers later, and so does
-// sock_diag of TIPC (net/tipc/diag.c:tipc_sock_diag_handler_dump).
-func (r request) acknowledged() bool {
-	return r.protocol == unix.NETLINK_AUDIT || r.protocol == unix.NETLINK_SOCK_DIAG && r.typ == getByFamily && r.data[0] == unix.AF_TIPC
-}
 
 // outcome is a reader's result of a dump: each record as type, flags and
 // payload, in order, and how the dump ended.
@@ -60,12 +47,12 @@ const readerInC = "every-reader"
 var errCut = errors.New("page larger than the buffer")
 
 // readC reads a dump with the reader in C, into a buffer of that many bytes.
-func readC(r request, buffer int) (o outcome, err error) {
+func readC(d *target.Target, buffer int) (o outcome, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
 	var out, errs bytes.Buffer
-	cmd := exec.CommandContext(ctx, readerInC, strconv.Itoa(r.protocol), strconv.Itoa(int(r.typ)),
-		strconv.Itoa(buffer), fmt.Sprintf("%x", r.data))
+	cmd := exec.CommandContext(ctx, readerInC, strconv.Itoa(d.Protocol), strconv.Itoa(int(d.Request.Type)),
+		strconv.Itoa(buffer), fmt.Sprintf("%x", d.Request.Data))
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == 3 {
 		return o, errCut
@@ -90,13 +77,13 @@ func readC(r request, buffer int) (o outcome, err error) {
 }
 
 // readGo reads a dump with a stream.
-func readGo(s *nldump.Stream, r request, unaddressed bool) (o outcome, err error) {
+func readGo(s *nldump.Stream, row *target.Target, unaddressed bool) (o outcome, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	d := nldump.Dump{
-		Request:     nldump.Message{Type: r.typ, Data: r.data},
+		Request:     row.Request,
 		Unaddressed: unaddressed,
-		NoAck:       r.acknowledged(),
+		NoAck:       row.NoAck,
 	}
 	for m, err := range s.Dump(ctx, d) {
 		var refused *nldump.KernelError
@@ -135,18 +122,18 @@ type way struct {
 
 var ways = []way{{name: "fresh", buffer: large}, {name: "used", buffer: large, used: true}}
 
-func (w way) read(r request, unaddressed bool) (o outcome, err error) {
-	s, err := nldump.Dial(r.protocol, nldump.Config{BufferSize: w.buffer})
+func (w way) read(row *target.Target, unaddressed bool) (o outcome, err error) {
+	s, err := nldump.Dial(row.Protocol, nldump.Config{BufferSize: w.buffer})
 	if err != nil {
 		return o, err
 	}
 	defer s.Close()
 	if w.used {
-		if _, err := readGo(s, r, unaddressed); err != nil {
+		if _, err := readGo(s, row, unaddressed); err != nil {
 			return o, fmt.Errorf("first dump: %w", err)
 		}
 	}
-	return readGo(s, r, unaddressed)
+	return readGo(s, row, unaddressed)
 }
 
 // differ returns how two outcomes differ, or "". It compares records as a

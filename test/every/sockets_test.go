@@ -31,7 +31,7 @@ func makeSockets(t *testing.T) {
 	}
 	local4 := func(port int) unix.Sockaddr { return &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: port} }
 	local6 := func(port int) unix.Sockaddr { return &unix.SockaddrInet6{Addr: [16]byte{15: 1}, Port: port} }
-	const protoUDPLite, protoSCTP = 136, 132
+	const protoUDPLite, protoSCTP, protoMPTCP = 136, 132, 262
 	port := 5000
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
 		local := local4

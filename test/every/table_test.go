@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"bulkdump/cmd/dumpcheck/target"
 )
 
 // A tableRow is a row of the printed table.
@@ -29,40 +31,38 @@ var quiet = []string{"NCSI", "NET_DM", "SMBD_GENL", "TASKSTATS", "TCM-USER", "TI
 
 // dumpless returns rows for families without a dump, and for those that this
 // kernel lacks.
-func dumpless(home map[string]*generic, table []tableRow) (rows []tableRow) {
+func dumpless(home map[string]*target.Generic, table []tableRow) (rows []tableRow) {
 	add := func(family, command, remark string) {
 		rows = append(rows, tableRow{family: family, command: command, pages: "-", multi: "-", intr: "-", remark: remark})
 	}
-	known := slices.Concat(slices.Collect(maps.Keys(commands)), quiet, slices.Collect(maps.Keys(home)))
+	known := slices.Concat(slices.Collect(maps.Keys(target.Commands)), quiet, slices.Collect(maps.Keys(home)))
 	slices.Sort(known)
 	for _, name := range slices.Compact(known) {
 		switch g := home[name]; {
 		case g == nil:
 			add(name, "-", "no module of this kernel's has the family")
-		case len(g.dumps) == 0:
+		case len(g.Dumps(nil)) == 0:
 			add(name, "-", "the family has no dump")
 		}
 	}
 	has := func(row string) bool {
 		return slices.ContainsFunc(table, func(r tableRow) bool { return r.key() == row || strings.HasPrefix(r.key(), row+" ") })
 	}
-	for _, typ := range slices.Sorted(maps.Keys(routeTypes)) {
-		if name := routeTypes[typ].name; !slices.ContainsFunc(table, func(r tableRow) bool {
+	for _, name := range target.RouteNames() {
+		if !slices.ContainsFunc(table, func(r tableRow) bool {
 			return strings.HasPrefix(r.family, "rtnetlink") && strings.HasPrefix(r.command, name)
 		}) {
 			add("rtnetlink", name, "the kernel has no dump of it")
 		}
 	}
-	for _, module := range slices.Sorted(maps.Keys(netfilter)) {
-		for _, s := range netfilter[module] {
-			if !has("nfnetlink " + s.name) {
-				add("nfnetlink "+s.name, "-", "the subsystem has no dump, or is in no module of this kernel's")
-			}
+	for _, name := range slices.Sorted(maps.Keys(target.NetfilterSubsystems())) {
+		if !has("nfnetlink " + name) {
+			add("nfnetlink "+name, "-", "the subsystem has no dump, or is in no module of this kernel's")
 		}
 	}
-	for _, family := range slices.Sorted(maps.Keys(diagFamilies)) {
-		if name := "sock_diag " + diagFamilies[family]; !has(name) {
-			add(name, "-", "no module of this kernel's has the family")
+	for _, name := range target.DiagFamilies() {
+		if !has("sock_diag " + name) {
+			add("sock_diag "+name, "-", "no module of this kernel's has the family")
 		}
 	}
 	for _, name := range []string{"xfrm", "crypto", "audit", "rdma"} {
@@ -70,8 +70,8 @@ func dumpless(home map[string]*generic, table []tableRow) (rows []tableRow) {
 			add(name, "-", "no module of this kernel's has the protocol")
 		}
 	}
-	for _, protocol := range slices.Sorted(maps.Keys(protocols)) {
-		if why := protocols[protocol]; why != "" {
+	for _, protocol := range slices.Sorted(maps.Keys(target.Protocols)) {
+		if why := target.Protocols[protocol]; why != "" {
 			add(fmt.Sprint("protocol ", protocol), "-", why)
 		}
 	}

@@ -123,7 +123,7 @@ func (p *Programs) build(ctx context.Context, module, dir string, patterns ...st
 				p.bin = append(p.bin, file)
 			}
 		}
-		if pkg.Dir == p.testDir {
+		if pkg.Dir == p.testDir && p.TestPackage == "" { // a package of cmd/ is listed twice
 			p.TestPackage = pkg.ImportPath
 			for _, f := range append(pkg.TestGoFiles, pkg.XTestGoFiles...) {
 				p.testFiles = append(p.testFiles, filepath.Join(pkg.Dir, f))

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package every
+package target
 
-import "fmt"
+import "strconv"
 
-// commands are the names of the commands of generic netlink that dump. One without
-// a name here is dumped as well, and called by its number.
-var commands = map[string]map[uint32]string{
+// Commands are the names of the commands of generic netlink that dump, by family.
+// One without a name here is called by its number.
+var Commands = map[string]map[uint8]string{
 	"802.15.4 MAC": {31: "list-iface", 32: "list-phy", 38: "llsec-list-key", 41: "llsec-list-dev", 44: "llsec-list-devkey",
 		47: "llsec-list-seclevel"},
 	"IOAM6":           {3: "dump-namespaces", 6: "dump-schemas"},
@@ -63,11 +63,12 @@ var commands = map[string]map[uint32]string{
 	"wireguard":    {0: "get-device"},
 }
 
-func commandName(family string, command uint32) string {
-	if name := commands[family][command]; name != "" {
+// commandName returns the name of a command of generic netlink, or its number.
+func commandName(family string, command uint8) string {
+	if name := Commands[family][command]; name != "" {
 		return name
 	}
-	return fmt.Sprint("command ", command)
+	return strconv.Itoa(int(command))
 }
 
 // rdmaCommands are the operations of RDMA's client 5, which has all that dump.

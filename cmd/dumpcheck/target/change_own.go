@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package target
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// genericChanger returns how the tables of this project's modules are changed.
+func genericChanger(g *Generic) Changer {
+	switch g.Name {
+	case "bulkdump":
+		// entry-new, entry-del, entry-set: id, value, name
+		return objects(g, 2, 4, 3, 4, Attr(2, text("dumpcheck")))
+	case "bulkdump_broken":
+		return objects(g, 2, 3, 2, 2, nil)
+	case "bulkdump_min":
+		return &entries{path: parameters + "bulkdump_minimal/parameters/entries"}
+	case "bulkdump_nested":
+		return parents()
+	}
+	return nil
+}
+
+// objects have an id, which is attribute 1, and a value. The ids lie between those of a
+// table that has one at each tenth.
+func objects(g *Generic, add, remove, set byte, value uint16, more []byte) *table {
+	send := func(t *table, command byte, s slot, attrs ...[]byte) error {
+		header := append([]byte{command, byte(g.Version), 0, 0}, Attr(1, u32(5*uint32(s)))...)
+		return t.send(g.ID, 0, header, attrs...)
+	}
+	return &table{
+		protocol: unix.NETLINK_GENERIC,
+		add:      func(t *table, s slot) error { return send(t, add, s, Attr(value, u32(1)), more) },
+		remove:   func(t *table, s slot) error { return send(t, remove, s) },
+		set:      func(t *table, s slot) error { return send(t, set, s, Attr(value, u32(2+t.flip))) },
+	}
+}
+
+const parameters = "/sys/module/"
+
+func write(path, format string, a ...any) error {
+	return os.WriteFile(path, fmt.Appendf(nil, format, a...), 0)
+}
+
+// entries is a table whose size is a parameter. It grows and shrinks at its end, so it
+// has one object only.
+type entries struct{ path string }
+
+func (e *entries) resize(n, by int) error {
+	if n != 0 {
+		return fmt.Errorf("the table grows and shrinks at its end only: %w", errors.ErrUnsupported)
+	}
+	b, err := os.ReadFile(e.path)
+	if err != nil {
+		return err
+	}
+	var size int
+	if _, err := fmt.Sscan(string(b), &size); err != nil {
+		return fmt.Errorf("%s: %w", e.path, err)
+	}
+	return write(e.path, "%d", max(size+by, 0))
+}
+
+// Add implements Changer.
+func (e *entries) Add(n int) error { return e.resize(n, 1) }
+
+// Remove implements Changer.
+func (e *entries) Remove(n int) error { return e.resize(n, -1) }
+
+// Set implements Changer.
+func (e *entries) Set(int) error {
+	return fmt.Errorf("nothing of a record can be changed in place: %w", errors.ErrUnsupported)
+}
+
+func (e *entries) fill(n int) error { return write(e.path, "%d", n) }
+
+// parents have children, which a parameter makes.
+func parents() *table {
+	const path = parameters + "bulkdump_nested/parameters/parent"
+	return &table{
+		protocol: unix.NETLINK_GENERIC,
+		add:      func(_ *table, s slot) error { return write(path, "%d 0 3", 5*s) },
+		remove:   func(_ *table, s slot) error { return write(path, "%d", 5*s) },
+		set:      func(t *table, s slot) error { return write(path, "%d %d 3", 5*s, t.flip%2) },
+	}
+}
