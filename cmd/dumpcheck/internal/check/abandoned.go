@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package check
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client/nldump"
+)
+
+// What a dump holds: references to modules, and memory.
+
+// families is a dump of the generic families.
+var families = nldump.Message{Type: unix.GENL_ID_CTRL, Data: []byte{unix.CTRL_CMD_GETFAMILY, 1, 0, 0}}
+
+// heldModule finds the module that a parked dump holds. That of the family must be
+// among those: else it can be unloaded, and the next page runs code that is gone.
+func (r *run) heldModule(before map[string]int) {
+	if r.Generic == nil {
+		return
+	}
+	var modules []string
+	now := references()
+	for module, n := range now {
+		if n > before[module] {
+			modules = append(modules, module)
+		}
+	}
+	slices.Sort(modules)
+	if _, is := now[r.Generic.Name]; is && !slices.Contains(modules, r.Generic.Name) {
+		r.broken("a parked dump has no reference to module %s: it can be unloaded, and the next page runs code that is gone", r.Generic.Name)
+		r.breaks(18)
+	}
+	if len(modules) > 0 {
+		r.info("it holds module %s", strings.Join(modules, ", "))
+	}
+}
+
+// many is how many dumps checkAbandoned begins. What the kernel does not get back of
+// each shows against what other programs take and give meanwhile. Fewest are enough
+// for that.
+const many, fewest = 150, 40
+
+// checkAbandoned begins dumps and leaves them, after another number of pages each
+// time; reads some to their end; and asks for some that are refused. The kernel gets
+// back what it gave.
+func checkAbandoned(r *run) {
+	whole, err := r.dump(r.Request, r.small)
+	if r.failed(err) {
+		return
+	}
+	if pages := len(whole.Pages); pages > 1 {
+		r.leaks("dumps that were abandoned", func(i int) {
+			n := i // after each page once
+			if n > min(pages-2, 64) {
+				n = i % min(4, pages-1)
+			}
+			if s, _, ok := r.begin(n); ok {
+				s.Close()
+			}
+		})
+	}
+	if r.refused.Data != nil {
+		r.leaks("dumps that were refused", func(int) { r.take(r.refused) })
+	}
+	if len(r.base.Pages) < 16 {
+		r.leaks("dumps that were read to their end", func(int) { r.take(r.Request) })
+	}
+	if slabs() == nil {
+		r.info("memory was not looked at: /proc/slabinfo is for root")
+	}
+}
+
+// take takes a dump, and looks at nothing.
+func (r *run) take(request nldump.Message) {
+	if s, err := r.open(large); err == nil {
+		s.Dump(request, r.limits())
+		s.Close()
+	}
+}
+
+// leaks takes many dumps, twice, and finds what the kernel has more each time.
+func (r *run) leaks(what string, dump func(i int)) {
+	n := many
+	take := func(suspects map[string]int) map[string]int {
+		shrink(suspects)
+		before := held()
+		for i := range n {
+			dump(i)
+			r.result.Skipped = "" // one was shorter than the first
+			if r.late(what, i+1, n) {
+				n = i + 1
+				break
+			}
+		}
+		if n < fewest {
+			return nil
+		}
+		return settled(before, n)
+	}
+	first := take(nil)
+	if len(first) == 0 {
+		return
+	}
+	r.until = time.Now().Add(r.Options.Check)
+	second := take(first) // because something else may have grown at the same time
+	for _, of := range slices.Sorted(maps.Keys(second)) {
+		if first[of] == 0 {
+			continue
+		}
+		kind, name, _ := strings.Cut(of, " ")
+		if kind == "module" {
+			r.broken("%d %s leave %d references to module %s: it cannot be unloaded any more", n, what, second[of], name)
+		} else {
+			r.broken("%d %s leave %d objects in slab %s: they are not freed", n, what, second[of], name)
+		}
+	}
+}
+
+// held is what the kernel holds: references to modules, objects in slabs.
+func held() map[string]int {
+	all := map[string]int{}
+	for module, n := range references() {
+		all["module "+module] = n
+	}
+	for cache, n := range slabs() {
+		all["slab "+cache] = n
+	}
+	return all
+}
+
+// settled is of what the kernel holds more than before, by half the dumps at least. It
+// waits for what comes back by RCU.
+func settled(before map[string]int, dumps int) map[string]int {
+	var more map[string]int
+	for end := time.Now().Add(2 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		more = map[string]int{}
+		for what, n := range held() {
+			if n -= before[what]; n >= dumps/2 {
+				more[what] = n
+			}
+		}
+		if len(more) == 0 || time.Now().After(end) {
+			return more
+		}
+		shrink(more)
+	}
+}
+
+// shrink has the kernel give back what slabs hold for later: free objects that are
+// counted as used (mm/slub.c).
+func shrink(all map[string]int) {
+	for what := range all {
+		if cache, is := strings.CutPrefix(what, "slab "); is {
+			os.WriteFile(filepath.Join("/sys/kernel/slab", cache, "shrink"), []byte("1"), 0) // only root may
+		}
+	}
+}
+
+// references are the modules' reference counts.
+func references() map[string]int {
+	counts := map[string]int{}
+	files, _ := filepath.Glob("/sys/module/*/refcnt")
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			continue
+		}
+		if n, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
+			counts[filepath.Base(filepath.Dir(f))] = n
+		}
+	}
+	return counts
+}
+
+// slabs are the active objects of each slab cache.
+func slabs() map[string]int {
+	text, err := os.ReadFile("/proc/slabinfo")
+	if err != nil {
+		return nil
+	}
+	counts := map[string]int{}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) > 2 {
+			if n, err := strconv.Atoi(f[1]); err == nil {
+				counts[f[0]] = n
+			}
+		}
+	}
+	return counts
+}

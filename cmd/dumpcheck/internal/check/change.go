@@ -1,0 +1,457 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package check
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"bulkdump/cmd/dumpcheck/observe"
+)
+
+// The check of a dump whose table changes meanwhile: records that nobody touched come
+// exactly once, and the change is told.
+//
+// The kernel makes the next page when one is read. So when p pages were read, p+1 are
+// made, and the cursor is behind the last record of page p+1.
+
+// What happens to a record.
+const (
+	removed = "removed"
+	added   = "added"
+	set     = "changed in place"
+	swapped = "removed and another one added"
+	allGone = "removed with all behind it"
+)
+
+// Where in the dump it happens.
+const (
+	atStart  = "before the first page is read"
+	atFirst  = "after the first page"
+	atMiddle = "in the middle"
+	atEnd    = "before the last page is made"
+	atCursor = "between two pages"
+)
+
+// Where the record is.
+const (
+	sent   = "sent already"
+	cursor = "the last one sent"
+	next   = "the next one"
+	toCome = "to come"
+)
+
+// A tally counts dumps with the same fault, and keeps the first one's text.
+type tally struct {
+	n     int
+	first string
+}
+
+// Faults of a dump.
+const (
+	noEnd = iota
+	missing
+	repeated
+	miscounted
+	faults
+)
+
+// changes counts what was told, and what was not.
+type changes struct {
+	*objects
+	found        [faults]tally
+	told, silent map[string][]string
+	dumps        int // with a change
+	changed      int
+}
+
+func checkChange(r *run) {
+	if r.Changer == nil {
+		r.skip("nothing changes the table: give a command with --change")
+		return
+	}
+	if r.Key.IsZero() {
+		r.skip("no attributes tell the records apart: give some with --key")
+		return
+	}
+	o, err := r.makeObjects()
+	if o != nil {
+		defer o.close()
+	}
+	if r.failed(err) {
+		return
+	}
+	d, err := r.dump(r.Request, large)
+	if r.failed(err) {
+		return
+	}
+	o.counts = counters(r, d)
+	c := &changes{objects: o, told: map[string][]string{}, silent: map[string][]string{}}
+	c.tryAll()
+	err = c.lastGone()
+	if !r.failed(errors.Join(err, c.churn())) {
+		r.info("%d changes in %d dumps", c.changed, c.dumps)
+	}
+	for fault, t := range c.found {
+		switch {
+		case t.n == 1:
+			r.broken("%s", t.first)
+		case t.n > 1:
+			r.broken("%s; the like in %d of %d dumps", t.first, t.n, c.dumps)
+		default:
+			continue
+		}
+		r.breaks([faults]int{noEnd: 5, missing: 4, repeated: 4, miscounted: 29}[fault])
+	}
+	for _, what := range []string{removed, added, set, swapped, allGone} {
+		switch at := c.silent[what]; {
+		case at == nil:
+		case c.told[what] == nil:
+			r.weak("nothing tells that a record was %s (NLM_F_DUMP_INTR), in %d dumps", what, len(at))
+			r.breaks(8)
+		default:
+			r.weak("a record that was %s is told of in %d dumps, and in %d it is not: %s", what, len(c.told[what]), len(at), strings.Join(at[:min(3, len(at))], "; "))
+			r.breaks(8)
+		}
+	}
+}
+
+// tryAll makes each change at each place.
+func (c *changes) tryAll() {
+	borders, places := []string{atStart, atFirst, atMiddle, atEnd}, []string{sent, toCome}
+	if c.slow {
+		borders = []string{atFirst, atEnd}
+	}
+	try := func(border, place string, what ...string) bool {
+		for _, w := range what {
+			if c.r.late("kinds of changes", c.dumps, c.dumps+1) {
+				return false
+			}
+			if err := c.try(w, border, place); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+				c.r.failed(err)
+				return false
+			}
+		}
+		return true
+	}
+	for _, border := range borders {
+		for _, place := range places {
+			if !try(border, place, removed, added, set) {
+				return
+			}
+		}
+		if !try(border, sent, swapped) {
+			return
+		}
+	}
+	if c.slow || !try(atCursor, cursor, removed, set) {
+		return
+	}
+	try(atCursor, next, removed, added)
+}
+
+// A layout is how the records of a dump lie in its pages.
+type layout struct {
+	buffer int        // that makes the pages
+	pages  [][]string // keys
+	last   int        // page with a record: up to that one a change can be told
+}
+
+// A spot is a border between pages, and an object that may change there.
+type spot struct {
+	layout
+	read   int // pages
+	object int
+}
+
+// find finds a spot.
+func (c *changes) findSpot(border, place string) (s spot, ok bool, err error) {
+	// A record at the border itself may not change. So other pages are tried.
+	buffers := []int{c.r.small}
+	if border == atCursor {
+		for i := range 16 {
+			buffers = append(buffers, c.r.small+(i+1)*52)
+		}
+	}
+	owners := c.owners()
+	for _, buffer := range buffers {
+		l, err := c.layout(buffer)
+		if err != nil {
+			return s, false, err
+		}
+		reads := []int{0}
+		switch border {
+		case atFirst:
+			reads = []int{1}
+		case atMiddle:
+			reads = []int{l.last / 2}
+		case atEnd:
+			reads = []int{l.last - 1}
+		case atCursor:
+			for read := 1; read < l.last; read++ {
+				reads = append(reads, read)
+			}
+		}
+		for _, read := range reads {
+			if n, ok := among(owners, at(l.pages, read, place)); ok {
+				return spot{l, read, n}, true, nil
+			}
+		}
+	}
+	return s, false, nil
+}
+
+// layout takes a dump.
+func (c *changes) layout(buffer int) (layout, error) {
+	l := layout{buffer: buffer}
+	d, err := c.r.dump(c.r.Request, buffer)
+	if err != nil {
+		return l, err
+	}
+	l.pages = c.r.paged(d)
+	for i := range l.pages {
+		if len(l.pages[i]) > 0 {
+			l.last = i
+		}
+	}
+	if l.last < 2 {
+		return l, fmt.Errorf("%d pages are too few to change something in between; want 3", len(l.pages))
+	}
+	return l, nil
+}
+
+// try makes a change, of a record at the place, if there is one that may change.
+func (c *changes) try(what, border, place string) error {
+	s, ok, err := c.findSpot(border, place)
+	if err != nil || !ok {
+		return err
+	}
+	n := s.object
+	switch what {
+	case removed:
+		err = c.during(what, border, place, s, c.keys[n], func() error { return c.r.Changer.Remove(n) })
+		return errors.Join(err, c.add(n)) // its key may be another one now
+	case set:
+		err = c.during(what, border, place, s, c.keys[n], func() error { return c.r.Changer.Set(n) })
+		return errors.Join(err, c.renew(n))
+	case added:
+		touched := c.keys[n]
+		if err := c.remove(n); err != nil {
+			return err
+		}
+		if err := c.again(&s); err != nil {
+			return err
+		}
+		err = c.during(what, border, place, s, touched, func() error { return c.r.Changer.Add(n) })
+		return errors.Join(err, c.r.Changer.Remove(n), c.add(n))
+	}
+	other := c.another(n)
+	touched := slices.Concat(c.keys[n], c.keys[other])
+	if err := c.remove(other); err != nil {
+		return err
+	}
+	if err := c.again(&s); err != nil {
+		return err
+	}
+	err = c.during(what, border, place, s, touched, func() error {
+		return errors.Join(c.r.Changer.Remove(n), c.r.Changer.Add(other))
+	})
+	return errors.Join(err, c.r.Changer.Remove(other), c.add(n), c.add(other))
+}
+
+// at are the records at a place, when so many pages were read.
+func at(pages [][]string, read int, place string) []string {
+	switch made := pages[read]; place {
+	case sent:
+		return slices.Concat(pages[:read+1]...)
+	case cursor:
+		return made[max(len(made)-1, 0):]
+	case next:
+		return pages[read+1][:min(1, len(pages[read+1]))]
+	}
+	return slices.Concat(pages[read+1:]...)
+}
+
+// again takes the layout again, when a record of it was removed.
+func (c *changes) again(s *spot) (err error) {
+	s.layout, err = c.layout(s.buffer)
+	s.read = min(s.read, s.last-1)
+	return err
+}
+
+// during takes a dump, and changes the table at a spot. All records but those touched
+// must come exactly once.
+func (c *changes) during(what, border, place string, s spot, touched []string, change func() error) error {
+	changed := false
+	var failed error
+	d, err := c.r.during(c.r.Request, s.buffer, func(pages int) error {
+		if pages == s.read && !changed {
+			changed = true
+			failed = change()
+		}
+		return failed
+	})
+	if err := errors.Join(err, failed); err != nil {
+		return err
+	}
+	if !changed {
+		return nil // it was shorter than the one before
+	}
+	c.dumps++
+	c.changed++
+	how := fmt.Sprintf("a record (%s) is %s %s", place, what, border)
+	if !c.whole(d, how) {
+		return nil
+	}
+	c.exactlyOnce(d, counts(slices.Concat(s.pages...)), touched, how)
+	if d.Interrupted() {
+		c.told[what] = append(c.told[what], how)
+	} else {
+		c.silent[what] = append(c.silent[what], how)
+	}
+	return nil
+}
+
+func (c *changes) find(fault int, format string, a ...any) {
+	if c.found[fault].n++; c.found[fault].n == 1 {
+		c.found[fault].first = fmt.Sprintf(format, a...)
+	}
+}
+
+func (c *changes) whole(d *observe.Dump, how string) bool {
+	switch {
+	case d.Whole():
+		return true
+	case refusal(d):
+		c.find(noEnd, "%s: the dump ends with %v%s", how, d.Errno, quoted(d.Text))
+	default:
+		c.find(noEnd, "%s: the dump does not come to its end: %s", how, ending(d))
+	}
+	return false
+}
+
+// exactlyOnce finds records that are missing or come twice, of those that nobody
+// touched. What is missing must be there afterwards, because a table may change by
+// itself, too.
+func (c *changes) exactlyOnce(d *observe.Dump, stable map[string]int, touched []string, how string) {
+	got := counts(c.r.keys(d))
+	var lost []string
+	twice := 0
+	for k, n := range stable {
+		switch {
+		case slices.Contains(touched, k):
+		case got[k] < n:
+			lost = append(lost, k)
+		}
+	}
+	for k, n := range got {
+		if n > max(stable[k], 1) {
+			twice++
+		}
+	}
+	for _, m := range c.counted(d) {
+		eachCounter(c.r, m, func(x counter, says, has int) {
+			if says != has && slices.Contains(c.counts, x) {
+				c.find(miscounted, "%s: %s says that there are %d in %s, and there are %d",
+					how, nameOf(c.r.Target, []uint16{x.number}), says, nameOf(c.r.Target, []uint16{x.nest}), has)
+			}
+		})
+	}
+	if len(lost) > 0 {
+		if c.look() != nil {
+			return
+		}
+		lost = slices.DeleteFunc(lost, func(k string) bool { return c.known[k] == 0 })
+	}
+	if len(lost) > 0 {
+		c.find(missing, "%s: %d other records of %d are missing", how, len(lost), len(stable))
+	}
+	if twice > 0 {
+		c.find(repeated, "%s: %d records come twice", how, twice)
+	}
+}
+
+// lastGone removes all that is to come, so that NLMSG_DONE has no record before it to
+// tell of the change. It needs a table whose last records may all be removed.
+func (c *changes) lastGone() error {
+	l, err := c.layout(c.r.small)
+	if err != nil {
+		return err
+	}
+	owners := c.owners()
+	gone := map[int]bool{}
+	for _, k := range l.pages[l.last] {
+		n, ok := owners[k]
+		if !ok {
+			return nil
+		}
+		gone[n] = true
+	}
+	err = c.during(allGone, atEnd, toCome, spot{layout: l, read: l.last - 1}, l.pages[l.last], func() (err error) {
+		for n := range gone {
+			err = errors.Join(err, c.r.Changer.Remove(n))
+		}
+		return err
+	})
+	for n := range gone {
+		err = errors.Join(err, c.add(n))
+	}
+	return err
+}
+
+// counted are the records with counters.
+func (c *changes) counted(d *observe.Dump) []observe.Message {
+	if len(c.counts) == 0 {
+		return nil
+	}
+	return d.Records()
+}
+
+// churn changes a random object at each border between pages, in several dumps.
+func (c *changes) churn() error {
+	rounds := 3 * c.r.Rounds
+	for i := range rounds {
+		if c.r.late("rounds of changes", i, rounds) {
+			return nil
+		}
+		if err := c.look(); err != nil {
+			return err
+		}
+		stable := c.known
+		var touched []string
+		gone := map[int]bool{}
+		d, err := c.r.during(c.r.Request, c.r.small, func(int) error {
+			n := c.random()
+			touched = append(touched, c.keys[n]...)
+			c.changed++
+			if gone[n] {
+				gone[n] = false
+				return c.r.Changer.Add(n)
+			}
+			gone[n] = true
+			return c.r.Changer.Remove(n)
+		})
+		if err != nil {
+			return err
+		}
+		if d.Err != nil {
+			return d.Err
+		}
+		c.dumps++
+		const how = "records removed and added at each page"
+		if c.whole(d, how) {
+			c.exactlyOnce(d, stable, touched, how)
+		}
+		for n, is := range gone {
+			if !is {
+				err = errors.Join(err, c.r.Changer.Remove(n))
+			}
+			if err = errors.Join(err, c.add(n)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package check
+
+import (
+	"bulkdump/client/nldump"
+	"bulkdump/cmd/dumpcheck/observe"
+	"bulkdump/cmd/dumpcheck/target"
+)
+
+// checkEnd takes the dump that the other checks compare with, and finds a key of its
+// records.
+func checkEnd(r *run) {
+	d, err := r.dump(r.Request, large)
+	if r.failed(err) {
+		return
+	}
+	switch {
+	case d.Whole():
+		r.base = d
+		other, err := r.dump(r.Request, small)
+		if r.failed(err) {
+			return
+		}
+		if other.End == observe.Cut { // the family makes larger pages than the reader asks for
+			r.small = large
+		}
+		r.findKey(other)
+		r.info("%d records in %d pages", len(d.Records()), len(d.Pages))
+	case d.End == observe.Done && len(d.Records()) > 0:
+		r.broken("it ends with %v after %d records%s", d.Errno, len(d.Records()), quoted(d.Text))
+	case refusal(d):
+		r.skip("the kernel refuses the request: %v%s", d.Errno, quoted(d.Text))
+	case d.End == observe.Acked:
+		r.skip("the kernel acknowledges the request, and does not dump")
+	case d.End == observe.Failed:
+		r.skip("%v", d.Err)
+	case d.End == observe.Limited:
+		r.skip("no end within the limits: %s", ending(d))
+	default:
+		r.broken("it does not come to its end: %s", ending(d))
+	}
+}
+
+// findKey looks for a key of the records, in two dumps: if a record that does not fit
+// its page comes in parts, it does so elsewhere in each, and only the keys of its
+// elements are the same.
+func (r *run) findKey(other *observe.Dump) {
+	if !r.Key.IsZero() {
+		return
+	}
+	records := different(r.base)
+	first := target.FindKey(records, r.Header)
+	for _, k := range []target.Key{first, target.FindElement(records, r.Header)} {
+		r.Key = k
+		if missing, more := difference(r.keys(r.base), r.keys(other)); missing+more == 0 {
+			return
+		}
+	}
+	r.Key = first
+}
+
+// different are a dump's records without those that came before, byte for byte.
+func different(d *observe.Dump) (records []nldump.Message) {
+	seen := map[string]bool{}
+	for _, m := range d.Records() {
+		if !seen[string(m.Data)] {
+			seen[string(m.Data)] = true
+			records = append(records, m.Message)
+		}
+	}
+	return records
+}
+
+func checkKey(r *run) {
+	if len(r.base.Records()) == 0 {
+		r.skip("the table is empty")
+		return
+	}
+	seen := map[string]bool{}
+	twice := 0
+	var example *observe.Message
+	for _, m := range r.base.Records() {
+		r.Key.Each(m.Message, r.Header, func(key string) {
+			if seen[key] {
+				twice++
+				example = &m
+			}
+			seen[key] = true
+		})
+	}
+	if twice > 0 {
+		r.find(Broken, example, "%d of %d records come more than once, by %v", twice, len(r.base.Records()), r.Key.Text(r.Names))
+	}
+	r.info("by %v", r.Key.Text(r.Names))
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package check
+
+import (
+	"bytes"
+	"encoding/binary"
+	"maps"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client/nldump"
+	"bulkdump/cmd/dumpcheck/observe"
+)
+
+// The checks of a table that does not change.
+
+// checkIdle compares the first dump with two more, byte for byte.
+func checkIdle(r *run) {
+	if r.Key.IsZero() {
+		r.skip("no attributes tell the records apart: give some with --key")
+		return
+	}
+	var dumps [3]map[string]observe.Message
+	for i := range dumps {
+		d := r.base
+		if i > 0 {
+			var err error
+			if d, err = r.dump(r.Request, large); r.failed(err) {
+				return
+			}
+		}
+		dumps[i] = map[string]observe.Message{}
+		for _, m := range d.Records() {
+			dumps[i][r.key(m)] = m
+		}
+	}
+	found := map[string]*difference3{}
+	for _, m := range r.base.Records() {
+		second, ok := dumps[1][r.key(m)]
+		third, also := dumps[2][r.key(m)]
+		if !ok || !also || bytes.Equal(m.Data, second.Data) && bytes.Equal(second.Data, third.Data) {
+			continue
+		}
+		r.compare3([3]observe.Message{m, second, third}, func(where string, v [3][]byte) {
+			x := found[where]
+			if x == nil {
+				x = &difference3{where: where, example: third}
+				found[where] = x
+			}
+			x.add(v)
+		})
+	}
+	for _, x := range slices.SortedFunc(maps.Values(found), func(a, b *difference3) int { return strings.Compare(a.where, b.where) }) {
+		switch {
+		case x.again == 0:
+			r.find(Broken, &x.example, "%s differs between the first dump and those behind it, in %d records: reading changes it", x.where, x.first)
+			r.breaks(25)
+		case x.steady:
+			r.find(Note, &x.example, "%s changes by itself, in %d records: a counter, or an age", x.where, x.again)
+		default:
+			r.find(Weak, &x.example, "%s differs from dump to dump, in %d records: nobody has initialised it, or it changes by itself", x.where, x.again)
+		}
+	}
+}
+
+// A difference3 is a part of the records that differs in three dumps.
+type difference3 struct {
+	where        string
+	first, again int // records in which the second differs from the first, the third from the second
+	steady       bool
+	rises, falls bool
+	seen         bool
+	example      observe.Message
+}
+
+func (x *difference3) add(v [3][]byte) {
+	if !x.seen {
+		x.seen, x.steady = true, true
+	}
+	if !bytes.Equal(v[0], v[1]) {
+		x.first++
+	}
+	if !bytes.Equal(v[1], v[2]) {
+		x.again++
+	}
+	// A clock goes one way, in all records.
+	for i := range 2 {
+		a, b, ok := numbers(v[i], v[i+1])
+		x.steady = x.steady && ok
+		x.rises = x.rises || b > a
+		x.falls = x.falls || b < a
+	}
+	x.steady = x.steady && !(x.rises && x.falls)
+}
+
+// numbers are two values, if they are numbers and near to one another.
+func numbers(a, b []byte) (x, y uint64, ok bool) {
+	if len(a) != len(b) {
+		return 0, 0, false
+	}
+	switch len(a) {
+	case 4:
+		x, y = uint64(binary.NativeEndian.Uint32(a)), uint64(binary.NativeEndian.Uint32(b))
+	case 8:
+		x, y = binary.NativeEndian.Uint64(a), binary.NativeEndian.Uint64(b)
+	default:
+		return 0, 0, false
+	}
+	const near = 1 << 12
+	return x, y, max(x, y)-min(x, y) < max(near, x/16)
+}
+
+// compare3 calls a function with each part of three records that differs: an
+// attribute, or the header.
+func (r *run) compare3(m [3]observe.Message, differs func(where string, v [3][]byte)) {
+	if r.Header < 0 {
+		differs("the record", [3][]byte{m[0].Data, m[1].Data, m[2].Data})
+		return
+	}
+	var head, rest [3][]byte
+	for i := range m {
+		n := min(r.Header, len(m[i].Data))
+		head[i], rest[i] = m[i].Data[:n], m[i].Data[n:]
+	}
+	if !equal3(head) {
+		differs("the header", head)
+	}
+	r.compareAttrs(rest, nil, differs)
+}
+
+func (r *run) compareAttrs(b [3][]byte, path []uint16, differs func(where string, v [3][]byte)) {
+	if equal3(b) {
+		return
+	}
+	var all [3][]attribute
+	for i := range b {
+		all[i] = split(b[i])
+	}
+	if len(all[0]) != len(all[1]) || len(all[1]) != len(all[2]) {
+		differs(strings.TrimPrefix("the attributes"+in(r.Target, path), " "), b)
+		return
+	}
+	for i, a := range all[0] {
+		here := append(path[:len(path):len(path)], a.typ&^flags)
+		v := [3][]byte{a.value, all[1][i].value, all[2][i].value}
+		switch {
+		case equal3(v) || r.moves(here):
+		case a.typ&unix.NLA_F_NESTED != 0:
+			r.compareAttrs(v, here, differs)
+		default:
+			differs(nameOf(r.Target, here), v)
+		}
+	}
+}
+
+type attribute struct {
+	typ   uint16
+	value []byte
+}
+
+func split(b []byte) (attrs []attribute) {
+	for a := nldump.Parse(b); a.Next(); {
+		typ := a.Type()
+		if a.IsNested() {
+			typ |= unix.NLA_F_NESTED
+		}
+		attrs = append(attrs, attribute{typ, a.Bytes()})
+	}
+	return attrs
+}
+
+// moves tells whether an attribute is known to change by itself.
+func (r *run) moves(path []uint16) bool {
+	for _, p := range r.Moving {
+		if len(p.Path) > len(path) {
+			continue
+		}
+		if slices.EqualFunc(p.Path, path[:len(p.Path)], func(a, b uint16) bool { return a == b || a == 0 }) {
+			return true
+		}
+	}
+	return false
+}
+
+func equal3(v [3][]byte) bool { return bytes.Equal(v[0], v[1]) && bytes.Equal(v[1], v[2]) }
+
+func checkOrder(r *run) {
+	d, err := r.dump(r.Request, large)
+	if r.failed(err) {
+		return
+	}
+	a, b := r.keys(r.base), r.keys(d)
+	if missing, more := difference(a, b); missing+more == 0 && !slices.Equal(a, b) {
+		r.weak("the records come in another order each time")
+	}
+}
+
+// checkInterrupted takes dumps without a change.
+func checkInterrupted(r *run) {
+	const dumps = 5
+	marked := 0
+	var example *observe.Message
+	for range dumps {
+		d, err := r.dump(r.Request, r.small)
+		if r.failed(err) {
+			return
+		}
+		if m := d.Marked(unix.NLM_F_DUMP_INTR); m != nil {
+			marked++
+			example = m
+		}
+	}
+	switch {
+	case marked == dumps:
+		r.find(Weak, example, "each dump has NLM_F_DUMP_INTR, and nothing changes")
+	case marked > 0:
+		r.info("%d of %d dumps have NLM_F_DUMP_INTR: the table changes by itself", marked, dumps)
+	}
+}
+
+// checkSecond counts the records of another reader.
+func checkSecond(r *run) {
+	if r.Second == nil {
+		r.skip("no other reader: give a command with --second")
+		return
+	}
+	n, err := r.Second(r.ctx)
+	if r.failed(err) {
+		return
+	}
+	d, err := r.dump(r.Request, r.small)
+	if r.failed(err) {
+		return
+	}
+	if got := len(d.Records()); got != n {
+		r.broken("%d records, and the other reader has %d", got, n)
+	}
+	r.info("both have %d records", n)
+}

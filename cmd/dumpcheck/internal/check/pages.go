@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package check
+
+import (
+	"fmt"
+	"time"
+
+	"bulkdump/cmd/dumpcheck/observe"
+)
+
+// sweep are the pages' sizes.
+var sweep = []int{small - 320, small, small + 1<<10, small + 2<<10, 8 << 10, 12 << 10, 16 << 10, 24 << 10, 32 << 10}
+
+// checkPages takes the dump with pages of each size. The same records come.
+func checkPages(r *run) {
+	s, err := observe.DialFresh(r.Protocol, large)
+	if r.failed(err) {
+		return
+	}
+	defer s.Close()
+	d := s.Dump(r.Request, r.limits())
+	r.form.see(r.Target, d)
+	r.same(d, "with a small first page")
+	for i, size := range sweep {
+		if size < r.small && r.small == large {
+			continue // the family makes larger ones
+		}
+		if r.late("sizes", i, len(sweep)) {
+			return
+		}
+		d, err := r.dump(r.Request, size)
+		if r.failed(err) {
+			return
+		}
+		r.same(d, fmt.Sprintf("with pages of %d bytes", size))
+	}
+}
+
+// checkCost compares the last pages with the first ones.
+func checkCost(r *run) {
+	const rounds, fewest = 5, 12
+	var least []time.Duration // of each page, by number
+	for range rounds {
+		d, err := r.dump(r.Request, r.small)
+		if r.failed(err) {
+			return
+		}
+		if len(d.Pages) < fewest {
+			r.skip("%d pages are too few to tell; want %d", len(d.Pages), fewest)
+			return
+		}
+		for i, p := range d.Pages {
+			if i == len(least) {
+				least = append(least, p.Wait)
+			}
+			least[i] = min(least[i], p.Wait)
+		}
+	}
+	// The read of a page makes the next one. So the last makes none.
+	n := len(least) / 4
+	first, last := mean(least[:n]), mean(least[len(least)-1-n:len(least)-1])
+	ratio := float64(last) / float64(first)
+	if ratio > 3 {
+		r.weak("a page at the end takes %.1f times as long as one at the start (%v, %v): it looks at all before it",
+			ratio, last.Round(time.Microsecond), first.Round(time.Microsecond))
+	}
+	r.info("a page at the end takes %.1f times as long as one at the start", ratio)
+}
+
+func mean(d []time.Duration) (sum time.Duration) {
+	for _, v := range d {
+		sum += v
+	}
+	return sum / time.Duration(len(d))
+}
+
+// most is how large the kernel makes a page for a reader whose buffer is larger: what
+// skb_shared_info leaves of 32 KiB (net/netlink/af_netlink.c:netlink_recvmsg).
+const most = 32<<10 - 320
+
+// checkFill says how full the pages are.
+func checkFill(r *run) {
+	d, size := r.base, most
+	if len(d.Pages) < 4 {
+		var err error
+		if d, err = r.dump(r.Request, r.small); r.failed(err) {
+			return
+		}
+		size = r.small
+	}
+	n := len(d.Pages) - 1 // without the last one
+	if n < 3 {
+		r.skip("%d pages are too few to tell", n+1)
+		return
+	}
+	full := 0
+	for _, p := range d.Pages[:n] {
+		full += p.Len
+		size = max(size, p.Len)
+	}
+	percent := 100 * full / (n * size)
+	if percent < 50 {
+		r.note("pages of %d bytes are %d %% full: most of each is left free, and the next one is made", size, percent)
+	}
+	r.info("pages of %d bytes are %d %% full", size, percent)
+}

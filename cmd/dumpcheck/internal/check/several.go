@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package check
+
+import (
+	"errors"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/cmd/dumpcheck/observe"
+)
+
+// The checks of several dumps at once, and of one that waits for its reader.
+
+// begin starts a dump of small pages, and leaves it when some are read.
+func (r *run) begin(pages int) (*observe.Socket, *observe.Dump, bool) {
+	s, err := r.open(r.small)
+	if r.failed(err) {
+		return nil, nil, false
+	}
+	l := r.limits()
+	l.Between = observe.LeaveAfter(pages)
+	d := s.Dump(r.Request, l)
+	if d.End != observe.Left {
+		r.skip("the dump is over after %d pages: the table is too small", len(d.Pages))
+		s.Close()
+		return nil, nil, false
+	}
+	return s, d, true
+}
+
+func checkBusy(r *run) {
+	s, first, ok := r.begin(0)
+	if !ok {
+		return
+	}
+	defer s.Close()
+	if whole, err := r.dump(r.Request, r.small); err != nil || len(whole.Pages) < 2 {
+		r.skip("the dump has one page: it is over when it is asked for")
+		return
+	}
+	// What answers it comes behind the first page.
+	sent, err := s.Send(r.Request)
+	if r.failed(err) {
+		return
+	}
+	first.Resume(s, r.limits())
+	busy := false
+	for m := range first.Messages() {
+		busy = busy || m.Type == unix.NLMSG_ERROR && m.Seq == sent.Seq && observe.Errno(m) == unix.EBUSY
+	}
+	if !busy {
+		r.weak("a second dump on the same socket is not refused (EBUSY)")
+	}
+	r.same(first, "after a second dump on its socket was refused")
+}
+
+// checkInterleaved reads several dumps page by page, in turns.
+func checkInterleaved(r *run) {
+	const dumps = 3
+	var sockets [dumps]*observe.Socket
+	var all [dumps]*observe.Dump
+	for i := range dumps {
+		s, d, ok := r.begin(i)
+		if !ok {
+			return
+		}
+		defer s.Close()
+		sockets[i], all[i] = s, d
+	}
+	for running := true; running; {
+		running = false
+		for i, d := range all {
+			if d.End != observe.Left {
+				continue
+			}
+			l := r.limits()
+			l.Between = observe.LeaveAfter(len(d.Pages) + 1)
+			d.Resume(sockets[i], l)
+			running = running || d.End == observe.Left
+		}
+	}
+	for _, d := range all {
+		r.same(d, "with other dumps in between")
+	}
+}
+
+// checkParked does other things while a dump waits for its reader.
+func checkParked(r *run) {
+	before := references()
+	s, d, ok := r.begin(1)
+	if !ok {
+		return
+	}
+	defer s.Close()
+	r.heldModule(before)
+
+	usual := total(r.base)
+	timed := func(what string, f func() error) {
+		begin := time.Now()
+		err := f()
+		if took := time.Since(begin); took > time.Second && took > 20*usual {
+			r.broken("%s takes %v while a dump is parked: it waits for a lock", what, took.Round(time.Millisecond))
+		} else if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			r.broken("%s fails while a dump is parked: %v", what, err)
+		}
+	}
+	timed("another dump", func() error {
+		other, err := r.dump(r.Request, large)
+		if err == nil && !other.Whole() {
+			r.broken("another dump does not come to its end while one is parked: %s", ending(other))
+		}
+		return err
+	})
+	if r.Protocol == unix.NETLINK_GENERIC {
+		timed("a dump of the families", func() error {
+			other, err := observe.Dial(unix.NETLINK_GENERIC, large)
+			if err != nil {
+				return err
+			}
+			defer other.Close()
+			other.Dump(families, r.limits())
+			return nil
+		})
+	}
+	if r.Changer != nil {
+		const n = manyObjects // one that checkChange does not begin with
+		timed("a change", func() error { return r.Changer.Add(n) })
+		r.Changer.Remove(n) // if it was made
+	}
+	d.Resume(s, r.limits())
+	switch {
+	case r.Changer == nil:
+		r.same(d, "after it was parked")
+	case !d.Whole():
+		r.broken("after it was parked, it does not come to its end: %s", ending(d))
+	}
+}
+
+func total(d *observe.Dump) (sum time.Duration) {
+	for _, p := range d.Pages {
+		sum += p.Wait
+	}
+	return sum
+}
