@@ -70,6 +70,42 @@ func TestUntouchedExactlyOnceUnderChurn(t *testing.T) {
 	}
 }
 
+// What is deleted before a page is made is not on it.
+// Rule 30.
+func TestDeletedAreNotSent(t *testing.T) {
+	const count = 1000
+	eachKind(t, func(t *testing.T, k kind) {
+		if k.delta {
+			t.Skip("a delta has a record of each deleted entry")
+		}
+		c := setup(t)
+		fill(t, c, client.FillOptions{Count: count})
+		s := openRaw(t, client.FamilyName, 4<<10)
+		s.send(cmdEntryGet, flagDump, k.attrs(0))
+		sent := 0
+		for range 2 { // when this one is read, the next one has been made
+			sent += len(s.page().ids)
+		}
+		for id := uint32(0); id < count; id += 2 {
+			if _, err := c.Delete(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		pages := s.rest(func(int) {})
+		for _, p := range pages[1:] {
+			sent += len(p.ids)
+			for _, id := range p.ids {
+				if id%2 == 0 {
+					t.Fatalf("id %d was sent after it was deleted", id)
+				}
+			}
+		}
+		if len(pages) < 2 || sent < count/4 {
+			t.Errorf("%d pages after the deletes, %d records", len(pages), sent)
+		}
+	})
+}
+
 // The same with a writer that does not wait for the reader.
 // Rule 3.
 func TestUntouchedExactlyOnceWithConcurrentWriter(t *testing.T) {

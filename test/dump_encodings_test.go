@@ -46,7 +46,7 @@ func randomTable(t *testing.T, c *client.Client, r *rand.Rand, count int) {
 
 // The direct encoding gives the same bytes as the plain one, for any table and
 // any fields.
-// Rule 15.
+// Rules 15, 21, 29.
 func TestDirectIsPlain(t *testing.T) {
 	c := setup(t)
 	r := rand.New(rand.NewPCG(1, 2))

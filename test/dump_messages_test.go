@@ -3,8 +3,12 @@
 package test
 
 import (
+	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math"
+	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -75,7 +79,7 @@ func TestUintIsFourOrEightBytes(t *testing.T) {
 }
 
 // The answer to a request has the request's command; an event has its own.
-// Rule 19.
+// Rules 19, 28.
 func TestAnswerHasTheCommandOfTheRequest(t *testing.T) {
 	setup(t)
 	s := openRaw(t, client.FamilyName, 64<<10)
@@ -201,4 +205,209 @@ func TestMultiAndFilteredOnEveryMessage(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What pads an attribute is 0, and so are the reserved bytes of the header, in
+// each record and in each reply.
+// Rule 21.
+func TestPaddingIsZero(t *testing.T) {
+	c := setup(t)
+	randomTable(t, c, rand.New(rand.NewPCG(5, 6)), 200)
+	// Memory of pages that were in use is not zero.
+	makeEntry(t, c, client.Entry{ID: math.MaxUint32 - 1, Payload: bytes.Repeat([]byte{0xff}, payloadMax)})
+	mustDump(t, c, client.DumpOptions{})
+	padded := 0
+	check := func(what string, ms []nldump.Message) {
+		t.Helper()
+		for _, m := range ms {
+			if m.Type < unix.NLMSG_MIN_TYPE {
+				continue
+			}
+			if m.Data[2] != 0 || m.Data[3] != 0 {
+				t.Errorf("%s: reserved bytes %x of the header", what, m.Data[2:4])
+			}
+			for _, pad := range paddings(t, m.Data[4:]) {
+				padded += len(pad)
+				if slices.Max(pad) != 0 {
+					t.Fatalf("%s: padding of %x", what, pad)
+				}
+			}
+		}
+	}
+	for _, encoding := range encodings {
+		for fields := range uint32(client.FieldsAll) + 1 {
+			s := openRaw(t, client.FamilyName, 64<<10)
+			s.send(cmdEntryGet, flagDump, attrU32(attrFields, fields), attrU32(attrEncoding, uint32(encoding)))
+			pages, _ := s.readDump()
+			check(fmt.Sprint(encoding, fields), slices.Concat(pages...))
+			s.close()
+		}
+	}
+	s := openRaw(t, client.FamilyName, 64<<10)
+	for _, id := range mustDump(t, c, client.DumpOptions{}).ids {
+		s.send(cmdEntryGet, unix.NLM_F_REQUEST, attrU32(attrID, id))
+		ms, _ := s.read()
+		check("get", ms)
+	}
+	if padded < 1000 {
+		t.Errorf("%d bytes pad: too few to prove anything", padded)
+	}
+}
+
+// paddings returns what pads each attribute, and those in nests.
+func paddings(t testing.TB, b []byte) (all [][]byte) {
+	t.Helper()
+	for len(b) > 0 {
+		if len(b) < unix.NLA_HDRLEN {
+			t.Fatalf("%d bytes after the last attribute", len(b))
+		}
+		n, typ := int(binary.NativeEndian.Uint16(b)), binary.NativeEndian.Uint16(b[2:])
+		end := (n + 3) &^ 3
+		if n < unix.NLA_HDRLEN || end > len(b) {
+			t.Fatalf("an attribute of %d bytes, padded to %d of %d", n, end, len(b))
+		}
+		if typ&unix.NLA_F_NESTED != 0 {
+			all = append(all, paddings(t, b[unix.NLA_HDRLEN:n])...)
+		}
+		if n < end {
+			all = append(all, b[n:end])
+		}
+		b = b[end:]
+	}
+	return all
+}
+
+// The record of an entry has the same attributes as the reply to a get.
+// Rule 22.
+func TestRecordIsTheReplyToAGet(t *testing.T) {
+	c := setup(t)
+	randomTable(t, c, rand.New(rand.NewPCG(7, 8)), 100)
+	s := openRaw(t, client.FamilyName, 64<<10)
+	s.send(cmdEntryGet, flagDump)
+	pages, _ := s.readDump()
+	records := slices.Concat(pages...)
+	records = records[:len(records)-1] // DONE
+	for _, record := range records {
+		s.send(cmdEntryGet, unix.NLM_F_REQUEST, attrU32(attrID, idOf(t, record)))
+		ms, _ := s.read()
+		if len(ms) != 1 || !bytes.Equal(ms[0].Data, record.Data) {
+			t.Fatalf("record %x, and %d messages in the reply: %x", record.Data, len(ms), ms[0].Data)
+		}
+	}
+	if len(records) < 100 {
+		t.Errorf("%d records", len(records))
+	}
+}
+
+// Two dumps of an idle table are the same, byte for byte, and leave it as it is.
+// Rule 25.
+func TestDumpChangesNothing(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		c := setup(t)
+		generation := state(t, c).Generation
+		randomTable(t, c, rand.New(rand.NewPCG(9, 10)), 200)
+		before := state(t, c)
+		var dumps [2][][]nldump.Message
+		for i := range dumps {
+			s := openRaw(t, client.FamilyName, 4<<10)
+			s.send(cmdEntryGet, flagDump, k.attrs(generation))
+			dumps[i], _ = s.readDump()
+		}
+		if !reflect.DeepEqual(dumps[0], dumps[1]) {
+			t.Error("the second dump differs")
+		}
+		after := state(t, c)
+		if after.Generation != before.Generation || after.Count != before.Count || after.Bytes != before.Bytes {
+			t.Errorf("%+v, before %+v", after, before)
+		}
+	})
+}
+
+// Each record, each reply and DONE have the sequence number of their request,
+// and the port id of its socket, also while another socket reads a dump.
+// Rule 26.
+func TestEveryMessageAnswersItsRequest(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		c := setup(t)
+		generation := state(t, c).Generation
+		fill(t, c, client.FillOptions{Count: 1000})
+		sockets := []*rawSocket{openRaw(t, client.FamilyName, 4<<10), openRaw(t, client.FamilyName, 4<<10)}
+		sockets[1].seq = 1<<31 + 5
+		ended := make([]bool, len(sockets))
+		for _, s := range sockets {
+			s.send(cmdEntryGet, flagDump, k.attrs(generation))
+		}
+		for !ended[0] || !ended[1] {
+			for i, s := range sockets {
+				if !ended[i] {
+					ms := s.answer()
+					ended[i] = ms[len(ms)-1].Type == unix.NLMSG_DONE
+				}
+			}
+		}
+		for _, s := range sockets {
+			s.send(cmdEntryGet, unix.NLM_F_REQUEST|unix.NLM_F_ACK, attrU32(attrID, 0))
+			s.answer()
+			s.answer() // the acknowledgement
+			s.send(cmdTableGet, unix.NLM_F_REQUEST)
+			s.answer()
+		}
+	})
+}
+
+// answer reads a datagram, and checks that it answers the last request.
+func (s *rawSocket) answer() []nldump.Message {
+	s.t.Helper()
+	address, err := unix.Getsockname(s.fd)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	port := address.(*unix.SockaddrNetlink).Pid
+	ms, _ := s.read()
+	at := 0
+	for _, m := range ms {
+		if got := binary.NativeEndian.Uint32(s.buf[at+12:]); m.Seq != s.seq || got != port {
+			s.t.Fatalf("message of type %d to request %d of %d, want %d of %d", m.Type, m.Seq, got, s.seq, port)
+		}
+		at += (unix.SizeofNlMsghdr + len(m.Data) + 3) &^ 3
+	}
+	return ms
+}
+
+// A dump has one DONE, with an errno of 4 bytes. Nothing comes behind it: the
+// next message on the socket is the answer to the next request.
+// Rule 27.
+func TestDoneIsLast(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		c := setup(t)
+		for _, count := range []uint32{0, 1, 300} {
+			generation := state(t, c).Generation
+			if count > 0 {
+				fill(t, c, client.FillOptions{Count: count})
+			}
+			s := openRaw(t, client.FamilyName, 4<<10)
+			s.send(cmdEntryGet, flagDump, k.attrs(generation))
+			var done []nldump.Message
+			for len(done) == 0 {
+				ms, _ := s.read()
+				for i, m := range ms {
+					if m.Type == unix.NLMSG_DONE {
+						done = append(done, m)
+						if i < len(ms)-1 {
+							t.Errorf("%d entries: %d messages behind DONE", count, len(ms)-1-i)
+						}
+					}
+				}
+			}
+			if !bytes.Equal(done[0].Data, make([]byte, 4)) {
+				t.Errorf("%d entries: DONE has %x, want an errno of 0", count, done[0].Data)
+			}
+			seq := s.send(cmdTableGet, unix.NLM_F_REQUEST)
+			if ms, _ := s.read(); len(ms) != 1 || ms[0].Seq != seq || ms[0].Type != s.family {
+				t.Errorf("%d entries: behind the dump came %d messages, the first of type %d to request %d, want an answer to %d",
+					count, len(ms), ms[0].Type, ms[0].Seq, seq)
+			}
+			flush(t, c)
+		}
+	})
 }

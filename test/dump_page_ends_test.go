@@ -71,7 +71,7 @@ func TestLargestIDIsSentOnce(t *testing.T) {
 
 // Records of each size, from one that leaves room for DONE to one that leaves
 // none. DONE comes with the last record or alone, and every record comes once.
-// Rules 1, 20.
+// Rules 1, 20, 23.
 func TestDoneAloneInItsPage(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		c := setup(t)

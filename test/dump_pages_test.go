@@ -70,7 +70,7 @@ func TestDumpWithEachPayloadSize(t *testing.T) {
 // Several records fill a page to the byte, or to within a few bytes. None is
 // lost or cut at the end of a page, and DONE comes even if it does not fit
 // behind them.
-// Rules 1, 20.
+// Rules 1, 20, 23.
 func TestDumpPageFilledToTheByte(t *testing.T) {
 	c := setup(t)
 	ids := []uint32{0, 1, 2, 3, 4, 5, 6}
@@ -187,6 +187,7 @@ func TestDumpWithEachReceiveBuffer(t *testing.T) {
 }
 
 // A buffer of record-max bytes never truncates.
+// Rule 29.
 func TestRecordMaxNeverTruncates(t *testing.T) {
 	c := setup(t)
 	for _, payload := range []uint32{3000, 5000, 40000, payloadMax} {

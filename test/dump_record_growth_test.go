@@ -55,7 +55,7 @@ func grow(t testing.TB, c *client.Client, id uint32) {
 
 // If a record becomes too large for the page that starts with it, it cannot be
 // sent. The dump then ends with an error. It does not end early without one.
-// Rule 1.
+// Rules 1, 27.
 func TestRecordOutgrowsItsPage(t *testing.T) {
 	c := setup(t)
 	d := parkDump(t, c)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,6 +70,41 @@ func TestGrabUnderChurn(t *testing.T) {
 	}
 	if stop() == 0 {
 		t.Error("nothing changed")
+	}
+}
+
+// A writer reserves the slot of a new entry, and waits for the readers. A dump
+// that meets that slot passes it over.
+// Rule 30.
+func TestReservedIsNotSent(t *testing.T) {
+	const last = math.MaxUint32
+	c := reload(t, "guard=grab")
+	fill(t, c, client.FillOptions{Count: min(aMillion(t), 300_000)})
+	tr := trace(t, "guard_*")
+	for {
+		before := len(tr.events())
+		s := openRaw(t, client.FamilyName, 4<<10)
+		// It looks at the whole table in one system call, and finds nothing.
+		scan := s.message(flagDump, request(cmdEntryGet, nest(attrFilter, attrText(attrNamePrefix, "none"))))
+		sent := make(chan error)
+		go func() { sent <- unix.Sendto(s.fd, scan, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}) }()
+		waitFor(t, "the scan has begun", func() bool { return len(tr.events()) > before })
+		makeEntry(t, c, client.Entry{ID: last})
+		if err := <-sent; err != nil {
+			t.Fatal(err)
+		}
+		if ms, _ := s.read(); ms[0].Type != unix.NLMSG_DONE || verdictOf(t, ms[0]).errno != 0 {
+			t.Fatalf("the scan ended with a message of type %d: %x", ms[0].Type, ms[0].Data)
+		}
+		wantIDs(t, mustDump(t, c, client.DumpOptions{IDFrom: ptr(uint32(last))}).ids, last)
+		// It waited, so its slot was reserved before the scan came there.
+		if tr.events()[before+1].name == "guard_write_wait" {
+			return
+		}
+		t.Logf("the writer came late: %v", tr.all[before:])
+		if _, err := c.Delete(t.Context(), last); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

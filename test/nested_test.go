@@ -155,6 +155,9 @@ func children(id, from, count uint32) part {
 	return part{id, above(from, count)}
 }
 
+// A parent whose children fill several pages comes with each of them once,
+// wherever the pages end.
+// Rules 3, 23.
 func TestNestedDump(t *testing.T) {
 	loadNested(t)
 	var want []part

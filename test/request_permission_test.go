@@ -34,6 +34,7 @@ func wantUntouched(t *testing.T, c *client.Client, fn func()) {
 
 // Without a capability, a process may only read, no matter what the module's
 // parameters are.
+// Rule 22.
 func TestUnprivilegedMayOnlyRead(t *testing.T) {
 	for _, params := range []string{"", "userns_admin=1"} {
 		t.Run(params, func(t *testing.T) {

@@ -3,6 +3,7 @@
 package test
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -13,7 +14,7 @@ import (
 )
 
 // Each refusal has the right errno, says why, and changes nothing.
-// Rules 10, 11.
+// Rules 10, 11, 24, 28.
 func TestRefusedRequests(t *testing.T) {
 	c := setup(t)
 	makeEntry(t, c, client.Entry{ID: 1, Name: "one"})
@@ -100,5 +101,81 @@ func TestRefusedRequests(t *testing.T) {
 	// The table itself accepts a valid request.
 	if v := openRaw(t, client.FamilyName, 32<<10).ask(unix.NLM_F_REQUEST, request(cmdEntryNew, id, name)); v.errno != 0 {
 		t.Errorf("a right request: %v %s", v.errno, v.text)
+	}
+}
+
+// The answer to a request that ends too early does not depend on the bytes
+// behind its end.
+// Rule 24.
+func TestShortRequests(t *testing.T) {
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: 100})
+	type answer struct {
+		verdict
+		records int
+	}
+	// answers cuts requests and attributes short, and puts junk behind.
+	answers := func(junk byte) (all []answer) {
+		behind := bytes.Repeat([]byte{junk}, 12) // too short for another request
+		send := func(flags uint16, body []byte, cut int) {
+			t.Helper()
+			s := openRaw(t, client.FamilyName, 32<<10)
+			defer s.close()
+			b := append(s.message(unix.NLM_F_REQUEST|unix.NLM_F_ACK|flags, body[:cut]), behind...)
+			if err := unix.Sendto(s.fd, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+				t.Fatal(err)
+			}
+			var got answer
+			for {
+				ms, _ := s.read()
+				last := ms[len(ms)-1]
+				got.records += len(ms)
+				if last.Type == unix.NLMSG_ERROR || last.Type == unix.NLMSG_DONE {
+					got.verdict = verdictOf(t, last)
+					break
+				}
+			}
+			if cut < 4 && got.errno != unix.EINVAL {
+				t.Errorf("%x of %x: %+v, want EINVAL", body[:cut], body, got)
+			}
+			all = append(all, got)
+		}
+		for _, request := range []struct {
+			flags uint16
+			body  []byte
+		}{
+			{unix.NLM_F_DUMP, request(cmdEntryGet, nest(attrFilter, attrU32(attrIDFrom, 10), attrU32(attrIDTo, 19)))},
+			{unix.NLM_F_DUMP, request(cmdEntryGet, nest(attrFilter, attrText(attrNamePrefix, "entry-1")))},
+			{0, request(cmdEntryGet, attrU32(attrID, 5))},
+			{0, request(cmdEntryGet, attrText(attrName, "entry-5"))},
+			{0, request(cmdTableGet)},
+		} {
+			for cut := range len(request.body) + 1 {
+				send(request.flags, request.body, cut)
+			}
+		}
+		// An attribute is shorter than its type, and what pads it is junk.
+		for typ := uint16(attrIDFrom); typ <= attrFlagsMask; typ++ {
+			for n := range 4 {
+				short := attr(typ, make([]byte, n)...)
+				copy(short[4+n:], behind)
+				body := request(cmdEntryGet, nest(attrFilter, short))
+				send(unix.NLM_F_DUMP, body, len(body))
+			}
+		}
+		return all
+	}
+	zeros, ones := answers(0), answers(0xff)
+	accepted := 0
+	for i := range zeros {
+		if zeros[i] != ones[i] {
+			t.Errorf("answer %d: %+v with zeros behind the request, %+v with ones", i, zeros[i], ones[i])
+		}
+		if zeros[i].errno == 0 {
+			accepted++
+		}
+	}
+	if accepted < 5 || accepted > len(zeros)/2 {
+		t.Errorf("%d of %d requests were accepted", accepted, len(zeros))
 	}
 }

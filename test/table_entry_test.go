@@ -108,6 +108,7 @@ func TestGetByNameIsTheSmallestID(t *testing.T) {
 }
 
 // A lookup counts as a hit of its entry. A dump does not.
+// Rule 25.
 func TestStatsCountLookups(t *testing.T) {
 	c := setup(t)
 	makeEntry(t, c, client.Entry{ID: 5, Name: "five", Payload: make([]byte, 100)})

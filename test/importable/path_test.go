@@ -104,10 +104,10 @@ func TestModulePath(t *testing.T) {
 				t.Errorf("%s/go.mod is not tidy:\n%s", path+module, out)
 			}
 		}
-		if out := run(t, dir, "gofmt", "-l", "client", "cmd", "test", "vm"); out != "" {
+		if out := run(t, dir, "gofmt", "-l", "client", "cmd", "kmod", "test", "vm"); out != "" {
 			t.Errorf("with path %s, not gofmt-ed:\n%s", path, out)
 		}
-		mayChange := regexp.MustCompile(`^(README\.md|(test/bench/|client/)?go\.mod|(client|cmd|test|vm)/.*\.go)$`)
+		mayChange := regexp.MustCompile(`^(README\.md|(test/bench/|client/)?go\.mod|(client|cmd|kmod|test|vm)/.*\.go)$`)
 		for _, name := range changed(before, after) {
 			if !mayChange.MatchString(name) {
 				t.Errorf("with path %s, %s changed", path, name)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 // Package rules checks that the project's pages are true. Their links lead
-// somewhere. In the page of rules, kmod/RULES.md, each rule has all its parts; the
+// somewhere. In the page of rules, kmod/rules, each rule has all its parts; the
 // code and the names that it quotes are in the module; and the tests name the rules
-// that they hold. The index, test/README.md, names each test file.
+// that they hold. The index, test/README.md, names each test file. The page of
+// kmod/broken names each bug.
 package rules
 
 import (
@@ -19,51 +20,45 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"bulkdump/kmod/rules"
 )
 
 const (
 	kmod  = "../../kmod"
-	rules = 20
+	count = 30 // of the rules
 )
 
 // A section is one rule of the page.
 type section struct {
-	number       int
-	title        string
-	right, wrong string
-	sees, taught string
-	places       [][]string // file and function
-	tests        []string
+	number int
+	title  string
+	right  [][]string // what is said of it, and the code
+	places [][]string // file and function
+	tests  []string
+	checks []string // of dumpcheck
 }
 
 var (
-	heading  = regexp.MustCompile(`(?m)^## (?:(\d+)\. )?(.*)\n`)
 	indexRow = regexp.MustCompile(`(?m)^\| \[(\d+)\]\(#([^)]*)\) \| (.*?) \| \S.* \|$`)
-	right    = regexp.MustCompile("(?s)^Right[^`]*\n```c\n(.*?)```")
+	right    = regexp.MustCompile("(?s)\nRight([^`]*)\n```c\n(.*?)```")
 	wrong    = regexp.MustCompile("(?s)\nWrong[^`]*\n```c\n(.*?)```")
 	sees     = regexp.MustCompile(`(?s)\n\*\*A reader sees\*\* (\S.*?)\n\n`)
 	taught   = regexp.MustCompile(`(?s)\n\*\*Learned from\*\* (\S.*?)\n\n`)
-	here     = regexp.MustCompile(`(?s)\n\*\*Here\*\* (\S.*?)\*\*Tested\s+by\*\*\s+(\S.*)`)
+	here     = regexp.MustCompile(`(?s)\n\*\*Here\*\* (\S.*?)\*\*Tested\s+by\*\*\s+(\S.*?)\n\n`)
+	seenBy   = regexp.MustCompile("(?s)\n\\*\\*dumpcheck\\*\\* (?:(`\\w+`(?:,\\s+`\\w+`)*)[.,]|cannot see it: \\S)")
 	place    = regexp.MustCompile("`([a-z_/]+\\.[ch]):(\\w+)`")
 	testName = regexp.MustCompile(`\bTest[A-Z]\w*`)
+	checkID  = regexp.MustCompile(`\w+`)
 	// The last line of a test's comment, if it holds a rule.
 	ruleLine = regexp.MustCompile(`^Rules? (\d+(?:, \d+)*)\.$`)
 )
 
 // sections returns the rules of the page, and errors in their form.
 func sections(page string) (found []section, complaints []string) {
-	at := heading.FindAllStringSubmatchIndex(page, -1)
-	for i, m := range at {
-		if m[2] < 0 {
-			continue // a heading without a number
-		}
-		end := len(page)
-		if i+1 < len(at) {
-			end = at[i+1][0]
-		}
-		number, _ := strconv.Atoi(page[m[2]:m[3]])
-		s := section{number: number, title: page[m[4]:m[5]]}
-		text := page[m[1]:end]
+	for _, rule := range rules.Parse(page) {
+		s := section{number: rule.Number, title: rule.Title}
+		text := "\n" + rule.Text + "\n\n"
 		part := func(what string, re *regexp.Regexp, in string) []string {
 			match := re.FindStringSubmatch(in)
 			if match == nil {
@@ -72,17 +67,19 @@ func sections(page string) (found []section, complaints []string) {
 			}
 			return match
 		}
-		sentence, code, _ := strings.Cut(text, "\nRight")
+		sentence, _, _ := strings.Cut(text, "\nRight")
 		if strings.TrimSpace(sentence) == "" {
 			complaints = append(complaints, fmt.Sprintf("rule %d has no sentence", s.number))
 		}
-		s.right = part("Right", right, "Right"+code)[1]
-		s.wrong = part("Wrong", wrong, text)[1]
-		s.sees = part("A reader sees", sees, text)[1]
-		s.taught = part("Learned from", taught, text)[1]
+		part("Right", right, text)
+		s.right = right.FindAllStringSubmatch(text, -1)
+		part("Wrong", wrong, text)
+		part("A reader sees", sees, text)
+		part("Learned from", taught, text)
 		m := part("Here … Tested by", here, text)
 		s.places = place.FindAllStringSubmatch(m[1], -1)
 		s.tests = testName.FindAllString(m[2], -1)
+		s.checks = checkID.FindAllString(part("dumpcheck", seenBy, text)[1], -1)
 		found = append(found, s)
 	}
 	return found, complaints
@@ -105,14 +102,18 @@ func defines(source, name string) bool {
 	return regexp.MustCompile(`(?m)^[a-z][\w *]*\b` + name + `(?:` + function + `|` + variable + `)`).MatchString(source)
 }
 
-// check returns what is wrong with the page: source reads a file of kmod/, and
-// tests are the rules that each test says it holds.
-func check(page string, source func(file string) (string, error), tests map[string][]int) []string {
+// elsewhere marks right code that is not in the module.
+const elsewhere = "not in this module"
+
+// check returns what is wrong with the page: source reads a file of kmod/, tests
+// are the rules that each test says it holds, and checks those that each check of
+// dumpcheck says it sees.
+func check(page string, source func(file string) (string, error), tests, checks map[string][]int) []string {
 	all, complaints := sections(page)
 	complain := func(format string, a ...any) { complaints = append(complaints, fmt.Sprintf(format, a...)) }
 	index := indexRow.FindAllStringSubmatch(page, -1)
-	listed := make(map[string][]int)
-	for i := range max(rules, len(all), len(index)) {
+	listed, seen := make(map[string][]int), make(map[string][]int)
+	for i := range max(count, len(all), len(index)) {
 		if i >= len(all) || all[i].number != i+1 {
 			complain("section %d is not that of rule %d", i+1, i+1)
 			break
@@ -126,7 +127,7 @@ func check(page string, source func(file string) (string, error), tests map[stri
 		if len(s.places) == 0 || len(s.tests) == 0 {
 			complain("rule %d has no function, or no test", s.number)
 		}
-		quoted := false
+		var code strings.Builder // of its files
 		for _, p := range s.places {
 			text, err := source(p[1])
 			if err != nil {
@@ -134,10 +135,18 @@ func check(page string, source func(file string) (string, error), tests map[stri
 			} else if !defines(text, p[2]) {
 				complain("rule %d: %s does not define %s", s.number, p[1], p[2])
 			}
-			quoted = quoted || strings.Contains(lines(text), lines(s.right))
+			code.WriteString(lines(text))
 		}
-		if !quoted {
-			complain("rule %d: the right code is in none of its files:\n%s", s.number, s.right)
+		for _, r := range s.right {
+			if !strings.Contains(r[1], elsewhere) && !strings.Contains(code.String(), lines(r[2])) {
+				complain("rule %d: the right code is in none of its files:\n%s", s.number, r[2])
+			}
+		}
+		for _, id := range s.checks {
+			if _, ok := checks[id]; !ok {
+				complain("rule %d: dumpcheck has no check %s", s.number, id)
+			}
+			seen[id] = append(seen[id], s.number)
 		}
 		for _, name := range s.tests {
 			listed[name] = append(listed[name], s.number)
@@ -151,6 +160,11 @@ func check(page string, source func(file string) (string, error), tests map[stri
 	for name, held := range tests {
 		if !slices.Equal(held, listed[name]) {
 			complain("%s says that it holds the rules %v, the page %v", name, held, listed[name])
+		}
+	}
+	for id, sees := range checks {
+		if sees != nil && !slices.Equal(sees, seen[id]) {
+			complain("check %s says that it sees the rules %v, the page %v", id, sees, seen[id])
 		}
 	}
 	return complaints
@@ -212,7 +226,7 @@ func readSource(file string) (string, error) {
 
 func readPage(t *testing.T) (page string, tests map[string][]int) {
 	t.Helper()
-	page, err := readSource("RULES.md")
+	page, err := readSource("rules/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +248,7 @@ func TestPageIsTrue(t *testing.T) {
 	for _, s := range all {
 		t.Logf("rule %2d: %s", s.number, strings.Join(s.tests, ", "))
 	}
-	for _, wrong := range check(page, readSource, tests) {
+	for _, wrong := range check(page, readSource, tests, readChecks(t)) {
 		t.Error(wrong)
 	}
 }
@@ -245,6 +259,7 @@ func TestPageThatRots(t *testing.T) {
 	all, _ := sections(page)
 	first := all[0]
 	name, where := first.tests[0], first.places[0]
+	checks := readChecks(t)
 	replaced := func(old, by string) string { return strings.ReplaceAll(page, old, by) }
 	once := func(old, by string) string { return strings.Replace(page, old, by, 1) }
 	other := func(name string, held ...int) map[string][]int {
@@ -258,14 +273,19 @@ func TestPageThatRots(t *testing.T) {
 		want       string
 	}{
 		{"a rule is missing", replaced("## 7. ", "## "), tests, "section 7 is not that of rule 7"},
-		{"the last rule is missing", replaced("## 20. ", "## "), tests, "section 20 is not that of rule 20"},
+		{"the last rule is missing", replaced("## 30. ", "## "), tests, "section 30 is not that of rule 30"},
 		{"a rule has another title", replaced("## 7. ", "## 7. Not "), tests, `row 7 of the index is not ["7" "7-not-`},
 		{"a link leads nowhere", replaced("(#7-", "(#8-"), tests, "row 7 of the index"},
-		{"the index ends early", replaced("\n| [20]", "\n"), tests, "row 20 of the index"},
+		{"the index ends early", replaced("\n| [30]", "\n"), tests, "row 30 of the index"},
 		{"a function was renamed", replaced(":"+where[2]+"`", ":gone`"), tests, "does not define gone"},
 		{"a file was renamed", replaced("`"+where[1]+":", "`gone.c:"), tests, "gone.c: no such file"},
 		{"a test was renamed", replaced(name, "TestGone"), tests, "there is no TestGone"},
 		{"the code changed", once("err == -EMSGSIZE && skb->len", "err && skb->len"), tests, "rule 1: the right code is in none of its files"},
+		{"the code further on changed", once("if (empty && (err || ctx->child))", "if (empty)"), tests, "rule 3: the right code is in none of its files"},
+		{"the code is said to be here", once(" (not in this module, ", " (in this module, "), tests, "rule 13: the right code is in none of its files"},
+		{"a check was renamed", once("`end`", "`finish`"), tests, "rule 1: dumpcheck has no check finish"},
+		{"no check", once("**dumpcheck** `end`, `pages`, `fill`.", "**dumpcheck** end."), tests, `rule 1 has no "dumpcheck"`},
+		{"no reason", once("cannot see it: only", "cannot see it. Only"), tests, `rule 6 has no "dumpcheck"`},
 		{"a comment lacks the rule", page, other(name), name + " says that it holds the rules []"},
 		{"a comment has one too many", page, other("TestNew", 1), "TestNew says that it holds the rules [1], the page []"},
 		{"no sentence", once(page[strings.Index(page, "A record that does not fit ends"):strings.Index(page, "Right, on every kernel")], "\n"), tests, "rule 1 has no sentence"},
@@ -280,7 +300,7 @@ func TestPageThatRots(t *testing.T) {
 			if tt.page == page && maps.EqualFunc(tt.tests, tests, slices.Equal) {
 				t.Fatal("nothing was changed")
 			}
-			wrong := check(tt.page, readSource, tt.tests)
+			wrong := check(tt.page, readSource, tt.tests, checks)
 			if !slices.ContainsFunc(wrong, func(w string) bool { return strings.Contains(w, tt.want) }) {
 				t.Errorf("%q, want %q among it", wrong, tt.want)
 			}
