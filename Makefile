@@ -87,13 +87,24 @@ vm-tools: ## the module with stock tools, on each kernel: YNL, genl, tshark, ip,
 
 told-table: ## measure again which dumps tell of a change, for nldump's documentation
 	@out=$$(mktemp -d) && source=$$(vm/source) && \
-	{ vm/run $(TOOLS) --test '^TestWhichDumpsTell$$' --out $$out --matrix 6.1 6.12 7.3 || true; } && \
+	for kernel in 6.1 6.12 7.3; do vm/run --kernel $$kernel $(TOOLS) --out $$out/$$kernel --test '^TestWhichDumpsTell$$' || true; done && \
 	go test -count=1 ./test/tools -run '^TestToldTable' -told $$out && rm -r $$out
 
 vm-nldump: ## the tests of nldump with the kernel's own dumps, on each kernel (KERNELS=7.3 for some)
 	for kernel in $(or $(KERNELS),6.1 6.12 7.3); do \
 		vm/run --kernel $$kernel --no-module --modprobe veth --modprobe bridge --modprobe team --modprobe nf_tables \
 			--test-dir client/nldump --test '^TestKernel' || exit; \
+	done
+
+BROKEN = --module-dir kmod/broken --add kmod/broken/bulkdump_broken.h
+vm-broken: ## each bug of kmod/broken shows, on each kernel (KERNELS="6.1 debug" for some)
+	vm/run $(BROKEN) --test-dir test/broken --matrix $(or $(KERNELS),6.1 6.12 7.3)
+
+dumpcheck-proof: ## dumpcheck finds each bug of kmod/broken by the check that is there for it, and nothing in sound dumps (KERNELS=6.1 for some, PROOF=quick)
+	for kernel in $(or $(KERNELS),6.1 6.12 7.3 debug); do \
+		vm/run --kernel $$kernel $(BROKEN) --add kmod/broken/README.md --env PROOF=$(PROOF) --test-dir test/dumpcheck --timeout 3600 \
+			$(if $(OUT),--out $(OUT)/$$kernel/broken) --test 'TestBroken|TestSoundCommand' && \
+		vm/run --kernel $$kernel --test-dir test/dumpcheck $(if $(OUT),--out $(OUT)/$$kernel/sound) --test TestSoundModules || exit; \
 	done
 
 # What test/every runs, and what it has dumped: each of the kernel's modules that
@@ -126,13 +137,18 @@ install: ## build and install modules, programs, manual pages and completions (D
 	$(MAKE) -C kmod modules_install $(if $(DESTDIR),INSTALL_MOD_PATH=$(abspath $(DESTDIR)))
 	install -d $(DESTDIR)$(PREFIX)/bin
 	CGO_ENABLED=0 go build -trimpath -o $(abspath $(DESTDIR)$(PREFIX)/bin)/ ./cmd/...
-	go run ./cmd/bulkdump man $(DESTDIR)$(PREFIX)/share/man/man1
-	$(call complete,bash,bash-completion/completions/bulkdump)
-	$(call complete,zsh,zsh/site-functions/_bulkdump)
-	$(call complete,fish,fish/vendor_completions.d/bulkdump.fish)
+	$(call document,bulkdump)
+	$(call document,dumpcheck)
 
-complete = install -d $(dir $(DESTDIR)$(PREFIX)/share/$(2)) && \
-	go run ./cmd/bulkdump completion $(1) >$(DESTDIR)$(PREFIX)/share/$(2)
+define document
+	go run ./cmd/$(1) man $(DESTDIR)$(PREFIX)/share/man/man1
+	$(call complete,$(1),bash,bash-completion/completions/$(1))
+	$(call complete,$(1),zsh,zsh/site-functions/_$(1))
+	$(call complete,$(1),fish,fish/vendor_completions.d/$(1).fish)
+endef
+
+complete = install -d $(dir $(DESTDIR)$(PREFIX)/share/$(3)) && \
+	go run ./cmd/$(1) completion $(2) >$(DESTDIR)$(PREFIX)/share/$(3)
 
 load: ## build the module and load it (PARAMS="guard=grab")
 	@test ! -e /sys/module/bulkdump || { echo "bulkdump is loaded already: make unload first" >&2; exit 1; }
@@ -161,7 +177,7 @@ test: ## the tests that need no virtual machine
 lint: gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check ## everything that checks the source
 
 gofmt:
-	@out=$$(gofmt -l client cmd test vm); test -z "$$out" || { echo "not gofmt-ed: $$out"; exit 1; }
+	@out=$$(gofmt -l client cmd kmod test vm); test -z "$$out" || { echo "not gofmt-ed: $$out"; exit 1; }
 
 vet:
 	$(call in-each-module,go vet ./...)
@@ -179,7 +195,7 @@ CHECKPATCH = $$(vm/source)/scripts/checkpatch.pl --no-tree --strict --terse -q -
 UNCHECKED = %_gen.c %_gen.h kmod/compat.c kmod/compat.h kmod/trace.h
 checkpatch:
 	@$(CHECKPATCH) --ignore ALLOC_WITH_SIZEOF \
-		-f $(filter-out $(UNCHECKED),$(wildcard kmod/*.[ch] kmod/compare/*.[ch] kmod/minimal/*.c kmod/minimal/nested/*.c vm/selftest/kmod/*.c))
+		-f $(filter-out $(UNCHECKED),$(wildcard kmod/*.[ch] kmod/compare/*.[ch] kmod/minimal/*.c kmod/minimal/nested/*.c kmod/broken/*.[ch] vm/selftest/kmod/*.c))
 	@$(CHECKPATCH) --ignore OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT -f kmod/trace.h
 
 coccicheck: ## the kernel's own coccinelle rules that apply
@@ -189,6 +205,7 @@ coccicheck: ## the kernel's own coccinelle rules that apply
 kmod-check: ## build all modules for each kernel; a warning of gcc (W=1) or sparse (C=1) is an error
 	vm/run --prepare 6.1 6.12 7.3
 	vm/run --module-dir vm/selftest/kmod --prepare 6.1 6.12 7.3
+	vm/run --module-dir kmod/broken --prepare 6.1 6.12 7.3
 
 # PATH on the command line is also the recipe's own. The PATH that make was
 # started with is in /proc.
@@ -203,4 +220,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go -C client run ./internal/gen $(if $(filter gen-check,$@),-check) -spec ../kmod/bulkdump.yaml -o .
 
-.PHONY: help demo vm-test vm-quick vm-matrix stress vm-large bench bench-check bench-profile bench-keep vm-tools compare compare-keep told-table vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check every-dump new-family new-family-check test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check
+.PHONY: help demo vm-test vm-quick vm-matrix stress vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check every-dump new-family new-family-check test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check

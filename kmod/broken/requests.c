@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Requests that are taken wrongly, or not answered: rules 10, 11, 16, 24 and 28. */
+
+#include <linux/delay.h>
+#include <linux/random.h>
+
+#include "broken.h"
+
+/* No bug: a filter. */
+static int from_start(struct netlink_callback *cb)
+{
+	const struct nlattr *from = dump_attr(cb, BROKEN_A_FROM);
+
+	sound_start(cb);
+	if (from) {
+		dump_ctx(cb)->next = nla_get_u32(from);
+		cb->answer_flags |= NLM_F_DUMP_FILTERED;
+	}
+	return 0;
+}
+
+/* MUTE, 11: any attribute is refused, and no text says why. */
+static int mute_start(struct netlink_callback *cb)
+{
+	return nlmsg_attrlen(cb->nlh, GENL_HDRLEN) ? -EINVAL : sound_start(cb);
+}
+
+/* UNTOLD, 10: a filter is applied without NLM_F_DUMP_FILTERED. */
+static int untold_start(struct netlink_callback *cb)
+{
+	from_start(cb);
+	cb->answer_flags = 0;
+	return 0;
+}
+
+/* PARTLY, 10: NLM_F_DUMP_FILTERED is on the records, not on DONE. */
+static int partly_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	u16 flags = cb->answer_flags;
+	int err = sound_dumpit(skb, cb);
+
+	cb->answer_flags = err > 0 ? flags : 0;
+	return err;
+}
+
+/* AGAIN, 10: a filter is applied to each page: the dump never ends. */
+static int again_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	const struct nlattr *from = dump_attr(cb, BROKEN_A_FROM);
+
+	if (from)
+		dump_ctx(cb)->next = nla_get_u32(from);
+	return sound_dumpit(skb, cb);
+}
+
+/* INSIDE, 11: any attribute is accepted inside a nest. */
+static int inside_start(struct netlink_callback *cb)
+{
+	const struct nlattr *where = dump_attr(cb, BROKEN_A_WHERE), *from;
+
+	sound_start(cb);
+	if (!where)
+		return 0;
+	from = nla_find(nla_data(where), nla_len(where), BROKEN_A_FROM);
+	if (from && nla_len(from) == sizeof(u32))
+		dump_ctx(cb)->next = nla_get_u32(from);
+	cb->answer_flags |= NLM_F_DUMP_FILTERED;
+	return 0;
+}
+
+/* SLEEP, 16: a filtered scan takes three seconds, and does not look for a signal. */
+static int sleep_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct dump_ctx *ctx = dump_ctx(cb);
+
+	if (!ctx->once && dump_attr(cb, BROKEN_A_FROM))
+		msleep(3000);
+	ctx->once = true;
+	return sound_dumpit(skb, cb);
+}
+
+/*
+ * SHORT, 24: a structure is read beyond the end of its attribute. What is there is
+ * random here.
+ */
+static int short_start(struct netlink_callback *cb)
+{
+	const struct nlattr *attr = dump_attr(cb, BROKEN_A_FILTER);
+	struct broken_filter filter;
+
+	sound_start(cb);
+	if (!attr)
+		return 0;
+	get_random_bytes(&filter, sizeof(filter));
+	memcpy(&filter, nla_data(attr), nla_len(attr));
+	dump_ctx(cb)->next = filter.from;
+	cb->answer_flags |= NLM_F_DUMP_FILTERED;
+	return 0;
+}
+
+/* SILENT, 28: a do that answers nothing. */
+static int silent_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return GENL_REQ_ATTR_CHECK(info, BROKEN_A_ID) ? -EINVAL : 0;
+}
+
+static int fill_nothing(struct sk_buff *skb, const struct object *o)
+{
+	return 0;
+}
+
+/* HOLLOW, 28: a do that answers with no attribute. */
+static int hollow_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return reply_object(info, 256, fill_nothing);
+}
+
+static const struct nla_policy nest_policy[__BROKEN_A_MAX] = {
+	[BROKEN_A_WHERE] = { .type = NLA_NESTED },
+};
+
+static const struct nla_policy short_policy[__BROKEN_A_MAX] = {
+	[BROKEN_A_FILTER] = { .type = NLA_BINARY, .len = sizeof(struct broken_filter) },
+};
+
+static const struct genl_ops ops[] = {
+	/* JUNK, 11: no policy: any attribute is accepted. */
+	DUMP(JUNK, sound_start, sound_dumpit),
+	/* LAX, 11: the exported policy is not all that is accepted. */
+	DUMP(LAX, from_start, sound_dumpit,
+	     .validate = GENL_DONT_VALIDATE_DUMP_STRICT, TAKES(from_policy)),
+	DUMP(MUTE, mute_start, sound_dumpit),
+	/* IGNORE, 10: a filter is accepted and ignored. */
+	DUMP(IGNORE, sound_start, sound_dumpit, TAKES(from_policy)),
+	DUMP(UNTOLD, untold_start, sound_dumpit, TAKES(from_policy)),
+	DUMP(PARTLY, from_start, partly_dumpit, TAKES(from_policy)),
+	DUMP(AGAIN, from_start, again_dumpit, TAKES(from_policy)),
+	DUMP(INSIDE, inside_start, sound_dumpit, TAKES(nest_policy)),
+	DUMP(SLEEP, from_start, sleep_dumpit, TAKES(from_policy)),
+	DUMP(SHORT, short_start, sound_dumpit, TAKES(short_policy)),
+	DUMP(SILENT, sound_start, sound_dumpit,
+	     .doit = silent_doit, TAKES(id_policy)),
+	DUMP(HOLLOW, sound_start, sound_dumpit,
+	     .doit = hollow_doit, TAKES(id_policy)),
+};
+
+const struct broken_ops requests_ops = { ops, ARRAY_SIZE(ops) };
