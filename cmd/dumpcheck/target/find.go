@@ -325,7 +325,7 @@ func list(targets []*Target) string {
 func nearest(name string, names []string) string {
 	best, least := "", len(name)/2+2
 	for _, n := range names {
-		if d := distance(strings.ToLower(name), strings.ToLower(n)); d < least {
+		if d := Distance(strings.ToLower(name), strings.ToLower(n)); d < least {
 			best, least = n, d
 		}
 	}
@@ -335,8 +335,9 @@ func nearest(name string, names []string) string {
 	return fmt.Sprintf(" (do you mean %s?)", best)
 }
 
-// distance counts the letters to change, to add, or to leave out.
-func distance(a, b string) int {
+// Distance counts the letters to change, to add, or to leave out, to get from one word
+// to the other.
+func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

@@ -51,7 +51,7 @@ func TestNearest(t *testing.T) {
 		a, b string
 		want int
 	}{{"", "", 0}, {"a", "", 1}, {"", "ab", 2}, {"rule", "rules", 1}, {"rule", "role", 1}, {"abc", "cab", 2}} {
-		if got := distance(c.a, c.b); got != c.want {
+		if got := Distance(c.a, c.b); got != c.want {
 			t.Errorf("distance of %q and %q: %d, want %d", c.a, c.b, got, c.want)
 		}
 	}
