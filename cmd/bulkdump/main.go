@@ -4,7 +4,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -68,17 +67,10 @@ func start(quit func(code int)) int {
 
 // run executes a command line and returns its exit code.
 func (a *app) run(ctx context.Context, args []string) int {
-	var help bytes.Buffer // the library prints it, and drops the error
 	root := a.rootCommand()
-	root.SetArgs(args)
 	root.SetIn(a.stdin)
-	root.SetOut(&help)
-	root.SetErr(a.stderr)
-	cmd, err := root.ExecuteContextC(ctx)
-	if err == nil && help.Len() > 0 {
-		a.running = true
-		_, err = a.out.Write(help.Bytes())
-	}
+	cmd, helped, err := cli.Execute(ctx, root, args, a.out, a.stderr)
+	a.running = a.running || helped
 	if usage := (*usageError)(nil); errors.As(err, &usage) || err != nil && !a.running {
 		// If no command has run, the command line is wrong.
 		a.stderr.Note("bulkdump: %v%s", err, suggestion(root, err, args))

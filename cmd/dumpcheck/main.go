@@ -4,7 +4,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -47,16 +46,9 @@ func main() {
 
 // run executes a command line and returns its exit code.
 func (a *app) run(ctx context.Context, args []string) int {
-	var help bytes.Buffer // the library prints it, and drops the error
 	root := a.rootCommand()
-	root.SetArgs(args)
-	root.SetOut(&help)
-	root.SetErr(a.stderr)
-	cmd, err := root.ExecuteContextC(ctx)
-	if err == nil && help.Len() > 0 {
-		a.running = true
-		_, err = a.stdout.Write(help.Bytes())
-	}
+	cmd, helped, err := cli.Execute(ctx, root, args, a.stdout, a.stderr)
+	a.running = a.running || helped
 	if usage := (*usageError)(nil); errors.As(err, &usage) || err != nil && !a.running {
 		// If nothing has run, the command line is wrong.
 		a.stderr.Note("dumpcheck: %v", err)

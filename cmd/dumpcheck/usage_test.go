@@ -11,14 +11,13 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"bulkdump/cmd/dumpcheck/target"
 	"unicode/utf8"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
 	"bulkdump/cmd/dumpcheck/internal/check"
+	"bulkdump/cmd/dumpcheck/target"
 )
 
 func TestWrongUsage(t *testing.T) {
