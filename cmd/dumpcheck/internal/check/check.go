@@ -31,22 +31,22 @@ func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil
 
 // A Finding is something that is wrong with a dump.
 type Finding struct {
-	Severity Severity `json:"severity"`
-	Text     string   `json:"text"`
-	Rule     int      `json:"rule"`            // that is broken
-	Bytes    []byte   `json:"bytes,omitempty"` // of the message that shows it, with its header
-	From, To int      `json:"-"`               // the part of Bytes that is wrong; 0, 0 is not known
+	Severity Severity
+	Text     string
+	Rule     int    // that is broken
+	Bytes    []byte // of the message that shows it, with its header
+	From, To int    // the part of Bytes that is wrong; 0, 0 is not known
 }
 
 // A Result is what a check made of a dump.
 type Result struct {
-	ID       string        `json:"check"`
-	Title    string        `json:"title"`
-	Rules    []int         `json:"rules"`
-	Findings []Finding     `json:"findings,omitempty"`
-	Skipped  string        `json:"skipped,omitempty"` // why it could not look, or not to the end
-	Info     string        `json:"info,omitempty"`    // what it saw that is neither right nor wrong
-	Took     time.Duration `json:"took_ns"`
+	ID       string
+	Title    string
+	Rules    []int
+	Findings []Finding
+	Skipped  string // why it could not look, or not to the end
+	Info     string // what it saw that is neither right nor wrong
+	Took     time.Duration
 }
 
 // Severity is that of the worst finding; 0 if there is none.
@@ -92,6 +92,7 @@ type run struct {
 	Options
 	base   *observe.Dump // the first dump, whole, with the largest pages
 	new    *observe.Dump // in a new network namespace
+	other  *observe.Dump // as a user without rights
 	small  int           // buffer for pages as small as they get
 	form   form          // what is wrong with the messages of all dumps so far
 	result *Result

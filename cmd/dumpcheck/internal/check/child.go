@@ -121,7 +121,7 @@ func checkPid(r *run) {
 	pids := attrsWith(r, r.base.Records(), uint32(os.Getpid()))
 	var uids map[uint16]bool
 	if os.Geteuid() == 0 {
-		d, err := r.asNobody(func() (*observe.Dump, error) { return r.dump(r.Request, large) })
+		d, err := r.byNobody()
 		if r.failed(err) {
 			return
 		}

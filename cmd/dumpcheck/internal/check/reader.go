@@ -63,13 +63,21 @@ func (r *run) asNobody(f func() (*observe.Dump, error)) (*observe.Dump, error) {
 	return elsewhere(func() error { return become(r.User) }, f)
 }
 
+// byNobody takes the dump as that user.
+func (r *run) byNobody() (d *observe.Dump, err error) {
+	if r.other == nil {
+		r.other, err = r.asNobody(func() (*observe.Dump, error) { return r.dump(r.Request, large) })
+	}
+	return r.other, err
+}
+
 // checkNobody takes the dump as a user without rights.
 func checkNobody(r *run) {
 	if os.Geteuid() != 0 {
 		r.skip("only root can read as another user")
 		return
 	}
-	d, err := r.asNobody(func() (*observe.Dump, error) { return r.dump(r.Request, large) })
+	d, err := r.byNobody()
 	if r.failed(err) {
 		return
 	}
@@ -118,7 +126,7 @@ func checkRights(r *run) {
 	if r.failed(err) {
 		return
 	}
-	all, err := r.asNobody(func() (*observe.Dump, error) { return r.dump(r.Request, large) })
+	all, err := r.byNobody()
 	if r.failed(err) {
 		return
 	}
