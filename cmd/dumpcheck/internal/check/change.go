@@ -217,7 +217,7 @@ func (c *changes) layout(buffer int) (layout, error) {
 		}
 	}
 	if l.last < 2 {
-		return l, fmt.Errorf("%d pages are too few to change something in between; want 3", len(l.pages))
+		return l, fmt.Errorf("the table is too small: it has %s, want 3", count(len(l.pages), "page"))
 	}
 	return l, nil
 }

@@ -26,9 +26,9 @@ func checkEnd(r *run) {
 			r.small = large
 		}
 		r.findKey(other)
-		r.info("%d records in %d pages", len(d.Records()), len(d.Pages))
+		r.info("%s in %s", count(len(d.Records()), "record"), count(len(d.Pages), "page"))
 	case d.End == observe.Done && len(d.Records()) > 0:
-		r.broken("it ends with %v after %d records%s", d.Errno, len(d.Records()), quoted(d.Text))
+		r.broken("it ends with %v after %s%s", d.Errno, count(len(d.Records()), "record"), quoted(d.Text))
 	case refusal(d):
 		r.skip("the kernel refuses the request: %v%s", d.Errno, quoted(d.Text))
 	case d.End == observe.Acked:

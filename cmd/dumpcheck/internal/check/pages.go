@@ -47,7 +47,7 @@ func checkCost(r *run) {
 			return
 		}
 		if len(d.Pages) < fewest {
-			r.skip("%d pages are too few to tell; want %d", len(d.Pages), fewest)
+			r.skip("the table is too small: it has %s, want %d", count(len(d.Pages), "page"), fewest)
 			return
 		}
 		for i, p := range d.Pages {
@@ -91,7 +91,7 @@ func checkFill(r *run) {
 	}
 	n := len(d.Pages) - 1 // without the last one
 	if n < 3 {
-		r.skip("%d pages are too few to tell", n+1)
+		r.skip("the table is too small: it has %s, want 4", count(n+1, "page"))
 		return
 	}
 	full := 0

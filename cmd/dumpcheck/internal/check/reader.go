@@ -183,7 +183,7 @@ func checkNamespace(r *run) {
 	if n := len(r.base.Records()); n > 1 && missing == 0 {
 		r.weak("a new network namespace has the same %d records: the table is of none, or of whoever reads", n)
 	}
-	r.info("%d records in a new one", len(d.Records()))
+	r.info("%s in a new one", count(len(d.Records()), "record"))
 
 	// A socket that is passed on keeps its namespace.
 	s, err := r.open(large)

@@ -23,7 +23,7 @@ func (r *run) begin(pages int) (*observe.Socket, *observe.Dump, bool) {
 	l.Between = observe.LeaveAfter(pages)
 	d := s.Dump(r.Request, l)
 	if d.End != observe.Left {
-		r.skip("the dump is over after %d pages: the table is too small", len(d.Pages))
+		r.skip("the table is too small: the dump is over after %s", count(len(d.Pages), "page"))
 		s.Close()
 		return nil, nil, false
 	}
@@ -37,7 +37,7 @@ func checkBusy(r *run) {
 	}
 	defer s.Close()
 	if whole, err := r.dump(r.Request, r.small); err != nil || len(whole.Pages) < 2 {
-		r.skip("the dump has one page: it is over when it is asked for")
+		r.skip("the table is too small: it has 1 page")
 		return
 	}
 	// What answers it comes behind the first page.

@@ -104,10 +104,10 @@ func (r *run) same(d *observe.Dump, how string) {
 		r.info("%s: a page has %d bytes", how, d.Pages[len(d.Pages)-1].Len)
 		return
 	case d.End == observe.Done && d.Errno != 0:
-		r.broken("%s: it ends with %v after %d records%s", how, d.Errno, len(d.Records()), quoted(d.Text))
+		r.broken("%s: it ends with %v after %s%s", how, d.Errno, count(len(d.Records()), "record"), quoted(d.Text))
 		return
 	case d.End == observe.Refused:
-		r.broken("%s: it ends with an NLMSG_ERROR, %v, after %d records%s", how, d.Errno, len(d.Records()), quoted(d.Text))
+		r.broken("%s: it ends with an NLMSG_ERROR, %v, after %s%s", how, d.Errno, count(len(d.Records()), "record"), quoted(d.Text))
 		return
 	case d.End != observe.Done:
 		r.broken("%s: it does not come to its end: %s", how, ending(d))
@@ -147,7 +147,7 @@ func (r *run) same(d *observe.Dump, how string) {
 
 // ending says how a dump ended that did not end well.
 func ending(d *observe.Dump) string {
-	n := len(d.Records())
+	n := count(len(d.Records()), "record")
 	switch d.End {
 	case observe.Endless:
 		if d.Cycle == 1 {
@@ -155,15 +155,23 @@ func ending(d *observe.Dump) string {
 		}
 		return fmt.Sprintf("it repeats itself every %d pages", d.Cycle)
 	case observe.Limited:
-		return fmt.Sprintf("%d records in %d pages of %d MiB, and more to come", n, len(d.Pages), d.Bytes>>20)
+		return fmt.Sprintf("%s in %s of %d MiB, and more to come", n, count(len(d.Pages), "page"), d.Bytes>>20)
 	case observe.Cut:
 		return fmt.Sprintf("a page of %d bytes does not fit the buffer", d.Pages[len(d.Pages)-1].Len)
 	case observe.Stalled:
-		return fmt.Sprintf("no page comes after %d records", n)
+		return fmt.Sprintf("no page comes after %s", n)
 	case observe.Failed:
-		return fmt.Sprintf("%v after %d records", d.Err, n)
+		return fmt.Sprintf("%v after %s", d.Err, n)
 	}
-	return fmt.Sprintf("%s after %d records", d.End, n)
+	return fmt.Sprintf("%s after %s", d.End, n)
+}
+
+// count is a number of things.
+func count(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
 }
 
 func quoted(text string) string {
