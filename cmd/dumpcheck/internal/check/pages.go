@@ -3,7 +3,10 @@
 package check
 
 import (
+	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"bulkdump/cmd/dumpcheck/observe"
@@ -12,7 +15,8 @@ import (
 // sweep are the pages' sizes.
 var sweep = []int{small - 320, small, small + 1<<10, small + 2<<10, 8 << 10, 12 << 10, 16 << 10, 24 << 10, 32 << 10}
 
-// checkPages takes the dump with pages of each size. The same records come.
+// checkPages takes the dump with pages of each size. The same records come, with
+// the same content.
 func checkPages(r *run) {
 	s, err := observe.DialFresh(r.Protocol, large)
 	if r.failed(err) {
@@ -22,19 +26,83 @@ func checkPages(r *run) {
 	d := s.Dump(r.Request, r.limits())
 	r.form.see(r.Target, d)
 	r.same(d, "with a small first page")
+	sized := map[int]*observe.Dump{}
 	for i, size := range sweep {
 		if size < r.small && r.small == large {
 			continue // the family makes larger ones
 		}
 		if r.late("sizes", i, len(sweep)) {
-			return
+			break
 		}
 		d, err := r.dump(r.Request, size)
 		if r.failed(err) {
 			return
 		}
 		r.same(d, fmt.Sprintf("with pages of %d bytes", size))
+		sized[size] = d
 	}
+	r.alike(sized)
+}
+
+// alike finds what a record has with pages of one size only. What changes by itself
+// may look so once. So it must be so again.
+func (r *run) alike(sized map[int]*observe.Dump) {
+	if r.Key.IsZero() {
+		return
+	}
+	before, err := r.dump(r.Request, large)
+	if r.failed(err) {
+		return
+	}
+	for _, size := range slices.Sorted(maps.Keys(sized)) {
+		once := r.unlike(r.base, sized[size], before)
+		if len(once) == 0 {
+			continue
+		}
+		d, err := r.dump(r.Request, size)
+		if r.failed(err) {
+			return
+		}
+		after, err := r.dump(r.Request, large)
+		if r.failed(err) {
+			return
+		}
+		again := r.unlike(before, d, after)
+		for _, where := range slices.Sorted(maps.Keys(once)) {
+			if m, ok := again[where]; ok {
+				r.find(Broken, &m, "with pages of %d bytes: %s of a record is another than with large pages", size, where)
+				r.breaks(23)
+				return // other sizes have the like
+			}
+		}
+	}
+}
+
+// unlike returns the parts of records in which a dump differs from one before and one
+// behind that have the same, each with a record that shows it.
+func (r *run) unlike(before, d, after *observe.Dump) map[string]observe.Message {
+	of := func(d *observe.Dump) map[string]observe.Message {
+		records := map[string]observe.Message{}
+		for _, m := range d.Records() {
+			records[r.key(m)] = m
+		}
+		return records
+	}
+	first, last := of(before), of(after)
+	found := map[string]observe.Message{}
+	for _, m := range d.Records() {
+		a, ok := first[r.key(m)]
+		b, also := last[r.key(m)]
+		if !ok || !also || bytes.Equal(a.Data, m.Data) {
+			continue
+		}
+		r.compare3([3]observe.Message{a, m, b}, func(where string, v [3][]byte) {
+			if _, ok := found[where]; !ok && bytes.Equal(v[0], v[2]) {
+				found[where] = m
+			}
+		})
+	}
+	return found
 }
 
 // checkCost compares the last pages with the first ones.
