@@ -4,6 +4,7 @@ package check
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 	"strings"
 
@@ -86,12 +87,36 @@ func checkDo(r *run) {
 			r.asDumped(records[0], want, r.current(want))
 		}
 	}
+	if answered > 0 {
+		r.absent(s)
+	}
 	switch {
 	case answered > 0 && refused > 0:
 		r.weak("a do is answered for %d records, and refused for %d: %s", answered, refused, why)
 		r.breaks(29)
 	case refused > 0:
 		r.info("a do with the record's key is refused: %s", why)
+	}
+}
+
+// absent asks for a record that is not there: another one's key is no answer.
+func (r *run) absent(s *observe.Socket) {
+	m := r.base.Records()[0]
+	m.Data = slices.Clone(m.Data)
+	attrs := m.Attrs(r.Header)
+	if len(r.Key.Header)+len(r.Key.Element) > 0 || len(r.Key.Attrs) != 1 || len(r.Key.Attrs[0]) != 1 || !attrs.Find(r.Key.Attrs[0][0]) || len(attrs.Bytes()) != 4 {
+		return // no number to count up
+	}
+	there := counts(r.keys(r.base))
+	for value := attrs.Bytes(); there[r.key(m)] > 0; {
+		binary.NativeEndian.PutUint32(value, binary.NativeEndian.Uint32(value)+1)
+	}
+	d := s.Do(r.doFor(m), r.Wait)
+	for _, got := range d.Records() {
+		if key := r.key(got); key != r.key(m) && there[key] > 0 {
+			r.find(Weak, &got, "a do for a record that is not there is answered with another record")
+			return
+		}
 	}
 }
 
