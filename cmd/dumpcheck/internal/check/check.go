@@ -98,9 +98,10 @@ type run struct {
 	result *Result
 	until  time.Time // when the check should be over
 
-	refused nldump.Message // a request with a filter that is refused; zero if there is none
-	slow    nldump.Message // the request with the longest wait for a page
-	slowest time.Duration
+	filtered nldump.Message // a request with a filter that leaves out records; zero if there is none
+	refused  nldump.Message // a request with a filter that is refused; zero if there is none
+	slow     nldump.Message // the request with the longest wait for a page
+	slowest  time.Duration
 }
 
 // Run runs all checks on a target, in order, and calls done after each. It stays on

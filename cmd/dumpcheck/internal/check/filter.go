@@ -3,6 +3,7 @@
 package check
 
 import (
+	"bytes"
 	"encoding/binary"
 	"maps"
 	"slices"
@@ -50,7 +51,16 @@ func checkFilter(r *run) {
 			changed = changed || missing+more > 0 || d.Bytes != r.base.Bytes
 			if missing > 0 && more == 0 {
 				fewer = true
+				r.filtered = r.With(target.Attr(typ, value))
 				r.flagged(d, name)
+				if len(d.Records()) == 0 && slices.ContainsFunc(r.base.Records(), func(m observe.Message) bool {
+					a := m.Attrs(r.Header)
+					return a.Find(typ) && bytes.Equal(a.Bytes(), value)
+				}) {
+					if r.once(Broken, name+" leaves out the record that has its value, too") {
+						r.breaks(10)
+					}
+				}
 			}
 		}
 		switch {

@@ -84,6 +84,19 @@ func checkInterleaved(r *run) {
 	for _, d := range all {
 		r.same(d, "with other dumps in between")
 	}
+	if r.filtered.Data == nil {
+		return
+	}
+	s, d, ok := r.begin(1)
+	if !ok {
+		return
+	}
+	defer s.Close()
+	if _, err := r.dump(r.filtered, large); r.failed(err) {
+		return
+	}
+	d.Resume(s, r.limits())
+	r.same(d, "with a filtered dump in between")
 }
 
 // checkParked does other things while a dump waits for its reader.
