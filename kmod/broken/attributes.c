@@ -259,6 +259,25 @@ static int small_doit(struct sk_buff *skb, struct genl_info *info)
 			    put_fields);
 }
 
+static int put_drop(struct sk_buff *skb, struct netlink_callback *cb,
+		    struct object *o)
+{
+	void *hdr = put_header(skb, cb);
+	int err;
+
+	if (!hdr)
+		return -EMSGSIZE;
+	err = nla_put_u32(skb, BROKEN_A_ID, o->id);
+	nla_put_u32(skb, BROKEN_A_VALUE, o->value);
+	return put_end(skb, cb, hdr, err);
+}
+
+/* DROP, 23: an attribute that does not fit is left out. */
+static int drop_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	return page(skb, cb, put_drop);
+}
+
 static const struct genl_ops ops[] = {
 	DUMP(NEST, nest_start, nest_dumpit),
 	DUMP(BYTES, sound_start, bytes_dumpit),
@@ -272,6 +291,7 @@ static const struct genl_ops ops[] = {
 	     .doit = fixed_doit, TAKES(id_policy)),
 	DUMP(SMALL, sound_start, sound_dumpit,
 	     .doit = small_doit, TAKES(id_policy)),
+	DUMP(DROP, sound_start, drop_dumpit),
 };
 
 const struct broken_ops attributes_ops = { ops, ARRAY_SIZE(ops) };

@@ -46,6 +46,7 @@ enum {
 
 	/* held.c */
 	BROKEN_CMD_GLOBAL,	/* 7: the cursor is global */
+	BROKEN_CMD_SCRATCH,	/* 7: the filter is global */
 	BROKEN_CMD_LOCK,	/* 7: a lock is held from page to page */
 	BROKEN_CMD_LEAK,	/* 7: an abandoned dump leaks its memory */
 	BROKEN_CMD_HELD,	/* 7: an abandoned dump leaks a reference to the module */
@@ -73,6 +74,7 @@ enum {
 	BROKEN_CMD_LENGTH,	/* 23: an attribute that ends behind its message */
 	BROKEN_CMD_TEXT,	/* 23: a string without its NUL */
 	BROKEN_CMD_TWICE,	/* 23: an attribute comes twice */
+	BROKEN_CMD_DROP,	/* 23: an attribute that does not fit is left out */
 	BROKEN_CMD_RESET,	/* 25: reading resets what is read */
 	BROKEN_CMD_TALLY,	/* 29: children are counted in start(), and filled in later */
 	BROKEN_CMD_FIXED,	/* 29: an address is sent with 6 bytes, however long it is */
@@ -83,11 +85,13 @@ enum {
 	BROKEN_CMD_UNTOLD,	/* 10: a filter is applied without NLM_F_DUMP_FILTERED */
 	BROKEN_CMD_PARTLY,	/* 10: NLM_F_DUMP_FILTERED is on the records, not on DONE */
 	BROKEN_CMD_AGAIN,	/* 10: each page begins where the filter does, for ever */
+	BROKEN_CMD_BUDGET,	/* 10: a filter ends the dump if 100 objects in a row do not pass */
 	BROKEN_CMD_INSIDE,	/* 11: any attribute is accepted inside a nest */
 	BROKEN_CMD_SLEEP,	/* 16: a filtered scan that cannot be killed */
 	BROKEN_CMD_SHORT,	/* 24: a structure is read beyond the end of its attribute */
 	BROKEN_CMD_SILENT,	/* 28: a do that answers nothing */
 	BROKEN_CMD_HOLLOW,	/* 28: a do that answers with no attribute */
+	BROKEN_CMD_NEXT,	/* 28: a do for a key that is not there answers with the next one */
 
 	/* rights.c */
 	BROKEN_CMD_GATE,	/* 22: the do needs a right that the dump does not */

@@ -169,6 +169,30 @@ void held_exit(void)
 	xa_destroy(&memory);
 }
 
+/* SCRATCH, 7: the filter of the dump that began last is that of all. */
+static u32 scratch;
+
+static int scratch_start(struct netlink_callback *cb)
+{
+	const struct nlattr *from = dump_attr(cb, BROKEN_A_FROM);
+
+	if (from)
+		cb->answer_flags |= NLM_F_DUMP_FILTERED;
+	WRITE_ONCE(scratch, from ? nla_get_u32(from) : 0);
+	return sound_start(cb);
+}
+
+static int put_scratch(struct sk_buff *skb, struct netlink_callback *cb,
+		       struct object *o)
+{
+	return o->id < READ_ONCE(scratch) ? 0 : put_object(skb, cb, o);
+}
+
+static int scratch_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	return page(skb, cb, put_scratch);
+}
+
 static const struct genl_ops ops[] = {
 	DUMP(GLOBAL, global_start, global_dumpit),
 	DUMP(LOCK, lock_start, sound_dumpit, .done = lock_done),
@@ -176,6 +200,7 @@ static const struct genl_ops ops[] = {
 	DUMP(HELD, held_start, held_dumpit),
 	DUMP(UNWIND, unwind_start, sound_dumpit,
 	     .done = unwind_done, TAKES(from_policy)),
+	DUMP(SCRATCH, scratch_start, scratch_dumpit, TAKES(from_policy)),
 };
 
 const struct broken_ops held_ops = { ops, ARRAY_SIZE(ops) };

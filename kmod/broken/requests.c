@@ -123,6 +123,58 @@ static const struct nla_policy short_policy[__BROKEN_A_MAX] = {
 	[BROKEN_A_FILTER] = { .type = NLA_BINARY, .len = sizeof(struct broken_filter) },
 };
 
+/* NEXT, 28: the do of a key that is not there answers with the next one. */
+static int next_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	unsigned long id;
+
+	if (GENL_REQ_ATTR_CHECK(info, BROKEN_A_ID))
+		return -EINVAL;
+	id = nla_get_u32(info->attrs[BROKEN_A_ID]);
+	mutex_lock(&objects_lock);
+	if (xa_find(&objects, &id, KEY_MAX, ALIVE))
+		*(u32 *)nla_data(info->attrs[BROKEN_A_ID]) = id;
+	mutex_unlock(&objects_lock);
+	return reply_object(info, 256, put_fields);
+}
+
+static int budget_start(struct netlink_callback *cb)
+{
+	const struct nlattr *id = dump_attr(cb, BROKEN_A_ID);
+	struct dump_ctx *ctx = dump_ctx(cb);
+	int err = sound_start(cb);
+
+	ctx->once = id;
+	ctx->inner = id ? nla_get_u32(id) : 0;
+	ctx->next = 0;
+	ctx->last = KEY_MAX;
+	return err;
+}
+
+/* BUDGET, 10: a page looks at 100 objects. If none passes the filter, the dump ends. */
+static int budget_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct dump_ctx *ctx = dump_ctx(cb);
+	struct object *o;
+	int err = 0, n;
+
+	if (!visible(cb))
+		return 0;
+	mutex_lock(&objects_lock);
+	cb->seq = generation;
+	for (n = 0; !err && n < 100; n++) {
+		o = xa_find(&objects, &ctx->next, ctx->last, ALIVE);
+		if (!o)
+			break;
+		if (!ctx->once || o->id == ctx->inner)
+			err = put_object(skb, cb, o);
+		if (!err)
+			ctx->next++;
+	}
+	mutex_unlock(&objects_lock);
+	return err && !skb->len ? err : skb->len;
+}
+
 static const struct genl_ops ops[] = {
 	/* JUNK, 11: no policy: any attribute is accepted. */
 	DUMP(JUNK, sound_start, sound_dumpit),
@@ -142,6 +194,8 @@ static const struct genl_ops ops[] = {
 	     .doit = silent_doit, TAKES(id_policy)),
 	DUMP(HOLLOW, sound_start, sound_dumpit,
 	     .doit = hollow_doit, TAKES(id_policy)),
+	DUMP(NEXT, sound_start, sound_dumpit, .doit = next_doit, TAKES(id_policy)),
+	DUMP(BUDGET, budget_start, budget_dumpit, TAKES(id_policy)),
 };
 
 const struct broken_ops requests_ops = { ops, ARRAY_SIZE(ops) };

@@ -110,6 +110,11 @@ var bugs = map[string]func(tester) bool{
 	},
 
 	// held.c
+	"SCRATCH": func(t tester) bool {
+		d := t.during(1, func(*observe.Dump) { t.dump(small, u32(attrFrom, largest)) })
+		missing, _ := compare(ids(d))
+		return missing > 3000
+	},
 	"GLOBAL": func(t tester) bool {
 		missing, _ := compare(ids(t.during(2, func(*observe.Dump) { t.any(small) })))
 		return missing > 1000
@@ -212,6 +217,10 @@ var bugs = map[string]func(tester) bool{
 		return a.Err() != nil
 	},
 	"TEXT": func(t tester) bool { return string(value(t.dump(small).Records()[5], attrName)) == "object" },
+	"DROP": func(t tester) bool {
+		without := func(m observe.Message) bool { return value(m, attrValue) == nil }
+		return slices.ContainsFunc(t.dump(small).Records(), without) && len(t.dump(small).Records()) == objects
+	},
 	"TWICE": func(t tester) bool {
 		n := 0
 		for a := attrs(t.dump(small).Records()[5]); a.Next(); {
@@ -266,6 +275,9 @@ var bugs = map[string]func(tester) bool{
 		d := t.dump(small, u32(attrFrom, 30000))
 		return len(d.Records()) == 1000 && filtered(d, true) && !filtered(d, false)
 	},
+	"BUDGET": func(t tester) bool {
+		return len(t.dump(small, u32(attrID, 50)).Records()) == 1 && len(t.dump(small, u32(attrID, 5000)).Records()) == 0
+	},
 	"AGAIN": func(t tester) bool {
 		d := t.any(large, u32(attrFrom, 10))
 		return repeats(d, 1) && len(t.dump(small).Records()) == objects
@@ -287,6 +299,10 @@ var bugs = map[string]func(tester) bool{
 		return filtered(t.dump(small, attr(attrFilter, nil)), false)
 	},
 	"SILENT": func(t tester) bool { return len(t.do(0, u32(attrID, 50)).Records()) == 0 },
+	"NEXT": func(t tester) bool {
+		records := t.do(0, u32(attrID, 11)).Records()
+		return len(records) == 1 && number(records[0], attrID) == 20
+	},
 	"HOLLOW": func(t tester) bool {
 		t.do(unix.ENOENT, u32(attrID, 55))
 		r := t.do(0, u32(attrID, 50)).Records()
