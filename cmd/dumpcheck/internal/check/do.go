@@ -108,13 +108,15 @@ func (r *run) absent(s *observe.Socket) {
 		return // no number to count up
 	}
 	there := counts(r.keys(r.base))
-	for value := attrs.Bytes(); there[r.key(m)] > 0; {
+	value := attrs.Bytes()
+	for there[r.key(m)] > 0 {
 		binary.NativeEndian.PutUint32(value, binary.NativeEndian.Uint32(value)+1)
 	}
 	d := s.Do(r.doFor(m), r.Wait)
 	for _, got := range d.Records() {
 		if key := r.key(got); key != r.key(m) && there[key] > 0 {
-			r.find(Weak, &got, "a do for a record that is not there is answered with another record")
+			r.find(Weak, &got, "a do for %s = %d, which no record has, is answered with another record",
+				nameOf(r.Target, r.Key.Attrs[0]), binary.NativeEndian.Uint32(value))
 			return
 		}
 	}

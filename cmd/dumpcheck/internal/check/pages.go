@@ -70,7 +70,7 @@ func (r *run) alike(sized map[int]*observe.Dump) {
 		again := r.unlike(before, d, after)
 		for _, where := range slices.Sorted(maps.Keys(once)) {
 			if m, ok := again[where]; ok {
-				r.find(Broken, &m, "with pages of %d bytes: %s of a record is another than with large pages", size, where)
+				r.find(Broken, &m, "with pages of %d bytes, a record differs from that of large pages: %s", size, where)
 				r.breaks(23)
 				return // other sizes have the like
 			}
