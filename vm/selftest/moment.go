@@ -30,6 +30,7 @@ type moment struct {
 	sees   string        // the line that it prints just before; if empty, count from its start
 	after  time.Duration // how long to wait after that
 	has    []string      // the only entries in its cache; nil: all there are
+	ended  string        // a child that it has had, and has no more; instead of a line
 	stuck  bool          // nothing is compiled yet, and the compiler never ends
 	flags  []string
 	says   string // printed by the command before it sleeps
@@ -45,6 +46,7 @@ var (
 var moments = []moment{
 	{name: "it is compiled", after: 3 * time.Second, stuck: true},
 	{name: "programs are built", after: 1200 * time.Millisecond},
+	{name: "programs have been built", ended: "go"},
 	{name: "a build root is fetched", sees: "fetching the build root", after: 4 * time.Second, has: emulator},
 	{name: "QEMU is fetched", sees: "fetching QEMU", after: 4 * time.Second, has: []string{"root-6.1-*"}},
 	{name: "a source is unpacked", kernel: "debug", sees: "building kernel", after: 2 * time.Second, has: source},
@@ -134,6 +136,9 @@ func (r *result) endAt(ctx context.Context, dir string) error {
 	}
 	go func() { said <- readUntil(from, m.sees, seen) }()
 	go func() { cmd.Wait(); close(ended) }()
+	if m.ended != "" {
+		awaitChild(cmd.Process.Pid, m.ended, ended)
+	}
 
 	early := ""
 	select {
@@ -175,6 +180,28 @@ func (r *result) endAt(ctx context.Context, dir string) error {
 		return errors.New(strings.Join(wrong, "; "))
 	}
 	return nil
+}
+
+// awaitChild returns when a process has had a child of that name and has it no more,
+// or when the process has ended. It does not sleep: the moment is a short one.
+func awaitChild(process int, name string, ended <-chan struct{}) {
+	children := fmt.Sprintf("/proc/%d/task/%[1]d/children", process)
+	for had := false; ; {
+		select {
+		case <-ended:
+			return
+		default:
+		}
+		pids, _ := os.ReadFile(children)
+		has := slices.ContainsFunc(strings.Fields(string(pids)), func(pid string) bool {
+			comm, _ := os.ReadFile("/proc/" + pid + "/comm")
+			return strings.TrimSpace(string(comm)) == name
+		})
+		if had && !has {
+			return
+		}
+		had = had || has
+	}
 }
 
 // stuckCompiler prints its version. Any other call never ends.
