@@ -123,6 +123,12 @@ every-dump: ## every dump that a kernel has, read by nldump and by a reader in C
 	vm/run $(EVERY) --add "$$dir/every-reader:/bin/every-reader" --out "$$dir" --matrix $(EVERY_KERNELS) || status=$$?; \
 	for k in $(EVERY_KERNELS); do echo; echo "$$k:"; sed -n '/^FAMILY/,/^$$/p' "$$dir/$$k/stdout"; done; exit $$status
 
+findings: ## dumpcheck on every dump that a kernel has, held to FINDINGS.md (KERNELS=7.3 for some, OUT=dir)
+	for kernel in $(EVERY_KERNELS); do \
+		vm/run --kernel $$kernel $(EVERY) --add cmd/dumpcheck/FINDINGS.md --timeout 3600 $(if $(OUT),--out $(OUT)/$$kernel) \
+			--test TestFindings || exit; \
+	done
+
 vm-selftest: ## inject each fault that the harness must find (ARGS='--kernel debug' for some, ARGS=--quick)
 	go run ./vm/selftest $(ARGS)
 
@@ -220,4 +226,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go -C client run ./internal/gen $(if $(filter gen-check,$@),-check) -spec ../kmod/bulkdump.yaml -o .
 
-.PHONY: help demo vm-test vm-quick vm-matrix stress vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check every-dump new-family new-family-check test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check
+.PHONY: help demo vm-test vm-quick vm-matrix stress vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check
