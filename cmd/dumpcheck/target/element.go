@@ -23,7 +23,7 @@ func (k Key) Each(m nldump.Message, header int, f func(key string)) {
 	n := 0
 	k.elements(m.Attrs(max(header, 0)), k.Element, func(a nldump.Attrs) {
 		n++
-		f(key + "\x00" + string(identity(&a)))
+		f(key + "\x00" + string(a.Bytes()))
 	})
 	if n == 0 {
 		f(key)
@@ -33,26 +33,13 @@ func (k Key) Each(m nldump.Message, header int, f func(key string)) {
 func (k Key) elements(a nldump.Attrs, path []uint16, f func(nldump.Attrs)) {
 	for a.Next() {
 		switch {
-		case a.Type() != path[0]:
+		case a.Type() != path[0] && path[0] != 0:
 		case len(path) == 1:
 			f(a)
 		default:
 			k.elements(a.Nested(), path[1:], f)
 		}
 	}
-}
-
-// identity is what tells an element from the others: its first attribute if it is a
-// nest, or its value.
-func identity(a *nldump.Attrs) []byte {
-	if !a.IsNested() {
-		return a.Bytes()
-	}
-	in := a.Nested()
-	if !in.Next() {
-		return nil
-	}
-	return in.Bytes()
 }
 
 // FindElement guesses the key of a table whose records have elements: an attribute of
@@ -92,16 +79,24 @@ func (k Key) Unique(records []nldump.Message, header int) bool {
 }
 
 // repeated are the attributes that come several times in a record, or in a nest of it.
+// Before one that is a nest comes its first attribute, which may be its key: what else is
+// in it may change.
 func repeated(records []nldump.Message, header int) (paths [][]uint16) {
+	add := func(path []uint16) {
+		if !slices.ContainsFunc(paths, func(p []uint16) bool { return slices.Equal(p, path) }) {
+			paths = append(paths, path)
+		}
+	}
 	var walk func(a nldump.Attrs, prefix []uint16)
 	walk = func(a nldump.Attrs, prefix []uint16) {
 		var before []uint16
 		for a.Next() {
 			path := append(slices.Clone(prefix), a.Type())
 			if slices.Contains(before, a.Type()) {
-				if !slices.ContainsFunc(paths, func(p []uint16) bool { return slices.Equal(p, path) }) {
-					paths = append(paths, path)
+				if in := a.Nested(); a.IsNested() && in.Next() {
+					add(append(slices.Clone(path), in.Type()))
 				}
+				add(path)
 				continue
 			}
 			before = append(before, a.Type())

@@ -241,3 +241,30 @@ func TestKeyRequest(t *testing.T) {
 		t.Errorf("% x, want % x", got, want)
 	}
 }
+
+// TestElements has two objects, the first of which is in two records.
+func TestElements(t *testing.T) {
+	child := func(id, value uint32) []byte { return Nest(2, slices.Concat(Attr(1, u32(id)), Attr(2, u32(value)))) }
+	records := []nldump.Message{
+		record(0, Attr(1, u32(7)), child(1, 5), child(2, 5)),
+		record(0, Attr(1, u32(7)), child(3, 5)),
+		record(0, Attr(1, u32(8)), child(1, 5), child(2, 5)),
+	}
+	k := FindElement(records, 8)
+	if k.String() != "1,each[2.1]" {
+		t.Errorf("the key is %q", k)
+	}
+	for text, want := range map[string]int{"1,each[2.1]": 5, "1,each[2]": 5, "1,each[0.1]": 5, "1,each[2.2]": 2, "1": 2} {
+		k, err := ParseKey(text, 8, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys := map[string]bool{}
+		for _, m := range records {
+			k.Each(m, 8, func(key string) { keys[key] = true })
+		}
+		if len(keys) != want {
+			t.Errorf("%s: there are %d keys, want %d", text, len(keys), want)
+		}
+	}
+}

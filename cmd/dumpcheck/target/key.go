@@ -18,8 +18,8 @@ type Key struct {
 	Header [][2]int   // bytes of the header, each from and to
 	Attrs  [][]uint16 // attributes: the type of each, after those of the nests that it is in
 
-	// Element is an attribute that comes several times in a record. Each is an element
-	// of the table, with a key of its own: see Each.
+	// Element is an attribute that comes several times in a record. Each is the key of an
+	// element of the table, with the rest of this key: see Each. 0 is any type.
 	Element []uint16
 }
 
@@ -133,9 +133,9 @@ func pathText(path []uint16, names Names) string {
 }
 
 // ParseKey parses what Text prints: attributes by number, or by name if names are
-// known, and bytes of the header: "1,3.2,header[4:8]". "1,each[2]" is for records that
-// have attribute 2 several times, each of which is an element of the table. Records without attributes, with
-// header -1, are all header.
+// known, and bytes of the header: "1,3.2,header[4:8]". "1,each[2.1]" is for records that
+// have the nest 2 several times, each of which is an element of the table with attribute
+// 1 as its key. Records without attributes, with header -1, are all header.
 func ParseKey(text string, header int, set *AttrSet) (k Key, err error) {
 	for word := range strings.SplitSeq(text, ",") {
 		word = strings.TrimSpace(word)

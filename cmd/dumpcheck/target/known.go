@@ -56,7 +56,11 @@ var keys = []struct {
 	{"rtnetlink", "getneightbl", Key{Header: bytesOf(0, 1), Attrs: [][]uint16{{1}, {6, 1}}}},
 	{"rtnetlink", "getaddrlabel", key(bytesOf(0, 3, 4, 8), 1)}, // IFAL_ADDRESS
 	{"rtnetlink", "getnetconf", key(bytesOf(0, 1), 1)},         // NETCONFA_IFINDEX
-	{"rtnetlink", "getmdb", key(bytesOf(4, 8))},
+	// A record is a part of an object: MDBA_MDB_ENTRY_INFO in its nests, BRIDGE_VLANDB_ENTRY,
+	// and the actions in TCA_ACT_TAB.
+	{"rtnetlink", "getmdb", Key{Header: bytesOf(4, 8), Element: []uint16{1, 1, 1}}},
+	{"rtnetlink bridge", "getvlan", Key{Header: bytesOf(4, 8), Element: []uint16{1}}},
+	{"rtnetlink", "getaction", Key{Element: []uint16{1, 0}}},
 	{"rtnetlink", "getnsid", key(nil, 1)}, // NETNSA_NSID
 	{"rtnetlink", "getstats", key(bytesOf(4, 8))},
 	{"rtnetlink", "getnexthop", key(nil, unix.NHA_ID)},
@@ -67,7 +71,10 @@ var keys = []struct {
 	{"nfnetlink ctnetlink", "", key(nil, 1, 18)}, // CTA_TUPLE_ORIG, CTA_ZONE
 	{"nfnetlink ctnetlink-exp", "get-stats-cpu", key(bytesOf(2, 4))},
 	{"nfnetlink ctnetlink-exp", "", key(nil, 2, 3)}, // CTA_EXPECT_TUPLE, CTA_EXPECT_MASK
-	{"nfnetlink ipset", "", key(nil, 2)},            // IPSET_ATTR_SETNAME
+	// IPSET_ATTR_SETNAME; IPSET_ATTR_DATA in IPSET_ATTR_ADT.
+	{"nfnetlink ipset", "list", Key{Attrs: [][]uint16{{2}}, Element: []uint16{8, 7}}},
+	{"nfnetlink ipset", "save", Key{Attrs: [][]uint16{{2}}, Element: []uint16{8, 7}}},
+	{"nfnetlink ipset", "", key(nil, 2)},
 	{"nfnetlink acct", "", key(nil, 1)},
 	{"nfnetlink cttimeout", "", key(nil, 1)},
 	{"nfnetlink cthelper", "", key(nil, 1, 2)},
@@ -103,6 +110,7 @@ var keys = []struct {
 	{"ethtool", "stats-get", Key{Attrs: [][]uint16{{2, 1}}}}, // ETHTOOL_A_HEADER_DEV_INDEX
 	{"ethtool", "", Key{Attrs: [][]uint16{{1, 1}}}},
 	{"netdev", "dev-get", key(nil, 1)},
+	{"wireguard", "", Key{Attrs: [][]uint16{{1}}, Element: []uint16{8, 0}}}, // WGDEVICE_A_IFINDEX, WGDEVICE_A_PEERS
 	{"bulkdump", "", key(nil, 1)},
 	{"bulkdump_min", "", key(nil, 1)},
 	{"bulkdump_broken", "", key(nil, 1)},

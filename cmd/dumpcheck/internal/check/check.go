@@ -91,6 +91,7 @@ type run struct {
 	*target.Target
 	Options
 	base   *observe.Dump // the first dump, whole, with the largest pages
+	alone  *observe.Dump // another one, with the smallest pages; nil if not taken yet
 	new    *observe.Dump // in a new network namespace
 	other  *observe.Dump // as a user without rights
 	small  int           // buffer for pages as small as they get

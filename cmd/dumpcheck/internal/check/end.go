@@ -81,7 +81,7 @@ func checkKey(r *run) {
 	twice := 0
 	var example *observe.Message
 	for _, m := range r.base.Records() {
-		r.Key.Each(m.Message, r.Header, func(key string) {
+		r.each(m, func(key string) {
 			if seen[key] {
 				twice++
 				example = &m

@@ -184,7 +184,7 @@ func (o *objects) look() error {
 	}
 	o.known, o.content = map[string]int{}, map[string]string{}
 	for _, m := range d.Records() {
-		o.r.Key.Each(m.Message, o.r.Header, func(k string) {
+		o.r.each(m, func(k string) {
 			o.known[k]++
 			o.content[k] = string(m.Data)
 		})
@@ -290,7 +290,7 @@ func (r *run) paged(d *observe.Dump) [][]string {
 	for i, p := range d.Pages {
 		for _, m := range p.Messages {
 			if m.Record() {
-				r.Key.Each(m.Message, r.Header, func(k string) { pages[i] = append(pages[i], k) })
+				r.each(m, func(k string) { pages[i] = append(pages[i], k) })
 			}
 		}
 	}

@@ -27,6 +27,7 @@ func checkPages(r *run) {
 	r.form.see(r.Target, d)
 	r.same(d, "with a small first page")
 	sized := map[int]*observe.Dump{}
+	found := map[string]*perSize{}
 	for i, size := range sweep {
 		if size < r.small && r.small == large {
 			continue // the family makes larger ones
@@ -38,10 +39,43 @@ func checkPages(r *run) {
 		if r.failed(err) {
 			return
 		}
-		r.same(d, fmt.Sprintf("with pages of %d bytes", size))
+		for _, v := range r.deviations(d, &r.base, large, fmt.Sprintf("with pages of %d bytes", size)) {
+			if found[v.kind] == nil {
+				found[v.kind] = &perSize{deviation: v, size: size}
+			} else {
+				found[v.kind].add(v, size)
+			}
+		}
 		sized[size] = d
 	}
+	for _, kind := range slices.Sorted(maps.Keys(found)) {
+		v := found[kind]
+		r.find(Broken, v.record, "with pages of %d bytes: %s%s", v.size, v.text, v.others())
+	}
 	r.alike(sized)
+}
+
+// perSize is a deviation that is found with pages of some sizes.
+type perSize struct {
+	deviation       // the worst one
+	size      int   // its pages' size
+	like      []int // the other sizes with the like
+}
+
+func (p *perSize) add(v deviation, size int) {
+	if v.n > p.n {
+		p.like = append(p.like, p.size)
+		p.deviation, p.size = v, size
+	} else {
+		p.like = append(p.like, size)
+	}
+}
+
+func (p *perSize) others() string {
+	if len(p.like) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; the like with %s, up to %d bytes", count(len(p.like), "other size"), slices.Max(p.like))
 }
 
 // alike finds what a record has with pages of one size only. What changes by itself

@@ -53,7 +53,7 @@ func checkBusy(r *run) {
 	if !busy {
 		r.weak("a second dump on the same socket is not refused (EBUSY)")
 	}
-	r.same(first, "after a second dump on its socket was refused")
+	r.sameAlone(first, "after a second dump on its socket was refused")
 }
 
 // checkInterleaved reads several dumps page by page, in turns.
@@ -82,7 +82,7 @@ func checkInterleaved(r *run) {
 		}
 	}
 	for _, d := range all {
-		r.same(d, "with other dumps in between")
+		r.sameAlone(d, "with other dumps in between")
 	}
 	if r.filtered.Data == nil {
 		return
@@ -96,7 +96,7 @@ func checkInterleaved(r *run) {
 		return
 	}
 	d.Resume(s, r.limits())
-	r.same(d, "with a filtered dump in between")
+	r.sameAlone(d, "with a filtered dump in between")
 }
 
 // checkParked does other things while a dump waits for its reader.
@@ -145,7 +145,7 @@ func checkParked(r *run) {
 	d.Resume(s, r.limits())
 	switch {
 	case r.Changer == nil:
-		r.same(d, "after it was parked")
+		r.sameAlone(d, "after it was parked")
 	case !d.Whole():
 		r.broken("after it was parked, it does not come to its end: %s", ending(d))
 	}

@@ -58,15 +58,24 @@ func (r *run) limits() observe.Limits {
 func (r *run) keys(d *observe.Dump) []string {
 	keys := make([]string, 0, len(d.Records()))
 	for _, m := range d.Records() {
-		r.Key.Each(m.Message, r.Header, func(key string) { keys = append(keys, key) })
+		r.each(m, func(key string) { keys = append(keys, key) })
 	}
 	return keys
+}
+
+// each calls a function with the key of each element of a record. What moves by itself
+// is in no key.
+func (r *run) each(m observe.Message, f func(key string)) {
+	still := m.Message
+	if still.Data = r.Still(m.Data); still.Data != nil {
+		r.Key.Each(still, r.Header, f)
+	}
 }
 
 // key is what tells a record from all others: those of its elements together.
 func (r *run) key(m observe.Message) string {
 	var all []string
-	r.Key.Each(m.Message, r.Header, func(key string) { all = append(all, key) })
+	r.each(m, func(key string) { all = append(all, key) })
 	if len(all) == 1 {
 		return all[0]
 	}
@@ -95,33 +104,65 @@ func difference(a, b []string) (missing, more int) {
 	return missing, more
 }
 
-// same finds what another dump of the same table has not in common with the first
-// one. A table may change by itself. So what is missing must be there in a dump
-// before and in one behind, and what is too much in none of them.
+// A deviation is something in which a dump differs from its table.
+type deviation struct {
+	kind   string
+	text   string
+	n      int              // how many records it is about
+	record *observe.Message // an example, or nil
+}
+
+// same finds in what a dump differs from the first one.
 func (r *run) same(d *observe.Dump, how string) {
+	for _, v := range r.deviations(d, &r.base, large, how) {
+		r.find(Broken, v.record, "%s: %s", how, v.text)
+	}
+}
+
+// sameAlone finds in what a dump with small pages differs from one that is alone. What
+// small pages do to that one is for checkPages to find.
+func (r *run) sameAlone(d *observe.Dump, how string) {
+	if r.alone == nil {
+		alone, err := r.dump(r.Request, r.small)
+		if r.failed(err) {
+			return
+		}
+		r.alone = alone
+	}
+	if !r.alone.Whole() {
+		r.skip("with small pages, the dump is not whole even alone: %s", ending(r.alone))
+		return
+	}
+	for _, v := range r.deviations(d, &r.alone, r.small, how) {
+		r.find(Broken, v.record, "%s: %s", how, v.text)
+	}
+}
+
+// deviations compares a dump with the last one of its table. A table may change by
+// itself. So what is missing must be there in the last one and in one behind, which is
+// the last one from then on, and what is too much in none of them.
+func (r *run) deviations(d *observe.Dump, last **observe.Dump, buffer int, how string) (all []deviation) {
+	records := count(len(d.Records()), "record")
 	switch {
 	case d.End == observe.Cut:
 		r.info("%s: a page has %d bytes", how, d.Pages[len(d.Pages)-1].Len)
-		return
+		return nil
 	case d.End == observe.Done && d.Errno != 0:
-		r.broken("%s: it ends with %v after %s%s", how, d.Errno, count(len(d.Records()), "record"), quoted(d.Text))
-		return
+		return []deviation{{kind: "error", text: fmt.Sprintf("it ends with %v after %s%s", d.Errno, records, quoted(d.Text))}}
 	case d.End == observe.Refused:
-		r.broken("%s: it ends with an NLMSG_ERROR, %v, after %s%s", how, d.Errno, count(len(d.Records()), "record"), quoted(d.Text))
-		return
+		return []deviation{{kind: "refused", text: fmt.Sprintf("it ends with an NLMSG_ERROR, %v, after %s%s", d.Errno, records, quoted(d.Text))}}
 	case d.End != observe.Done:
-		r.broken("%s: it does not come to its end: %s", how, ending(d))
-		return
+		return []deviation{{kind: "no end", text: "it does not come to its end: " + ending(d)}}
 	}
-	before, now := r.keys(r.base), r.keys(d)
+	before, now := r.keys(*last), r.keys(d)
 	if missing, more := difference(before, now); missing+more == 0 {
-		return
+		return nil
 	}
-	again, err := r.dump(r.Request, large)
+	again, err := r.dump(r.Request, buffer)
 	if r.failed(err) || !again.Whole() {
-		return
+		return nil
 	}
-	r.base = again
+	*last = again
 	a, b, behind := counts(before), counts(now), counts(r.keys(again))
 	missing, more := 0, 0
 	var extra *observe.Message
@@ -129,7 +170,7 @@ func (r *run) same(d *observe.Dump, how string) {
 		missing += max(min(n, behind[k])-b[k], 0)
 	}
 	for _, m := range d.Records() {
-		r.Key.Each(m.Message, r.Header, func(k string) {
+		r.each(m, func(k string) {
 			if b[k] > max(a[k], behind[k]) {
 				more += b[k] - max(a[k], behind[k])
 				b[k] = 0
@@ -138,11 +179,14 @@ func (r *run) same(d *observe.Dump, how string) {
 		})
 	}
 	if missing > 0 {
-		r.broken("%s: %d of %d records are missing, and the dump looks whole", how, missing, len(before))
+		all = append(all, deviation{kind: "missing", n: missing,
+			text: fmt.Sprintf("%d of %s are missing, and the dump looks whole", missing, count(len(before), "record"))})
 	}
 	if more > 0 {
-		r.find(Broken, extra, "%s: %d records come twice, or are none of the table's", how, more)
+		all = append(all, deviation{kind: "more", n: more, record: extra,
+			text: count(more, "record") + " too many: they come twice, or are none of the table's"})
 	}
+	return all
 }
 
 // ending says how a dump ended that did not end well.
