@@ -123,7 +123,7 @@ func parsePath(text string, set *AttrSet) (path []uint16, attr *SpecAttr, err er
 				return nil, nil, fmt.Errorf("attribute set %s has no attribute %q%s: it has %s", set.Name, word, nearest(word, set.names()), strings.Join(set.names(), ", "))
 			}
 			number = attr.Number
-		case n >= 1<<14 || n == 0 && !skip:
+		case n >= 1<<14 || n == 0 && len(path) == 0: // in a nest, it may be the index of an array
 			return nil, nil, fmt.Errorf("attribute %q: want 1 to 16383", word)
 		case skip:
 			copy := *attr
