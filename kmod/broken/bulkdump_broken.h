@@ -88,6 +88,7 @@ enum {
 	BROKEN_CMD_BUDGET,	/* 10: a filter ends the dump if 100 objects in a row do not pass */
 	BROKEN_CMD_INSIDE,	/* 11: any attribute is accepted inside a nest */
 	BROKEN_CMD_SLEEP,	/* 16: a filtered scan that cannot be killed */
+	BROKEN_CMD_WAITS,	/* 28: the second page waits for what never comes */
 	BROKEN_CMD_SHORT,	/* 24: a structure is read beyond the end of its attribute */
 	BROKEN_CMD_SILENT,	/* 28: a do that answers nothing */
 	BROKEN_CMD_HOLLOW,	/* 28: a do that answers with no attribute */

@@ -80,6 +80,17 @@ static int sleep_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 }
 
 /*
+ * WAITS, 28: the second page waits for what never comes: two minutes here, or until a
+ * signal.
+ */
+static int waits_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	if (dump_ctx(cb)->next && msleep_interruptible(120 * MSEC_PER_SEC))
+		return -EINTR;
+	return sound_dumpit(skb, cb);
+}
+
+/*
  * SHORT, 24: a structure is read beyond the end of its attribute. What is there is
  * random here.
  */
@@ -188,6 +199,8 @@ static const struct genl_ops ops[] = {
 	DUMP(PARTLY, from_start, partly_dumpit, TAKES(from_policy)),
 	DUMP(AGAIN, from_start, again_dumpit, TAKES(from_policy)),
 	DUMP(INSIDE, inside_start, sound_dumpit, TAKES(nest_policy)),
+	/* The send makes the first page, and the read of a page the next one. */
+	DUMP(WAITS, sound_start, waits_dumpit),
 	DUMP(SLEEP, from_start, sleep_dumpit, TAKES(from_policy)),
 	DUMP(SHORT, short_start, sound_dumpit, TAKES(short_policy)),
 	DUMP(SILENT, sound_start, sound_dumpit,

@@ -291,6 +291,10 @@ var bugs = map[string]func(tester) bool{
 		t.dump(small, u32(attrFrom, 39000))
 		return time.Since(begin) > 2500*time.Millisecond
 	},
+	"WAITS": func(t tester) bool {
+		d := t.any(small)
+		return d.End == observe.Stalled && len(d.Pages) == 1
+	},
 	"SHORT": func(t tester) bool {
 		if n := len(t.dump(small, attr(attrFilter, make([]byte, 8))).Records()); n != objects {
 			t.Errorf("%d records from 0 on", n)

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -118,9 +119,11 @@ func (s *Socket) DumpShort(request nldump.Message, n int, l Limits) *Dump {
 	return d
 }
 
+const usualWait = 5 * time.Second
+
 // Limits bound a dump that does not end by itself.
 type Limits struct {
-	Page  time.Duration // the longest wait for a page; 0 is 5 s
+	Page  time.Duration // the longest wait for a page; 0 is usualWait
 	Bytes int           // of all pages; 0 is 64 MiB
 	Pages int           // 0 is a million
 
@@ -134,15 +137,34 @@ type Limits struct {
 func (s *Socket) take(request nldump.Message, l Limits) *Dump {
 	d := &Dump{}
 	var err error
-	begin := time.Now()
-	d.Request, err = s.sock.Send(request)
-	d.Sending = time.Since(begin)
+	wait := orDefault(l.Page, usualWait)
+	d.Sending = prodded(wait, func() { d.Request, err = s.sock.Send(request) })
+	if d.Sending >= wait {
+		d.End = Stalled
+		return d
+	}
 	if err != nil {
 		d.End, d.Err = Failed, err
 		return d
 	}
 	d.resume(s, l)
 	return d
+}
+
+// prodded calls a function that enters the kernel, and returns how long it took. A
+// callback of a dump that waits for what never comes does so in there, where no
+// deadline of the socket counts. After the wait, a signal gets the thread out, unless the
+// callback ignores signals.
+func prodded(wait time.Duration, f func()) time.Duration {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	thread := unix.Gettid()
+	// Go's runtime uses this signal itself, and ignores it if there is no need.
+	prod := time.AfterFunc(wait, func() { unix.Tgkill(os.Getpid(), thread, unix.SIGURG) })
+	defer prod.Stop()
+	begin := time.Now()
+	f()
+	return time.Since(begin)
 }
 
 // Resume goes on with a dump that was left by Limits.Between, Bytes or Pages.
@@ -164,7 +186,7 @@ func LeaveAfter(pages int) func(int) error {
 }
 
 func (d *Dump) resume(s *Socket, l Limits) {
-	wait, most, pages := orDefault(l.Page, 5*time.Second), orDefault(l.Bytes, 64<<20), orDefault(l.Pages, 1<<20)
+	wait, most, pages := orDefault(l.Page, usualWait), orDefault(l.Bytes, 64<<20), orDefault(l.Pages, 1<<20)
 	d.End, d.Err = Running, nil
 	for d.End == Running {
 		if l.Between != nil {
@@ -180,9 +202,12 @@ func (d *Dump) resume(s *Socket, l Limits) {
 			d.End = Limited
 			return
 		}
-		begin := time.Now()
-		s.sock.SetReadDeadline(begin.Add(wait))
-		got, err := s.sock.Recv(s.buf)
+		var got nldump.Datagram
+		var err error
+		took := prodded(wait, func() {
+			s.sock.SetReadDeadline(time.Now().Add(wait))
+			got, err = s.sock.Recv(s.buf)
+		})
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			d.End = Stalled
@@ -194,7 +219,9 @@ func (d *Dump) resume(s *Socket, l Limits) {
 			d.Foreign++
 			continue
 		}
-		d.add(s.buf, got.Len, time.Since(begin))
+		if d.add(s.buf, got.Len, took); took >= wait && d.End == Running {
+			d.End = Stalled // on the page behind it, which the kernel makes in the same call
+		}
 	}
 	d.after(s)
 }

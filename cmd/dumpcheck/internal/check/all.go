@@ -4,7 +4,7 @@ package check
 
 // All are the checks, in the order in which they run.
 var All = []Check{
-	{"end", "ends with NLMSG_DONE and no error", []int{1, 3}, "the dump never ends, or ends with an error in the middle", checkEnd},
+	{"end", "ends with NLMSG_DONE and no error", []int{1, 3, 28}, "the dump never ends, or ends with an error in the middle", checkEnd},
 	{"pages", "has the same records with pages of any size", []int{1, 3, 14, 23}, "a table that looks whole, and is not", checkPages},
 	{"done", "has one NLMSG_DONE, and nothing behind it", []int{27}, "the next request on the socket gets the rest as its answer", checkDone},
 	{"multi", "has NLM_F_MULTI on every record", []int{9}, "libnl stops after the first datagram", checkMulti},

@@ -38,7 +38,9 @@ func checkEnd(r *run) {
 	case d.End == observe.Limited:
 		r.skip("no end within the limits: %s", ending(d))
 	default:
-		r.broken("it does not come to its end: %s", ending(d))
+		if r.broken("it does not come to its end: %s", ending(d)); d.End == observe.Stalled {
+			r.breaks(28)
+		}
 	}
 }
 
