@@ -46,7 +46,9 @@ func checkPages(r *run) {
 				found[v.kind].add(v, size)
 			}
 		}
-		sized[size] = d
+		if !r.Key.IsZero() && len(r.unlike(r.base, d, r.base)) > 0 {
+			sized[size] = d // not all of them: a table may be large
+		}
 	}
 	for _, kind := range slices.Sorted(maps.Keys(found)) {
 		v := found[kind]
@@ -81,7 +83,7 @@ func (p *perSize) others() string {
 // alike finds what a record has with pages of one size only. What changes by itself
 // may look so once. So it must be so again.
 func (r *run) alike(sized map[int]*observe.Dump) {
-	if r.Key.IsZero() {
+	if len(sized) == 0 {
 		return
 	}
 	before, err := r.dump(r.Request, large)
