@@ -57,12 +57,15 @@ func nftables(command string) Changer {
 	switch command {
 	case "gettable":
 		t.prepare = nil
+		flags := map[slot]uint32{}
 		add = func(s slot) []nldump.Message {
+			flags[s] = 0
 			return one(nft(nftNewTable, create, Attr(1, name(s)), Attr(2, be32(0))))
 		}
 		remove = func(s slot) []nldump.Message { return one(nft(nftDelTable, 0, Attr(1, name(s)))) }
 		set = func(s slot) []nldump.Message {
-			return one(nft(nftNewTable, 0, Attr(1, name(s)), Attr(2, be32(t.flip%2*dormant))))
+			flags[s] ^= dormant // what changes nothing need not be told
+			return one(nft(nftNewTable, 0, Attr(1, name(s)), Attr(2, be32(flags[s]))))
 		}
 	case "getchain":
 		add = func(s slot) []nldump.Message { return one(nft(nftNewChain, create, in, Attr(3, name(s)))) }

@@ -110,7 +110,7 @@ var keys = []struct {
 	{"ethtool", "stats-get", Key{Attrs: [][]uint16{{2, 1}}}}, // ETHTOOL_A_HEADER_DEV_INDEX
 	{"ethtool", "", Key{Attrs: [][]uint16{{1, 1}}}},
 	{"netdev", "dev-get", key(nil, 1)},
-	{"wireguard", "", Key{Attrs: [][]uint16{{1}}, Element: []uint16{8, 0}}}, // WGDEVICE_A_IFINDEX, WGDEVICE_A_PEERS
+	{"wireguard", "", Key{Element: []uint16{8, 0, 1}}}, // WGPEER_A_PUBLIC_KEY in WGDEVICE_A_PEERS
 	{"bulkdump", "", key(nil, 1)},
 	{"bulkdump_min", "", key(nil, 1)},
 	{"bulkdump_broken", "", key(nil, 1)},

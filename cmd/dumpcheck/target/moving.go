@@ -37,6 +37,8 @@ var moving = []struct {
 	{"sock_diag inet6", "tcp", Part{Path: []uint16{2}, What: "ages (INET_DIAG_INFO)"}},
 	{"sock_diag inet", "mptcp", Part{Path: []uint16{2}, What: "ages (INET_DIAG_INFO)"}},
 	{"sock_diag inet6", "mptcp", Part{Path: []uint16{2}, What: "ages (INET_DIAG_INFO)"}},
+	{"sock_diag inet", "sctp", Part{Path: []uint16{2}, What: "counters (INET_DIAG_INFO)"}},
+	{"sock_diag inet6", "sctp", Part{Path: []uint16{2}, What: "counters (INET_DIAG_INFO)"}},
 	{"sock_diag netlink", "get", Part{What: "sockets of sock_diag: the readers' own"}},
 }
 

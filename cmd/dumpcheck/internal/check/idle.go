@@ -13,6 +13,7 @@ import (
 
 	"bulkdump/client/nldump"
 	"bulkdump/cmd/dumpcheck/observe"
+	"bulkdump/cmd/dumpcheck/target"
 )
 
 // The checks of a table that does not change.
@@ -148,7 +149,7 @@ func (r *run) compareAttrs(b [3][]byte, path []uint16, differs func(where string
 		v := [3][]byte{a.value, all[1][i].value, all[2][i].value}
 		switch {
 		case equal3(v) || r.moves(here):
-		case a.typ&unix.NLA_F_NESTED != 0:
+		case a.typ&unix.NLA_F_NESTED != 0 || r.holdsMoving(here): // old nests have no flag
 			r.compareAttrs(v, here, differs)
 		default:
 			differs(nameOf(r.Target, here), v)
@@ -183,6 +184,13 @@ func (r *run) moves(path []uint16) bool {
 		}
 	}
 	return false
+}
+
+// holdsMoving tells whether an attribute is a nest with something that moves.
+func (r *run) holdsMoving(path []uint16) bool {
+	return slices.ContainsFunc(r.Moving, func(p target.Part) bool {
+		return len(p.Path) > len(path) && slices.EqualFunc(p.Path[:len(path)], path, func(a, b uint16) bool { return a == b || a == 0 })
+	})
 }
 
 func equal3(v [3][]byte) bool { return bytes.Equal(v[0], v[1]) && bytes.Equal(v[1], v[2]) }

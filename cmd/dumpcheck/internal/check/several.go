@@ -107,7 +107,7 @@ func checkParked(r *run) {
 		return
 	}
 	defer s.Close()
-	r.heldModule(before)
+	held := r.heldModule(before)
 
 	usual := total(r.base)
 	timed := func(what string, f func() error) {
@@ -143,6 +143,12 @@ func checkParked(r *run) {
 		r.Changer.Remove(n) // if it was made
 	}
 	d.Resume(s, r.limits())
+	// The read of a page makes the next one. If that was the last one, the dump was over,
+	// and had given its reference back.
+	if pages := len(d.Pages); !held && pages > 2 {
+		r.broken("a parked dump has no reference to module %s: it can be unloaded, and the next page runs code that is gone", r.Generic.Name)
+		r.breaks(18)
+	}
 	switch {
 	case r.Changer == nil:
 		r.sameAlone(d, "after it was parked")

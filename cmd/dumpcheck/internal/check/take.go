@@ -75,7 +75,7 @@ func (r *run) each(m observe.Message, f func(key string)) {
 // key is what tells a record from all others: those of its elements together.
 func (r *run) key(m observe.Message) string {
 	var all []string
-	r.each(m, func(key string) { all = append(all, key) })
+	r.Key.Each(m.Message, r.Header, func(key string) { all = append(all, key) })
 	if len(all) == 1 {
 		return all[0]
 	}
