@@ -152,18 +152,18 @@ func checkDone(r *run) {
 
 func checkMulti(r *run) {
 	if x := r.form.faults["single"]; x != nil {
-		r.find(Weak, x.first, "%d of %d records are without NLM_F_MULTI", x.n, r.form.records)
+		r.find(Weak, x.first, "%d of the %d records that came are without NLM_F_MULTI", x.n, r.form.records)
 		r.at(6, 8) // nlmsg_flags
 	}
 }
 
 func checkAddress(r *run) {
 	if x := r.form.faults["sequence"]; x != nil {
-		r.find(Weak, x.first, "%d of %d records have another sequence number than the request, such as %d", x.n, r.form.records, x.first.Seq)
+		r.find(Weak, x.first, "%d of the %d records that came have another sequence number than the request, such as %d", x.n, r.form.records, x.first.Seq)
 		r.at(8, 12) // nlmsg_seq
 	}
 	if x := r.form.faults["port"]; x != nil {
-		r.find(Weak, x.first, "%d of %d records have another port id than the socket, such as %d", x.n, r.form.records, x.first.PortID)
+		r.find(Weak, x.first, "%d of the %d records that came have another port id than the socket, such as %d", x.n, r.form.records, x.first.PortID)
 		r.at(12, 16) // nlmsg_pid
 	}
 }
@@ -173,7 +173,7 @@ func checkCommand(r *run) {
 		r.find(Note, x.first, "records are of more than one type: %d, and %d in %d of %d", r.form.typ, x.first.Type, x.n, r.form.records)
 	}
 	if x := r.form.faults["command"]; x != nil {
-		r.find(Note, x.first, "%d of %d records have another command than the request: %d, not %d", x.n, r.form.records, x.first.Data[0], r.Cmd)
+		r.find(Note, x.first, "%d of the %d records that came have another command than the request: %d, not %d", x.n, r.form.records, x.first.Data[0], r.Cmd)
 		r.at(16, 17) // genlmsghdr.cmd
 	}
 }
