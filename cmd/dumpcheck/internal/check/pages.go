@@ -46,7 +46,8 @@ func checkPages(r *run) {
 				found[v.kind].add(v, size)
 			}
 		}
-		if !r.Key.IsZero() && len(r.unlike(r.base, d, r.base)) > 0 {
+		// A record that is a part of an object has what fits its page.
+		if !r.Key.IsZero() && r.Key.Element == nil && len(r.unlike(r.base, d, r.base)) > 0 {
 			sized[size] = d // not all of them: a table may be large
 		}
 	}
