@@ -72,9 +72,7 @@ var keys = []struct {
 	{"nfnetlink ctnetlink-exp", "get-stats-cpu", key(bytesOf(2, 4))},
 	{"nfnetlink ctnetlink-exp", "", key(nil, 2, 3)}, // CTA_EXPECT_TUPLE, CTA_EXPECT_MASK
 	// IPSET_ATTR_SETNAME; IPSET_ATTR_DATA in IPSET_ATTR_ADT.
-	{"nfnetlink ipset", "list", Key{Attrs: [][]uint16{{2}}, Element: []uint16{8, 7}}},
-	{"nfnetlink ipset", "save", Key{Attrs: [][]uint16{{2}}, Element: []uint16{8, 7}}},
-	{"nfnetlink ipset", "", key(nil, 2)},
+	{"nfnetlink ipset", "", Key{Attrs: [][]uint16{{2}}, Element: []uint16{8, 7}}},
 	{"nfnetlink acct", "", key(nil, 1)},
 	{"nfnetlink cttimeout", "", key(nil, 1)},
 	{"nfnetlink cthelper", "", key(nil, 1, 2)},

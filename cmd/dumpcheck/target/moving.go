@@ -17,6 +17,13 @@ type Part struct {
 	What     string   // "ages (NDA_CACHEINFO)"
 }
 
+// Meets tells whether the part's path and another one are the same, as far as the
+// shorter of them goes.
+func (p Part) Meets(path []uint16) bool {
+	n := min(len(p.Path), len(path))
+	return slices.EqualFunc(p.Path[:n], path[:n], func(own, other uint16) bool { return own == other || own == 0 })
+}
+
 var moving = []struct {
 	family, command string // of the targets; a prefix of the family is enough
 	part            Part

@@ -51,11 +51,10 @@ const many, fewest = 150, 40
 // time; reads some to their end; and asks for some that are refused. The kernel gets
 // back what it gave.
 func checkAbandoned(r *run) {
-	whole, err := r.dump(r.Request, r.small)
-	if r.failed(err) {
+	if !r.takeAlone() {
 		return
 	}
-	if pages := len(whole.Pages); pages > 1 {
+	if pages := len(r.alone.Pages); pages > 1 {
 		r.leaks("dumps that were abandoned", func(i int) {
 			n := i // after each page once
 			if n > min(pages-2, 64) {

@@ -114,7 +114,7 @@ func (r *run) absent(s *observe.Socket) {
 	}
 	d := s.Do(r.doFor(m), r.Wait)
 	for _, got := range d.Records() {
-		if key := r.key(got); key != r.key(m) && there[key] > 0 {
+		if there[r.key(got)] > 0 { // and m is not there
 			r.find(Weak, &got, "a do for %s = %d, which no record has, is answered with another record",
 				nameOf(r.Target, r.Key.Attrs[0]), binary.NativeEndian.Uint32(value))
 			return

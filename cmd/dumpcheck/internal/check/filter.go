@@ -53,13 +53,8 @@ func checkFilter(r *run) {
 				fewer = true
 				r.filtered = r.With(target.Attr(typ, value))
 				r.flagged(d, name)
-				if len(d.Records()) == 0 && slices.ContainsFunc(r.base.Records(), func(m observe.Message) bool {
-					a := m.Attrs(r.Header)
-					return a.Find(typ) && bytes.Equal(a.Bytes(), value)
-				}) {
-					if r.once(Broken, name+" leaves out the record that has its value, too") {
-						r.breaks(10)
-					}
+				if len(d.Records()) == 0 && r.comes(typ, value) && r.once(Broken, name+" leaves out the record that has its value, too") {
+					r.breaks(10)
 				}
 			}
 		}
@@ -76,6 +71,14 @@ func checkFilter(r *run) {
 	if applied != nil {
 		r.info("a filter: %s", strings.Join(applied, ", "))
 	}
+}
+
+// comes tells whether a record has an attribute with the value.
+func (r *run) comes(typ uint16, value []byte) bool {
+	return slices.ContainsFunc(r.base.Records(), func(m observe.Message) bool {
+		a := m.Attrs(r.Header)
+		return a.Find(typ) && bytes.Equal(a.Bytes(), value)
+	})
 }
 
 // flagged looks for NLM_F_DUMP_FILTERED in a dump that was filtered.

@@ -33,15 +33,13 @@ func checkIdle(r *run) {
 				return
 			}
 		}
-		dumps[i] = map[string]observe.Message{}
-		for _, m := range d.Records() {
-			dumps[i][r.key(m)] = m
-		}
+		dumps[i] = r.byKey(d)
 	}
 	found := map[string]*difference3{}
 	for _, m := range r.base.Records() {
-		second, ok := dumps[1][r.key(m)]
-		third, also := dumps[2][r.key(m)]
+		key := r.key(m)
+		second, ok := dumps[1][key]
+		third, also := dumps[2][key]
 		if !ok || !also || bytes.Equal(m.Data, second.Data) && bytes.Equal(second.Data, third.Data) {
 			continue
 		}
@@ -175,22 +173,12 @@ func split(b []byte) (attrs []attribute) {
 
 // moves tells whether an attribute is known to change by itself.
 func (r *run) moves(path []uint16) bool {
-	for _, p := range r.Moving {
-		if len(p.Path) > len(path) {
-			continue
-		}
-		if slices.EqualFunc(p.Path, path[:len(p.Path)], func(a, b uint16) bool { return a == b || a == 0 }) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.Moving, func(p target.Part) bool { return len(p.Path) <= len(path) && p.Meets(path) })
 }
 
 // holdsMoving tells whether an attribute is a nest with something that moves.
 func (r *run) holdsMoving(path []uint16) bool {
-	return slices.ContainsFunc(r.Moving, func(p target.Part) bool {
-		return len(p.Path) > len(path) && slices.EqualFunc(p.Path[:len(path)], path, func(a, b uint16) bool { return a == b || a == 0 })
-	})
+	return slices.ContainsFunc(r.Moving, func(p target.Part) bool { return len(p.Path) > len(path) && p.Meets(path) })
 }
 
 func equal3(v [3][]byte) bool { return bytes.Equal(v[0], v[1]) && bytes.Equal(v[1], v[2]) }

@@ -26,6 +26,12 @@ func checkPages(r *run) {
 	d := s.Dump(r.Request, r.limits())
 	r.form.see(r.Target, d)
 	r.same(d, "with a small first page")
+	// No record is looked for in here if it may be a part of an object: that has what fits
+	// its page.
+	var base map[string]observe.Message
+	if !r.Key.IsZero() && r.Key.Element == nil {
+		base = r.byKey(r.base)
+	}
 	sized := map[int]*observe.Dump{}
 	found := map[string]*perSize{}
 	for i, size := range sweep {
@@ -37,7 +43,7 @@ func checkPages(r *run) {
 		}
 		d, err := r.dump(r.Request, size)
 		if r.failed(err) {
-			return
+			break
 		}
 		for _, v := range r.deviations(d, &r.base, large, fmt.Sprintf("with pages of %d bytes", size)) {
 			if found[v.kind] == nil {
@@ -46,8 +52,7 @@ func checkPages(r *run) {
 				found[v.kind].add(v, size)
 			}
 		}
-		// A record that is a part of an object has what fits its page.
-		if !r.Key.IsZero() && r.Key.Element == nil && len(r.unlike(r.base, d, r.base)) > 0 {
+		if len(r.unlike(base, d, base)) > 0 {
 			sized[size] = d // not all of them: a table may be large
 		}
 	}
@@ -55,7 +60,7 @@ func checkPages(r *run) {
 		v := found[kind]
 		r.find(Broken, v.record, "with pages of %d bytes: %s%s", v.size, v.text, v.others())
 	}
-	r.alike(sized)
+	r.alike(base, sized)
 }
 
 // perSize is a deviation that is found with pages of some sizes.
@@ -67,11 +72,9 @@ type perSize struct {
 
 func (p *perSize) add(v deviation, size int) {
 	if v.n > p.n {
-		p.like = append(p.like, p.size)
-		p.deviation, p.size = v, size
-	} else {
-		p.like = append(p.like, size)
+		p.deviation, p.size, size = v, size, p.size
 	}
+	p.like = append(p.like, size)
 }
 
 func (p *perSize) others() string {
@@ -83,16 +86,17 @@ func (p *perSize) others() string {
 
 // alike finds what a record has with pages of one size only. What changes by itself
 // may look so once. So it must be so again.
-func (r *run) alike(sized map[int]*observe.Dump) {
+func (r *run) alike(base map[string]observe.Message, sized map[int]*observe.Dump) {
 	if len(sized) == 0 {
 		return
 	}
-	before, err := r.dump(r.Request, large)
+	d, err := r.dump(r.Request, large)
 	if r.failed(err) {
 		return
 	}
+	before := r.byKey(d)
 	for _, size := range slices.Sorted(maps.Keys(sized)) {
-		once := r.unlike(r.base, sized[size], before)
+		once := r.unlike(base, sized[size], before)
 		if len(once) == 0 {
 			continue
 		}
@@ -104,7 +108,7 @@ func (r *run) alike(sized map[int]*observe.Dump) {
 		if r.failed(err) {
 			return
 		}
-		again := r.unlike(before, d, after)
+		again := r.unlike(before, d, r.byKey(after))
 		for _, where := range slices.Sorted(maps.Keys(once)) {
 			if m, ok := again[where]; ok {
 				r.find(Broken, &m, "with pages of %d bytes, a record differs from that of large pages: %s", size, where)
@@ -115,21 +119,14 @@ func (r *run) alike(sized map[int]*observe.Dump) {
 	}
 }
 
-// unlike returns the parts of records in which a dump differs from one before and one
-// behind that have the same, each with a record that shows it.
-func (r *run) unlike(before, d, after *observe.Dump) map[string]observe.Message {
-	of := func(d *observe.Dump) map[string]observe.Message {
-		records := map[string]observe.Message{}
-		for _, m := range d.Records() {
-			records[r.key(m)] = m
-		}
-		return records
-	}
-	first, last := of(before), of(after)
+// unlike returns the parts of records in which a dump differs from the records before
+// and behind it that have the same, each with a record that shows it.
+func (r *run) unlike(before map[string]observe.Message, d *observe.Dump, after map[string]observe.Message) map[string]observe.Message {
 	found := map[string]observe.Message{}
 	for _, m := range d.Records() {
-		a, ok := first[r.key(m)]
-		b, also := last[r.key(m)]
+		key := r.key(m)
+		a, ok := before[key]
+		b, also := after[key]
 		if !ok || !also || bytes.Equal(a.Data, m.Data) {
 			continue
 		}

@@ -31,15 +31,18 @@ func (r *run) begin(pages int) (*observe.Socket, *observe.Dump, bool) {
 }
 
 func checkBusy(r *run) {
+	if !r.takeAlone() {
+		return
+	}
+	if len(r.alone.Pages) < 2 {
+		r.skip("the table is too small: it has 1 page")
+		return
+	}
 	s, first, ok := r.begin(0)
 	if !ok {
 		return
 	}
 	defer s.Close()
-	if whole, err := r.dump(r.Request, r.small); err != nil || len(whole.Pages) < 2 {
-		r.skip("the table is too small: it has 1 page")
-		return
-	}
 	// What answers it comes behind the first page.
 	sent, err := s.Send(r.Request)
 	if r.failed(err) {
@@ -145,7 +148,7 @@ func checkParked(r *run) {
 	d.Resume(s, r.limits())
 	// The read of a page makes the next one. If that was the last one, the dump was over,
 	// and had given its reference back.
-	if pages := len(d.Pages); !held && pages > 2 {
+	if !held && len(d.Pages) > 2 {
 		r.broken("a parked dump has no reference to module %s: it can be unloaded, and the next page runs code that is gone", r.Generic.Name)
 		r.breaks(18)
 	}

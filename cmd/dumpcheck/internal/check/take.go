@@ -82,6 +82,15 @@ func (r *run) key(m observe.Message) string {
 	return strings.Join(all, "\x00")
 }
 
+// byKey are a dump's records by their keys.
+func (r *run) byKey(d *observe.Dump) map[string]observe.Message {
+	records := make(map[string]observe.Message, len(d.Records()))
+	for _, m := range d.Records() {
+		records[r.key(m)] = m
+	}
+	return records
+}
+
 // counts says how often each key comes.
 func counts(keys []string) map[string]int {
 	c := make(map[string]int, len(keys))
@@ -113,29 +122,38 @@ type deviation struct {
 }
 
 // same finds in what a dump differs from the first one.
-func (r *run) same(d *observe.Dump, how string) {
-	for _, v := range r.deviations(d, &r.base, large, how) {
+func (r *run) same(d *observe.Dump, how string) { r.sameAs(&r.base, large, d, how) }
+
+func (r *run) sameAs(last **observe.Dump, buffer int, d *observe.Dump, how string) {
+	for _, v := range r.deviations(d, last, buffer, how) {
 		r.find(Broken, v.record, "%s: %s", how, v.text)
 	}
+}
+
+// takeAlone takes a dump with small pages while no other one runs, if there is none yet.
+func (r *run) takeAlone() (ok bool) {
+	if r.alone != nil {
+		return true
+	}
+	d, err := r.dump(r.Request, r.small)
+	if r.failed(err) {
+		return false
+	}
+	r.alone = d
+	return true
 }
 
 // sameAlone finds in what a dump with small pages differs from one that is alone. What
 // small pages do to that one is for checkPages to find.
 func (r *run) sameAlone(d *observe.Dump, how string) {
-	if r.alone == nil {
-		alone, err := r.dump(r.Request, r.small)
-		if r.failed(err) {
-			return
-		}
-		r.alone = alone
+	if !r.takeAlone() {
+		return
 	}
 	if !r.alone.Whole() {
 		r.skip("with small pages, the dump is not whole even alone: %s", ending(r.alone))
 		return
 	}
-	for _, v := range r.deviations(d, &r.alone, r.small, how) {
-		r.find(Broken, v.record, "%s: %s", how, v.text)
-	}
+	r.sameAs(&r.alone, r.small, d, how)
 }
 
 // deviations compares a dump with the last one of its table. A table may change by
