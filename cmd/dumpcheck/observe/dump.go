@@ -48,6 +48,7 @@ type Dump struct {
 	records  []Message
 	seen     map[uint64]int // hash of a page to the number of the last such one
 	repeated int            // pages in a row that came before
+	prodded  bool           // a signal came while the kernel made a page of it, or may have
 }
 
 // A Page is a datagram.

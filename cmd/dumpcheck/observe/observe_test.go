@@ -77,6 +77,17 @@ func TestEnds(t *testing.T) {
 	}
 }
 
+// A reader that is stopped for longer than the wait gets its pages all the same: a wait
+// that is over at once is like it. A callback that waits is in kmod/broken (WAITS).
+func TestReaderIsStopped(t *testing.T) {
+	s := dialTest(t, Dial, 64<<10)
+	for range 10 {
+		if d := s.Dump(families, Limits{Page: time.Nanosecond}); !d.Whole() {
+			t.Fatalf("it ends as %s after %d pages: %v", d.End, len(d.Pages), d.Err)
+		}
+	}
+}
+
 // A dump that was left goes on where it was.
 func TestResume(t *testing.T) {
 	s := dialTest(t, DialFresh, 4<<10)

@@ -30,8 +30,8 @@ type Socket struct {
 }
 
 // Dial opens a socket of the netlink protocol, in the network namespace of the
-// calling thread. It checks requests strictly (NETLINK_GET_STRICT_CHK). Pages are as large as the buffer, up to 32,448 bytes, from the
-// first one on.
+// calling thread. It checks requests strictly (NETLINK_GET_STRICT_CHK). Pages are as
+// large as the buffer, up to 32,448 bytes, from the first one on.
 func Dial(protocol, buffer int) (*Socket, error) {
 	s, err := dial(protocol, buffer)
 	if err != nil {
@@ -77,7 +77,7 @@ func (s *Socket) prime() error {
 	if _, err := s.sock.Send(nldump.Message{Type: unix.NLMSG_NOOP, Flags: unix.NLM_F_REQUEST | unix.NLM_F_ACK}); err != nil {
 		return err
 	}
-	_, err := s.sock.Poll(s.buf)
+	_, err := s.poll()
 	if errors.Is(err, unix.EAGAIN) {
 		return nil // a protocol that does not answer has no dumps
 	}
@@ -137,12 +137,7 @@ type Limits struct {
 func (s *Socket) take(request nldump.Message, l Limits) *Dump {
 	d := &Dump{}
 	var err error
-	wait := orDefault(l.Page, usualWait)
-	d.Sending = prodded(wait, func() { d.Request, err = s.sock.Send(request) })
-	if d.Sending >= wait {
-		d.End = Stalled
-		return d
-	}
+	d.Sending = d.enter(orDefault(l.Page, usualWait), func() { d.Request, err = s.sock.Send(request) })
 	if err != nil {
 		d.End, d.Err = Failed, err
 		return d
@@ -151,20 +146,30 @@ func (s *Socket) take(request nldump.Message, l Limits) *Dump {
 	return d
 }
 
-// prodded calls a function that enters the kernel, and returns how long it took. A
+// enter calls a function that enters the kernel, and returns how long it took. A
 // callback of a dump that waits for what never comes does so in there, where no
 // deadline of the socket counts. After the wait, a signal gets the thread out, unless the
 // callback ignores signals.
-func prodded(wait time.Duration, f func()) time.Duration {
+//
+// That the wait is over says nothing about the dump: this process may have been stopped.
+// See stalled.
+func (d *Dump) enter(wait time.Duration, f func()) time.Duration {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	thread := unix.Gettid()
 	// Go's runtime uses this signal itself, and ignores it if there is no need.
 	prod := time.AfterFunc(wait, func() { unix.Tgkill(os.Getpid(), thread, unix.SIGURG) })
-	defer prod.Stop()
 	begin := time.Now()
 	f()
+	d.prodded = !prod.Stop() || d.prodded
 	return time.Since(begin)
+}
+
+// stalled tells whether the dump has ended because the signal came while its callback
+// waited: with an error that a system call would have instead of going on.
+func (d *Dump) stalled() bool {
+	const restartsys = 512 // ERESTARTSYS in include/linux/errno.h, which is for the kernel alone
+	return d.prodded && (d.Errno == unix.EINTR || d.Errno == restartsys)
 }
 
 // Resume goes on with a dump that was left by Limits.Between, Bytes or Pages.
@@ -204,12 +209,14 @@ func (d *Dump) resume(s *Socket, l Limits) {
 		}
 		var got nldump.Datagram
 		var err error
-		took := prodded(wait, func() {
+		took := d.enter(wait, func() {
 			s.sock.SetReadDeadline(time.Now().Add(wait))
-			got, err = s.sock.Recv(s.buf)
+			if got, err = s.sock.Recv(s.buf); errors.Is(err, os.ErrDeadlineExceeded) {
+				got, err = s.poll() // it may have come while this process was stopped
+			}
 		})
 		switch {
-		case errors.Is(err, os.ErrDeadlineExceeded):
+		case errors.Is(err, unix.EAGAIN):
 			d.End = Stalled
 			return
 		case err != nil:
@@ -219,8 +226,8 @@ func (d *Dump) resume(s *Socket, l Limits) {
 			d.Foreign++
 			continue
 		}
-		if d.add(s.buf, got.Len, took); took >= wait && d.End == Running {
-			d.End = Stalled // on the page behind it, which the kernel makes in the same call
+		if d.add(s.buf, got.Len, took); d.stalled() {
+			d.End = Stalled
 		}
 	}
 	d.after(s)
@@ -229,7 +236,7 @@ func (d *Dump) resume(s *Socket, l Limits) {
 // after takes what is in the queue behind the end, where nothing should be.
 func (d *Dump) after(s *Socket) {
 	for {
-		got, err := s.sock.Poll(s.buf)
+		got, err := s.poll()
 		if err != nil {
 			return
 		}
@@ -237,6 +244,12 @@ func (d *Dump) after(s *Socket) {
 			d.After = append(d.After, NewPage(s.buf, got.Len, 0))
 		}
 	}
+}
+
+// poll reads a datagram that is there, also after the deadline.
+func (s *Socket) poll() (nldump.Datagram, error) {
+	s.sock.SetReadDeadline(time.Time{})
+	return s.sock.Poll(s.buf)
 }
 
 func orDefault[T comparable](v, d T) T {
