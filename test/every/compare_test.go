@@ -147,20 +147,25 @@ func (r *result) judge(d *target.Target, unaddressed bool, split string) error {
 	return nil
 }
 
-// sameKey returns a record whose key another one has, too, if there is one.
-func (r *result) sameKey(d *target.Target) []byte {
+// sameKey returns a record that has no key, or one that came before, if there is one.
+func (r *result) sameKey(d *target.Target) (twice []byte) {
 	if d.Key.IsZero() {
 		return nil
 	}
 	seen := map[string]bool{}
 	for _, record := range r.records {
-		key, ok := d.Key.Of(nldump.Message{Data: record[4:]}, d.Header)
-		if !ok || seen[key] {
+		m := nldump.Message{Data: record[4:]}
+		if _, ok := d.Key.Of(m, d.Header); !ok {
 			return record
 		}
-		seen[key] = true
+		d.Key.Each(m, d.Header, func(key string) {
+			if seen[key] {
+				twice = record
+			}
+			seen[key] = true
+		})
 	}
-	return nil
+	return twice
 }
 
 // reason returns the reason for a row, or for its family.
