@@ -31,6 +31,7 @@ type app struct {
 	patience time.Duration
 
 	flags
+	changer *shellChanger  // of --change
 	running bool           // the command line was understood
 	verdict report.Verdict // of the run
 }
@@ -196,13 +197,13 @@ func (a *app) root(cmd *cobra.Command, args []string) error {
 	}
 	defer cancel()
 	targets, err := a.find(ctx, args)
-	if err != nil {
+	if err != nil && (a.list || ctx.Err() == nil) {
 		return err
 	}
 	if a.list {
 		return a.listTargets(targets)
 	}
-	return a.check(ctx, targets)
+	return a.check(ctx, targets) // of none, if the run has ended meanwhile: the report says so
 }
 
 // understand says what is wrong with the command line.

@@ -5,64 +5,175 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"math"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/cmd/dumpcheck/internal/check"
 )
 
 // command is a command of the user's, for the shell.
 func command(ctx context.Context, text string, env ...string) *exec.Cmd {
 	c := exec.CommandContext(ctx, "sh", "-c", text)
 	c.Env = append(os.Environ(), env...)
-	// What it starts ends with it, and ^C ends dumpcheck alone, which ends it.
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
-	c.WaitDelay = time.Second
+	// ^C ends dumpcheck alone, which ends the command and what that has started. If
+	// dumpcheck is killed, the command is, too.
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
+	c.Cancel = func() error { return unix.Kill(-c.Process.Pid, unix.SIGKILL) }
 	return c
 }
 
 // A shellChanger changes the table by a command, which has $OP (add, remove, set)
 // and $N, the object's number.
 type shellChanger struct {
-	ctx  context.Context
-	text string
+	ctx      context.Context // of the run
+	text     string
+	patience time.Duration // how long a change may take when the run has ended
+
+	mu      sync.Mutex
+	objects map[int]bool // that may be there
+	running *exec.Cmd
+	last    time.Time // when a change was made
+	over    bool
 }
 
-func (s shellChanger) Add(n int) error    { return s.run("add", n) }
-func (s shellChanger) Remove(n int) error { return s.run("remove", n) }
-func (s shellChanger) Set(n int) error    { return s.run("set", n) }
+func (s *shellChanger) Add(n int) error    { return s.run("add", n) }
+func (s *shellChanger) Remove(n int) error { return s.run("remove", n) }
+func (s *shellChanger) Set(n int) error    { return s.run("set", n) }
 
 // changeWait is how long one change may take.
 const changeWait = 30 * time.Second
 
-// run runs the command, also after the end of the run: what was added is removed.
-func (s shellChanger) run(op string, n int) error {
+// run runs the command, also when the run has ended: what was added is removed.
+func (s *shellChanger) run(op string, n int) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), changeWait)
 	defer cancel()
+	defer context.AfterFunc(s.ctx, func() { time.AfterFunc(s.patience, cancel) })()
 	c := command(ctx, s.text, "OP="+op, "N="+strconv.Itoa(n))
-	if out, err := c.CombinedOutput(); err != nil {
-		return fmt.Errorf("--change with OP=%s N=%d: %w%s", op, n, err, said(out))
+	out, err := output(&c.Stdout, &c.Stderr)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	before, err := s.start(c, op, n)
+	if err == nil {
+		err = s.done(c.Wait(), op, n, before)
+	}
+	if err != nil {
+		return check.Inputf("--change with OP=%s N=%d: %w%s", op, n, err, said(out))
 	}
 	return nil
+}
+
+// start starts a command that changes an object. From then on, the object may be there.
+func (s *shellChanger) start(c *exec.Cmd, op string, n int) (before bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return false, errors.New("the run is over")
+	}
+	if err := c.Start(); err != nil {
+		return false, err
+	}
+	s.running = c
+	before = s.objects[n]
+	if op == "add" {
+		if s.objects == nil {
+			s.objects = map[int]bool{}
+		}
+		s.objects[n] = true
+	}
+	return before, nil
+}
+
+// done notes what has become of the object.
+func (s *shellChanger) done(err error, op string, n int, before bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running = nil
+	if err == nil {
+		s.last = time.Now()
+	}
+	var exit *exec.ExitError
+	switch said := errors.As(err, &exit) && exit.Exited(); {
+	case op == "add" && said: // it did not
+		s.objects[n] = before
+	case op == "remove" && err == nil:
+		delete(s.objects, n)
+	}
+	return err
+}
+
+// used tells whether anything was added.
+func (s *shellChanger) used() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.objects != nil
+}
+
+// lastChange is when the last change was made.
+func (s *shellChanger) lastChange() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
+}
+
+// end kills what runs, and allows no more. It returns the objects that may be there.
+func (s *shellChanger) end() (left []int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	if s.running != nil {
+		s.running.Cancel()
+	}
+	for n, there := range s.objects {
+		if there {
+			left = append(left, n)
+		}
+	}
+	slices.Sort(left)
+	return left
 }
 
 // second returns how many records another reader sees: its command prints a line
 // for each.
 func second(text string) func(context.Context) (int, error) {
 	return func(ctx context.Context) (int, error) {
-		var stderr bytes.Buffer
 		c := command(ctx, text)
-		c.Stderr = &stderr
-		out, err := c.Output()
+		out, err := output(&c.Stdout)
 		if err != nil {
-			return 0, fmt.Errorf("--second: %w%s", err, said(stderr.Bytes()))
+			return 0, err
+		}
+		defer out.Close()
+		errs, err := output(&c.Stderr)
+		if err != nil {
+			return 0, err
+		}
+		defer errs.Close()
+		if err := c.Start(); err != nil {
+			return 0, check.Inputf("--second: %w", err)
+		}
+		err = c.Wait()
+		c.Cancel() // what it has left in the background
+		if ctx.Err() != nil {
+			return 0, context.Cause(ctx)
+		}
+		if err != nil {
+			return 0, check.Inputf("--second: %w%s", err, said(errs))
 		}
 		n := 0
-		for line := range bytes.Lines(out) {
+		for line := range bytes.Lines(content(out)) {
 			if len(bytes.TrimSpace(line)) > 0 {
 				n++
 			}
@@ -71,9 +182,29 @@ func second(text string) func(context.Context) (int, error) {
 	}
 }
 
+// output is a file in memory for what a command prints. With a pipe, what the command
+// leaves in the background would have to be waited for.
+func output(to ...*io.Writer) (*os.File, error) {
+	fd, err := unix.MemfdCreate("output", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("memory for a command's output: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "output")
+	for _, w := range to {
+		*w = f
+	}
+	return f, nil
+}
+
+// content is what a command has printed.
+func content(f *os.File) []byte {
+	b, _ := io.ReadAll(io.NewSectionReader(f, 0, math.MaxInt64)) // from memory
+	return b
+}
+
 // said is the last line of a command's output, where its error is.
-func said(out []byte) string {
-	text := strings.TrimSpace(string(out))
+func said(f *os.File) string {
+	text := strings.TrimSpace(string(content(f)))
 	if text == "" {
 		return ""
 	}

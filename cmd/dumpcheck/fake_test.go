@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +32,7 @@ type fakeKernel struct {
 	dumps   []string                                      // family command
 	found   map[string]check.Finding                      // by check
 	skipped map[string]string                             // by check
+	failed  []string                                      // checks for which what the user gave is wrong
 	before  func(ctx context.Context, dump, check string) // called before each check
 	options check.Options
 	checked []*target.Target
@@ -54,13 +56,16 @@ func (f *fakeKernel) targets(words ...string) (all []*target.Target, err error) 
 func (f *fakeKernel) run(ctx context.Context, t *target.Target, o check.Options, done func(check.Result)) {
 	f.options, f.checked = o, append(f.checked, t)
 	for i, c := range fakeChecks {
-		if !o.Only(c.ID) {
+		if i > 0 && !o.Only(c.ID) {
 			continue
 		}
 		if f.before != nil {
 			f.before(ctx, t.Name(), c.ID)
 		}
 		r := check.Result{ID: c.ID, Title: c.Title, Rules: c.Rules, Skipped: f.skipped[c.ID], Took: time.Millisecond}
+		if slices.Contains(f.failed, c.ID) {
+			r.Skipped, r.Failed = "--change: exit status 1", true
+		}
 		if finding, ok := f.found[c.ID]; ok {
 			r.Findings = []check.Finding{finding}
 		}

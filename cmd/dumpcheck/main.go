@@ -60,13 +60,13 @@ func (a *app) run(ctx context.Context, args []string) int {
 
 // explainEnd says how the run ended, and returns the exit code.
 func (a *app) explainEnd(ctx context.Context, err error) int {
-	if s := cli.SignalOf(ctx); s != 0 && errors.Is(err, context.Canceled) {
-		a.stderr.Note("dumpcheck: %v before anything was checked", context.Cause(ctx))
+	if s := cli.SignalOf(ctx); s != 0 && errors.Is(err, context.Canceled) { // with --list
+		a.stderr.Note("dumpcheck: %v", context.Cause(ctx))
 		return cli.ExitSignal + int(s)
 	}
 	if err != nil && !errors.Is(err, unix.EPIPE) {
 		a.stderr.Complain(err)
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) || errors.Is(err, errNone) {
+		if errors.Is(err, errNone) {
 			return exitNone
 		}
 		return exitFailed
@@ -89,6 +89,12 @@ func (a *app) explainEnd(ctx context.Context, err error) int {
 
 // errNone says that there is nothing to check.
 var errNone = errors.New("nothing to check")
+
+// nothing is an error that says so in its own words.
+type nothing struct{ error }
+
+func (nothing) Is(err error) bool { return err == errNone }
+func (n nothing) Unwrap() error   { return n.error }
 
 // A usageError is a mistake in the command line.
 type usageError struct{ text string }

@@ -22,8 +22,9 @@ import (
 	"bulkdump/cmd/internal/term"
 )
 
-// patience is how long a check may go on after the end of the run: it removes what
-// it added. One that does not return is left behind.
+// patience is how long a check may go on after the end of the run, and after each change
+// of the user's command: it removes what it added. One that does not return is left
+// behind.
 const patience = 10 * time.Second
 
 // manyTargets are so many dumps as get a row each, and no details unless they are
@@ -67,7 +68,7 @@ func (a *app) check(ctx context.Context, targets []*target.Target) (err error) {
 	defer close(left)
 	begin, done := time.Now(), 0
 	var status atomic.Value
-	status.Store(progress(run.Targets[0], 0, len(targets)))
+	status.Store([]string{})
 	defer a.stderr.Every(time.Second/5, func() []string {
 		return append(slices.Clone(status.Load().([]string)), fmt.Sprint(time.Since(begin).Round(time.Second)))
 	})()
@@ -75,7 +76,7 @@ func (a *app) check(ctx context.Context, targets []*target.Target) (err error) {
 		return err
 	}
 	go a.work(ctx, targets, events, left)
-	late := lateness(ctx, a.patience)
+	late, ended := a.lateness(ctx), ctx.Done()
 wait:
 	for done < len(targets) {
 		t := run.Targets[done]
@@ -83,9 +84,15 @@ wait:
 		var e event
 		select {
 		case e = <-events:
+		case <-ended:
+			if ended = nil; a.changer.used() {
+				a.stderr.Note("dumpcheck: what --change has added is being removed")
+			}
+			continue
 		case <-late:
 			break wait
 		}
+		var failed error
 		switch {
 		case e.base != nil:
 			records, pages := len(e.base.Records()), len(e.base.Pages)
@@ -95,16 +102,24 @@ wait:
 		case e.result != nil:
 			t.Add(*e.result, slices.Contains(a.ignore, e.result.ID))
 			i := slices.IndexFunc(t.Checks, func(c report.Check) bool { return c.ID == e.result.ID })
-			err = reporter.Checked(t, &t.Checks[i])
+			failed = reporter.Checked(t, &t.Checks[i])
 		default:
 			t.Key, t.KeyGuessed = e.key, e.guessed
 			t.Leave(why(ctx, e.err))
-			err = reporter.Done(t)
+			failed = reporter.Done(t)
 			done++
 		}
-		if err != nil {
-			return err
+		if failed != nil && err == nil {
+			err = failed
+			reporter = reporters{} // and the checks remove what they have added
+			cancel()
 		}
+	}
+	if left := a.changer.end(); len(left) > 0 {
+		a.stderr.Note("dumpcheck: --change may have left %s there: its command with OP=remove N=%d removes the first", objectsText(left), left[0])
+	}
+	if err != nil {
+		return err
 	}
 	for _, t := range run.Targets[done:] {
 		t.Leave(why(ctx, nil))
@@ -113,10 +128,12 @@ wait:
 		}
 	}
 	run.Took = time.Since(begin).Seconds()
-	run.Sum()
-	if run.Summary.NotChecked > 0 {
-		run.Incomplete = why(ctx, nil)
-		if run.Incomplete == "" {
+	if run.Sum(); run.Verdict == report.NotChecked || run.Summary.NotChecked > 0 {
+		switch run.Incomplete = why(ctx, nil); {
+		case run.Incomplete != "":
+		case len(targets) == 1:
+			run.Incomplete = run.Targets[0].Ordered(report.NotChecked)[0].Reason
+		default:
 			run.Incomplete = "see the dumps"
 		}
 		a.stderr.Note("dumpcheck: not everything was checked: %s", run.Incomplete)
@@ -148,7 +165,7 @@ func (a *app) work(ctx context.Context, targets []*target.Target, events chan<- 
 
 func (a *app) checkOne(ctx context.Context, t *target.Target, tell func(event)) error {
 	o := check.Options{
-		Wait: a.wait, Pages: int(a.pages), Bytes: int(a.bytes), Rounds: int(a.rounds),
+		Wait: a.wait, Pages: int(a.pages), Bytes: int(a.bytes), Rounds: int(a.rounds), GivenKey: a.key != "",
 		Base: func(d *observe.Dump) { tell(event{base: d}) },
 		Only: func(id string) bool { return len(a.only) == 0 || slices.Contains(a.only, id) },
 	}
@@ -171,18 +188,49 @@ func (a *app) checkOne(ctx context.Context, t *target.Target, tell func(event)) 
 	return nil
 }
 
-// chosen are the checks that are to be made.
+// chosen are the checks that are to be made. The first one always is.
 func (a *app) chosen() []check.Check {
 	return slices.DeleteFunc(slices.Clone(a.checks), func(c check.Check) bool {
-		return len(a.only) > 0 && !slices.Contains(a.only, c.ID)
+		return len(a.only) > 0 && !slices.Contains(a.only, c.ID) && c.ID != a.checks[0].ID
 	})
 }
 
-// lateness is closed some time after the context has ended.
-func lateness(ctx context.Context, patience time.Duration) <-chan struct{} {
+// lateness is closed some time after the context has ended, and after the last change
+// since.
+func (a *app) lateness(ctx context.Context) <-chan struct{} {
 	late := make(chan struct{})
-	context.AfterFunc(ctx, func() { time.AfterFunc(patience, func() { close(late) }) })
+	var look func(since time.Time)
+	look = func(since time.Time) {
+		if last := a.changer.lastChange(); last.After(since) {
+			time.AfterFunc(time.Until(last.Add(a.patience)), func() { look(last) })
+			return
+		}
+		close(late)
+	}
+	context.AfterFunc(ctx, func() {
+		end := time.Now()
+		time.AfterFunc(a.patience, func() { look(end) })
+	})
 	return late
+}
+
+// objectsText names objects: objects 1, 2, 3 and 17 more.
+func objectsText(all []int) string {
+	const most = 8
+	text := "object"
+	if len(all) > 1 {
+		text += "s"
+	}
+	for i, n := range all {
+		switch {
+		case i == most:
+			return fmt.Sprintf("%s and %d more", text, len(all)-most)
+		case i > 0:
+			text += ","
+		}
+		text += fmt.Sprint(" ", n)
+	}
+	return text
 }
 
 // why says why checks were not made.
@@ -201,7 +249,7 @@ func progress(t *report.Target, done, of int) []string {
 	var next string
 	made := 0
 	for _, c := range t.Checks {
-		if c.Verdict != report.NotChecked {
+		if c.Made() {
 			made++
 		} else if next == "" {
 			next = ": " + c.ID

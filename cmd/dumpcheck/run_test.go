@@ -41,6 +41,9 @@ func TestExitCodes(t *testing.T) {
 		{"ignored", fakeKernel{found: oneFinding(check.Broken)}, "foo --ignore key", exitOK},
 		{"another is ignored", fakeKernel{found: oneFinding(check.Broken)}, "foo --ignore change,end", exitBroken},
 		{"not looked for", fakeKernel{found: oneFinding(check.Broken)}, "foo --only change --only end", exitOK},
+		{"what is wrong with the end always counts", fakeKernel{found: map[string]check.Finding{"end": {Severity: check.Broken}}}, "foo --only change", exitBroken},
+		{"a command that fails", fakeKernel{failed: []string{"change"}}, "foo", exitFailed},
+		{"a command that fails, and more", fakeKernel{failed: []string{"change"}, found: oneFinding(check.Broken)}, "foo", exitBroken},
 		{"nothing applies", fakeKernel{skipped: all}, "foo", exitNone},
 		{"no family", fakeKernel{err: fmt.Errorf("family x: %w", os.ErrNotExist)}, "foo", exitNone},
 		{"no permission", fakeKernel{err: fmt.Errorf("x: %w", unix.EPERM)}, "--all", exitNone},
@@ -96,7 +99,10 @@ func TestFormats(t *testing.T) {
 	if text, err := os.ReadFile(file); err != nil || !strings.Contains(string(text), `<testsuite name="foo a" tests="3" failures="1" skipped="0">`) {
 		t.Errorf("%v: %s", err, text)
 	}
-	run(t, f, "foo", "--junit", filepath.Join(file, "x")).check(t, exitFailed, "", "--junit: open")
+	for _, no := range []string{filepath.Join(file, "x"), filepath.Join(filepath.Dir(file), "none", "x")} {
+		run(t, f, "foo", "--junit", no).check(t, exitFailed, "", "--junit: open")
+	}
+	run(t, f, "foo", "--junit", "/dev/full").check(t, exitFailed, "weak", "no space left")
 	var r struct{ Kernel, Schema string }
 	if err := json.Unmarshal([]byte(run(t, f, "foo", "--json").stdout), &r); err != nil || r.Kernel != "6.1.0-test" {
 		t.Errorf("%v: %+v", err, r)
@@ -140,7 +146,25 @@ func TestInterruptedBefore(t *testing.T) {
 		return nil, fmt.Errorf("families: %w", ctx.Err())
 	}
 	code := a.run(ctx, []string{"foo"})
-	ran{stdout.String(), stderr.String(), code}.check(t, 130, "", "dumpcheck: ended by SIGINT before anything was checked\n")
+	ran{stdout.String(), stderr.String(), code}.check(t, 130, "not everything was checked: ended by SIGINT\n", "dumpcheck: not everything was checked: ended by SIGINT\n")
+}
+
+// A spec that comes through a pipe that nobody writes to does not hold the run. The
+// report says that nothing was checked.
+func TestTimeoutBefore(t *testing.T) {
+	for format, want := range map[string]string{"json": `"incomplete": "not done within 1s: give a longer --timeout"`, "ktap": "\n1..0\n"} {
+		synctest.Test(t, func(t *testing.T) {
+			release := make(chan struct{})
+			a, stdout, stderr := newApp(&fakeKernel{dumps: []string{"foo a"}})
+			a.kernel.describe = func([]*target.Target, []string) error {
+				<-release
+				return nil
+			}
+			code := a.run(t.Context(), []string{"foo", "--timeout", "1s", "-o", format})
+			ran{stdout.String(), stderr.String(), code}.check(t, exitFailed, want, "not everything was checked: not done within 1s")
+			close(release)
+		})
+	}
 }
 
 // Limits of the run: what was found before counts.
@@ -184,7 +208,7 @@ func TestNamespaceThatCannotBeMade(t *testing.T) {
 	a, stdout, stderr := newApp(f)
 	a.kernel.within = func(*target.Target, func()) error { return fmt.Errorf("namespace: %w", unix.EPERM) }
 	code := a.run(t.Context(), []string{"foo"})
-	ran{stdout.String(), stderr.String(), code}.check(t, exitFailed, "end, key, change: namespace: operation not permitted\n", "not everything was checked: see the dumps")
+	ran{stdout.String(), stderr.String(), code}.check(t, exitFailed, "end, key, change: namespace: operation not permitted\n", "not everything was checked: namespace: operation not permitted")
 	run(t, f, "foo", "--here").check(t, exitOK, "3 checks passed", "")
 }
 

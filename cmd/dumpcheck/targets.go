@@ -4,7 +4,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -16,10 +18,14 @@ import (
 
 // find finds the dumps that were asked for, and tells them what the flags say.
 func (a *app) find(ctx context.Context, words []string) (targets []*target.Target, err error) {
+	a.changer = &shellChanger{ctx: ctx, text: a.change, patience: a.patience}
 	if len(words) == 0 {
 		targets, err = a.kernel.all(ctx)
 	} else {
 		targets, err = a.kernel.find(ctx, words)
+	}
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
+		return nil, nothing{err}
 	}
 	if err != nil {
 		return nil, err
@@ -30,7 +36,14 @@ func (a *app) find(ctx context.Context, words []string) (targets []*target.Targe
 		}
 		return nil, fmt.Errorf("%w: %s has no dumps", errNone, strings.Join(words, " "))
 	}
-	if err := a.kernel.describe(targets, a.spec); err != nil {
+	described := make(chan error, 1)
+	go func() { described <- a.kernel.describe(targets, a.spec) }() // a spec may come through a pipe
+	select {
+	case err = <-described:
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	if err != nil {
 		return nil, err
 	}
 	for i, t := range targets {
@@ -46,7 +59,7 @@ func (a *app) find(ctx context.Context, words []string) (targets []*target.Targe
 			}
 		}
 		if a.change != "" {
-			t.Changer = shellChanger{ctx, a.change}
+			t.Changer = a.changer
 		}
 	}
 	return targets, nil

@@ -8,13 +8,11 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/spf13/pflag"
-	"golang.org/x/sys/unix"
 
 	"bulkdump/cmd/dumpcheck/internal/check"
 	"bulkdump/cmd/dumpcheck/target"
@@ -214,68 +212,6 @@ func TestCompletion(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(dir, "dumpcheck.1"))
 	if err != nil || !strings.Contains(string(text), "Exit codes: 0 nothing worse than a note") {
 		t.Errorf("%v: %s", err, text)
-	}
-}
-
-func TestShellChanger(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "log")
-	ctx, interrupt := signaled(t)
-	c := shellChanger{ctx, `echo "$OP $N" >>` + file + `; test $OP != set || { echo no >&2; echo such thing >&2; exit 3; }`}
-	if err := c.Add(4); err != nil {
-		t.Error(err)
-	}
-	if err := c.Set(4); err == nil || err.Error() != "--change with OP=set N=4: exit status 3: such thing" {
-		t.Errorf("got %v", err)
-	}
-	interrupt()
-	if err := c.Remove(4); err != nil { // what was added goes, also after ^C
-		t.Error(err)
-	}
-	if text, _ := os.ReadFile(file); string(text) != "add 4\nset 4\nremove 4\n" {
-		t.Errorf("got %q", text)
-	}
-	if n, err := second("echo x; echo gone >&2; exit 1")(t.Context()); err == nil || n != 0 || err.Error() != "--second: exit status 1: gone" {
-		t.Errorf("got %d, %v", n, err)
-	}
-}
-
-// What a command has started ends with it, when the run ends.
-func TestCommandEndsWithTheRun(t *testing.T) {
-	ctx, interrupt := signaled(t)
-	fifo := filepath.Join(t.TempDir(), "started")
-	if err := unix.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error)
-	go func() {
-		_, err := second("sleep 60 & echo $! >" + fifo + "; sleep 60")(ctx)
-		ended <- err
-	}()
-	text, err := os.ReadFile(fifo)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(fd)
-	interrupt()
-	if err := <-ended; err == nil {
-		t.Error("no error")
-	}
-	died := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	n, err := unix.Poll(died, 10_000)
-	for err == unix.EINTR {
-		n, err = unix.Poll(died, 10_000)
-	}
-	if n != 1 || err != nil {
-		t.Errorf("what it has started is still there: %v", err)
-		_ = unix.Kill(pid, unix.SIGKILL)
 	}
 }
 

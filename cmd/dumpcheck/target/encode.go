@@ -41,7 +41,7 @@ func (t *Target) Select(words []string) (*Target, error) {
 			}
 			continue
 		}
-		path, attr, err := parsePath(place, t.set())
+		path, attr, err := parsePath(place, t.set(), false)
 		if err != nil {
 			return nil, fmt.Errorf("--attr %s: %w", word, err)
 		}
@@ -104,9 +104,9 @@ func (t *Target) policy(path []uint16) *PolicyAttr {
 	return nil
 }
 
-// parsePath parses "1.2" or "header.dev-name". The attribute is nil if no spec tells of
-// it.
-func parsePath(text string, set *AttrSet) (path []uint16, attr *SpecAttr, err error) {
+// parsePath parses "1.2" or "header.dev-name". It may begin with 0 only if zero says so.
+// The attribute is nil if no spec tells of it.
+func parsePath(text string, set *AttrSet, zero bool) (path []uint16, attr *SpecAttr, err error) {
 	for word := range strings.SplitSeq(text, ".") {
 		n, err := strconv.ParseUint(word, 10, 64)
 		number := uint16(n)
@@ -123,7 +123,7 @@ func parsePath(text string, set *AttrSet) (path []uint16, attr *SpecAttr, err er
 				return nil, nil, fmt.Errorf("attribute set %s has no attribute %q%s: it has %s", set.Name, word, nearest(word, set.names()), strings.Join(set.names(), ", "))
 			}
 			number = attr.Number
-		case n >= 1<<14 || n == 0 && len(path) == 0: // in a nest, it may be the index of an array
+		case n >= 1<<14 || n == 0 && len(path) == 0 && !zero: // in a nest, it may be the index of an array
 			return nil, nil, fmt.Errorf("attribute %q: want 1 to 16383", word)
 		case skip:
 			copy := *attr

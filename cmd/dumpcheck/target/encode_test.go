@@ -254,7 +254,7 @@ func TestElements(t *testing.T) {
 	if k.String() != "1,each[2.1]" {
 		t.Errorf("the key is %q", k)
 	}
-	for text, want := range map[string]int{"1,each[2.1]": 5, "1,each[2]": 5, "1,each[2.0]": 7, "1,each[2.2]": 2, "1": 2} {
+	for text, want := range map[string]int{"1,each[2.1]": 5, "1,each[2]": 5, "1,each[2.0]": 7, "1,each[2.2]": 2, "1": 2, "each[0]": 5} {
 		k, err := ParseKey(text, 8, nil)
 		if err != nil {
 			t.Fatal(err)

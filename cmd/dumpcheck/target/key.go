@@ -56,6 +56,23 @@ func (k Key) Of(m nldump.Message, header int) (key string, ok bool) {
 	return string(b), true
 }
 
+// In tells whether a record has any part of the key.
+func (k Key) In(m nldump.Message, header int) bool {
+	if len(k.Header) > 0 {
+		return true
+	}
+	for _, path := range k.Attrs {
+		if _, has, _ := find(m.Attrs(max(header, 0)), path); has {
+			return true
+		}
+	}
+	has := false
+	if k.Element != nil {
+		k.elements(m.Attrs(max(header, 0)), k.Element, func(nldump.Attrs) { has = true })
+	}
+	return has
+}
+
 // find returns the value of an attribute, if it is there. Of several it is the first.
 func find(a nldump.Attrs, path []uint16) (value []byte, has bool, err error) {
 	for i, typ := range path {
@@ -162,7 +179,7 @@ func ParseKey(text string, header int, set *AttrSet) (k Key, err error) {
 			}
 			word = inside
 		}
-		path, _, err := parsePath(word, set)
+		path, _, err := parsePath(word, set, each)
 		if err != nil {
 			return Key{}, fmt.Errorf("key %q: %w", word, err)
 		}

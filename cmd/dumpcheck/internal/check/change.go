@@ -43,10 +43,11 @@ const (
 	toCome = "to come"
 )
 
-// A tally counts dumps with the same fault, and keeps the first one's text.
+// A tally counts dumps with the same fault, and keeps the first one's text: of those that
+// are not marked, if there are any.
 type tally struct {
-	n     int
-	first string
+	n, marked int
+	first     string
 }
 
 // Faults of a dump.
@@ -92,27 +93,31 @@ func checkChange(r *run) {
 	c.tryAll()
 	err = c.lastGone()
 	if !r.failed(errors.Join(err, c.churn())) {
-		r.info("%d changes in %d dumps", c.changed, c.dumps)
+		r.info("%s in %s", count(c.changed, "change"), count(c.dumps, "dump"))
 	}
 	for fault, t := range c.found {
-		switch {
-		case t.n == 1:
-			r.broken("%s", t.first)
-		case t.n > 1:
-			r.broken("%s; the like in %d of %d dumps", t.first, t.n, c.dumps)
-		default:
+		if t.n == 0 {
 			continue
 		}
+		text, severity := t.first, Broken
+		if t.n > 1 {
+			text += fmt.Sprintf("; the like in %d of %d dumps", t.n, c.dumps)
+		}
+		if t.marked == t.n { // a reader knows that it must read again
+			severity = Weak
+			text += ", with NLM_F_DUMP_INTR: while changes go on, no dump has all records"
+		}
+		c.r.find(severity, nil, "%s", text)
 		r.breaks([faults]int{noEnd: 5, missing: 4, repeated: 4, miscounted: 29}[fault])
 	}
 	for _, what := range []string{removed, added, set, swapped, allGone} {
 		switch at := c.silent[what]; {
 		case at == nil:
 		case c.told[what] == nil:
-			r.weak("nothing tells that a record was %s (NLM_F_DUMP_INTR), in %d dumps", what, len(at))
+			r.weak("nothing tells that a record was %s (NLM_F_DUMP_INTR), in %s", what, count(len(at), "dump"))
 			r.breaks(8)
 		default:
-			r.weak("a record that was %s is told of in %d dumps, and in %d it is not: %s", what, len(c.told[what]), len(at), strings.Join(at[:min(3, len(at))], "; "))
+			r.weak("a record that was %s is told of in %s, and in %d it is not: %s", what, count(len(c.told[what]), "dump"), len(at), strings.Join(at[:min(3, len(at))], "; "))
 			r.breaks(8)
 		}
 	}
@@ -314,9 +319,13 @@ func (c *changes) during(what, border, place string, s spot, touched []string, c
 	return nil
 }
 
-func (c *changes) find(fault int, format string, a ...any) {
-	if c.found[fault].n++; c.found[fault].n == 1 {
-		c.found[fault].first = fmt.Sprintf(format, a...)
+func (c *changes) find(fault int, marked bool, format string, a ...any) {
+	t := &c.found[fault]
+	if t.n++; t.n == 1 || t.n == t.marked+1 && !marked {
+		t.first = fmt.Sprintf(format, a...)
+	}
+	if marked {
+		t.marked++
 	}
 }
 
@@ -325,9 +334,9 @@ func (c *changes) whole(d *observe.Dump, how string) bool {
 	case d.Whole():
 		return true
 	case refusal(d):
-		c.find(noEnd, "%s: the dump ends with %v%s", how, d.Errno, quoted(d.Text))
+		c.find(noEnd, false, "%s: the dump ends with %v%s", how, d.Errno, quoted(d.Text))
 	default:
-		c.find(noEnd, "%s: the dump does not come to its end: %s", how, ending(d))
+		c.find(noEnd, false, "%s: the dump does not come to its end: %s", how, ending(d))
 	}
 	return false
 }
@@ -354,7 +363,7 @@ func (c *changes) exactlyOnce(d *observe.Dump, stable map[string]int, touched []
 	for _, m := range c.counted(d) {
 		eachCounter(c.r, m, func(x counter, says, has int) {
 			if says != has && slices.Contains(c.counts, x) {
-				c.find(miscounted, "%s: %s says that there are %d in %s, and there are %d",
+				c.find(miscounted, false, "%s: %s says that there are %d in %s, and there are %d",
 					how, nameOf(c.r.Target, []uint16{x.number}), says, nameOf(c.r.Target, []uint16{x.nest}), has)
 			}
 		})
@@ -366,10 +375,10 @@ func (c *changes) exactlyOnce(d *observe.Dump, stable map[string]int, touched []
 		lost = slices.DeleteFunc(lost, func(k string) bool { return c.known[k] == 0 })
 	}
 	if len(lost) > 0 {
-		c.find(missing, "%s: %d other records of %d are missing", how, len(lost), len(stable))
+		c.find(missing, d.Interrupted(), "%s: other records are missing, %d of %d", how, len(lost), len(stable))
 	}
 	if twice > 0 {
-		c.find(repeated, "%s: %d records come twice", how, twice)
+		c.find(repeated, d.Interrupted(), "%s: records come twice, %d of %d", how, twice, len(stable))
 	}
 }
 

@@ -6,6 +6,7 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -45,6 +46,7 @@ type Result struct {
 	Rules    []int
 	Findings []Finding
 	Skipped  string // why it could not look, or not to the end
+	Failed   bool   // because of what the user gave: see InputError
 	Info     string // what it saw that is neither right nor wrong
 	Took     time.Duration
 }
@@ -75,13 +77,16 @@ type Options struct {
 	Check  time.Duration // after which a check that repeats itself stops; 10 s
 	User   uint32        // who is nobody; 65534
 
+	GivenKey bool // the target's key is what the user gave
+
 	// Second counts the records by another reader; nil if there is none.
 	Second func(context.Context) (int, error)
 
 	// Base is called with the dump that all checks begin with; nil is not.
 	Base func(*observe.Dump)
 
-	// Only are the checks to run, by id; nil is all.
+	// Only are the checks to run, by id; nil is all. The first one runs always: it takes
+	// the dump that all others need.
 	Only func(id string) bool
 }
 
@@ -118,9 +123,8 @@ func Run(ctx context.Context, t *target.Target, o Options, done func(Result)) {
 	r := &run{ctx: ctx, Target: t, Options: o, small: small}
 	for i := range All {
 		c := &All[i]
-		only := o.Only == nil || o.Only(c.ID)
-		if i > 0 && !only {
-			continue // the first one takes the dump that all others need
+		if i > 0 && o.Only != nil && !o.Only(c.ID) {
+			continue
 		}
 		r.result = &Result{ID: c.ID, Title: c.Title, Rules: c.Rules}
 		begin := time.Now()
@@ -129,7 +133,7 @@ func Run(ctx context.Context, t *target.Target, o Options, done func(Result)) {
 		case ctx.Err() != nil:
 			r.skip("%v", context.Cause(ctx))
 		case i > 0 && r.base == nil:
-			r.skip("the dump does not come to its end")
+			r.skip("no whole dump was taken: see %s", All[0].ID)
 		default:
 			c.run(r)
 		}
@@ -137,9 +141,7 @@ func Run(ctx context.Context, t *target.Target, o Options, done func(Result)) {
 		if i == 0 && r.base != nil && o.Base != nil {
 			o.Base(r.base)
 		}
-		if only {
-			done(*r.result)
-		}
+		done(*r.result)
 	}
 }
 
@@ -211,10 +213,18 @@ func (r *run) once(s Severity, text string) (found bool) {
 	return true
 }
 
+// An InputError is about something that the user gave: a command that fails, or a key
+// that no record has. It says nothing about the dump.
+type InputError struct{ error }
+
+// Inputf makes an InputError.
+func Inputf(format string, a ...any) InputError { return InputError{fmt.Errorf(format, a...)} }
+
 // failed ends a check that could not go on.
 func (r *run) failed(err error) bool {
 	if err != nil {
 		r.skip("%v", err)
+		r.result.Failed = errors.As(err, new(InputError))
 	}
 	return err != nil
 }

@@ -3,6 +3,8 @@
 package check
 
 import (
+	"slices"
+
 	"bulkdump/client/nldump"
 	"bulkdump/cmd/dumpcheck/observe"
 	"bulkdump/cmd/dumpcheck/target"
@@ -17,6 +19,10 @@ func checkEnd(r *run) {
 	}
 	switch {
 	case d.Whole():
+		if r.GivenKey && !r.keyIn(d) {
+			r.failed(Inputf("--key: no record has %v, of %d", r.Key.Text(r.Names), len(d.Records())))
+			return
+		}
 		r.base = d
 		other, err := r.dump(r.Request, small)
 		if r.failed(err) {
@@ -42,6 +48,11 @@ func checkEnd(r *run) {
 			r.breaks(28)
 		}
 	}
+}
+
+// keyIn tells whether the key is in any record.
+func (r *run) keyIn(d *observe.Dump) bool {
+	return len(d.Records()) == 0 || slices.ContainsFunc(d.Records(), func(m observe.Message) bool { return r.Key.In(m.Message, r.Header) })
 }
 
 // findKey looks for a key of the records, in two dumps: if a record that does not fit
@@ -92,7 +103,11 @@ func checkKey(r *run) {
 		})
 	}
 	if twice > 0 {
-		r.find(Broken, example, "%d of %d records come more than once, by %v", twice, len(r.base.Records()), r.Key.Text(r.Names))
+		hint := ""
+		if r.GivenKey {
+			hint = ", which --key says"
+		}
+		r.find(Broken, example, "%d of %d records come more than once, by %v%s", twice, len(r.base.Records()), r.Key.Text(r.Names), hint)
 	}
 	r.info("by %v", r.Key.Text(r.Names))
 }

@@ -133,7 +133,7 @@ func checkDone(r *run) {
 		r.broken("more than one NLMSG_DONE in a dump: the callback sends its own")
 	}
 	if x := r.form.faults["behind"]; x != nil {
-		r.find(Broken, x.first, "%d records behind NLMSG_DONE: the next request on the socket gets them as its answer", x.n)
+		r.find(Broken, x.first, "%s behind NLMSG_DONE: the answer to the next request on the socket has it in front", count(x.n, "record"))
 	}
 	if x := r.form.faults["short"]; x != nil {
 		r.find(Weak, x.first, "NLMSG_DONE of %d bytes: its errno takes 4", len(x.first.Data))

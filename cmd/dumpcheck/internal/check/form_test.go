@@ -96,7 +96,7 @@ func TestForm(t *testing.T) {
 		{"no record", dumpOf(pageOf(done())), ""},
 		{"nest", dumpOf(pageOf(record(target.Attr(2|unix.NLA_F_NESTED, u32(1, 5))), done())), ""},
 		{"two DONE", dumpOf(pageOf(one, done(), done())), "done: broken: more than one"},
-		{"record behind DONE", dumpOf(pageOf(one, done(), one)), "done: broken: 1 records behind"},
+		{"record behind DONE", dumpOf(pageOf(one, done(), one)), "done: broken: 1 record behind"},
 		{"DONE without an errno", dumpOf(pageOf(one, as(done(), func(m *msg) { m.data = nil }))), "done: weak: NLMSG_DONE of 0 bytes"},
 		{"no MULTI", dumpOf(pageOf(one, as(one, func(m *msg) { m.flags = 0 }), done())), "multi: weak: 1 of the 2"},
 		{"sequence", dumpOf(pageOf(as(one, func(m *msg) { m.seq = 0 }), done())), "address: weak: 1 of the 1 records that came have another sequence number than the request, such as 0"},

@@ -38,9 +38,10 @@ func checkIdle(r *run) {
 	found := map[string]*difference3{}
 	for _, m := range r.base.Records() {
 		key := r.key(m)
+		_, once := dumps[0][key]
 		second, ok := dumps[1][key]
 		third, also := dumps[2][key]
-		if !ok || !also || bytes.Equal(m.Data, second.Data) && bytes.Equal(second.Data, third.Data) {
+		if !once || !ok || !also || bytes.Equal(m.Data, second.Data) && bytes.Equal(second.Data, third.Data) {
 			continue
 		}
 		r.compare3([3]observe.Message{m, second, third}, func(where string, v [3][]byte) {
@@ -55,12 +56,12 @@ func checkIdle(r *run) {
 	for _, x := range slices.SortedFunc(maps.Values(found), func(a, b *difference3) int { return strings.Compare(a.where, b.where) }) {
 		switch {
 		case x.again == 0:
-			r.find(Broken, &x.example, "%s differs between the first dump and those behind it, in %d records: reading changes it", x.where, x.first)
+			r.find(Broken, &x.example, "%s differs between the first dump and those behind it, in %s: reading changes it", x.where, count(x.first, "record"))
 			r.breaks(25)
 		case x.steady:
-			r.find(Note, &x.example, "%s changes by itself, in %d records: a counter, or an age", x.where, x.again)
+			r.find(Note, &x.example, "%s changes by itself, in %s: a counter, or an age", x.where, count(x.again, "record"))
 		default:
-			r.find(Weak, &x.example, "%s differs from dump to dump, in %d records: nobody has initialised it, or it changes by itself", x.where, x.again)
+			r.find(Weak, &x.example, "%s differs from dump to dump, in %s: nobody has initialised it, or it changes by itself", x.where, count(x.again, "record"))
 		}
 	}
 }
@@ -232,7 +233,8 @@ func checkSecond(r *run) {
 		return
 	}
 	if got := len(d.Records()); got != n {
-		r.broken("%d records, and the other reader has %d", got, n)
+		r.broken("%s, and the other reader has %d", count(got, "record"), n)
+		return
 	}
-	r.info("both have %d records", n)
+	r.info("both have %s", count(n, "record"))
 }

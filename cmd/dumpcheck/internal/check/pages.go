@@ -32,7 +32,7 @@ func checkPages(r *run) {
 	if !r.Key.IsZero() && r.Key.Element == nil {
 		base = r.byKey(r.base)
 	}
-	sized := map[int]*observe.Dump{}
+	unlike := false
 	found := map[string]*perSize{}
 	for i, size := range sweep {
 		if size < r.small && r.small == large {
@@ -52,15 +52,12 @@ func checkPages(r *run) {
 				found[v.kind].add(v, size)
 			}
 		}
-		if len(r.unlike(base, d, base)) > 0 {
-			sized[size] = d // not all of them: a table may be large
-		}
+		unlike = unlike || r.alike(base, d, size) // other sizes have the like
 	}
 	for _, kind := range slices.Sorted(maps.Keys(found)) {
 		v := found[kind]
 		r.find(Broken, v.record, "with pages of %d bytes: %s%s", v.size, v.text, v.others())
 	}
-	r.alike(base, sized)
 }
 
 // perSize is a deviation that is found with pages of some sizes.
@@ -86,37 +83,36 @@ func (p *perSize) others() string {
 
 // alike finds what a record has with pages of one size only. What changes by itself
 // may look so once. So it must be so again.
-func (r *run) alike(base map[string]observe.Message, sized map[int]*observe.Dump) {
-	if len(sized) == 0 {
-		return
+func (r *run) alike(base map[string]observe.Message, d *observe.Dump, size int) (found bool) {
+	if len(r.unlike(base, d, base)) == 0 {
+		return false
 	}
-	d, err := r.dump(r.Request, large)
+	before, err := r.dump(r.Request, large)
 	if r.failed(err) {
-		return
+		return false
 	}
-	before := r.byKey(d)
-	for _, size := range slices.Sorted(maps.Keys(sized)) {
-		once := r.unlike(base, sized[size], before)
-		if len(once) == 0 {
-			continue
-		}
-		d, err := r.dump(r.Request, size)
-		if r.failed(err) {
-			return
-		}
-		after, err := r.dump(r.Request, large)
-		if r.failed(err) {
-			return
-		}
-		again := r.unlike(before, d, r.byKey(after))
-		for _, where := range slices.Sorted(maps.Keys(once)) {
-			if m, ok := again[where]; ok {
-				r.find(Broken, &m, "with pages of %d bytes, a record differs from that of large pages: %s", size, where)
-				r.breaks(23)
-				return // other sizes have the like
-			}
+	now := r.byKey(before)
+	once := r.unlike(base, d, now)
+	if len(once) == 0 {
+		return false
+	}
+	again, err := r.dump(r.Request, size)
+	if r.failed(err) {
+		return false
+	}
+	after, err := r.dump(r.Request, large)
+	if r.failed(err) {
+		return false
+	}
+	twice := r.unlike(now, again, r.byKey(after))
+	for _, where := range slices.Sorted(maps.Keys(once)) {
+		if m, ok := twice[where]; ok {
+			r.find(Broken, &m, "with pages of %d bytes, a record differs from that of large pages: %s", size, where)
+			r.breaks(23)
+			return true
 		}
 	}
+	return false
 }
 
 // unlike returns the parts of records in which a dump differs from the records before

@@ -91,10 +91,10 @@ func checkNobody(r *run) {
 	}
 	missing, more := difference(r.keys(r.base), r.keys(d))
 	if more > 0 {
-		r.broken("user %d gets %d records that root does not get", r.User, more)
+		r.broken("user %d gets %s that root does not get", r.User, count(more, "record"))
 	}
 	if missing > 0 {
-		r.info("%d records less than root gets", missing)
+		r.info("%s less than root gets", count(missing, "record"))
 	} else {
 		r.info("the same records as root")
 	}

@@ -82,11 +82,19 @@ func (r *run) key(m observe.Message) string {
 	return strings.Join(all, "\x00")
 }
 
-// byKey are a dump's records by their keys.
+// byKey are a dump's records by their keys. A key that comes twice tells nothing.
 func (r *run) byKey(d *observe.Dump) map[string]observe.Message {
 	records := make(map[string]observe.Message, len(d.Records()))
+	twice := map[string]bool{}
 	for _, m := range d.Records() {
-		records[r.key(m)] = m
+		key := r.key(m)
+		if _, ok := records[key]; ok {
+			twice[key] = true
+		}
+		records[key] = m
+	}
+	for key := range twice {
+		delete(records, key)
 	}
 	return records
 }
@@ -198,11 +206,11 @@ func (r *run) deviations(d *observe.Dump, last **observe.Dump, buffer int, how s
 	}
 	if missing > 0 {
 		all = append(all, deviation{kind: "missing", n: missing,
-			text: fmt.Sprintf("%d of %s are missing, and the dump looks whole", missing, count(len(before), "record"))})
+			text: fmt.Sprintf("records are missing, %d of %d, and the dump looks whole", missing, len(before))})
 	}
 	if more > 0 {
 		all = append(all, deviation{kind: "more", n: more, record: extra,
-			text: count(more, "record") + " too many: they come twice, or are none of the table's"})
+			text: fmt.Sprintf("records come twice, or are none of the table's: %d", more)})
 	}
 	return all
 }
@@ -217,7 +225,7 @@ func ending(d *observe.Dump) string {
 		}
 		return fmt.Sprintf("it repeats itself every %d pages", d.Cycle)
 	case observe.Limited:
-		return fmt.Sprintf("%s in %s of %d MiB, and more to come", n, count(len(d.Pages), "page"), d.Bytes>>20)
+		return fmt.Sprintf("%s in %s with %s, and more to come", n, count(len(d.Pages), "page"), count(d.Bytes, "byte"))
 	case observe.Cut:
 		return fmt.Sprintf("a page of %d bytes does not fit the buffer", d.Pages[len(d.Pages)-1].Len)
 	case observe.Stalled:

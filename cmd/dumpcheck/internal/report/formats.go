@@ -40,7 +40,10 @@ func (j JSONL) Checked(t *Target, c *Check) error {
 
 // Done writes the lines of the checks that were not made.
 func (j JSONL) Done(t *Target) error {
-	for _, c := range t.Ordered(NotChecked) {
+	for _, c := range t.Checks {
+		if c.made {
+			continue
+		}
 		if err := j.Checked(t, &c); err != nil {
 			return err
 		}

@@ -25,7 +25,7 @@ const (
 	Broken        Verdict = "broken"
 	Ignored       Verdict = "ignored"        // it found something that was expected
 	NotApplicable Verdict = "not applicable" // it could not look
-	NotChecked    Verdict = "not checked"    // the run ended before
+	NotChecked    Verdict = "not checked"    // the run ended before, or what the user gave is wrong
 )
 
 // badness is the order of a report: what is worst comes first, because it is to be
@@ -75,7 +75,12 @@ type Check struct {
 	Reason   string    `json:"reason,omitempty"` // why it is not applicable, or not checked
 	Info     string    `json:"info,omitempty"`   // what it saw that is neither right nor wrong
 	Took     float64   `json:"took_s"`
+
+	made bool
 }
+
+// Made tells whether the check was made, or tried at least.
+func (c Check) Made() bool { return c.made }
 
 // A Rule is a rule of a correct dump that a check is about.
 type Rule struct {
@@ -138,6 +143,7 @@ func (t *Target) Add(r check.Result, ignored bool) {
 		t.Checks = append(t.Checks, Check{ID: r.ID})
 	}
 	c := &t.Checks[i]
+	c.made = true
 	c.Title, c.Rules, c.Reason, c.Info, c.Took = r.Title, RulesOf(r.Rules), r.Skipped, r.Info, r.Took.Seconds()
 	for _, f := range r.Findings {
 		x := Finding{Severity: f.Severity, Rule: f.Rule, Text: f.Text, Bytes: f.Bytes}
@@ -155,6 +161,8 @@ func (t *Target) Add(r check.Result, ignored bool) {
 		c.Verdict = Ignored
 	case len(c.Findings) > 0:
 		c.Verdict = map[check.Severity]Verdict{check.Note: Note, check.Weak: Weak, check.Broken: Broken}[r.Severity()]
+	case r.Failed:
+		c.Verdict = NotChecked
 	case r.Skipped != "":
 		c.Verdict = NotApplicable
 	default:
@@ -166,7 +174,7 @@ func (t *Target) Add(r check.Result, ignored bool) {
 // Leave says why the checks that have not been made are not made.
 func (t *Target) Leave(why string) {
 	for i := range t.Checks {
-		if t.Checks[i].Verdict == NotChecked {
+		if !t.Checks[i].made {
 			t.Checks[i].Reason = why
 		}
 	}
@@ -223,7 +231,9 @@ func (r *Run) Sum() {
 			r.Summary.count(c.Verdict)
 		}
 	}
-	r.Verdict = r.Summary.verdict()
+	if r.Verdict = r.Summary.verdict(); len(r.Targets) == 0 {
+		r.Verdict = NotChecked
+	}
 }
 
 func (s *Summary) count(v Verdict) {
