@@ -85,9 +85,18 @@ func different(d *observe.Dump) (records []nldump.Message) {
 	return records
 }
 
+// few tells whether the table has too few records for any to come twice, or in another
+// order.
+func (r *run) few() bool {
+	n := len(r.base.Records())
+	if n < 2 {
+		r.skip("the table is too small: it has %s, want 2", count(n, "record"))
+	}
+	return n < 2
+}
+
 func checkKey(r *run) {
-	if len(r.base.Records()) == 0 {
-		r.skip("the table is empty")
+	if r.few() {
 		return
 	}
 	seen := map[string]bool{}

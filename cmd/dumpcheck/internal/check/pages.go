@@ -32,7 +32,7 @@ func checkPages(r *run) {
 	if !r.Key.IsZero() && r.Key.Element == nil {
 		base = r.byKey(r.base)
 	}
-	unlike := false
+	unlike, split := false, false
 	found := map[string]*perSize{}
 	for i, size := range sweep {
 		if size < r.small && r.small == large {
@@ -45,6 +45,7 @@ func checkPages(r *run) {
 		if r.failed(err) {
 			break
 		}
+		split = split || len(d.Pages) > 1
 		for _, v := range r.deviations(d, &r.base, large, fmt.Sprintf("with pages of %d bytes", size)) {
 			if found[v.kind] == nil {
 				found[v.kind] = &perSize{deviation: v, size: size}
@@ -57,6 +58,9 @@ func checkPages(r *run) {
 	for _, kind := range slices.Sorted(maps.Keys(found)) {
 		v := found[kind]
 		r.find(Broken, v.record, "with pages of %d bytes: %s%s", v.size, v.text, v.others())
+	}
+	if !split && len(r.result.Findings) == 0 && r.result.Skipped == "" {
+		r.skip("the table is too small: it has 1 page of any size")
 	}
 }
 

@@ -220,7 +220,7 @@ func (t *Text) check(b *bytes.Buffer, c Check, id int) {
 		t.wrap(b, fmt.Sprintf("  %s  %-*s  ", verdict, id, name), indent, term.Visible(f.Text))
 		if c.Verdict != Ignored && (i == 0 || c.Findings[i-1].Rule != f.Rule) {
 			for _, r := range RulesOf([]int{f.Rule}) {
-				t.wrap(b, strings.Repeat(" ", indent), indent, fmt.Sprintf("rule %d, %s: %s", r.Number, r.Title, r.Page))
+				t.wrap(b, strings.Repeat(" ", indent), indent, fmt.Sprintf("rule %d, %s (--explain %[1]d)", r.Number, r.Title))
 			}
 		}
 		if len(f.Message) == 0 || bytes.Equal(f.Bytes, shown) || !t.Verbose && c.Verdict != Broken && c.Verdict != Weak {

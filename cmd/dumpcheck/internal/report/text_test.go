@@ -24,7 +24,7 @@ func TestText(t *testing.T) {
 	write(t, &Text{W: &b}, aRun())
 	equal(t, b.String(), `foo entries: 4000 records in 12 pages; key: attribute 1, found by trying
   broken    key     3 of 4000 records come twice, by attribute 1
-                    rule 3, `+rule3.Title+": "+page3+`
+                    rule 3, `+rule3.Title+` (--explain 3)
           0  nlmsghdr      len 60, type 32, flags MULTI, seq 7, port id 4242
          16  genlmsghdr    command 5, version 1
     >    20  1 FOO_A_ID    09 00 00 00 = 9
@@ -64,8 +64,7 @@ func TestTextOnTerminal(t *testing.T) {
 	equal(t, b.String(), "\x1b[1mfoo entries\x1b[0m: 4000 records in 12 pages; key: attribute 1, found by trying\n"+
 		"  \x1b[31mbroken\x1b[0m    key     3 of 4000 records come twice,\n"+
 		"                    by attribute 1\n"+
-		"                    "+strings.ReplaceAll(strings.Join(fill("rule 3, "+rule3.Title+":", 30, false), "\n"), "\n", "\n                    ")+"\n"+
-		"                    "+page3+"\n"+
+		"                    "+strings.ReplaceAll(strings.Join(fill("rule 3, "+rule3.Title+" (--explain 3)", 30, false), "\n"), "\n", "\n                    ")+"\n"+
 		"          0  nlmsghdr      len 60, type 32, flags…\n"+
 		"         16  genlmsghdr    command 5, version 1\n"+
 		"\x1b[31m    >    20  1 FOO_A_ID    09 00 00 00 = 9\x1b[0m\n"+
