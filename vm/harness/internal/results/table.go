@@ -136,10 +136,25 @@ func runLog(dir string) []string {
 	return host.Lines(string(text))
 }
 
-// ShowColumn prints the end of the output of a red column, without the tests that
-// passed: the output of a failed test may be far above the end.
+// ShowColumn prints the end of the output of a red column, without the tests and
+// subtests that passed: the output of a failed one may be far above the end.
 func ShowColumn(w io.Writer, c Column, dir string) {
-	lines := slices.DeleteFunc(runLog(dir), func(l string) bool { return strings.HasPrefix(l, resultPass+" ") })
+	var lines []string
+	passed := -1 // the indent of a subtest that passed, whose output has a larger one
+	for _, l := range runLog(dir) {
+		text := strings.TrimLeft(l, " ")
+		indent := len(l) - len(text)
+		if indent <= passed {
+			passed = -1
+		}
+		switch {
+		case passed >= 0 || strings.HasPrefix(l, resultPass+" "):
+		case strings.HasPrefix(text, "--- PASS: ") || strings.HasPrefix(text, "--- SKIP: "):
+			passed = indent
+		default:
+			lines = append(lines, l)
+		}
+	}
 	fmt.Fprintf(w, "vm: %s is red; the end of what it said of that:\n", c.Name)
 	for _, line := range lines[max(0, len(lines)-60):] {
 		fmt.Fprintf(w, "    %s: %s\n", c.Name, line)
