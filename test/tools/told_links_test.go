@@ -3,11 +3,16 @@
 package tools
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"bulkdump/client/nldump"
 )
 
 func tellLinks() []*tellFamily {
@@ -83,12 +88,18 @@ func tellAddresses() []*tellFamily {
 	}
 	joined, left := join(unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP)
 	addresses := func(name string, family byte, link uint32, mark func(int) []byte, a, flags string) *tellFamily {
-		return &tellFamily{
+		f := &tellFamily{
 			name: name, count: 160, mark: mark, prepare: split(twoDummies),
 			request: structure(unix.RTM_GETADDR, headerWith(unix.SizeofIfAddrmsg, family, 4, link)),
 			add:     lines("ip address add " + a + " dev d0" + flags), remove: lines("ip address delete " + a + " dev d0"),
 			changes: []tellChange{inPlace("lifetime", "ip address change "+a+" dev d0 valid_lft 1000 preferred_lft 900")},
 		}
+		if family == unix.AF_INET6 {
+			var events addressEvents
+			f.prepare.do = func(t *testing.T, _ int) { events.open(t) }
+			f.add.do = func(t *testing.T, i int) { events.wait(t, mark(i)) }
+		}
+		return f
 	}
 	return []*tellFamily{
 		addresses("addresses, IPv4", unix.AF_INET, 0, markIP, "{ip}/32", ""),
@@ -105,6 +116,72 @@ func tellAddresses() []*tellFamily {
 			request: structure(unix.RTM_GETADDRLABEL, header(12, unix.AF_INET6)),
 			add:     lines("ip addrlabel add prefix {ip6}/128 label 99"), remove: lines("ip addrlabel del prefix {ip6}/128 label 99"),
 		},
+	}
+}
+
+// addressEvents tells when an IPv6 address that was added counts. ip returns before
+// that: the kernel goes on in a work queue, with an event, and then with the counter
+// (net/ipv6/addrconf.c:addrconf_dad_completed).
+type addressEvents struct {
+	conn  *netlink.Conn // for requests
+	sock  nldump.PollSocket
+	there map[string]bool
+}
+
+func (e *addressEvents) open(t *testing.T) {
+	t.Helper()
+	dial := func() *netlink.Conn {
+		conn, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		return conn
+	}
+	conn := dial()
+	err := errors.Join(conn.SetReadBuffer(4<<20), conn.JoinGroup(unix.RTNLGRP_IPV6_IFADDR))
+	sock, err2 := nldump.Open(conn, nldump.Config{})
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	*e = addressEvents{dial(), sock, map[string]bool{}}
+}
+
+// wait waits until an address counts, after all events that are there already.
+func (e *addressEvents) wait(t *testing.T, ip []byte) {
+	t.Helper()
+	buf := make([]byte, 64<<10)
+	if err := e.sock.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		d, err := e.sock.Poll(buf)
+		if errors.Is(err, unix.EAGAIN) {
+			if e.there[string(ip)] {
+				break
+			}
+			d, err = e.sock.Recv(buf)
+		}
+		if err != nil {
+			t.Fatalf("no event of address %x: %v", ip, err)
+		}
+		for b := buf[:d.Len]; len(b) > 0; {
+			var m nldump.Message
+			if m, b, err = nldump.NextMessage(b); err != nil {
+				t.Fatal(err)
+			}
+			if a := m.Attrs(unix.SizeofIfAddrmsg); a.Find(unix.IFA_ADDRESS) {
+				e.there[string(a.Bytes())] = m.Type == unix.RTM_NEWADDR
+			}
+		}
+	}
+	// The lock that this takes is held until the address is counted.
+	nothing := netlink.Message{
+		Header: netlink.Header{Type: unix.RTM_SETLINK, Flags: netlink.Request | netlink.Acknowledge},
+		Data:   headerWith(unix.SizeofIfInfomsg, 0, 4, 7),
+	}
+	if _, err := e.conn.Execute(nothing); err != nil {
+		t.Fatal(err)
 	}
 }
 
