@@ -5,6 +5,8 @@ package check
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -54,14 +56,9 @@ func checkIdle(r *run) {
 		})
 	}
 	for _, x := range slices.SortedFunc(maps.Values(found), func(a, b *difference3) int { return strings.Compare(a.where, b.where) }) {
-		switch {
-		case x.again == 0:
-			r.find(Broken, &x.example, "%s differs between the first dump and those behind it, in %s: reading changes it", x.where, count(x.first, "record"))
+		severity, text := x.judge()
+		if r.find(severity, &x.example, "%s %s", x.where, text); severity == Broken {
 			r.breaks(25)
-		case x.steady:
-			r.find(Note, &x.example, "%s changes by itself, in %s: a counter, or an age", x.where, count(x.again, "record"))
-		default:
-			r.find(Weak, &x.example, "%s differs from dump to dump, in %s: nobody has initialised it, or it changes by itself", x.where, count(x.again, "record"))
 		}
 	}
 }
@@ -72,6 +69,7 @@ type difference3 struct {
 	first, again int // records in which the second differs from the first, the third from the second
 	steady       bool
 	rises, falls bool
+	cleared      bool // a number became 0
 	seen         bool
 	example      observe.Message
 }
@@ -86,31 +84,53 @@ func (x *difference3) add(v [3][]byte) {
 	if !bytes.Equal(v[1], v[2]) {
 		x.again++
 	}
-	// A clock goes one way, in all records.
+	// A clock goes one way, in all records, and so do counters.
 	for i := range 2 {
-		a, b, ok := numbers(v[i], v[i+1])
-		x.steady = x.steady && ok
-		x.rises = x.rises || b > a
-		x.falls = x.falls || b < a
+		for a, b := range numbers(v[i], v[i+1]) {
+			x.steady = x.steady && max(a, b)-min(a, b) < max(near, a/16)
+			x.rises = x.rises || b > a
+			x.falls = x.falls || b < a
+			x.cleared = x.cleared || b == 0 && a > 0
+		}
+		x.steady = x.steady && len(v[i]) == len(v[i+1]) && len(v[i])%4 == 0
 	}
 	x.steady = x.steady && !(x.rises && x.falls)
 }
 
-// numbers are two values, if they are numbers and near to one another.
-func numbers(a, b []byte) (x, y uint64, ok bool) {
-	if len(a) != len(b) {
-		return 0, 0, false
-	}
-	switch len(a) {
-	case 4:
-		x, y = uint64(binary.NativeEndian.Uint32(a)), uint64(binary.NativeEndian.Uint32(b))
-	case 8:
-		x, y = binary.NativeEndian.Uint64(a), binary.NativeEndian.Uint64(b)
+// judge says what it is that differs.
+func (x *difference3) judge() (Severity, string) {
+	switch in := count(max(x.first, x.again), "record"); {
+	case x.steady && !(x.again == 0 && x.cleared):
+		return Note, fmt.Sprintf("changes by itself, in %s: a counter, or an age", in)
+	case x.again == 0:
+		return Broken, fmt.Sprintf("differs between the first dump and those behind it, in %s: reading changes it", in)
 	default:
-		return 0, 0, false
+		return Weak, fmt.Sprintf("differs from dump to dump, in %s: nobody has initialised it, or it changes by itself", in)
 	}
-	const near = 1 << 12
-	return x, y, max(x, y)-min(x, y) < max(near, x/16)
+}
+
+// near is how far a counter may go from one dump to the next.
+const near = 1 << 12
+
+// numbers are the pairs of numbers in two values: one or several of 8 bytes, or of 4.
+func numbers(a, b []byte) iter.Seq2[uint64, uint64] {
+	return func(yield func(x, y uint64) bool) {
+		size := 4
+		if len(a)%8 == 0 {
+			size = 8
+		}
+		number := func(v []byte, i int) uint64 {
+			if size == 8 {
+				return binary.NativeEndian.Uint64(v[i:])
+			}
+			return uint64(binary.NativeEndian.Uint32(v[i:]))
+		}
+		for i := 0; i+size <= min(len(a), len(b)); i += size {
+			if !yield(number(a, i), number(b, i)) {
+				return
+			}
+		}
+	}
 }
 
 // compare3 calls a function with each part of three records that differs: an

@@ -19,21 +19,30 @@ import (
 func TestDifferences(t *testing.T) {
 	value := func(n uint32) []byte { return u32(2, n) }
 	random := []uint32{0x9314aa01, 0x00217fb3, 0x71c30d5e}
+	stats := func(a, b uint32) []byte { // a structure of two counters
+		b1, b2 := binary.NativeEndian.AppendUint64(nil, uint64(a)), binary.NativeEndian.AppendUint64(nil, uint64(b))
+		return target.Attr(3, slices.Concat(b1, b2))
+	}
 	nest := func(n uint32) []byte { return target.Attr(5|unix.NLA_F_NESTED, u32(6, n)) }
 	for _, c := range []struct {
-		name    string
-		attrs   [3][]byte
-		where   string
-		settled bool // in the second dump
-		oneWay  bool // as a clock
+		name  string
+		attrs [3][]byte
+		where string
+		want  Severity
 	}{
 		{name: "equal", attrs: [3][]byte{value(1), value(1), value(1)}},
-		{name: "reset", attrs: [3][]byte{value(9), value(0), value(0)}, where: "attribute 2", settled: true},
-		{name: "age", attrs: [3][]byte{value(100), value(101), value(103)}, where: "attribute 2", oneWay: true},
-		{name: "timeout", attrs: [3][]byte{value(103), value(101), value(100)}, where: "attribute 2", oneWay: true},
-		{name: "random", attrs: [3][]byte{value(random[0]), value(random[1]), value(random[2])}, where: "attribute 2"},
-		{name: "in a nest", attrs: [3][]byte{nest(100), nest(101), nest(103)}, where: "attribute 5.6", oneWay: true},
-		{name: "one more", attrs: [3][]byte{value(1), slices.Concat(value(1), u32(3, 1)), value(1)}, where: "the attributes"},
+		{name: "reset", attrs: [3][]byte{value(9), value(0), value(0)}, where: "attribute 2", want: Broken},
+		{name: "settled", attrs: [3][]byte{value(random[0]), value(random[1]), value(random[1])}, where: "attribute 2", want: Broken},
+		{name: "counted once", attrs: [3][]byte{value(100), value(101), value(101)}, where: "attribute 2", want: Note},
+		{name: "expired a bit", attrs: [3][]byte{value(100), value(99), value(99)}, where: "attribute 2", want: Note},
+		{name: "counters", attrs: [3][]byte{stats(100, 7), stats(102, 7), stats(102, 9)}, where: "attribute 3", want: Note},
+		{name: "counters, one reset", attrs: [3][]byte{stats(100, 7), stats(102, 0), stats(102, 0)}, where: "attribute 3", want: Broken},
+		{name: "one counter, one random", attrs: [3][]byte{stats(100, random[0]), stats(101, random[1]), stats(102, random[2])}, where: "attribute 3", want: Weak},
+		{name: "age", attrs: [3][]byte{value(100), value(101), value(103)}, where: "attribute 2", want: Note},
+		{name: "timeout", attrs: [3][]byte{value(103), value(101), value(100)}, where: "attribute 2", want: Note},
+		{name: "random", attrs: [3][]byte{value(random[0]), value(random[1]), value(random[2])}, where: "attribute 2", want: Weak},
+		{name: "in a nest", attrs: [3][]byte{nest(100), nest(101), nest(103)}, where: "attribute 5.6", want: Note},
+		{name: "one more", attrs: [3][]byte{value(1), slices.Concat(value(1), u32(3, 1)), value(1)}, where: "the attributes", want: Weak},
 		{name: "known to move", attrs: [3][]byte{u32(7, random[0]), u32(7, random[1]), u32(7, random[2])}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -59,11 +68,8 @@ func TestDifferences(t *testing.T) {
 			if x == nil || len(found) != 1 {
 				t.Fatalf("%q differ, want %q", slices.Collect(maps.Keys(found)), c.where)
 			}
-			if settled := x.again == 0; settled != c.settled {
-				t.Errorf("settled: %t", settled)
-			}
-			if x.steady != c.oneWay && !c.settled {
-				t.Errorf("steady: %t, want %t", x.steady, c.oneWay)
+			if got, text := x.judge(); got != c.want {
+				t.Errorf("%s: it %s; want %s", got, text, c.want)
 			}
 		})
 	}
