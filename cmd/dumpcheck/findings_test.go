@@ -25,7 +25,7 @@ func TestFindingsPage(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^\| \[(.+?)\]\(#[^)]+\) \| ([^|]+) \|`).FindAllStringSubmatch(parts[0], -1) {
 		verdicts[m[1]] = m[2]
 	}
-	row := regexp.MustCompile("^\\| `([^`]+)` \\| `([a-z]+)` \\| ([^|]+) \\| (all|[0-9.]+( [0-9.]+)*) \\|$")
+	row := regexp.MustCompile("^\\| `([^`]+)` \\| `([a-z]+)` \\| ([^|]+) \\| (all|[0-9.]+\\??( [0-9.]+\\??)*) \\|$")
 	var checks []string
 	for _, c := range check.All {
 		checks = append(checks, c.ID)

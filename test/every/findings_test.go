@@ -27,11 +27,12 @@ type finding struct {
 	dump, check string
 	severity    string
 	text        string
+	luck        bool // in some runs only
 }
 
 // TestFindings has dumpcheck check every dump of the kernel. Each finding must be in
 // FINDINGS.md, where its cause in the kernel's source is, and each row of the page for
-// this kernel must be found.
+// this kernel must be found, unless it depends on luck.
 func TestFindings(t *testing.T) {
 	version := inGuest(t)
 	if _, err := os.Stat(findingsPage); err != nil {
@@ -55,7 +56,7 @@ func TestFindings(t *testing.T) {
 		used[i] = true
 	}
 	for i, r := range rows {
-		if !used[i] {
+		if !used[i] && !r.luck {
 			t.Errorf("in FINDINGS.md, and not found: %s: %s: %s", r.dump, r.check, r.text)
 		}
 	}
@@ -86,7 +87,7 @@ func dumpcheckAll(t *testing.T) (found []finding) {
 		}
 		dumps[line.Target] = true
 		for _, f := range line.Findings {
-			found = append(found, finding{line.Target, line.Check, f.Severity, f.Text})
+			found = append(found, finding{dump: line.Target, check: line.Check, severity: f.Severity, text: f.Text})
 		}
 	}
 	t.Logf("%d dumps in %.0f s", len(dumps), time.Since(begin).Seconds())
@@ -113,8 +114,10 @@ func findingRows(t *testing.T, version string) (rows []finding) {
 	}
 	row := regexp.MustCompile("(?m)^\\| `([^`]+)` \\| `([a-z]+)` \\| ([^|]*) \\| ([^|]*) \\|")
 	for _, m := range row.FindAllStringSubmatch(string(text), -1) {
-		if kernels := strings.Fields(m[4]); slices.Contains(kernels, "all") || slices.Contains(kernels, version) {
-			rows = append(rows, finding{dump: m[1], check: m[2], text: strings.TrimSpace(m[3])})
+		kernels := strings.Fields(m[4])
+		luck := slices.Contains(kernels, version+"?")
+		if luck || slices.Contains(kernels, "all") || slices.Contains(kernels, version) {
+			rows = append(rows, finding{dump: m[1], check: m[2], text: strings.TrimSpace(m[3]), luck: luck})
 		}
 	}
 	if len(rows) == 0 {
