@@ -70,8 +70,8 @@ type number int
 
 func (n *number) Set(text string) error {
 	v, err := strconv.Atoi(text)
-	if err != nil || v < 1 {
-		return fmt.Errorf("must be a number from 1 on")
+	if err != nil || v < 1 || v > 1<<30 {
+		return fmt.Errorf("must be a number from 1 on, up to %d", 1<<30)
 	}
 	*n = number(v)
 	return nil
@@ -243,6 +243,12 @@ func (a *app) understand(args []string) error {
 // uid is the number of --as-user.
 func (a *app) uid() (uint32, error) {
 	if n, err := strconv.ParseUint(a.user, 10, 32); err == nil {
+		switch n {
+		case 0:
+			return 0, usagef("--as-user: user 0 has all rights")
+		case 1<<32 - 1:
+			return 0, usagef("--as-user: %d is no user", n)
+		}
 		return uint32(n), nil
 	}
 	const nobody = 65534
@@ -254,8 +260,8 @@ func (a *app) uid() (uint32, error) {
 		return 0, usagef("--as-user: there is no user %q", a.user)
 	}
 	n, err := strconv.ParseUint(u.Uid, 10, 32)
-	if err != nil {
-		return 0, usagef("--as-user: user %q has the number %q", a.user, u.Uid)
+	if err != nil || n == 0 {
+		return 0, usagef("--as-user: user %q has the number %q: it must be one without rights", a.user, u.Uid)
 	}
 	return uint32(n), nil
 }

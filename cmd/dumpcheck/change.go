@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"os/exec"
 	"slices"
@@ -44,7 +43,8 @@ type shellChanger struct {
 	mu      sync.Mutex
 	objects map[int]bool // that may be there
 	running *exec.Cmd
-	last    time.Time // when a change was made
+	undoing bool      // it removes something
+	last    time.Time // when a change ended
 	over    bool
 }
 
@@ -86,7 +86,7 @@ func (s *shellChanger) start(c *exec.Cmd, op string, n int) (before bool, err er
 	if err := c.Start(); err != nil {
 		return false, err
 	}
-	s.running = c
+	s.running, s.undoing = c, op == "remove"
 	before = s.objects[n]
 	if op == "add" {
 		if s.objects == nil {
@@ -102,7 +102,7 @@ func (s *shellChanger) done(err error, op string, n int, before bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running = nil
-	if err == nil {
+	if err == nil || op != "remove" { // what it has added can be removed now
 		s.last = time.Now()
 	}
 	var exit *exec.ExitError
@@ -122,10 +122,13 @@ func (s *shellChanger) used() bool {
 	return s.objects != nil
 }
 
-// lastChange is when the last change was made.
+// lastChange is when the last change ended, or now.
 func (s *shellChanger) lastChange() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.running != nil && !s.undoing {
+		return time.Now()
+	}
 	return s.last
 }
 
@@ -185,7 +188,13 @@ func second(text string) func(context.Context) (int, error) {
 // output is a file in memory for what a command prints. With a pipe, what the command
 // leaves in the background would have to be waited for.
 func output(to ...*io.Writer) (*os.File, error) {
-	fd, err := unix.MemfdCreate("output", unix.MFD_CLOEXEC)
+	fd, err := unix.MemfdCreate("output", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err == nil {
+		err = unix.Ftruncate(fd, mostOutput)
+	}
+	if err == nil {
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_GROW)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("memory for a command's output: %w", err)
 	}
@@ -196,9 +205,13 @@ func output(to ...*io.Writer) (*os.File, error) {
 	return f, nil
 }
 
+// mostOutput is what a command may print. More is an error for it.
+const mostOutput = 64 << 20
+
 // content is what a command has printed.
 func content(f *os.File) []byte {
-	b, _ := io.ReadAll(io.NewSectionReader(f, 0, math.MaxInt64)) // from memory
+	n, _ := f.Seek(0, io.SeekCurrent) // the command has the same position
+	b, _ := io.ReadAll(io.NewSectionReader(f, 0, n))
 	return b
 }
 

@@ -194,9 +194,49 @@ func TestReaderLeavesDuringAChange(t *testing.T) {
 	}
 	a, _, stderr := newApp(f)
 	a.stdout = w
-	code := a.run(t.Context(), []string{"foo", "-o", "jsonl", "--change", "case $OP in add) touch " + file + ";; *) rm " + file + "; esac"})
+	junit := filepath.Join(t.TempDir(), "junit.xml")
+	code := a.run(t.Context(), []string{"foo", "-o", "jsonl", "--junit", junit, "--change", "case $OP in add) touch " + file + ";; *) rm " + file + "; esac"})
 	if _, err := os.Stat(file); code != exitFailed || !os.IsNotExist(err) || strings.Contains(stderr.String(), "left") {
 		t.Errorf("%d, %v, %s", code, err, stderr)
+	}
+	if text, _ := os.ReadFile(junit); !strings.Contains(string(text), "the report cannot be written") {
+		t.Errorf("the other report is %q", text)
+	}
+}
+
+// What hangs while it adds something is killed, and then there is time to remove it.
+func TestAddHangs(t *testing.T) {
+	ctx, interrupt := signaled(t)
+	c := newChild(t)
+	f := &fakeKernel{dumps: []string{"foo a"}}
+	f.before = func(_ context.Context, _, id string) {
+		if id != "end" {
+			return
+		}
+		change := f.checked[0].Changer
+		go func() {
+			c.started()
+			interrupt()
+		}()
+		if err := change.Add(0); err == nil {
+			t.Error("no error")
+		}
+		if err := change.Remove(0); err != nil {
+			t.Error(err)
+		}
+	}
+	a, _, stderr := newApp(f)
+	a.patience = 300 * time.Millisecond
+	code := a.run(ctx, []string{"foo", "--change", "test $OP != add || { " + c.command() + "; sleep 60; }"})
+	if code != 130 || strings.Contains(stderr.String(), "left") {
+		t.Errorf("%d, %s", code, stderr)
+	}
+}
+
+// A command that prints without end does not fill the memory.
+func TestMuchOutput(t *testing.T) {
+	if n, err := second("yes")(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "--second: exit status") {
+		t.Errorf("%d records, %v", n, err)
 	}
 }
 

@@ -33,8 +33,8 @@ const (
 func main() {
 	check.Child() // does not return in a process that a check has started
 	// A reader that has seen enough closes the pipe. Writes then fail with EPIPE.
-	// The signal would kill.
-	signal.Ignore(unix.SIGPIPE)
+	// The signal would kill. If it was ignored, the user's commands would ignore it, too.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	ctx := cli.UntilSignal(context.Background())
 	stderr := term.NewConsole("dumpcheck", os.Stderr, term.TerminalWidth(os.Stderr))
 	a := &app{

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,8 +63,8 @@ func (a *app) check(ctx context.Context, targets []*target.Target) (err error) {
 		run.Sum()
 		a.verdict = run.Verdict // also if nobody reads the report to its end
 	}()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	events, left := make(chan event), make(chan struct{})
 	defer close(left)
 	begin, done := time.Now(), 0
@@ -72,8 +73,9 @@ func (a *app) check(ctx context.Context, targets []*target.Target) (err error) {
 	defer a.stderr.Every(time.Second/5, func() []string {
 		return append(slices.Clone(status.Load().([]string)), fmt.Sprint(time.Since(begin).Round(time.Second)))
 	})()
-	if err := reporter.Begin(run); err != nil {
-		return err
+	err = reporter.Begin(run)
+	if err != nil {
+		cancel(errReport)
 	}
 	go a.work(ctx, targets, events, left)
 	late, ended := a.lateness(ctx), ctx.Done()
@@ -111,21 +113,15 @@ wait:
 		}
 		if failed != nil && err == nil {
 			err = failed
-			reporter = reporters{} // and the checks remove what they have added
-			cancel()
+			cancel(errReport) // the checks remove what they have added
 		}
 	}
 	if left := a.changer.end(); len(left) > 0 {
 		a.stderr.Note("dumpcheck: --change may have left %s there: its command with OP=remove N=%d removes the first", objectsText(left), left[0])
 	}
-	if err != nil {
-		return err
-	}
 	for _, t := range run.Targets[done:] {
 		t.Leave(why(ctx, nil))
-		if err := reporter.Done(t); err != nil {
-			return err
-		}
+		err = cmp.Or(err, reporter.Done(t))
 	}
 	run.Took = time.Since(begin).Seconds()
 	if run.Sum(); run.Verdict == report.NotChecked || run.Summary.NotChecked > 0 {
@@ -136,10 +132,15 @@ wait:
 		default:
 			run.Incomplete = "see the dumps"
 		}
-		a.stderr.Note("dumpcheck: not everything was checked: %s", run.Incomplete)
+		if err == nil {
+			a.stderr.Note("dumpcheck: not everything was checked: %s", run.Incomplete)
+		}
 	}
-	return reporter.End(run)
+	return cmp.Or(err, reporter.End(run))
 }
+
+// errReport is why a run ends whose report is in vain.
+var errReport = errors.New("the report cannot be written")
 
 // work checks the targets, on a thread of its own: that may be in another network
 // namespace. It ends with the program if the kernel does not let it go.
@@ -265,16 +266,22 @@ func progress(t *report.Target, done, of int) []string {
 	return parts
 }
 
-// reporters are several reporters in one.
+// reporters are several reporters in one. One that fails gets nothing more, and the
+// others go on.
 type reporters []report.Reporter
 
 func (all reporters) each(f func(report.Reporter) error) error {
-	for _, r := range all {
+	var errs []error
+	for i, r := range all {
+		if r == nil {
+			continue
+		}
 		if err := f(r); err != nil {
-			return err
+			errs = append(errs, err)
+			all[i] = nil
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (all reporters) Begin(run *report.Run) error {
@@ -289,13 +296,8 @@ func (all reporters) Done(t *report.Target) error {
 	return all.each(func(r report.Reporter) error { return r.Done(t) })
 }
 
-// End ends each, also if another one fails.
 func (all reporters) End(run *report.Run) error {
-	var errs []error
-	for _, r := range all {
-		errs = append(errs, r.End(run))
-	}
-	return errors.Join(errs...)
+	return all.each(func(r report.Reporter) error { return r.End(run) })
 }
 
 // reporter returns what writes the report. end closes its file.

@@ -37,7 +37,8 @@ func (a *app) find(ctx context.Context, words []string) (targets []*target.Targe
 		return nil, fmt.Errorf("%w: %s has no dumps", errNone, strings.Join(words, " "))
 	}
 	described := make(chan error, 1)
-	go func() { described <- a.kernel.describe(targets, a.spec) }() // a spec may come through a pipe
+	found := targets
+	go func() { described <- a.kernel.describe(found, a.spec) }() // a spec may come through a pipe
 	select {
 	case err = <-described:
 	case <-ctx.Done():

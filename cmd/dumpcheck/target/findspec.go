@@ -63,6 +63,9 @@ func FindSpecs(targets []*Target, dirs ...string) (specs []*Spec, err error) {
 			return nil, err
 		}
 		for _, file := range files {
+			if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() {
+				continue // the working directory may have anything
+			}
 			name := headOf(file)
 			if !wanted[name] || found[name] != "" && found[name] != dir {
 				continue

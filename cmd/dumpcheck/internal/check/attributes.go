@@ -130,6 +130,9 @@ func checkAttributes(r *run) {
 		r.skip("its records have no attributes")
 		return
 	}
+	if len(r.form.faults) == 0 && r.nothing() {
+		return
+	}
 	if x := r.form.faults["rest"]; x != nil {
 		r.find(Broken, x.first, "%d pages end in bytes that are no message: a record that did not fit was left half done", x.n)
 		r.breaks(23)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"bulkdump/cmd/dumpcheck/observe"
 )
@@ -84,6 +85,7 @@ func checkChange(r *run) {
 	if r.failed(err) {
 		return
 	}
+	r.until = time.Now().Add(r.Options.Check) // the objects took their time
 	d, err := r.dump(r.Request, large)
 	if r.failed(err) {
 		return
@@ -92,7 +94,11 @@ func checkChange(r *run) {
 	c := &changes{objects: o, told: map[string][]string{}, silent: map[string][]string{}}
 	c.tryAll()
 	err = c.lastGone()
-	if !r.failed(errors.Join(err, c.churn())) {
+	if err := errors.Join(err, c.churn()); err != nil {
+		r.failed(err)
+	} else if c.dumps == 0 && r.result.Skipped == "" {
+		r.skip("no change was made in %v: one takes too long", r.Options.Check)
+	} else {
 		r.info("%s in %s", count(c.changed, "change"), count(c.dumps, "dump"))
 	}
 	for fault, t := range c.found {
@@ -107,7 +113,9 @@ func checkChange(r *run) {
 			severity = Weak
 			text += ", with NLM_F_DUMP_INTR: while changes go on, no dump has all records"
 		}
-		c.r.find(severity, nil, "%s", text)
+		if c.r.find(severity, nil, "%s", text); fault != noEnd && fault != miscounted {
+			r.compared()
+		}
 		r.breaks([faults]int{noEnd: 5, missing: 4, repeated: 4, miscounted: 29}[fault])
 	}
 	for _, what := range []string{removed, added, set, swapped, allGone} {
@@ -116,9 +124,11 @@ func checkChange(r *run) {
 		case c.told[what] == nil:
 			r.weak("nothing tells that a record was %s (NLM_F_DUMP_INTR), in %s", what, count(len(at), "dump"))
 			r.breaks(8)
+			r.compared()
 		default:
 			r.weak("a record that was %s is told of in %s, and in %d it is not: %s", what, count(len(c.told[what]), "dump"), len(at), strings.Join(at[:min(3, len(at))], "; "))
 			r.breaks(8)
+			r.compared()
 		}
 	}
 }
@@ -134,8 +144,12 @@ func (c *changes) tryAll() {
 			if c.r.late("kinds of changes", c.dumps, c.dumps+1) {
 				return false
 			}
-			if err := c.try(w, border, place); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-				c.r.failed(err)
+			err := c.try(w, border, place)
+			if err == nil || errors.Is(err, errors.ErrUnsupported) {
+				continue
+			}
+			c.r.failed(err)
+			if w != set || !errors.As(err, new(InputError)) { // a set that fails has changed nothing
 				return false
 			}
 		}

@@ -37,6 +37,8 @@ type Finding struct {
 	Rule     int    // that is broken
 	Bytes    []byte // of the message that shows it, with its header
 	From, To int    // the part of Bytes that is wrong; 0, 0 is not known
+
+	atRest bool // it is none if somebody else has changed the table
 }
 
 // A Result is what a check made of a dump.
@@ -101,6 +103,7 @@ type run struct {
 	other  *observe.Dump // as a user without rights
 	small  int           // buffer for pages as small as they get
 	form   form          // what is wrong with the messages of all dumps so far
+	unrest bool          // somebody else changes the table
 	result *Result
 	until  time.Time // when the check should be over
 
@@ -136,6 +139,7 @@ func Run(ctx context.Context, t *target.Target, o Options, done func(Result)) {
 			r.skip("no whole dump was taken: see %s", All[0].ID)
 		default:
 			c.run(r)
+			r.doubt(c, time.Since(begin))
 		}
 		r.result.Took = time.Since(begin)
 		if i == 0 && r.base != nil && o.Base != nil {
@@ -143,6 +147,67 @@ func Run(ctx context.Context, t *target.Target, o Options, done func(Result)) {
 		}
 		done(*r.result)
 	}
+}
+
+// doubt leaves out what a check has found by comparison if the table changes by itself,
+// and what it does not find again.
+func (r *run) doubt(c *Check, took time.Duration) {
+	compared := func(f Finding) bool { return f.atRest }
+	if !slices.ContainsFunc(r.result.Findings, compared) {
+		return
+	}
+	why := "the table changes by itself"
+	if !r.restless(took) {
+		if c.ID == "change" { // it has changed the table, and looked again
+			return
+		}
+		d, err := r.dump(r.Request, large)
+		if err != nil || !d.Whole() {
+			return
+		}
+		r.base, r.alone, r.new, r.other = d, nil, nil, nil
+		first := r.result
+		r.result = &Result{ID: c.ID, Title: c.Title, Rules: c.Rules}
+		r.until = time.Now().Add(r.Options.Check)
+		c.run(r)
+		if slices.ContainsFunc(r.result.Findings, compared) || r.result.Failed || r.ctx.Err() != nil {
+			r.result = first
+			return
+		}
+		why = "the table was changed by somebody else: it was not so again"
+	}
+	r.result.Findings = slices.DeleteFunc(r.result.Findings, compared)
+	if r.result.Skipped == "" {
+		r.skip("%s", why)
+	}
+}
+
+// restless tells whether somebody else changes the table: dumps differ, or some are
+// marked. It looks for as long as a check took, within limits.
+func (r *run) restless(took time.Duration) bool {
+	const fewest = 8
+	end := time.Now().Add(min(max(took, 300*time.Millisecond), 2*time.Second))
+	var before []string
+	marked := 0
+	for i := 0; !r.unrest; i++ {
+		if i >= fewest && time.Now().After(end) {
+			r.unrest = marked > 0 && marked < i
+			break
+		}
+		d, err := r.dump(r.Request, large)
+		if err != nil || !d.Whole() {
+			return false
+		}
+		if d.Interrupted() {
+			marked++
+		}
+		keys := r.keys(d)
+		missing, more := difference(before, keys)
+		r.unrest = i > 0 && missing+more > 0
+		before = keys
+		time.Sleep(5 * time.Millisecond)
+	}
+	return r.unrest
 }
 
 func orDefault[T comparable](v, d T) T {
@@ -187,6 +252,9 @@ func (r *run) find(s Severity, m *observe.Message, format string, a ...any) {
 	}
 	r.result.Findings = append(r.result.Findings, f)
 }
+
+// compared says that the last finding rests on a comparison: see doubt.
+func (r *run) compared() { r.result.Findings[len(r.result.Findings)-1].atRest = true }
 
 // breaks says which rule the last finding is about, if it is not the check's first.
 func (r *run) breaks(rule int) { r.result.Findings[len(r.result.Findings)-1].Rule = rule }

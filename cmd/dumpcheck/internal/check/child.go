@@ -125,10 +125,15 @@ func checkPid(r *run) {
 		if r.failed(err) {
 			return
 		}
-		uids = attrsWith(r, d.Records(), uint32(int(r.User)))
+		uids = attrsWith(r, d.Records(), r.User)
+		for typ := range attrsWith(r, r.base.Records(), r.User) {
+			delete(uids, typ) // root has it, too: it is another number
+		}
 	}
 	if len(pids)+len(uids) == 0 {
-		r.info("no attribute has the reader's process id, or user id")
+		if !r.nothing() {
+			r.info("no attribute has the reader's process id, or user id")
+		}
 		return
 	}
 	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: int(r.User), Size: 1}}

@@ -94,6 +94,7 @@ func checkDo(r *run) {
 	case answered > 0 && refused > 0:
 		r.weak("a do is answered for %d records, and refused for %d: %s", answered, refused, why)
 		r.breaks(29)
+		r.compared()
 	case refused > 0:
 		r.info("a do with the record's key is refused: %s", why)
 	}

@@ -14,6 +14,9 @@ import (
 // records.
 func checkEnd(r *run) {
 	d, err := r.dump(r.Request, large)
+	for again := 0; again < 4 && err == nil && d.Whole() && d.Interrupted(); again++ { // that of a table at rest, if there is one
+		d, err = r.dump(r.Request, large)
+	}
 	if r.failed(err) {
 		return
 	}
@@ -42,7 +45,7 @@ func checkEnd(r *run) {
 	case d.End == observe.Failed:
 		r.skip("%v", d.Err)
 	case d.End == observe.Limited:
-		r.skip("no end within the limits: %s", ending(d))
+		r.failed(Inputf("no end within --max-pages and --max-bytes: %s", ending(d)))
 	default:
 		if r.broken("it does not come to its end: %s", ending(d)); d.End == observe.Stalled {
 			r.breaks(28)
@@ -117,6 +120,7 @@ func checkKey(r *run) {
 			hint = ", which --key says"
 		}
 		r.find(Broken, example, "%d of %d records come more than once, by %v%s", twice, len(r.base.Records()), r.Key.Text(r.Names), hint)
+		r.compared()
 	}
 	r.info("by %v", r.Key.Text(r.Names))
 }

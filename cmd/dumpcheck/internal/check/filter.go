@@ -55,6 +55,7 @@ func checkFilter(r *run) {
 				r.flagged(d, name)
 				if len(d.Records()) == 0 && r.comes(typ, value) && r.once(Broken, name+" leaves out the record that has its value, too") {
 					r.breaks(10)
+					r.compared()
 				}
 			}
 		}
@@ -96,6 +97,7 @@ func (r *run) flagged(d *observe.Dump, name string) {
 	if first != nil && !slices.ContainsFunc(r.result.Findings, func(f Finding) bool { return strings.HasPrefix(f.Text, name) }) {
 		r.find(Weak, first, "%s leaves out %d of %d records, and %d of %d messages do not tell it (NLM_F_DUMP_FILTERED)",
 			name, len(r.base.Records())-len(records), len(r.base.Records()), without, len(records)+1)
+		r.compared()
 	}
 }
 

@@ -29,9 +29,11 @@ func TestDifferences(t *testing.T) {
 		attrs [3][]byte
 		where string
 		want  Severity
+		one   bool // of many records
 	}{
 		{name: "equal", attrs: [3][]byte{value(1), value(1), value(1)}},
 		{name: "reset", attrs: [3][]byte{value(9), value(0), value(0)}, where: "attribute 2", want: Broken},
+		{name: "reset in one record", attrs: [3][]byte{value(9), value(0), value(0)}, where: "attribute 2", want: Weak, one: true},
 		{name: "settled", attrs: [3][]byte{value(random[0]), value(random[1]), value(random[1])}, where: "attribute 2", want: Broken},
 		{name: "counted once", attrs: [3][]byte{value(100), value(101), value(101)}, where: "attribute 2", want: Note},
 		{name: "expired a bit", attrs: [3][]byte{value(100), value(99), value(99)}, where: "attribute 2", want: Note},
@@ -54,7 +56,7 @@ func TestDifferences(t *testing.T) {
 			}
 			found := map[string]*difference3{}
 			r.compare3(m, func(where string, v [3][]byte) {
-				x := &difference3{where: where}
+				x := &difference3{where: where, only: !c.one}
 				x.add(v)
 				found[where] = x
 			})

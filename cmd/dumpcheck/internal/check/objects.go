@@ -167,6 +167,7 @@ func (o *objects) remove(n int) error {
 		if o.known[k] > 0 && !o.part[n] {
 			if o.r.once(Weak, "a record is still there after it was removed") {
 				o.r.breaks(30)
+				o.r.compared()
 			}
 		}
 	}

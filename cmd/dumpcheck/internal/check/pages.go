@@ -57,7 +57,9 @@ func checkPages(r *run) {
 	}
 	for _, kind := range slices.Sorted(maps.Keys(found)) {
 		v := found[kind]
-		r.find(Broken, v.record, "with pages of %d bytes: %s%s", v.size, v.text, v.others())
+		if r.find(Broken, v.record, "with pages of %d bytes: %s%s", v.size, v.text, v.others()); v.n > 0 {
+			r.compared()
+		}
 	}
 	if !split && len(r.result.Findings) == 0 && r.result.Skipped == "" {
 		r.skip("the table is too small: it has 1 page of any size")
@@ -113,6 +115,7 @@ func (r *run) alike(base map[string]observe.Message, d *observe.Dump, size int) 
 		if m, ok := twice[where]; ok {
 			r.find(Broken, &m, "with pages of %d bytes, a record differs from that of large pages: %s", size, where)
 			r.breaks(23)
+			r.compared()
 			return true
 		}
 	}

@@ -107,6 +107,7 @@ func checkShort(r *run) {
 		}
 		if r.differ(answers) {
 			r.broken("the answer to a request of %d bytes depends on those behind its end: the callback reads a header of %d", n, len(r.Request.Data))
+			r.compared()
 			return
 		}
 		if answers[0].Whole() && len(answers[0].Records()) > 0 {
@@ -139,8 +140,10 @@ func checkShort(r *run) {
 			return
 		case r.differ(answers):
 			r.broken("the answer depends on the bytes behind the end of %s: the callback reads more than the attribute has", name)
+			r.compared()
 		case answers[0].Whole() && whole.Whole() && a.MaxLen > 1 && a.MaxLen <= 256 && r.differ([2]*observe.Dump{answers[0], whole}):
 			r.weak("%s with 1 byte, 0, is accepted, and is not answered as with %d bytes of 0: more is read than it has", name, a.MaxLen)
+			r.compared()
 		}
 	}
 	if tried == 0 {

@@ -105,13 +105,14 @@ func checkInterleaved(r *run) {
 // checkParked does other things while a dump waits for its reader.
 func checkParked(r *run) {
 	change := func() error {
-		const n = manyObjects // one that checkChange does not begin with
-		err := r.Changer.Add(n)
-		return errors.Join(err, r.Changer.Remove(n))
+		err := r.Changer.Add(0)
+		return errors.Join(err, r.Changer.Remove(0))
 	}
-	changes := false
+	changes, changeTakes := false, time.Duration(0)
 	if r.Changer != nil {
+		begin := time.Now()
 		err := change() // while no dump is parked
+		changeTakes = time.Since(begin)
 		if changes = err == nil; !changes && !errors.Is(err, errors.ErrUnsupported) {
 			r.failed(err)
 		}
@@ -125,7 +126,7 @@ func checkParked(r *run) {
 	held := r.heldModule(before)
 
 	usual := total(r.base)
-	timed := func(what string, f func() error) {
+	timed := func(what string, usual time.Duration, f func() error) {
 		for again := range 2 { // this process may have been stopped once
 			begin := time.Now()
 			err := f()
@@ -140,7 +141,7 @@ func checkParked(r *run) {
 			return
 		}
 	}
-	timed("another dump", func() error {
+	timed("another dump", usual, func() error {
 		other, err := r.dump(r.Request, large)
 		if err == nil && !other.Whole() {
 			err = errors.New(ending(other))
@@ -148,7 +149,7 @@ func checkParked(r *run) {
 		return err
 	})
 	if r.Protocol == unix.NETLINK_GENERIC {
-		timed("a dump of the families", func() error {
+		timed("a dump of the families", usual, func() error {
 			other, err := observe.Dial(unix.NETLINK_GENERIC, large)
 			if err != nil {
 				return err
@@ -159,7 +160,7 @@ func checkParked(r *run) {
 		})
 	}
 	if changes {
-		timed("a change", change)
+		timed("a change", changeTakes, change)
 	}
 	d.Resume(s, r.limits())
 	// The read of a page makes the next one. If that was the last one, the dump was over,

@@ -125,7 +125,7 @@ func difference(a, b []string) (missing, more int) {
 type deviation struct {
 	kind   string
 	text   string
-	n      int              // how many records it is about
+	n      int              // how many records it is about; 0 is none in particular
 	record *observe.Message // an example, or nil
 }
 
@@ -134,7 +134,9 @@ func (r *run) same(d *observe.Dump, how string) { r.sameAs(&r.base, large, d, ho
 
 func (r *run) sameAs(last **observe.Dump, buffer int, d *observe.Dump, how string) {
 	for _, v := range r.deviations(d, last, buffer, how) {
-		r.find(Broken, v.record, "%s: %s", how, v.text)
+		if r.find(Broken, v.record, "%s: %s", how, v.text); v.n > 0 {
+			r.compared()
+		}
 	}
 }
 

@@ -204,6 +204,9 @@ func (t *Text) fold(b *bytes.Buffer, v Verdict, name string, target *Target) {
 func (t *Text) check(b *bytes.Buffer, c Check, id int) {
 	indent := 14 + id
 	verdict := t.verdict(c.Verdict, 8)
+	if c.Reason != "" {
+		defer t.wrap(b, strings.Repeat(" ", indent), indent, "and it did not look to the end: "+term.Visible(c.Reason))
+	}
 	var shown Hex
 	for i, f := range c.Findings {
 		if i == mostFindings && !t.Verbose {
