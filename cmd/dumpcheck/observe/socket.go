@@ -230,12 +230,16 @@ func (d *Dump) resume(s *Socket, l Limits) {
 			d.End = Stalled
 		}
 	}
-	d.after(s)
+	if d.End == Done || d.End == Refused || d.End == Acked {
+		d.after(s)
+	}
 }
 
-// after takes what is in the queue behind the end, where nothing should be.
+// after takes what is in the queue behind the end, where nothing should be. It is not
+// called if the dump goes on: to take a page makes the next one.
 func (d *Dump) after(s *Socket) {
-	for {
+	const most = 1000
+	for range most {
 		got, err := s.poll()
 		if err != nil {
 			return
