@@ -40,23 +40,24 @@ type app struct {
 type flags struct {
 	all, list, here, verbose, json, ktap, schema, version bool
 
-	explain string // everything: all that there is, or what the arguments say
-	output  string
-	color   term.When
-	junit   string
-	only    []string
-	ignore  []string
-	spec    []string
-	attrs   []string
-	key     string
-	change  string
-	second  string
-	user    string
-	rounds  number
-	pages   number
-	bytes   number
-	wait    time.Duration
-	timeout time.Duration
+	explain   string // everything: all that there is, or what the arguments say
+	output    string
+	color     term.When
+	junit     string
+	only      []string
+	ignore    []string
+	spec      []string
+	attrs     []string
+	key       string
+	change    string
+	second    string
+	user      string
+	rounds    number
+	pages     number
+	bytes     number
+	wait      time.Duration
+	checkTime time.Duration
+	timeout   time.Duration
 }
 
 // everything is the value of --explain alone.
@@ -107,7 +108,7 @@ skipped.`,
 		Example: `  dumpcheck foo                                # all dumps of family foo
   dumpcheck foo entry-get --spec foo.yaml      # one of them; with names
   dumpcheck foo --key 1 --change './change.sh $OP $N'
-  dumpcheck route links --second 'ip -o link'
+  dumpcheck nlctrl getfamily --second 'genl ctrl list | grep ^Name'
   dumpcheck --all -o ktap                      # everything that this kernel has
   dumpcheck --explain key                      # what a check does, and the rule
   dumpcheck --list`,
@@ -118,7 +119,7 @@ skipped.`,
 		ValidArgsFunction: a.completeTargets,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	a.rounds, a.wait, a.timeout, a.user = 5, 5*time.Second, 30*time.Minute, "nobody"
+	a.rounds, a.wait, a.checkTime, a.timeout, a.user = 5, 5*time.Second, 10*time.Second, 30*time.Minute, "nobody"
 	a.pages, a.bytes = 1<<20, 64<<20
 	f := root.Flags()
 	f.BoolVar(&a.all, "all", false, "check all dumps that this kernel has")
@@ -138,6 +139,7 @@ skipped.`,
 
 	f.Var(&a.rounds, "rounds", "how often to repeat checks that depend on luck")
 	cli.TimeFlag(root, &a.wait, "wait", "the longest wait for a page, a `TIME` such as 500ms")
+	cli.TimeFlag(root, &a.checkTime, "check-time", "how long one check may repeat itself, a `TIME`; three times as long for a slow --change")
 	cli.TimeFlag(root, &a.timeout, "timeout", "end the run after this `TIME`, such as 90s or 2h; 0: no limit")
 	f.Var(&a.pages, "max-pages", "take a dump for endless after so many pages")
 	f.Var(&a.bytes, "max-bytes", "take a dump for endless after so many bytes")
@@ -174,6 +176,11 @@ func (a *app) ids() []string {
 
 // root does what the flags say.
 func (a *app) root(cmd *cobra.Command, args []string) error {
+	for _, name := range []string{"key", "change", "second", "junit", "as-user"} {
+		if f := cmd.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
+			return usagef("--%s is empty", name)
+		}
+	}
 	if err := a.understand(args); err != nil {
 		return err
 	}
@@ -186,9 +193,8 @@ func (a *app) root(cmd *cobra.Command, args []string) error {
 		_, err := a.stdout.Write(report.SchemaText)
 		return err
 	case a.explain != "":
-		if a.explain != everything {
-			args = append([]string{a.explain}, args...)
-		}
+		ids := strings.Split(strings.Join(append([]string{a.explain}, args...), ","), ",")
+		args = slices.DeleteFunc(ids, func(id string) bool { return id == everything })
 		return a.explainAll(args)
 	}
 	ctx, cancel := cmd.Context(), context.CancelFunc(func() {})
@@ -222,6 +228,9 @@ func (a *app) understand(args []string) error {
 	}
 	if err := checkNames("--ignore", a.ignore, a.ids()); err != nil {
 		return err
+	}
+	if slices.Contains(args, "") {
+		return usagef("a family has no name")
 	}
 	asked := a.list || a.explain != "" || a.schema || a.version
 	switch {

@@ -165,7 +165,7 @@ func TestChangeHangs(t *testing.T) {
 	a.patience = 300 * time.Millisecond
 	code := a.run(ctx, []string{"foo", "--change", "test $OP$N != remove0 || { " + c.command() + "; sleep 60; }; test $OP$N != remove2"})
 	ran{stdout.String(), stderr.String(), code}.check(t, 130, "",
-		"dumpcheck: --change may have left objects 0, 2 there: its command with OP=remove N=0 removes the first\n")
+		"dumpcheck: --change may have left objects 0, 2 there. To remove the first, run its command with OP=remove N=0\n")
 	(<-gone)()
 }
 

@@ -31,7 +31,9 @@ func nearest(name string, names []string) []string {
 
 // checkNames fails for a name that is none of those known.
 func checkNames(flag string, given, known []string) error {
-	for _, name := range given {
+	for i, name := range given {
+		name = strings.TrimSpace(name)
+		given[i] = name
 		if slices.Contains(known, name) {
 			continue
 		}

@@ -117,7 +117,7 @@ wait:
 		}
 	}
 	if left := a.changer.end(); len(left) > 0 {
-		a.stderr.Note("dumpcheck: --change may have left %s there: its command with OP=remove N=%d removes the first", objectsText(left), left[0])
+		a.stderr.Note("dumpcheck: --change may have left %s there. To remove the first, run its command with OP=remove N=%d", objectsText(left), left[0])
 	}
 	for _, t := range run.Targets[done:] {
 		t.Leave(why(ctx, nil))
@@ -166,7 +166,8 @@ func (a *app) work(ctx context.Context, targets []*target.Target, events chan<- 
 
 func (a *app) checkOne(ctx context.Context, t *target.Target, tell func(event)) error {
 	o := check.Options{
-		Wait: a.wait, Pages: int(a.pages), Bytes: int(a.bytes), Rounds: int(a.rounds), GivenKey: a.key != "",
+		Wait: a.wait, Pages: int(a.pages), Bytes: int(a.bytes), Rounds: int(a.rounds), Check: a.checkTime,
+		GivenKey: a.key != "", GivenChange: a.change != "",
 		Base: func(d *observe.Dump) { tell(event{base: d}) },
 		Only: func(id string) bool { return len(a.only) == 0 || slices.Contains(a.only, id) },
 	}

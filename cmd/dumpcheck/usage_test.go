@@ -55,6 +55,18 @@ func TestWrongUsage(t *testing.T) {
 	}
 }
 
+// What is given and empty is a mistake: the variable of a script that is not set.
+func TestEmptyArguments(t *testing.T) {
+	f := &fakeKernel{dumps: []string{"foo a"}}
+	for _, flag := range []string{"--change", "--second", "--key", "--junit", "--as-user"} {
+		run(t, f, "foo", flag, "").check(t, exitUsage, "", flag+" is empty")
+	}
+	run(t, f, "").check(t, exitUsage, "", "a family has no name")
+	run(t, f, "foo", "--as-user", "0").check(t, exitUsage, "", "user 0 has all rights")
+	run(t, f, "foo", "--as-user", "root").check(t, exitUsage, "", "without rights")
+	run(t, f, "foo", "--only", "end, key").check(t, exitOK, "2 checks passed", "")
+}
+
 func TestHelp(t *testing.T) {
 	f := &fakeKernel{}
 	got := run(t, f, "--help")
@@ -111,6 +123,8 @@ func TestExplain(t *testing.T) {
 		}
 	}
 	run(t, f, "--explain", "3").check(t, exitOK, "\nChecked by: key\n", "")
+	run(t, f, "--explain", "key,1").check(t, exitOK, "\n\nRule 1. ", "")
+	run(t, f, "--explain", "all").check(t, exitOK, "CHECK   RULE", "")
 	run(t, f, "--explain", "end", "1").check(t, exitOK, "\n\nRule 1. ", "")
 	run(t, f, "--explain", "key", "--color", "always").check(t, exitOK, "\x1b[1mCheck key\x1b[0m\n", "")
 }

@@ -79,7 +79,8 @@ type Options struct {
 	Check  time.Duration // after which a check that repeats itself stops; 10 s
 	User   uint32        // who is nobody; 65534
 
-	GivenKey bool // the target's key is what the user gave
+	GivenKey    bool // the target's key is what the user gave
+	GivenChange bool // and so is its changer
 
 	// Second counts the records by another reader; nil if there is none.
 	Second func(context.Context) (int, error)

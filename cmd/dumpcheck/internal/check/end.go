@@ -117,7 +117,7 @@ func checkKey(r *run) {
 	if twice > 0 {
 		hint := ""
 		if r.GivenKey {
-			hint = ", which --key says"
+			hint = ", or --key does not tell them apart"
 		}
 		r.find(Broken, example, "%d of %d records come more than once, by %v%s", twice, len(r.base.Records()), r.Key.Text(r.Names), hint)
 		r.compared()

@@ -265,7 +265,7 @@ func checkSecond(r *run) {
 		return
 	}
 	if got := len(d.Records()); got != n {
-		r.broken("%s, and the other reader has %d", count(got, "record"), n)
+		r.broken("%s, and --second prints %s", count(got, "record"), count(n, "line"))
 		r.compared()
 		return
 	}

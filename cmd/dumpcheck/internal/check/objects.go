@@ -165,7 +165,11 @@ func (o *objects) remove(n int) error {
 	}
 	for _, k := range o.keys[n] {
 		if o.known[k] > 0 && !o.part[n] {
-			if o.r.once(Weak, "a record is still there after it was removed") {
+			text := "a record is still there after it was removed"
+			if o.r.GivenChange {
+				text += ", if --change has removed it"
+			}
+			if o.r.once(Weak, text) {
 				o.r.breaks(30)
 				o.r.compared()
 			}
