@@ -158,8 +158,9 @@ func (r *run) doubt(c *Check, took time.Duration) {
 		return
 	}
 	why := "the table changes by itself"
-	if !r.restless(took) {
-		if c.ID == "change" { // it has changed the table, and looked again
+	changed := c.ID == "change" // the check has changed the table, and looked again
+	if !r.restless(took, !changed) {
+		if changed {
 			return
 		}
 		d, err := r.dump(r.Request, large)
@@ -184,15 +185,16 @@ func (r *run) doubt(c *Check, took time.Duration) {
 }
 
 // restless tells whether somebody else changes the table: dumps differ, or some are
-// marked. It looks for as long as a check took, within limits.
-func (r *run) restless(took time.Duration) bool {
+// marked. A mark may come late, so none counts behind a change of our own. It looks for
+// as long as a check took, within limits.
+func (r *run) restless(took time.Duration, marks bool) bool {
 	const fewest = 8
 	end := time.Now().Add(min(max(took, 300*time.Millisecond), 2*time.Second))
 	var before []string
 	marked := 0
 	for i := 0; !r.unrest; i++ {
 		if i >= fewest && time.Now().After(end) {
-			r.unrest = marked > 0 && marked < i
+			r.unrest = marks && marked > 0 && marked < i
 			break
 		}
 		d, err := r.dump(r.Request, large)
