@@ -85,14 +85,14 @@ func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "dumpcheck FAMILY [COMMAND]",
 		Short: "Look for bugs in a netlink dump",
-		Long: `dumpcheck takes a dump of the kernel's in many ways, and says what is wrong with
-it: what it found, the bytes that show it, and which rule of a correct dump is
+		Long: `dumpcheck takes a netlink dump in many ways, and says what is wrong with it:
+what it found, the bytes that show it, and which rule of a correct dump is
 broken. FAMILY is a family of generic netlink, or a protocol and a table, such
 as route links. Without COMMAND, all dumps of the family are checked.
 
 A finding is broken (wrong data, or no end), weak (a reader cannot rely on the
 dump), or a note (worth knowing, and by design in other dumps of the kernel).
-The worst come first. --explain tells what a check does, and the rule.
+The worst comes first. --explain tells what a check does, and the rule.
 
 Some checks change the table. If dumpcheck knows how to change it, they do so in
 a network namespace of their own, which is gone afterwards. With --here, and
@@ -126,7 +126,7 @@ skipped.`,
 	f.BoolVar(&a.list, "list", false, "list the dumps, and check nothing")
 	f.StringVar(&a.explain, "explain", "", "explain checks, or rules: their `ID`s or numbers; without any, list the checks")
 	f.Lookup("explain").NoOptDefVal = everything // and an argument follows
-	f.StringSliceVar(&a.only, "only", nil, "make these checks only: `CHECK[,CHECK]`")
+	f.StringSliceVar(&a.only, "only", nil, "run only these checks, and the first one: `CHECK[,CHECK]`")
 	f.StringSliceVar(&a.ignore, "ignore", nil, "what these checks find is expected, and does not count: `CHECK[,CHECK]`")
 
 	f.StringArrayVar(&a.spec, "spec", nil, "names of operations and attributes: a YNL spec, or a directory of them: `FILE|DIR`")
@@ -141,8 +141,8 @@ skipped.`,
 	cli.TimeFlag(root, &a.wait, "wait", "the longest wait for a page, a `TIME` such as 500ms")
 	cli.TimeFlag(root, &a.checkTime, "check-time", "how long one check may repeat itself, a `TIME`; three times as long for a slow --change")
 	cli.TimeFlag(root, &a.timeout, "timeout", "end the run after this `TIME`, such as 90s or 2h; 0: no limit")
-	f.Var(&a.pages, "max-pages", "take a dump for endless after so many pages")
-	f.Var(&a.bytes, "max-bytes", "take a dump for endless after so many bytes")
+	f.Var(&a.pages, "max-pages", "treat a dump as endless after this many pages")
+	f.Var(&a.bytes, "max-bytes", "treat a dump as endless after this many bytes")
 
 	f.StringVarP(&a.output, "output", "o", formats[0], "`FORMAT` of the report: "+strings.Join(formats, "|"))
 	f.BoolVar(&a.json, "json", false, "same as -o json")

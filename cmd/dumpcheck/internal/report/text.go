@@ -179,6 +179,17 @@ func (t *Text) fold(b *bytes.Buffer, v Verdict, name string, target *Target) {
 	if len(checks) == 0 {
 		return
 	}
+	// What the user can do about comes first: a terminal cuts the line.
+	slices.SortStableFunc(checks, func(a, b Check) int {
+		first := func(c Check) bool { return strings.Contains(c.Reason, ": give ") }
+		switch {
+		case first(a) == first(b):
+			return 0
+		case first(a):
+			return -1
+		}
+		return 1
+	})
 	var parts []string
 	for i, c := range checks {
 		part := c.ID
