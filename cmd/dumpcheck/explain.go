@@ -98,7 +98,7 @@ func (a *app) explainID(b *strings.Builder, id string) error {
 
 func (a *app) explainCheck(b *strings.Builder, c check.Check) {
 	fmt.Fprintf(b, "%s\n\n", a.bold("Check "+c.ID))
-	text := fmt.Sprintf("A dump that passes it %s.\n\nIf it does not: %s.\n", c.Title, c.Why)
+	text := fmt.Sprintf("A dump that passes it %s.\n\nIf it does not: %s.\n\n%s\n", c.Title, c.Why, c.How)
 	b.WriteString(report.Markdown(text, a.columns(), a.colored()))
 	for _, r := range report.RulesOf(c.Rules) {
 		if rule, ok := rules.Get(r.Number); ok {

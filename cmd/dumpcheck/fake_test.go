@@ -23,7 +23,7 @@ import (
 // fakeChecks are made-up checks.
 var fakeChecks = []check.Check{
 	{ID: "end", Title: "ends with NLMSG_DONE", Rules: []int{1}, Why: "it never ends"},
-	{ID: "key", Title: "sends no record twice", Rules: []int{3}, Why: "a reader counts twice"},
+	{ID: "key", Title: "sends no record twice", Rules: []int{3}, Why: "a reader counts twice", How: "It counts."},
 	{ID: "change", Title: "tells of a change"},
 }
 

@@ -110,7 +110,7 @@ func TestExplain(t *testing.T) {
 	run(t, f, "--explain").check(t, exitOK, "CHECK   RULE  A DUMP THAT PASSES IT\nend     1     ends with NLMSG_DONE\nkey     3     sends no record twice\n", "")
 	for _, args := range [][]string{{"--explain", "key"}, {"--explain=key"}} {
 		got := run(t, f, args...)
-		got.check(t, exitOK, "Check key\n\nA dump that passes it sends no record twice.\n\nIf it does not: a reader counts twice.\n\nRule 3. ", "")
+		got.check(t, exitOK, "Check key\n\nA dump that passes it sends no record twice.\n\nIf it does not: a reader counts twice.\n\nIt counts.\n\nRule 3. ", "")
 		for _, want := range []string{"\n    for (", "Wrong", "Learned from"} {
 			if !strings.Contains(got.stdout, want) {
 				t.Errorf("no %q in:\n%s", want, got.stdout)
@@ -133,7 +133,7 @@ func TestExplain(t *testing.T) {
 func TestChecksExplainThemselves(t *testing.T) {
 	seen := map[string]bool{}
 	for _, c := range check.All {
-		if c.Title == "" || c.Why == "" || seen[c.ID] || strings.Trim(c.ID, "abcdefghijklmnopqrstuvwxyz") != "" {
+		if c.Title == "" || c.Why == "" || c.How == "" || seen[c.ID] || strings.Trim(c.ID, "abcdefghijklmnopqrstuvwxyz") != "" {
 			t.Errorf("%+v", c)
 		}
 		seen[c.ID] = true

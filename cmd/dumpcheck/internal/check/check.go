@@ -67,6 +67,7 @@ type Check struct {
 	Title string // what a dump that passes it does
 	Rules []int  // their numbers in kmod/rules
 	Why   string // what a reader sees if the dump does not
+	How   string // what the check does
 	run   func(*run)
 }
 
