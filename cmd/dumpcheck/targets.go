@@ -47,6 +47,13 @@ func (a *app) find(ctx context.Context, words []string) (targets []*target.Targe
 	if err != nil {
 		return nil, err
 	}
+	if a.second != "" && len(targets) > 1 {
+		var names []string
+		for _, t := range targets {
+			names = append(names, t.Name())
+		}
+		return nil, usagef("--second is for one dump, and these are %d: %s", len(targets), strings.Join(names, ", "))
+	}
 	for i, t := range targets {
 		if len(a.attrs) > 0 {
 			if t, err = a.kernel.selected(t, a.attrs); err != nil {

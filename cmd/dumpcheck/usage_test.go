@@ -55,13 +55,16 @@ func TestWrongUsage(t *testing.T) {
 	}
 }
 
-// What is given and empty is a mistake: the variable of a script that is not set.
-func TestEmptyArguments(t *testing.T) {
+// What is given and empty is a mistake: the variable of a script that is not set. So is
+// what makes no sense for these dumps.
+func TestWrongArguments(t *testing.T) {
 	f := &fakeKernel{dumps: []string{"foo a"}}
 	for _, flag := range []string{"--change", "--second", "--key", "--junit", "--as-user"} {
 		run(t, f, "foo", flag, "").check(t, exitUsage, "", flag+" is empty")
 	}
 	run(t, f, "").check(t, exitUsage, "", "a family has no name")
+	two := &fakeKernel{dumps: []string{"foo a", "foo b"}}
+	run(t, two, "foo", "--second", "true").check(t, exitUsage, "", "--second is for one dump, and these are 2: foo a, foo b")
 	run(t, f, "foo", "--as-user", "0").check(t, exitUsage, "", "user 0 has all rights")
 	run(t, f, "foo", "--as-user", "root").check(t, exitUsage, "", "without rights")
 	run(t, f, "foo", "--only", "end, key").check(t, exitOK, "2 checks passed", "")
