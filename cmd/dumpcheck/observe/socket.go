@@ -227,7 +227,9 @@ func (d *Dump) resume(s *Socket, l Limits) {
 			continue
 		}
 		if d.add(s.buf, got.Len, took); d.stalled() {
-			d.End = Stalled
+			// That page is our signal's, not the callback's.
+			d.End, d.Errno, d.Text = Stalled, 0, ""
+			d.Pages = d.Pages[:len(d.Pages)-1]
 		}
 	}
 	if d.End == Done || d.End == Refused || d.End == Acked {

@@ -137,26 +137,16 @@ func runLog(dir string) []string {
 }
 
 // ShowColumn prints the end of the output of a red column, without the tests and
-// subtests that passed: the output of a failed one may be far above the end.
+// subtests that passed: the output of a failed one may be far above the end. It is long,
+// because what a subtest says comes before its result, and so does what the others say.
 func ShowColumn(w io.Writer, c Column, dir string) {
-	var lines []string
-	passed := -1 // the indent of a subtest that passed, whose output has a larger one
-	for _, l := range runLog(dir) {
+	const most = 150
+	lines := slices.DeleteFunc(runLog(dir), func(l string) bool {
 		text := strings.TrimLeft(l, " ")
-		indent := len(l) - len(text)
-		if indent <= passed {
-			passed = -1
-		}
-		switch {
-		case passed >= 0 || strings.HasPrefix(l, resultPass+" "):
-		case strings.HasPrefix(text, "--- PASS: ") || strings.HasPrefix(text, "--- SKIP: "):
-			passed = indent
-		default:
-			lines = append(lines, l)
-		}
-	}
+		return strings.HasPrefix(l, resultPass+" ") || strings.HasPrefix(text, "--- PASS: ") || strings.HasPrefix(text, "--- SKIP: ")
+	})
 	fmt.Fprintf(w, "vm: %s is red; the end of what it said of that:\n", c.Name)
-	for _, line := range lines[max(0, len(lines)-60):] {
+	for _, line := range lines[max(0, len(lines)-most):] {
 		fmt.Fprintf(w, "    %s: %s\n", c.Name, line)
 	}
 }

@@ -97,8 +97,8 @@ verdict  FAIL 0
 // A failed test is shown however many pass after it, and within it.
 func TestShowColumn(t *testing.T) {
 	dir := t.TempDir()
-	text := "vm: booting\nFAIL TestA 1.00s\n    --- FAIL: TestA/x (0.10s)\n        a_test.go:1: why\n" +
-		strings.Repeat("    --- PASS: TestA/y (0.10s)\n        a_test.go:2: it is so\n", 100) + "    a_test.go:3: and\n" + strings.Repeat("PASS TestB 0.10s\n", 100) + "vm: FAIL: TestA\n"
+	text := "vm: booting\nFAIL TestA 1.00s\n        a_test.go:1: why\n    --- FAIL: TestA/x (0.10s)\n" +
+		strings.Repeat("    --- PASS: TestA/y (0.10s)\n", 200) + "    a_test.go:3: and\n" + strings.Repeat("PASS TestB 0.10s\n", 100) + "vm: FAIL: TestA\n"
 	if err := os.WriteFile(filepath.Join(dir, "run.log"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -107,8 +107,8 @@ func TestShowColumn(t *testing.T) {
 	if got, want := out.String(), `vm: 6.1 is red; the end of what it said of that:
     6.1: vm: booting
     6.1: FAIL TestA 1.00s
-    6.1:     --- FAIL: TestA/x (0.10s)
     6.1:         a_test.go:1: why
+    6.1:     --- FAIL: TestA/x (0.10s)
     6.1:     a_test.go:3: and
     6.1: vm: FAIL: TestA
 `; got != want {
