@@ -106,8 +106,8 @@ func (s *shellChanger) done(err error, op string, n int, before bool) error {
 		s.last = time.Now()
 	}
 	var exit *exec.ExitError
-	switch said := errors.As(err, &exit) && exit.Exited(); {
-	case op == "add" && said: // it did not
+	switch refused := errors.As(err, &exit) && exit.Exited(); {
+	case op == "add" && refused:
 		s.objects[n] = before
 	case op == "remove" && err == nil:
 		delete(s.objects, n)
