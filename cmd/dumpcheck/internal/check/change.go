@@ -119,7 +119,7 @@ func checkChange(r *run) {
 			severity = Weak
 			text += ", with NLM_F_DUMP_INTR: while changes go on, no dump has all records"
 		}
-		if c.r.find(severity, nil, "%s", text); fault != noEnd && fault != miscounted {
+		if r.find(severity, nil, "%s", text); fault != noEnd && fault != miscounted {
 			r.compared()
 		}
 		r.breaks([faults]int{noEnd: 5, missing: 3, repeated: 3, miscounted: 29}[fault])

@@ -57,9 +57,7 @@ func checkPages(r *run) {
 	}
 	for _, kind := range slices.Sorted(maps.Keys(found)) {
 		v := found[kind]
-		if r.find(Broken, v.record, "with pages of %d bytes: %s%s", v.size, v.text, v.others()); v.n > 0 {
-			r.compared()
-		}
+		r.deviates(v.deviation, fmt.Sprintf("with pages of %d bytes: %s%s", v.size, v.text, v.others()))
 	}
 	if !split && len(r.result.Findings) == 0 && r.result.Skipped == "" {
 		r.skip("the table is too small: it has 1 page of any size")

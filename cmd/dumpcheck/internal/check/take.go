@@ -134,9 +134,14 @@ func (r *run) same(d *observe.Dump, how string) { r.sameAs(&r.base, large, d, ho
 
 func (r *run) sameAs(last **observe.Dump, buffer int, d *observe.Dump, how string) {
 	for _, v := range r.deviations(d, last, buffer, how) {
-		if r.find(Broken, v.record, "%s: %s", how, v.text); v.n > 0 {
-			r.compared()
-		}
+		r.deviates(v, how+": "+v.text)
+	}
+}
+
+// deviates finds a deviation.
+func (r *run) deviates(v deviation, text string) {
+	if r.find(Broken, v.record, "%s", text); v.n > 0 {
+		r.compared()
 	}
 }
 
