@@ -30,6 +30,15 @@ func (k Key) Each(m nldump.Message, header int, f func(key string)) {
 	}
 }
 
+// HasElements tells whether a record has any element.
+func (k Key) HasElements(m nldump.Message, header int) bool {
+	has := false
+	if k.Element != nil {
+		k.elements(m.Attrs(max(header, 0)), k.Element, func(nldump.Attrs) { has = true })
+	}
+	return has
+}
+
 func (k Key) elements(a nldump.Attrs, path []uint16, f func(nldump.Attrs)) {
 	for a.Next() {
 		switch {

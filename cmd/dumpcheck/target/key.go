@@ -66,11 +66,7 @@ func (k Key) In(m nldump.Message, header int) bool {
 			return true
 		}
 	}
-	has := false
-	if k.Element != nil {
-		k.elements(m.Attrs(max(header, 0)), k.Element, func(nldump.Attrs) { has = true })
-	}
-	return has
+	return k.HasElements(m, header)
 }
 
 // find returns the value of an attribute, if it is there. Of several it is the first.

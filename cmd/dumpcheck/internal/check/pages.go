@@ -32,7 +32,7 @@ func checkPages(r *run) {
 	if !r.Key.IsZero() && r.Key.Element == nil {
 		base = r.byKey(r.base)
 	}
-	unlike, split := false, false
+	unlike, split, empty := false, false, false
 	found := map[string]*perSize{}
 	for i, size := range sweep {
 		if size < r.small && r.small == large {
@@ -46,6 +46,10 @@ func checkPages(r *run) {
 			break
 		}
 		split = split || len(d.Pages) > 1
+		if hollow := r.hollow(d); len(hollow) > 0 && !empty {
+			r.find(Note, &d.Records()[hollow[0]], "with pages of %d bytes, an object comes once more, without any element, before the rest of it: %s", size, count(len(hollow), "record"))
+			empty = true
+		}
 		for _, v := range r.deviations(d, &r.base, large, fmt.Sprintf("with pages of %d bytes", size)) {
 			if found[v.kind] == nil {
 				found[v.kind] = &perSize{deviation: v, size: size}

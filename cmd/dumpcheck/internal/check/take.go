@@ -5,6 +5,7 @@ package check
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"bulkdump/client/nldump"
@@ -57,10 +58,38 @@ func (r *run) limits() observe.Limits {
 // keys are the keys of a dump's elements, in order: those of its records, as a rule.
 func (r *run) keys(d *observe.Dump) []string {
 	keys := make([]string, 0, len(d.Records()))
-	for _, m := range d.Records() {
-		r.each(m, func(key string) { keys = append(keys, key) })
+	hollow := r.hollow(d)
+	for i, m := range d.Records() {
+		if !slices.Contains(hollow, i) {
+			r.each(m, func(key string) { keys = append(keys, key) })
+		}
 	}
 	return keys
+}
+
+// hollow are the records of a dump, by number, that have an object without any element
+// while others have elements of it: what is left of a part that did not fit its page.
+func (r *run) hollow(d *observe.Dump) (numbers []int) {
+	if r.Key.Element == nil {
+		return nil
+	}
+	object := r.Key
+	object.Element = nil
+	elements := map[string]bool{} // of an object
+	for _, with := range []bool{true, false} {
+		for i, m := range d.Records() {
+			if r.Key.HasElements(m.Message, r.Header) != with {
+				continue
+			}
+			switch key, _ := object.Of(m.Message, r.Header); {
+			case with:
+				elements[key] = true
+			case elements[key]:
+				numbers = append(numbers, i)
+			}
+		}
+	}
+	return numbers
 }
 
 // each calls a function with the key of each element of a record. What moves by itself
