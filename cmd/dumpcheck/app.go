@@ -152,8 +152,6 @@ skipped.`,
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "leave nothing out")
 	f.BoolVar(&a.schema, "schema", false, "print the JSON Schema of the report")
 	f.BoolVar(&a.version, "version", false, "print the version of this program")
-	root.MarkFlagsMutuallyExclusive("all", "list", "explain", "schema", "version")
-	root.MarkFlagsMutuallyExclusive("output", "json", "ktap")
 	root.AddCommand(cli.Completion("dumpcheck", a.stdout, func() { a.running = true }), cli.Man("dumpcheck", func() { a.running = true }))
 	values := map[string][]string{
 		"output": formats, "color": {string(term.Auto), string(term.Always), string(term.Never)}, "only": a.ids(), "ignore": a.ids(),
@@ -179,6 +177,12 @@ func (a *app) root(cmd *cobra.Command, args []string) error {
 	for _, name := range []string{"key", "change", "second", "junit", "as-user"} {
 		if f := cmd.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
 			return usagef("--%s is empty", name)
+		}
+	}
+	for _, group := range [][]string{{"all", "list", "explain", "schema", "version"}, {"output", "json", "ktap"}} {
+		given := slices.DeleteFunc(group, func(name string) bool { return !cmd.Flags().Changed(name) })
+		if len(given) > 1 {
+			return usagef("--%s and --%s exclude each other", given[0], given[1])
 		}
 	}
 	if err := a.understand(args); err != nil {

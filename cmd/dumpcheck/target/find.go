@@ -229,7 +229,18 @@ func choose(family string, targets []*Target, command []string) ([]*Target, erro
 			return chosen, nil
 		}
 	}
-	return nil, notFound("family %s has no dump %q: it has %s", family, strings.Join(command, " "), list(targets))
+	var words []string
+	for _, t := range targets {
+		words = append(append(words, t.Command), t.words...)
+	}
+	const most = 8
+	more := ""
+	if len(targets) > most {
+		more = fmt.Sprintf(" and %d more: see dumpcheck --list %s", len(targets)-most, family)
+		targets = targets[:most]
+	}
+	named := strings.Join(command, " ")
+	return nil, notFound("family %s has no dump %q%s: it has %s%s", family, named, nearest(named, words), list(targets), more)
 }
 
 // isFamily reports whether the words name a part of a protocol, all of whose dumps are

@@ -88,7 +88,9 @@ func TestChoose(t *testing.T) {
 		{choices(), "addr", "rtnetlink getaddr|rtnetlink inet6 getaddr"},
 		{choices(), "neighbours proxy", "rtnetlink getneigh proxy"},
 		{choices(), "inet6", "rtnetlink inet6 getrule|rtnetlink inet6 getaddr|rtnetlink inet6 getaddrlabel|rtnetlink inet6 getneigh"},
-		{choices(), "routes", "!has no dump \"routes\": it has getrule (34), getaddr (22)"},
+		{choices(), "routes", "!has no dump \"routes\" (do you mean rules?): it has getrule (34), getaddr (22)"},
+		{choices(), "zzz", "!has no dump \"zzz\": it has getrule (34), getaddr (22), getaddrlabel (74), getneigh (30), getneigh proxy (30), " +
+			"inet6 getrule (34), inet6 getaddr (22), inet6 getaddrlabel (74) and 1 more: see dumpcheck --list foo"},
 		{choices(), "rules addresses", "!has no dump"},
 		{nft, "nftables getset", "nfnetlink nftables getset"},
 		{nft, "nft sets", "nfnetlink nftables getset"},
@@ -122,7 +124,7 @@ func TestFindIsQuick(t *testing.T) {
 		t.Errorf("a family that is none: %v, want os.ErrNotExist with what there is", err)
 	}
 	_, err = Find(context.Background(), []string{"route", "no-such"})
-	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "getrule") {
+	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "getlink (18)") {
 		t.Errorf("a command that is none: %v", err)
 	}
 	if _, err := Find(context.Background(), nil); err == nil {
