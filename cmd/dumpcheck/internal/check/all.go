@@ -79,7 +79,7 @@ var All = []Check{
 	{
 		"cost", "costs the same for each page", []int{4},
 		"a large table takes hours",
-		"It takes the dump five times, and compares the pages of the last quarter with those of the first, the fastest of each.",
+		"It takes the dump five times, or up to thirty if the last pages are slow, and compares the pages of the last quarter with those of the first, the fastest of each.",
 		checkCost,
 	},
 	{
