@@ -91,24 +91,29 @@ func TestMemoryComesBack(t *testing.T) {
 			}
 			flush(t, c)
 		}},
-		{"parameter of minimal, written until it is gone", func(t *testing.T, _ *client.Client) {
+		{"parameters of minimal, written until they are gone", func(t *testing.T, _ *client.Client) {
 			load(t, "bulkdump_minimal", "")
-			parameter, err := os.OpenFile("/sys/module/bulkdump_minimal/parameters/entries", os.O_WRONLY, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer parameter.Close()
-			gone := make(chan error)
-			go func() {
-				var err error
-				for err == nil {
-					_, err = parameter.WriteAt([]byte("200000"), 0) // 3 MB
+			written := map[string]string{"entries": "200000", "entry": "7 1"} // 3 MB
+			gone := make(chan error, len(written))
+			for name, text := range written {
+				parameter, err := os.OpenFile("/sys/module/bulkdump_minimal/parameters/"+name, os.O_WRONLY, 0)
+				if err != nil {
+					t.Fatal(err)
 				}
-				gone <- err
-			}()
+				defer parameter.Close()
+				go func() {
+					var err error
+					for err == nil {
+						_, err = parameter.WriteAt([]byte(text), 0)
+					}
+					gone <- err
+				}()
+			}
 			mustUnload(t, "bulkdump_minimal")
-			if err := <-gone; !errors.Is(err, unix.ENODEV) {
-				t.Errorf("write: %v, want ENODEV", err)
+			for range written {
+				if err := <-gone; !errors.Is(err, unix.ENODEV) {
+					t.Errorf("write: %v, want ENODEV", err)
+				}
 			}
 		}},
 	} {

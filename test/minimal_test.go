@@ -52,7 +52,12 @@ func loadCopied(t testing.TB, module, params string) {
 
 func resizeMinimal(t testing.TB, entries int) {
 	t.Helper()
-	if err := os.WriteFile("/sys/module/"+minimalModule+"/parameters/entries", fmt.Append(nil, entries), 0); err != nil {
+	writeMinimal(t, "entries", fmt.Sprint(entries))
+}
+
+func writeMinimal(t testing.TB, parameter, text string) {
+	t.Helper()
+	if err := os.WriteFile("/sys/module/"+minimalModule+"/parameters/"+parameter, []byte(text), 0); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -84,7 +89,7 @@ func dumpMinimal(t testing.TB, between func(n int)) (n, marked int, last error) 
 		if a.Err() != nil || m.Data[0] != minimalCmdGet || m.Flags&unix.NLM_F_MULTI == 0 {
 			t.Fatalf("record %d: command %d, flags %#x, error %v", n, m.Data[0], m.Flags, a.Err())
 		}
-		if id != uint32(n) || value != ^id {
+		if id != 10*uint32(n) || value != ^id {
 			t.Fatalf("record %d has id %d and value %d", n, id, value)
 		}
 		n++
@@ -103,6 +108,69 @@ func TestMinimalDump(t *testing.T) {
 		if n, marked, err := dumpMinimal(t, func(int) {}); err != nil || marked != 0 || n != entries {
 			t.Errorf("%d records, %d of them marked, error %v; want %d", n, marked, err, entries)
 		}
+	}
+}
+
+// An entry that is made, changed or removed between two pages, behind the cursor and
+// before it. The others come, and the change is reported.
+func TestMinimalDumpEntry(t *testing.T) {
+	const entries = 4000
+	loadMinimal(t, entries)
+	s := openRaw(t, minimalFamily, 4<<10)
+	for _, tt := range []struct {
+		what  string
+		entry string
+		count int // of records that come
+		id    uint32
+		value uint32 // of that id; 0 if it does not come
+	}{
+		{"made before the cursor", "5 1", entries, 5, 0},
+		{"removed before the cursor", "5", entries + 1, 5, 1}, // it was sent
+		{"made behind the cursor", "39985 1", entries + 1, 39985, 1},
+		{"changed behind the cursor", "39985 2", entries + 1, 39985, 2},
+		{"removed behind the cursor", "39985", entries, 39985, 0},
+		{"gone already", "39985", entries, 39985, 0},
+	} {
+		s.send(minimalCmdGet, flagDump)
+		n, value, marked := 0, uint32(0), false
+		for page, done := 0, false; !done; page++ {
+			read, _ := s.read()
+			for _, m := range read {
+				marked = marked || m.Flags&flagIntr != 0
+				if done = m.Type == unix.NLMSG_DONE; done {
+					break
+				}
+				n++
+				a := nldump.Parse(m.Data[4:])
+				a.Find(minimalID)
+				if a.Uint32() == tt.id && a.Find(minimalValue) {
+					value = a.Uint32()
+				}
+			}
+			if page == 1 {
+				writeMinimal(t, "entry", tt.entry)
+			}
+		}
+		if n != tt.count || value != tt.value || !marked {
+			t.Errorf("%s: %d records, value %d, marked %t; want %d, %d, true", tt.what, n, value, marked, tt.count, tt.value)
+		}
+	}
+}
+
+// What is no entry, and no size, is refused.
+func TestMinimalParametersRefused(t *testing.T) {
+	loadMinimal(t, 10)
+	for _, tt := range []struct{ parameter, text string }{
+		{"entry", "\n"}, {"entry", "x"}, {"entry", "-10"}, {"entry", "10 x"}, {"entry", "10x"}, {"entry", "10 1 1"},
+		{"entry", "4294967295"}, {"entry", "4294967295 1"},
+		{"entries", "\n"}, {"entries", "-1"}, {"entries", "1x"}, {"entries", "429496730"},
+	} {
+		if err := os.WriteFile("/sys/module/"+minimalModule+"/parameters/"+tt.parameter, []byte(tt.text), 0); !errors.Is(err, unix.EINVAL) {
+			t.Errorf("%s=%q: %v, want EINVAL", tt.parameter, tt.text, err)
+		}
+	}
+	if n, _, err := dumpMinimal(t, func(int) {}); n != 10 || err != nil {
+		t.Errorf("%d records, %v, want 10", n, err)
 	}
 }
 

@@ -60,7 +60,7 @@ func TestModinfoDescribesEachParameter(t *testing.T) {
 		params  []string
 	}{
 		"bulkdump":         {[]string{"1"}, []string{"net-pf-16-proto-16-family-bulkdump"}, []string{"guard", "hash_bits", "hash_salt", "max_entries", "max_tombstones", "userns_admin"}},
-		"bulkdump_minimal": {nil, nil, []string{"entries"}},
+		"bulkdump_minimal": {nil, nil, []string{"entries", "entry"}},
 		"bulkdump_nested":  {nil, nil, []string{"parent"}},
 	} {
 		info := modinfo(t, name)

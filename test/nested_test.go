@@ -274,7 +274,7 @@ func TestNestedDumpRefusesAttributes(t *testing.T) {
 
 func TestNestedParameterRefusesNonsense(t *testing.T) {
 	loadNested(t)
-	for _, text := range []string{"", "x", "1 2", "4294967295", "1 4294967295 0", "1 4294967294 2", "-1"} {
+	for _, text := range []string{"", "x", "1 2", "4294967295", "1 4294967295 0", "1 4294967294 2", "-1", "1x", "1 x", "1 0 3 4"} {
 		err := os.WriteFile("/sys/module/"+nestedModule+"/parameters/parent", []byte(text), 0)
 		if text != "" && !errors.Is(err, unix.EINVAL) {
 			t.Errorf("%q: %v, want EINVAL", text, err)

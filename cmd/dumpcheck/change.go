@@ -52,6 +52,10 @@ func (s *shellChanger) Add(n int) error    { return s.run("add", n) }
 func (s *shellChanger) Remove(n int) error { return s.run("remove", n) }
 func (s *shellChanger) Set(n int) error    { return s.run("set", n) }
 
+// noSuchChange is the exit status of a command that the table has no such change for. It
+// is that of kselftest for what is skipped.
+const noSuchChange = 4
+
 // changeWait is how long one change may take.
 const changeWait = 30 * time.Second
 
@@ -70,10 +74,14 @@ func (s *shellChanger) run(op string, n int) error {
 	if err == nil {
 		err = s.done(c.Wait(), op, n, before)
 	}
-	if err != nil {
-		return check.Inputf("--change with OP=%s N=%d: %w%s", op, n, err, said(out))
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return nil
+	case op != "remove" && errors.As(err, &exit) && exit.ExitCode() == noSuchChange:
+		return fmt.Errorf("--change has no OP=%s N=%d: %w", op, n, errors.ErrUnsupported)
 	}
-	return nil
+	return check.Inputf("--change with OP=%s N=%d: %w%s", op, n, err, said(out))
 }
 
 // start starts a command that changes an object. From then on, the object may be there.

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -34,6 +35,22 @@ func TestShellChanger(t *testing.T) {
 	}
 	if n, err := second("echo x; echo gone >&2; exit 1")(t.Context()); err == nil || n != 0 || err.Error() != "--second: exit status 1: gone" {
 		t.Errorf("got %d, %v", n, err)
+	}
+}
+
+// With status 4, the table has no such change. What was added can be removed at any rate.
+func TestNoSuchChange(t *testing.T) {
+	c := shellChanger{ctx: t.Context(), patience: time.Minute, text: "exit 4"}
+	for _, tt := range []struct {
+		change func(int) error
+		want   bool
+	}{{c.Add, true}, {c.Set, true}, {c.Remove, false}} {
+		if err := tt.change(3); err == nil || errors.Is(err, errors.ErrUnsupported) != tt.want {
+			t.Errorf("%v: unsupported is %t, want %t", err, !tt.want, tt.want)
+		}
+	}
+	if left := c.end(); len(left) > 0 {
+		t.Errorf("%v is left", left)
 	}
 }
 

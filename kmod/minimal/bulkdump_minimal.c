@@ -5,11 +5,20 @@
  *
  *   echo 1000 > /sys/module/bulkdump_minimal/parameters/entries
  *
- * grows or shrinks the table, also while somebody dumps it.
+ * gives the table the entries 0, 10, 20 to 9990 and no others.
+ *
+ *   echo 7 5 > /sys/module/bulkdump_minimal/parameters/entry
+ *
+ * gives entry 7 the value 5, and makes it if it is not there.
+ *
+ *   echo 7 > /sys/module/bulkdump_minimal/parameters/entry
+ *
+ * removes it. All of this works while somebody dumps the table.
  */
 
 #include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/xarray.h>
 #include <net/genetlink.h>
 
@@ -18,6 +27,9 @@ enum { MINIMAL_CMD_GET = 1 };
 
 /* The largest key, so that the key after it still fits in 32 bits. */
 #define KEY_MAX (U32_MAX - 1)
+
+/* From one entry to the next that the parameter entries makes. */
+#define ID_STEP 10
 
 struct entry {
 	u32 id;			/* the key: 0 to KEY_MAX */
@@ -119,30 +131,57 @@ static struct genl_family minimal_family __ro_after_init = {
 	.parallel_ops	= true,		/* table_lock is enough */
 };
 
-static int table_resize(unsigned int size)
+/* Before each change: no dump makes a page, and each running one is told. */
+static void lock_for_change(void)
 {
-	struct entry *e;
-	int err = 0;
-
 	mutex_lock(&table_lock);
 	WRITE_ONCE(table_generation, table_generation % U32_MAX + 1);
-	while (!err && table_size < size) {
-		e = kzalloc(sizeof(*e), GFP_KERNEL);
-		if (!e) {
-			err = -ENOMEM;
-			break;
-		}
-		e->id = table_size;
-		e->value = ~table_size;
-		err = xa_insert(&table, e->id, e, GFP_KERNEL);
-		if (err)
-			kfree(e);
-		else
-			table_size++;
+}
+
+static int table_set(u32 id, u32 value)
+{
+	struct entry *e = xa_load(&table, id);
+	int err;
+
+	if (e) {
+		e->value = value;
+		return 0;
 	}
-	while (table_size > size)
-		kfree(xa_erase(&table, --table_size));
-	mutex_unlock(&table_lock);
+	e = kzalloc(sizeof(*e), GFP_KERNEL);
+	if (!e)
+		return -ENOMEM;
+	e->id = id;
+	e->value = value;
+	err = xa_insert(&table, id, e, GFP_KERNEL);
+	if (err)
+		kfree(e);
+	else
+		table_size++;
+	return err;
+}
+
+static void table_remove(u32 id)
+{
+	struct entry *e = xa_erase(&table, id);
+
+	if (e)
+		table_size--;
+	kfree(e);
+}
+
+/* Gives the table these ids, with room for others between, and no others. */
+static int table_resize(u32 size)
+{
+	struct entry *e;
+	unsigned long id;
+	int err = 0;
+
+	xa_for_each(&table, id, e)
+		if (id % ID_STEP || id / ID_STEP >= size)
+			table_remove(id);
+	for (id = 0; !err && id / ID_STEP < size; id += ID_STEP)
+		if (!xa_load(&table, id))
+			err = table_set(id, ~(u32)id);
 	return err;
 }
 
@@ -150,12 +189,19 @@ static bool table_closed;		/* under kernel_param_lock() */
 
 static int entries_set(const char *text, const struct kernel_param *kp)
 {
-	unsigned int size;
-	int err = kstrtouint(text, 0, &size);
+	u32 size;
+	int err = kstrtou32(text, 0, &size);
 
-	if (!err && table_closed)
-		err = -ENODEV;
-	return err ? err : table_resize(size);
+	if (err)
+		return err;
+	if (size > KEY_MAX / ID_STEP)
+		return -EINVAL;
+	if (table_closed)
+		return -ENODEV;
+	lock_for_change();
+	err = table_resize(size);
+	mutex_unlock(&table_lock);
+	return err;
 }
 
 static const struct kernel_param_ops entries_ops = {
@@ -166,15 +212,43 @@ static const struct kernel_param_ops entries_ops = {
 module_param_cb(entries, &entries_ops, &table_size, 0644);
 MODULE_PARM_DESC(entries, "how many entries the table has");
 
+static int entry_set(const char *text, const struct kernel_param *kp)
+{
+	u32 id, value;
+	int given, end, err = 0;
+
+	given = sscanf(text, "%u%n %u%n", &id, &end, &value, &end);
+	if (given < 1 || *skip_spaces(text + end) || id > KEY_MAX)
+		return -EINVAL;
+	if (table_closed)
+		return -ENODEV;
+	lock_for_change();
+	if (given == 1)
+		table_remove(id);
+	else
+		err = table_set(id, value);
+	mutex_unlock(&table_lock);
+	return err;
+}
+
+static const struct kernel_param_ops entry_ops = {
+	.set = entry_set,
+};
+
+module_param_cb(entry, &entry_ops, NULL, 0200);
+MODULE_PARM_DESC(entry, "ID VALUE: make an entry, or change it; ID: remove it");
+
 /*
- * The parameter can be written before init, and until after exit. Nobody would
+ * The parameters can be written before init, and until after exit. Nobody would
  * free an entry made from here on.
  */
 static void table_close(void)
 {
 	kernel_param_lock(THIS_MODULE);
 	table_closed = true;
+	lock_for_change();
 	table_resize(0);
+	mutex_unlock(&table_lock);
 	kernel_param_unlock(THIS_MODULE);
 	xa_destroy(&table);
 }

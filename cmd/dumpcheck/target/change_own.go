@@ -3,7 +3,6 @@
 package target
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
@@ -19,7 +18,7 @@ func genericChanger(g *Generic) Changer {
 	case "bulkdump_broken":
 		return objects(g, 2, 3, 2, 2, nil)
 	case "bulkdump_min":
-		return &entries{path: parameters + "bulkdump_minimal/parameters/entries"}
+		return entries()
 	case "bulkdump_nested":
 		return parents()
 	}
@@ -47,37 +46,17 @@ func write(path, format string, a ...any) error {
 	return os.WriteFile(path, fmt.Appendf(nil, format, a...), 0)
 }
 
-// entries is a table whose size is a parameter. It grows and shrinks at its end, so it
-// has one object only.
-type entries struct{ path string }
-
-func (e *entries) resize(n, by int) error {
-	if n != 0 {
-		return fmt.Errorf("the table grows and shrinks at its end only: %w", errors.ErrUnsupported)
+// entries are made one by one. A table that the module has filled has one at each tenth
+// id, too.
+func entries() *table {
+	const path = parameters + "bulkdump_minimal/parameters/entry"
+	return &table{
+		protocol: unix.NETLINK_GENERIC,
+		add:      func(_ *table, s slot) error { return write(path, "%d 1", 5*s) },
+		remove:   func(_ *table, s slot) error { return write(path, "%d", 5*s) },
+		set:      func(t *table, s slot) error { return write(path, "%d %d", 5*s, 2+t.flip) },
 	}
-	b, err := os.ReadFile(e.path)
-	if err != nil {
-		return err
-	}
-	var size int
-	if _, err := fmt.Sscan(string(b), &size); err != nil {
-		return fmt.Errorf("%s: %w", e.path, err)
-	}
-	return write(e.path, "%d", max(size+by, 0))
 }
-
-// Add implements Changer.
-func (e *entries) Add(n int) error { return e.resize(n, 1) }
-
-// Remove implements Changer.
-func (e *entries) Remove(n int) error { return e.resize(n, -1) }
-
-// Set implements Changer.
-func (e *entries) Set(int) error {
-	return fmt.Errorf("nothing of a record can be changed in place: %w", errors.ErrUnsupported)
-}
-
-func (e *entries) fill(n int) error { return write(e.path, "%d", n) }
 
 // parents have children, which a parameter makes.
 func parents() *table {

@@ -147,12 +147,9 @@ func changerOf(t *Target) Changer {
 	return nil
 }
 
-// A filler is a changer that can make a whole table.
-type filler interface{ fill(n int) error }
-
 // CanFill tells whether Fill can make the target's table.
 func (t *Target) CanFill() bool {
-	_, ok := t.Changer.(filler)
+	_, ok := t.Changer.(*table)
 	return ok
 }
 
@@ -161,7 +158,7 @@ func (t *Target) CanFill() bool {
 // target that is Home can only be filled in the first one. The error is an
 // errors.ErrUnsupported if it is not known how, or if the kernel lacks what is needed.
 func (t *Target) Fill(n int) error {
-	f, ok := t.Changer.(filler)
+	f, ok := t.Changer.(*table)
 	switch {
 	case !ok:
 		return fmt.Errorf("%v: nothing is known that fills its table: %w", t, errors.ErrUnsupported)

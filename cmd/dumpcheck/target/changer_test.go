@@ -235,7 +235,7 @@ func TestModules(t *testing.T) {
 	for _, c := range []struct {
 		family, command string
 		home            bool
-	}{{"bulkdump", "entry-get", false}, {"bulkdump_broken", "1", true}, {"bulkdump_nested", "1", true}} {
+	}{{"bulkdump", "entry-get", false}, {"bulkdump_broken", "1", true}, {"bulkdump_min", "1", true}, {"bulkdump_nested", "1", true}} {
 		t.Run(c.family, func(t *testing.T) {
 			if !slices.ContainsFunc(loaded, func(g *Generic) bool { return g.Name == c.family }) {
 				t.Skip("the module is not loaded")
@@ -252,29 +252,6 @@ func TestModules(t *testing.T) {
 			}
 		})
 	}
-	t.Run("bulkdump_min", func(t *testing.T) {
-		found, err := Find(context.Background(), []string{"bulkdump_min"})
-		if errors.Is(err, os.ErrNotExist) {
-			t.Skip("the module is not loaded")
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		d := found[0]
-		size := func(step string, err error, want int) {
-			t.Helper()
-			if n := len(records(t, d)); err != nil || n != want {
-				t.Errorf("%s: %v, %d records, want %d", step, err, n, want)
-			}
-		}
-		size("fill", d.Fill(100), 100)
-		size("add", d.Changer.Add(0), 101)
-		size("remove", d.Changer.Remove(0), 100)
-		if err := d.Changer.Add(1); !errors.Is(err, errors.ErrUnsupported) {
-			t.Errorf("add a second one: %v, want ErrUnsupported", err)
-		}
-		size("empty", d.Fill(0), 0)
-	})
 }
 
 // TestOwnNamespace checks that the calling goroutine has an empty table, and no other.

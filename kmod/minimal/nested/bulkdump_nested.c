@@ -19,6 +19,7 @@
 
 #include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/xarray.h>
 #include <net/genetlink.h>
 
@@ -250,12 +251,12 @@ static int parent_set(const char *text, const struct kernel_param *kp)
 {
 	u32 id, from = 0, count = 0;
 	struct parent *p;
-	int given, err;
+	int given, end, err;
 
 	if (parents_closed)
 		return -ENODEV;
-	given = sscanf(text, "%u %u %u", &id, &from, &count);
-	if ((given != 1 && given != 3) || id > KEY_MAX ||
+	given = sscanf(text, "%u%n %u %u%n", &id, &end, &from, &count, &end);
+	if ((given != 1 && given != 3) || *skip_spaces(text + end) || id > KEY_MAX ||
 	    from > KEY_MAX || count > KEY_MAX - from + 1)
 		return -EINVAL;
 	mutex_lock(&parents_lock);
