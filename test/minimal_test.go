@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -154,6 +155,26 @@ func TestMinimalDumpEntry(t *testing.T) {
 		if n != tt.count || value != tt.value || !marked {
 			t.Errorf("%s: %d records, value %d, marked %t; want %d, %d, true", tt.what, n, value, marked, tt.count, tt.value)
 		}
+	}
+}
+
+// entries tells how many there are, and leaves none beside those that it makes.
+func TestMinimalParameters(t *testing.T) {
+	loadMinimal(t, 10)
+	for _, tt := range []struct {
+		parameter, text string
+		want            int
+	}{
+		{"entry", "5 1", 11}, {"entry", "5 2", 11}, {"entry", "5", 10}, {"entry", "5", 10}, {"entry", "4294967294 1", 11},
+		{"entry", "5 1", 12}, {"entry", "10", 11}, {"entries", "4", 4}, {"entries", "10", 10},
+	} {
+		writeMinimal(t, tt.parameter, tt.text)
+		if n, err := os.ReadFile("/sys/module/" + minimalModule + "/parameters/entries"); err != nil || strings.TrimSpace(string(n)) != fmt.Sprint(tt.want) {
+			t.Errorf("%s=%q: there are %q, %v, want %d", tt.parameter, tt.text, n, err, tt.want)
+		}
+	}
+	if n, _, err := dumpMinimal(t, func(int) {}); n != 10 || err != nil {
+		t.Errorf("%d records, %v, want 10", n, err)
 	}
 }
 
