@@ -95,9 +95,10 @@ dump), or a note (worth knowing, and by design in other dumps of the kernel).
 The worst comes first. --explain tells what a check does, and the rule.
 
 Some checks change the table. If dumpcheck knows how to change it, they do so in
-a network namespace of their own, which is gone afterwards. With --here, and
-with --change, they do so where dumpcheck runs. What was added is removed. Most
-checks need root. Without, they say so.
+a network namespace of their own, which is gone afterwards. With --change, they
+do so where dumpcheck runs, and what was added is removed. With --here, it takes
+the table of this namespace as it is. Most checks need root. Without, they say
+so.
 
 Exit codes: 0 nothing worse than a note, 1 broken, 2 weak, 3 wrong usage, 4
 nothing to check: no such family or dump, or no permission, 5 failed, or not

@@ -56,6 +56,14 @@ func (s *shellChanger) Set(n int) error    { return s.run("set", n) }
 // is that of kselftest for what is skipped.
 const noSuchChange = 4
 
+// unsupported is an errors.ErrUnsupported.
+type unsupported string
+
+func (u unsupported) Error() string { return string(u) }
+
+// Is implements the interface of errors.Is.
+func (u unsupported) Is(err error) bool { return err == errors.ErrUnsupported }
+
 // changeWait is how long one change may take.
 const changeWait = 30 * time.Second
 
@@ -79,7 +87,9 @@ func (s *shellChanger) run(op string, n int) error {
 	case err == nil:
 		return nil
 	case op != "remove" && errors.As(err, &exit) && exit.ExitCode() == noSuchChange:
-		return fmt.Errorf("--change has no OP=%s N=%d: %w", op, n, errors.ErrUnsupported)
+		return unsupported(fmt.Sprintf("--change has no OP=%s N=%d: exit status %d", op, n, noSuchChange))
+	case ctx.Err() == context.DeadlineExceeded:
+		err = fmt.Errorf("it was not done within %v", changeWait)
 	}
 	return check.Inputf("--change with OP=%s N=%d: %w%s", op, n, err, said(out))
 }

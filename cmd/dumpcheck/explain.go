@@ -66,7 +66,7 @@ func numbers(rules []int) string {
 }
 
 func (a *app) explainID(b *strings.Builder, id string) error {
-	if n, err := strconv.Atoi(id); err == nil {
+	if n, err := strconv.Atoi(strings.TrimPrefix(id, "rule ")); err == nil {
 		r, ok := rules.Get(n)
 		if !ok {
 			return usagef("--explain: there is no rule %d", n)

@@ -93,10 +93,10 @@ func (f *fakeKernel) kernel() kernel {
 			other.Request = t.With([]byte(strings.Join(attrs, ",")))
 			return &other, nil
 		},
-		within: func(_ *target.Target, check func()) error {
+		within: func(_ *target.Target, check func(bool)) error {
 			f.entered++
 			if f.err == nil {
-				check()
+				check(true)
 			}
 			return f.err
 		},

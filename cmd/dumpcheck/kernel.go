@@ -28,7 +28,7 @@ type kernel struct {
 	selected func(t *target.Target, attrs []string) (*target.Target, error)
 	// within calls a function where a dump's table is its own: in a new network
 	// namespace, with objects in the table, if it is known how to make some.
-	within func(t *target.Target, check func()) error
+	within func(t *target.Target, check func(own bool)) error
 	// check runs the checks.
 	check func(context.Context, *target.Target, check.Options, func(check.Result))
 	// release is the kernel's, as uname -r prints it.
@@ -96,10 +96,10 @@ func ownTable(t *target.Target) int {
 }
 
 // within checks a table that nobody else has, if it can be made. Only root can.
-func within(t *target.Target, check func()) error {
+func within(t *target.Target, check func(own bool)) error {
 	if !ownable(t) || os.Geteuid() != 0 {
 		here(t)
-		check()
+		check(false)
 		return nil
 	}
 	done := make(chan error)
@@ -109,7 +109,7 @@ func within(t *target.Target, check func()) error {
 			err = t.Fill(ownTable(t))
 		}
 		if err == nil {
-			check()
+			check(true)
 		}
 		done <- err
 	}()

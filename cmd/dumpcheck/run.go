@@ -36,6 +36,7 @@ const manyTargets = 4
 // done with the target.
 type event struct {
 	base   *observe.Dump
+	own    bool // in a network namespace of its own
 	result *check.Result
 	late   bool // the run had ended when the result came
 
@@ -98,7 +99,7 @@ wait:
 		switch {
 		case e.base != nil:
 			records, pages := len(e.base.Records()), len(e.base.Pages)
-			t.Records, t.Pages = &records, &pages
+			t.Records, t.Pages, t.Own = &records, &pages, e.own
 		case e.result != nil && e.late:
 			// It may not have looked to the end, and what it found may be the end itself.
 		case e.result != nil:
@@ -168,22 +169,22 @@ func (a *app) checkOne(ctx context.Context, t *target.Target, tell func(event)) 
 	o := check.Options{
 		Wait: a.wait, Pages: int(a.pages), Bytes: int(a.bytes), Rounds: int(a.rounds), Check: a.checkTime,
 		GivenKey: a.key != "", GivenChange: a.change != "",
-		Base: func(d *observe.Dump) { tell(event{base: d}) },
 		Only: func(id string) bool { return len(a.only) == 0 || slices.Contains(a.only, id) },
 	}
 	o.User, _ = a.uid() // understand has looked
 	if a.second != "" {
 		o.Second = second(a.second)
 	}
-	run := func() {
+	run := func(own bool) {
+		o.Base = func(d *observe.Dump) { tell(event{base: d, own: own}) }
 		a.kernel.check(ctx, t, o, func(r check.Result) { tell(event{result: &r, late: ctx.Err() != nil}) })
 	}
 	switch {
 	case a.change != "":
-		run()
+		run(false)
 	case a.here:
 		here(t)
-		run()
+		run(false)
 	default:
 		return a.kernel.within(t, run)
 	}

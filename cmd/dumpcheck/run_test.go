@@ -65,7 +65,7 @@ func TestExitCodes(t *testing.T) {
 
 func TestReportOfAFamily(t *testing.T) {
 	f := &fakeKernel{dumps: []string{"foo a", "foo b", "bar c"}, found: oneFinding(check.Broken), skipped: map[string]string{"change": "no command"}}
-	run(t, f, "foo", "a").check(t, exitBroken, `foo a: 0 records in 1 page; key: 1, found by trying
+	run(t, f, "foo", "a").check(t, exitBroken, `foo a: 0 records in 1 page, made in a network namespace of its own; key: 1, found by trying
   broken    key     it is so
                     rule 3, `, "")
 	if f.entered != 1 || len(f.checked) != 1 {
@@ -206,7 +206,7 @@ func TestStuckCheck(t *testing.T) {
 func TestNamespaceThatCannotBeMade(t *testing.T) {
 	f := &fakeKernel{dumps: []string{"foo a"}}
 	a, stdout, stderr := newApp(f)
-	a.kernel.within = func(*target.Target, func()) error { return fmt.Errorf("namespace: %w", unix.EPERM) }
+	a.kernel.within = func(*target.Target, func(bool)) error { return fmt.Errorf("namespace: %w", unix.EPERM) }
 	code := a.run(t.Context(), []string{"foo"})
 	ran{stdout.String(), stderr.String(), code}.check(t, exitFailed, "end, key, change: namespace: operation not permitted\n", "not everything was checked: namespace: operation not permitted")
 	run(t, f, "foo", "--here").check(t, exitOK, "3 checks passed", "")

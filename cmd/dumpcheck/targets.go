@@ -22,7 +22,8 @@ func (a *app) find(ctx context.Context, words []string) (targets []*target.Targe
 	if len(words) == 0 {
 		targets, err = a.kernel.all(ctx)
 	} else {
-		targets, err = a.kernel.find(ctx, words)
+		// A name of --list may be one argument.
+		targets, err = a.kernel.find(ctx, append(words[:1:1], strings.Fields(strings.Join(words[1:], " "))...))
 	}
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
 		return nil, nothing{err}

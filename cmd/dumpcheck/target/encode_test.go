@@ -128,7 +128,7 @@ func TestSelectErrors(t *testing.T) {
 		{false, "header[4:8]=1", "want a type and a value"},
 		{false, "3=mac:1", "invalid MAC address"},
 		{false, "3=ip:1", "unable to parse IP"},
-		{true, "nane=1", `attribute set device has no attribute "nane" (do you mean name?)`},
+		{true, "nane=1", `attribute set device has no attribute "nane" (did you mean name?)`},
 		{true, "index", "it has the type u32: want a value"},
 		{true, "up=1", "it is a flag: no value"},
 		{true, "color=pink", `it has the type u8: "pink"`},
@@ -166,7 +166,7 @@ func TestParseKey(t *testing.T) {
 		"header[-1:4]": "has 8 bytes",
 		"header[1:2":   "want header[FROM:TO]",
 		"header[a:b]":  "want header[FROM:TO]",
-		"indx":         "do you mean index?",
+		"indx":         "did you mean index?",
 		"1.x":          "no nest with names",
 	} {
 		if k, err := ParseKey(text, 8, set); err == nil || !strings.Contains(err.Error(), want) {

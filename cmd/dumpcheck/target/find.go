@@ -343,7 +343,7 @@ func nearest(name string, names []string) string {
 	if best == "" {
 		return ""
 	}
-	return fmt.Sprintf(" (do you mean %s?)", best)
+	return fmt.Sprintf(" (did you mean %s?)", best)
 }
 
 // Distance counts the letters to change, to add, or to leave out, to get from one word

@@ -88,7 +88,7 @@ func TestChoose(t *testing.T) {
 		{choices(), "addr", "rtnetlink getaddr|rtnetlink inet6 getaddr"},
 		{choices(), "neighbours proxy", "rtnetlink getneigh proxy"},
 		{choices(), "inet6", "rtnetlink inet6 getrule|rtnetlink inet6 getaddr|rtnetlink inet6 getaddrlabel|rtnetlink inet6 getneigh"},
-		{choices(), "routes", "!has no dump \"routes\" (do you mean rules?): it has getrule (34), getaddr (22)"},
+		{choices(), "routes", "!has no dump \"routes\" (did you mean rules?): it has getrule (34), getaddr (22)"},
 		{choices(), "zzz", "!has no dump \"zzz\": it has getrule (34), getaddr (22), getaddrlabel (74), getneigh (30), getneigh proxy (30), " +
 			"inet6 getrule (34), inet6 getaddr (22), inet6 getaddrlabel (74) and 1 more: see dumpcheck --list foo"},
 		{choices(), "rules addresses", "!has no dump"},

@@ -28,6 +28,10 @@ func SignalOf(ctx context.Context) unix.Signal {
 	return s.Signal
 }
 
+// sameSignal is how long after a signal another one is the same: timeout(1) signals its
+// child, and then its process group.
+const sameSignal = 200 * time.Millisecond
+
 // UntilSignal returns a context that SIGINT or SIGTERM ends. A second signal kills:
 // a context does not end a write to a pipe that nobody reads.
 func UntilSignal(ctx context.Context) context.Context {
@@ -36,7 +40,7 @@ func UntilSignal(ctx context.Context) context.Context {
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM)
 	go func() {
 		s := <-signals
-		signal.Reset(unix.SIGINT, unix.SIGTERM)
+		time.AfterFunc(sameSignal, func() { signal.Reset(unix.SIGINT, unix.SIGTERM) })
 		cancel(Signaled{s.(unix.Signal)})
 	}()
 	return ctx

@@ -67,11 +67,16 @@ type changes struct {
 	told, silent map[string][]string
 	dumps        int // with a change
 	changed      int
+	noSet        bool // nothing is changed in place
 }
 
 func checkChange(r *run) {
 	if r.Changer == nil {
 		r.skip("nothing changes the table: give a command with --change")
+		return
+	}
+	if r.GivenChange && len(r.base.Records()) == 0 && r.Key.IsZero() {
+		r.failed(Inputf("--change: the table is empty, so no key is known: fill it first, or give a --key"))
 		return
 	}
 	if r.Key.IsZero() {
@@ -82,8 +87,11 @@ func checkChange(r *run) {
 	if o != nil {
 		defer o.close()
 	}
-	if errors.Is(err, errUnseen) && r.GivenChange {
+	switch {
+	case errors.Is(err, errUnseen) && r.GivenChange:
 		err = Inputf("--change: %w", err)
+	case errors.Is(err, errors.ErrUnsupported) && r.GivenChange:
+		err = InputError{err}
 	}
 	if r.failed(err) {
 		return
@@ -99,6 +107,14 @@ func checkChange(r *run) {
 	}
 	o.counts = counters(r, d)
 	c := &changes{objects: o, told: map[string][]string{}, silent: map[string][]string{}}
+	if r.GivenChange {
+		if err := o.trySet(); err != nil {
+			c.noSet = true
+			if !errors.Is(err, errors.ErrUnsupported) {
+				r.failed(err)
+			}
+		}
+	}
 	if !c.tryAll() && r.result.Skipped == "" {
 		r.skip("not all kinds of changes were tried in %v, but %d: give a longer --check-time", limit, c.dumps)
 	}
@@ -257,6 +273,9 @@ func (c *changes) try(what, border, place string) error {
 		err = c.during(what, border, place, s, c.keys[n], func() error { return c.r.Changer.Remove(n) })
 		return errors.Join(err, c.add(n)) // its key may be another one now
 	case set:
+		if c.noSet {
+			return nil
+		}
 		err = c.during(what, border, place, s, c.keys[n], func() error { return c.r.Changer.Set(n) })
 		return errors.Join(err, c.renew(n))
 	case added:

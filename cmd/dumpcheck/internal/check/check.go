@@ -159,7 +159,9 @@ func orDefault[T comparable](v, d T) T {
 	return v
 }
 
-func (r *run) skip(format string, a ...any) { r.result.Skipped = fmt.Sprintf(format, a...) }
+func (r *run) skip(format string, a ...any) {
+	r.result.Skipped, r.result.Failed = fmt.Sprintf(format, a...), false
+}
 
 func (r *run) info(format string, a ...any) {
 	if r.result.Info != "" {

@@ -75,6 +75,9 @@ func (r *run) makeObjects() (*objects, error) {
 			}
 			continue
 		}
+		if errors.Is(err, errors.ErrUnsupported) && len(o.keys) > 1 {
+			return o, nil // there are no more
+		}
 		if err != nil {
 			return o, err
 		}
@@ -150,6 +153,27 @@ func (o *objects) renew(n int) error {
 	for k := range o.known {
 		if before[k] == 0 {
 			o.keys[n] = append(o.keys[n], k)
+		}
+	}
+	return nil
+}
+
+// trySet changes an object in place, twice: a command may give it the same value each time.
+func (o *objects) trySet() error {
+	n := slices.Min(slices.Collect(maps.Keys(o.keys)))
+	for range 2 {
+		if err := o.look(); err != nil {
+			return err
+		}
+		before := o.content
+		if err := o.r.Changer.Set(n); err != nil {
+			return err
+		}
+		if err := o.renew(n); err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(o.keys[n], func(k string) bool { return o.content[k] != before[k] }) {
+			return Inputf("--change with OP=set N=%d: the record is as it was: it must get another value each time", n)
 		}
 	}
 	return nil

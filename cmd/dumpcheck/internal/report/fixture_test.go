@@ -74,6 +74,7 @@ func aRun() *Run {
 	entries, empty, late := r.Targets[0], r.Targets[1], r.Targets[2]
 	records, pages := 4000, 12
 	entries.Records, entries.Pages, entries.Key, entries.KeyGuessed = &records, &pages, "attribute 1", true
+	entries.Own = true
 	add := func(t *Target, id, skipped string, ignored bool, findings ...check.Finding) {
 		for _, c := range checks {
 			if c.ID == id {

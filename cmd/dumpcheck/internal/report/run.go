@@ -58,6 +58,7 @@ type Target struct {
 	Pages      *int    `json:"pages,omitempty"`
 	Key        string  `json:"key,omitempty"`
 	KeyGuessed bool    `json:"key_guessed,omitempty"`
+	Own        bool    `json:"own_namespace,omitempty"` // its table was made for the run
 	Verdict    Verdict `json:"verdict"`
 	Summary    Summary `json:"summary"`
 	Checks     []Check `json:"checks"`
@@ -208,7 +209,7 @@ func (t *Target) reason() string {
 		return ""
 	}
 	for _, c := range t.Checks {
-		if c.Reason != "" {
+		if c.Verdict == t.Verdict && c.Reason != "" {
 			return c.Reason
 		}
 	}

@@ -97,7 +97,17 @@ func (t *Text) End(r *Run) error {
 	}
 	var b bytes.Buffer
 	if len(r.Targets) > 1 {
-		fmt.Fprintf(&b, "\n%d dumps: %s\n", len(r.Targets), t.summary(r.Summary))
+		own := 0
+		for _, target := range r.Targets {
+			if target.Own {
+				own++
+			}
+		}
+		made := ""
+		if own > 0 {
+			made = fmt.Sprintf(", %d of them made in a network namespace of its own", own)
+		}
+		fmt.Fprintf(&b, "\n%d dumps%s: %s\n", len(r.Targets), made, t.summary(r.Summary))
 	}
 	if r.Incomplete != "" {
 		t.wrap(&b, "", 0, "not everything was checked: "+term.Visible(r.Incomplete))
@@ -133,6 +143,9 @@ func (t *Text) target(target *Target) error {
 		head += ": " + count(*target.Records, "record")
 		if target.Pages != nil {
 			head += " in " + count(*target.Pages, "page")
+		}
+		if target.Own {
+			head += ", made in a network namespace of its own"
 		}
 	}
 	if target.Key != "" {

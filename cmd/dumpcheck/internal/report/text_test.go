@@ -22,7 +22,7 @@ var (
 func TestText(t *testing.T) {
 	var b bytes.Buffer
 	write(t, &Text{W: &b}, aRun())
-	equal(t, b.String(), `foo entries: 4000 records in 12 pages; key: attribute 1, found by trying
+	equal(t, b.String(), `foo entries: 4000 records in 12 pages, made in a network namespace of its own; key: attribute 1, found by trying
   broken    key     3 of 4000 records come twice, by attribute 1
                     rule 3, `+rule3.Title+` (--explain 3)
           0  nlmsghdr      len 60, type 32, flags MULTI, seq 7, port id 4242
@@ -49,7 +49,7 @@ foo late
   not checked     key, multi, done, change, second: ended by SIGINT
 1 check passed, 0 broken, 0 weak, 0 notes, 0 not applicable, 5 not checked
 
-3 dumps: 8 checks passed, 1 broken, 1 weak, 1 note, 1 not applicable, 1 ignored, 5 not checked
+3 dumps, 1 of them made in a network namespace of its own: 8 checks passed, 1 broken, 1 weak, 1 note, 1 not applicable, 1 ignored, 5 not checked
 not everything was checked: ended by SIGINT
 `)
 }
@@ -61,7 +61,7 @@ func TestTextOnTerminal(t *testing.T) {
 	if err := w.Done(aRun().Targets[0]); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, b.String(), "\x1b[1mfoo entries\x1b[0m: 4000 records in 12 pages; key: attribute 1, found by trying\n"+
+	equal(t, b.String(), "\x1b[1mfoo entries\x1b[0m: 4000 records in 12 pages, made in a network namespace of its own; key: attribute 1, found by trying\n"+
 		"  \x1b[31mbroken\x1b[0m    key     3 of 4000 records come twice,\n"+
 		"                    by attribute 1\n"+
 		"                    "+strings.ReplaceAll(strings.Join(fill("rule 3, "+rule3.Title+" (--explain 3)", 30, false), "\n"), "\n", "\n                    ")+"\n"+
