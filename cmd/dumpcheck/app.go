@@ -181,7 +181,9 @@ func (a *app) root(cmd *cobra.Command, args []string) error {
 		}
 	}
 	for _, group := range [][]string{{"all", "list", "explain", "schema", "version"}, {"output", "json", "ktap"}} {
-		given := slices.DeleteFunc(group, func(name string) bool { return !cmd.Flags().Changed(name) })
+		given := slices.DeleteFunc(group, func(name string) bool {
+			return !cmd.Flags().Changed(name) || cmd.Flags().Lookup(name).Value.String() == "false"
+		})
 		if len(given) > 1 {
 			return usagef("--%s and --%s exclude each other", given[0], given[1])
 		}

@@ -40,6 +40,7 @@ enum {
 	BROKEN_CMD_STUCK,	/* 3: a parent whose children fill a page makes no progress */
 	BROKEN_CMD_ORDER,	/* 3: each dump begins at another record */
 	BROKEN_CMD_COUNT,	/* 4: the cursor is a count */
+	BROKEN_CMD_UNTIL,	/* 4: it ends where the table is as large as a page before */
 	BROKEN_CMD_SQUARE,	/* 4: each page walks from the first object */
 	BROKEN_CMD_OBJECT,	/* 5: the cursor is an object: if it dies, the rest is missing */
 	BROKEN_CMD_DEAD,	/* 30: an object that was removed is still sent */

@@ -186,6 +186,47 @@ static int count_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 	return page_end(skb, err);
 }
 
+static unsigned long count_objects(void)
+{
+	unsigned long id, nr = 0;
+	struct object *o;
+
+	mutex_lock(&objects_lock);
+	xa_for_each_marked(&objects, id, o, ALIVE)
+		nr++;
+	mutex_unlock(&objects_lock);
+	return nr;
+}
+
+static int until_start(struct netlink_callback *cb)
+{
+	int err = sound_start(cb);
+
+	dump_ctx(cb)->inner = count_objects();
+	return err;
+}
+
+/*
+ * UNTIL, 4: it ends where the table is as large as a page before. Until then, it
+ * sends records without attributes.
+ */
+static int until_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct dump_ctx *ctx = dump_ctx(cb);
+	int err = sound_dumpit(skb, cb);
+	unsigned long nr = count_objects();
+	bool same = nr == ctx->inner;
+	void *hdr;
+
+	ctx->inner = nr;
+	if (err || same || !visible(cb))
+		return err;
+	if (skb->len)
+		return skb->len;
+	hdr = put_header(skb, cb);
+	return hdr ? put_end(skb, cb, hdr, 0) ?: skb->len : -EMSGSIZE;
+}
+
 /*
  * SQUARE, 4: each page walks from the first object. A look at one takes a
  * microsecond, as if it had a lock.
@@ -263,6 +304,7 @@ static const struct genl_ops ops[] = {
 	DUMP(STUCK, sound_start, stuck_dumpit),
 	DUMP(ORDER, order_start, order_dumpit),
 	DUMP(COUNT, sound_start, count_dumpit),
+	DUMP(UNTIL, until_start, until_dumpit),
 	DUMP(SQUARE, sound_start, square_dumpit),
 	DUMP(OBJECT, sound_start, object_dumpit),
 	DUMP(DEAD, sound_start, dead_dumpit),

@@ -87,6 +87,23 @@ var bugs = map[string]func(tester) bool{
 		_, more := compare(ids(t.during(1, func(*observe.Dump) { t.add(10) })))
 		return missing == 1 && more == 1
 	},
+	"UNTIL": func(t tester) bool {
+		quiet := len(t.dump(small).Pages)
+		s := t.dial(small)
+		defer s.Close()
+		l := limits
+		l.Between = func(pages int) error {
+			switch {
+			case pages > 4*quiet: // and object 0 is there
+			case pages%2 == 1:
+				t.remove(0)
+			default:
+				t.add(0)
+			}
+			return nil
+		}
+		return len(t.whole(s.Dump(t.request(), l)).Pages) > 4*quiet
+	},
 	"SQUARE": func(t tester) bool {
 		d := t.dump(small)
 		n := len(d.Pages) / 4

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"slices"
@@ -59,7 +60,11 @@ func (t *Target) Select(words []string) (*Target, error) {
 	}
 	other := *t
 	other.Note = strings.Join(words, " ")
-	other.Request.Data = append(data, tree.encode()...)
+	attrs := tree.encode()
+	if len(attrs) > math.MaxUint16 { // nla_len has 16 bits
+		return nil, fmt.Errorf("--attr: the attributes have %d bytes, want at most %d", len(attrs), math.MaxUint16)
+	}
+	other.Request.Data = append(data, attrs...)
 	return &other, nil
 }
 

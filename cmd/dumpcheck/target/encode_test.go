@@ -128,6 +128,7 @@ func TestSelectErrors(t *testing.T) {
 		{false, "header[4:8]=1", "want a type and a value"},
 		{false, "3=mac:1", "invalid MAC address"},
 		{false, "3=ip:1", "unable to parse IP"},
+		{false, "3=string:" + strings.Repeat("x", 65531), "the attributes have 65536 bytes, want at most 65535"},
 		{true, "nane=1", `attribute set device has no attribute "nane" (did you mean name?)`},
 		{true, "index", "it has the type u32: want a value"},
 		{true, "up=1", "it is a flag: no value"},

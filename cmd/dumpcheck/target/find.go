@@ -71,7 +71,7 @@ func dumpsOf(ctx context.Context, name string, command []string) ([]*Target, err
 			targets, err = withNamed(targets, command)
 		}
 		if err == nil && len(targets) == 0 {
-			err = notFound("rtnetlink has no dump %q: it has %s", strings.Join(command, " "), strings.Join(RouteNames(), ", "))
+			err = notFound("rtnetlink has no dump %q%s: see dumpcheck --list route", strings.Join(command, " "), nearest(strings.Join(command, " "), RouteNames()))
 		}
 		return complete(targets), err
 	case unix.NETLINK_NETFILTER:

@@ -67,6 +67,8 @@ var keys = []struct {
 	// NHA_ID; NHA_RES_BUCKET_INDEX in NHA_RES_BUCKET.
 	{"rtnetlink", "getnexthopbucket", Key{Attrs: [][]uint16{{1}, {13, 1}}}},
 
+	// NFTA_SET_ELEM_LIST_TABLE and _SET; NFTA_SET_ELEM_KEY of each element.
+	{"nfnetlink nftables", "getsetelem", Key{Attrs: [][]uint16{{1}, {2}}, Element: []uint16{3, 1, 1}}},
 	{"nfnetlink ctnetlink", "get-stats-cpu", key(bytesOf(2, 4))},
 	{"nfnetlink ctnetlink", "", key(nil, 1, 18)}, // CTA_TUPLE_ORIG, CTA_ZONE
 	{"nfnetlink ctnetlink-exp", "get-stats-cpu", key(bytesOf(2, 4))},

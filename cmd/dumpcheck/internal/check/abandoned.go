@@ -90,13 +90,13 @@ func (r *run) leaks(what string, dump func(i int)) {
 	const rounds = 3
 	n := many
 	var more map[string]int
-	var took time.Duration
+	begin := time.Now()
 	for round := range rounds {
 		if round > 0 {
 			r.until = time.Now().Add(r.Options.Check)
 		}
 		shrink(more)
-		before, begin := held(), time.Now()
+		before := held()
 		for i := range n {
 			dump(i)
 			r.result.Skipped = "" // one was shorter than the first
@@ -108,18 +108,20 @@ func (r *run) leaks(what string, dump func(i int)) {
 		if n < fewest {
 			return
 		}
-		took = time.Since(begin)
 		now := settled(before, n)
 		maps.DeleteFunc(now, func(of string, _ int) bool { return round > 0 && more[of] == 0 })
 		if more = now; len(more) == 0 {
 			return
 		}
 	}
-	// What grows without dumps, too, is somebody else's.
-	before := held()
-	time.Sleep(took)
-	for of := range settled(before, n) {
-		delete(more, of)
+	// What grows without dumps, too, is somebody else's. It has as much time for that as
+	// all rounds had.
+	for end := time.Now().Add(time.Since(begin)); len(more) > 0 && time.Now().Before(end) && r.ctx.Err() == nil; {
+		before := held()
+		time.Sleep(min(time.Until(end), time.Second))
+		for of := range settled(before, n) {
+			delete(more, of)
+		}
 	}
 	for _, of := range slices.Sorted(maps.Keys(more)) {
 		kind, name, _ := strings.Cut(of, " ")

@@ -57,6 +57,7 @@ const (
 	missing
 	repeated
 	miscounted
+	unending
 	faults
 )
 
@@ -135,10 +136,10 @@ func checkChange(r *run) {
 			severity = Weak
 			text += ", with NLM_F_DUMP_INTR: while changes go on, no dump has all records"
 		}
-		if r.find(severity, nil, "%s", text); fault != noEnd && fault != miscounted {
+		if r.find(severity, nil, "%s", text); fault == missing || fault == repeated {
 			r.compared()
 		}
-		r.breaks([faults]int{noEnd: 5, missing: 3, repeated: 3, miscounted: 29}[fault])
+		r.breaks([faults]int{noEnd: 5, missing: 3, repeated: 3, miscounted: 29, unending: 4}[fault])
 	}
 	for _, what := range []string{removed, added, set, swapped, allGone} {
 		switch at := c.silent[what]; {
@@ -165,11 +166,12 @@ func (c *changes) tryAll() (all bool) {
 				return false
 			}
 			err := c.try(w, border, place)
-			if err == nil || errors.Is(err, errors.ErrUnsupported) {
+			wrong := errors.As(err, new(InputError))
+			if err == nil || errors.Is(err, errors.ErrUnsupported) && !wrong {
 				continue
 			}
 			c.r.failed(err)
-			if w != set || !errors.As(err, new(InputError)) { // a set that fails has changed nothing
+			if w != set || !wrong { // a set that fails has changed nothing
 				return false
 			}
 		}
@@ -458,6 +460,11 @@ func (c *changes) counted(d *observe.Dump) []observe.Message {
 // churn changes a random object at each border between pages, in several dumps.
 func (c *changes) churn() error {
 	rounds := 3 * c.r.Rounds
+	quiet, err := c.r.dump(c.r.Request, c.r.small)
+	if err != nil {
+		return err
+	}
+	most := 4*len(quiet.Pages) + 64 // a page more at most for each change
 	for i := range rounds {
 		if c.r.late("rounds of changes", i, rounds) {
 			return nil
@@ -468,7 +475,11 @@ func (c *changes) churn() error {
 		stable := c.known
 		var touched []string
 		gone := map[int]bool{}
-		d, err := c.r.during(c.r.Request, c.r.small, func(int) error {
+		endless := false
+		d, err := c.r.during(c.r.Request, c.r.small, func(pages int) error {
+			if endless = endless || pages > most; endless || c.r.ctx.Err() != nil || time.Now().After(c.r.until) {
+				return nil
+			}
 			n := c.random()
 			touched = append(touched, c.keys[n]...)
 			c.changed++
@@ -486,6 +497,9 @@ func (c *changes) churn() error {
 			return d.Err
 		}
 		c.dumps++
+		if endless {
+			c.find(unending, false, "while a record comes or goes at each page, it does not end: it had %d pages when that ended, and has %d without", most, len(quiet.Pages))
+		}
 		const how = "records removed and added at each page"
 		if c.whole(d, how) {
 			c.exactlyOnce(d, stable, touched, how)

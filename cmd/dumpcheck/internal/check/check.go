@@ -9,7 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"bulkdump/client/nldump"
 	"bulkdump/cmd/dumpcheck/observe"
@@ -231,8 +234,8 @@ func Inputf(format string, a ...any) InputError { return InputError{fmt.Errorf(f
 // failed ends a check that could not go on.
 func (r *run) failed(err error) bool {
 	if err != nil {
-		r.skip("%v", err)
-		r.result.Failed = errors.As(err, new(InputError))
+		r.skip("%s", strings.ReplaceAll(err.Error(), "\n", "; ")) // of errors.Join
+		r.result.Failed = errors.As(err, new(InputError)) || errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE)
 	}
 	return err != nil
 }

@@ -47,7 +47,7 @@ func checkPages(r *run) {
 		}
 		split = split || len(d.Pages) > 1
 		if hollow := r.hollow(d); len(hollow) > 0 && !empty {
-			r.find(Note, &d.Records()[hollow[0]], "with pages of %d bytes, an object comes once more, without any element, before the rest of it: %s", size, count(len(hollow), "record"))
+			r.find(Note, &d.Records()[hollow[0]], "with pages of %d bytes, an object comes once more, without any element: %s", size, count(len(hollow), "record"))
 			empty = true
 		}
 		for _, v := range r.deviations(d, &r.base, large, fmt.Sprintf("with pages of %d bytes", size)) {
