@@ -166,6 +166,9 @@ func (c *changes) tryAll() (all bool) {
 	borders, places := []string{atStart, atFirst, atMiddle, atEnd}, []string{sent, toCome}
 	try := func(border, place string, what ...string) bool {
 		for _, w := range what {
+			if w == set && c.noSet {
+				continue
+			}
 			if c.r.ctx.Err() != nil || time.Now().After(c.r.until) {
 				return false
 			}
@@ -279,9 +282,6 @@ func (c *changes) try(what, border, place string) error {
 		err = c.during(what, border, place, s, c.keys[n], func() error { return c.r.Changer.Remove(n) })
 		return errors.Join(err, c.add(n)) // its key may be another one now
 	case set:
-		if c.noSet {
-			return nil
-		}
 		err = c.during(what, border, place, s, c.keys[n], func() error { return c.r.Changer.Set(n) })
 		return errors.Join(err, c.renew(n))
 	case added:
