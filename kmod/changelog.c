@@ -26,6 +26,8 @@ void bulkdump_changelog_clear(struct bulkdump_table *table)
 		xa_erase(&table->log, index);
 		cond_resched();
 	}
+	/* What is left: nodes that an xa_reserve() made before it failed. */
+	xa_destroy(&table->log);
 	table->tombstones = 0;
 }
 

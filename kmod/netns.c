@@ -48,6 +48,8 @@ static void __net_exit table_net_exit(struct net *net)
 		kvfree(e);
 		cond_resched();
 	}
+	/* What is left: nodes that an xa_reserve() made before it failed. */
+	xa_destroy(&table->entries);
 	kvfree(table->names);
 }
 

@@ -408,6 +408,8 @@ int bulkdump_table_flush(struct bulkdump_table *table, u32 *count,
 		bulkdump_entry_remove(table, e);
 		cond_resched();
 	}
+	/* Readers may still walk what is left (changelog.c): RCU frees it. */
+	xa_destroy(&table->entries);
 	bulkdump_change_end(table);
 	bulkdump_write_end(&table->guard);
 	trace_table_change(table, BULKDUMP_CMD_TABLE_FLUSH, 0, *generation);

@@ -69,30 +69,40 @@ func (f *failInARow) in(bytes, times int, call func()) (failed int) {
 
 // If an XArray gets no memory, it tries a second allocation. Both fail here, at
 // each place of a change. The change is refused, and the table does not change.
+// Each new entry has an id far from the others, so no later one uses the nodes
+// that the array may have got before.
 func TestFaultsInARow(t *testing.T) {
 	needFaults(t)
 	c := setup(t)
 	const step = 250 // bytes; less than half of what an XArray's node takes
 	for _, op := range []struct {
 		name    string
-		request []byte
+		request func(nth uint32) []byte
 		lacked  []string
 	}{
-		{"new", request(cmdEntryNew, attrU32(attrID, 1<<30), attrText(attrName, "n")), []string{"the id", "the change log"}},
-		{"set", request(cmdEntrySet, attrU32(attrID, 5), attrText(attrName, "m")), []string{"the change log"}},
-		{"del", request(cmdEntryDel, attrU32(attrID, 5)), []string{"the change log"}},
+		{"new", func(nth uint32) []byte {
+			return request(cmdEntryNew, attrU32(attrID, nth<<18), attrText(attrName, "n"))
+		}, []string{"the id", "the change log"}},
+		{"set", func(uint32) []byte {
+			return request(cmdEntrySet, attrU32(attrID, 5), attrText(attrName, "m"))
+		}, []string{"the change log"}},
+		{"del", func(uint32) []byte {
+			return request(cmdEntryDel, attrU32(attrID, 5))
+		}, []string{"the change log"}},
 	} {
 		t.Run(op.name, func(t *testing.T) {
 			f := injectInARow(t)
 			lacked := make(map[string]bool)
+			tries := uint32(0)
 			try := func(bytes int) (failed int) {
+				tries++
 				flush(t, c)
 				// The next generation needs a new node of the log.
 				fill(t, c, client.FillOptions{IDStart: 5, Count: uint32(64 - (state(t, c).Generation+1)%64)})
 				before := state(t, c)
 				s := openRaw(t, client.FamilyName, 64<<10)
 				defer s.close()
-				message := s.message(unix.NLM_F_REQUEST|unix.NLM_F_ACK, op.request)
+				message := s.message(unix.NLM_F_REQUEST|unix.NLM_F_ACK, op.request(tries))
 				var sent error
 				failed = f.in(bytes, 2, func() {
 					sent = unix.Sendto(s.fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
