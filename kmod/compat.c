@@ -93,7 +93,8 @@ static int compat_refused_dump(struct sk_buff *skb,
 /*
  * Older cores call start() without an extack, so its error reaches the reader
  * without a text. A refusal that has one becomes a dump that ends at once with
- * that error: DONE carries both errno and text.
+ * that error: DONE carries both errno and text. It does not name the attribute
+ * that is to blame: the core puts that only into NLMSG_ERROR (netlink_dump_done()).
  */
 static int compat_start(struct netlink_callback *cb)
 {

@@ -26,6 +26,8 @@ const (
 	attrGeneration      = 7
 	attrFillStart       = 3
 	attrFillStride      = 4
+	attrPayloadMin      = 5
+	attrPayloadMax      = 6
 	attrFillGeneration  = 7
 	attrTableGeneration = 2
 )

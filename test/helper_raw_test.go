@@ -185,8 +185,10 @@ func (s *rawSocket) readDump() (pages [][]nldump.Message, sizes []int) {
 // A verdict is the kernel's answer to a request that it refuses, or the end of
 // a dump.
 type verdict struct {
-	errno unix.Errno
-	text  string
+	errno  unix.Errno
+	text   string
+	offset uint32 // in the request, of the attribute that is to blame; 0 if none is named
+	done   bool   // it is the end of a dump
 }
 
 // verdictOf reads NLMSG_ERROR or NLMSG_DONE.
@@ -199,14 +201,17 @@ func verdictOf(t testing.TB, m nldump.Message) verdict {
 	case m.Type != unix.NLMSG_DONE:
 		t.Fatalf("message of type %d, want an error or DONE", m.Type)
 	}
-	v := verdict{errno: unix.Errno(-int32(binary.NativeEndian.Uint32(m.Data)))}
+	v := verdict{errno: unix.Errno(-int32(binary.NativeEndian.Uint32(m.Data))), done: m.Type == unix.NLMSG_DONE}
 	if len(m.Data) < skip {
 		return v
 	}
 	a := nldump.Parse(m.Data[skip:])
 	for a.Next() {
-		if a.Type() == unix.NLMSGERR_ATTR_MSG {
+		switch a.Type() {
+		case unix.NLMSGERR_ATTR_MSG:
 			v.text = string(a.Text())
+		case unix.NLMSGERR_ATTR_OFFS:
+			v.offset = a.Uint32()
 		}
 	}
 	if a.Err() != nil {
