@@ -172,6 +172,22 @@ func (s *rawSocket) parkBeforeFirstPage(c *client.Client, attrs []byte) uint32 {
 // no room for something.
 func (s *rawSocket) restOf(seq uint32) (pages []page, lost int) {
 	s.t.Helper()
+	pages, lost = s.allOf(seq)
+	if v := verdictOf(s.t, *pages[len(pages)-1].done); v.errno != 0 {
+		s.t.Fatalf("the dump ended with %+v", v)
+	}
+	return pages, lost
+}
+
+// endOf reads all of that, and returns how the dump ended.
+func (s *rawSocket) endOf(seq uint32) verdict {
+	s.t.Helper()
+	pages, _ := s.allOf(seq)
+	return verdictOf(s.t, *pages[len(pages)-1].done)
+}
+
+func (s *rawSocket) allOf(seq uint32) (pages []page, lost int) {
+	s.t.Helper()
 	for {
 		n, _, err := unix.Recvfrom(s.fd, s.buf, 0)
 		if err == unix.ENOBUFS {
@@ -188,9 +204,6 @@ func (s *rawSocket) restOf(seq uint32) (pages []page, lost int) {
 		p := pageOf(s.t, ms)
 		pages = append(pages, p)
 		if p.done != nil {
-			if v := verdictOf(s.t, *p.done); v.errno != 0 {
-				s.t.Fatalf("the dump ended with %+v", v)
-			}
 			return pages, lost
 		}
 	}

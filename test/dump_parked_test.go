@@ -66,6 +66,11 @@ func checkParked(t *testing.T, c *client.Client, page uint32) {
 			if beside == 0 || beside > uint64(page) || encoding != client.EncodingColumns && beside > 512 {
 				t.Errorf("%s: %d bytes beside the pages", name, beside)
 			}
+			// A pointer for each record of a page of 32 KiB; one takes 60 bytes
+			// and more.
+			if least := uint64(32<<10/60) * 8; encoding == client.EncodingColumns && beside < least {
+				t.Errorf("%s: %d bytes beside the pages, want at least %d", name, beside, least)
+			}
 			mostBeside = max(mostBeside, beside)
 
 			half := receiveBuffer(t, s.fd) / 2

@@ -44,6 +44,7 @@ func TestProcIsTheTable(t *testing.T) {
 	}
 	fill(t, c, client.FillOptions{Count: 5000, IDStart: 5, IDStride: 1000, PayloadMax: 9})
 	makeEntry(t, c, client.Entry{ID: 0, Name: "a b\tc\nd\\e"})
+	makeEntry(t, c, client.Entry{ID: 1<<32 - 2, Name: "last but one"})
 	makeEntry(t, c, client.Entry{ID: 1<<32 - 1, Name: "last", Flags: 1<<32 - 1, Value: 1<<64 - 1})
 	all := collect(t, c, client.DumpOptions{})
 	lines := readProc(t)

@@ -300,6 +300,47 @@ func TestSinceIsStaleInTheMiddle(t *testing.T) {
 	}
 }
 
+// A delta is parked before its first page, and the log forgets: first what the
+// delta does not need, then the first deleted entry that it needs.
+func TestSinceAtTheFloor(t *testing.T) {
+	const tombstones = 10
+	c := reload(t, fmt.Sprintf("max_tombstones=%d", tombstones))
+	fill(t, c, client.FillOptions{Count: 100})
+	forgotten := uint32(0) // entries are deleted in the order of their ids
+	del := func() (generation uint64) {
+		t.Helper()
+		generation, err := c.Delete(t.Context(), forgotten)
+		if err != nil {
+			t.Fatal(err)
+		}
+		forgotten++
+		return generation
+	}
+	for _, tt := range []struct {
+		name  string
+		floor uint64 // more than since
+		errno unix.Errno
+	}{{"the last one before", 0, 0}, {"the first one after", 1, unix.ESTALE}} {
+		t.Run(tt.name, func(t *testing.T) {
+			since := del() // the floor, when as many more were deleted as are remembered
+			if del() != since+1 {
+				t.Fatal("somebody else changes the table")
+			}
+			s := openRaw(t, client.FamilyName, 64<<10)
+			seq := s.parkBeforeFirstPage(c, attrU32(attrSince, uint32(since)))
+			for range uint64(tombstones-1) + tt.floor {
+				del()
+			}
+			if floor := state(t, c).LogFloor; floor != since+tt.floor {
+				t.Fatalf("the floor is %d, want %d", floor, since+tt.floor)
+			}
+			if v := s.endOf(seq); v.errno != tt.errno {
+				t.Errorf("the dump ended with %+v, want %v", v, tt.errno)
+			}
+		})
+	}
+}
+
 // At most max_tombstones deleted entries are remembered. A reader older than
 // the oldest forgotten one must read everything.
 func TestTombstonesAreBounded(t *testing.T) {

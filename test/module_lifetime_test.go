@@ -115,6 +115,8 @@ func TestModuleParametersHaveBounds(t *testing.T) {
 		f.Close()
 	}
 
+	load(t, "bulkdump", "hash_bits=24")
+	mustUnload(t, "bulkdump")
 	load(t, "bulkdump", "max_entries=10 hash_bits=4")
 	c := dial(t)
 	if s := state(t, c); s.EntriesMax != 10 {

@@ -224,16 +224,24 @@ func TestDelete(t *testing.T) {
 func TestFlush(t *testing.T) {
 	c := setup(t)
 	empty := state(t, c)
-	f := fill(t, c, client.FillOptions{Count: 1000, PayloadMax: 100})
+	fill(t, c, client.FillOptions{Count: 1001, PayloadMax: 100})
+	last, err := c.Delete(t.Context(), 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := state(t, c); s.Tombstones != 1 {
+		t.Errorf("%d tombstones after a delete", s.Tombstones)
+	}
 	flushed, err := c.Flush(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if flushed.Count != 1000 || flushed.Generation != f.Generation+1 {
-		t.Errorf("flushed %d, generation from %d to %d", flushed.Count, f.Generation, flushed.Generation)
+	if flushed.Count != 1000 || flushed.Generation != last+1 {
+		t.Errorf("flushed %d, generation from %d to %d", flushed.Count, last, flushed.Generation)
 	}
 	after := state(t, c)
-	if after.Count != 0 || after.Bytes != empty.Bytes || after.Generation != flushed.Generation || after.IDMin != nil || after.IDMax != nil {
+	if after.Count != 0 || after.Bytes != empty.Bytes || after.Generation != flushed.Generation || after.IDMin != nil || after.IDMax != nil ||
+		after.RecordMax != 0 || after.Tombstones != 0 || after.LogFloor != flushed.Generation {
 		t.Errorf("after the flush: %+v", after)
 	}
 }

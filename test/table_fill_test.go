@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -98,6 +99,30 @@ func TestFillRefused(t *testing.T) {
 				t.Errorf("checksum %v, before %v", now.sum, was.sum)
 			}
 		})
+	}
+}
+
+// The numbers of the table are of one state: a fill raises the count and the
+// generation by as much, and nobody sees one without the other.
+func TestTableIsOneState(t *testing.T) {
+	c := setup(t)
+	before := state(t, c)
+	filler := dial(t)
+	var filled atomic.Bool
+	done := make(chan error)
+	go func() {
+		_, err := filler.Fill(t.Context(), client.FillOptions{Count: min(aMillion(t), 200_000)})
+		filled.Store(true)
+		done <- err
+	}()
+	for !filled.Load() {
+		if s := state(t, c); s.Count-before.Count != s.Generation-before.Generation {
+			t.Errorf("%d entries more, and %d generations", s.Count-before.Count, s.Generation-before.Generation)
+			break
+		}
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
 	}
 }
 
