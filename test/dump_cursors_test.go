@@ -5,6 +5,7 @@ package test
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -241,6 +242,47 @@ func TestCursorsUnderFlush(t *testing.T) {
 			t.Errorf("%d records, want the %d of the first page", len(ids), p.sent)
 		}
 	})
+}
+
+// Walkers come and go while entries do. The list is whole afterwards: it has
+// each entry once, and no walker.
+func TestWalkersAbandonedUnderChurn(t *testing.T) {
+	const churned, each = 500, 60
+	c := setup(t)
+	fillForChurn(t, c, churned)
+	stop := churn(t, 2, churned)
+	var readers sync.WaitGroup
+	for range 3 {
+		c := dial(t)
+		readers.Go(func() {
+			for range each {
+				for _, err := range c.Records(t.Context(), client.DumpOptions{Cursor: client.CursorWalker}) {
+					if err != nil {
+						t.Error(err)
+					}
+					break // the client closes the socket
+				}
+			}
+		})
+	}
+	readers.Wait()
+	if stop() == 0 {
+		t.Error("nothing changed")
+	}
+	if s := checkCounters(t, c); s.DumpsAbandoned < 3*each {
+		t.Errorf("%d dumps were abandoned, want %d", s.DumpsAbandoned, 3*each)
+	}
+	before := state(t, c)
+	ids, _ := unordered(t, c, client.DumpOptions{Cursor: client.CursorWalker})
+	after := state(t, c)
+	slices.Sort(ids)
+	if n := len(slices.Compact(ids)); uint64(n) != after.Count {
+		t.Errorf("%d entries in the list, %d in the table", n, after.Count)
+	}
+	// The record that does not fit on a page is looked at again.
+	if most := after.Count + after.Pages - before.Pages; after.Scanned-before.Scanned > most {
+		t.Errorf("%d nodes of the list were looked at, want at most %d", after.Scanned-before.Scanned, most)
+	}
 }
 
 // Walkers are part of the list that they walk. They pass each other, and

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -70,6 +72,79 @@ func TestGrabUnderChurn(t *testing.T) {
 	}
 	if stop() == 0 {
 		t.Error("nothing changed")
+	}
+}
+
+// A writer that waits can be killed, and then changes nothing.
+// Rule 16.
+func TestGuardWriterCanBeKilled(t *testing.T) {
+	c := reload(t, "guard=grab")
+	tr := trace(t, "guard_write_*")
+	for _, change := range [][]string{
+		{"new", "1073741824", "name"}, {"set", "1", "--value", "7"}, {"set", "1073741824", "--name", "name", "--create"},
+		{"del", "1"}, {"fill", "10", "--id-start", "1073741824"}, {"flush"},
+	} {
+		t.Run(strings.Join(change, " "), func(t *testing.T) {
+			for range 20 {
+				flush(t, c)
+				fill(t, c, client.FillOptions{Count: 20_000})
+				before := state(t, c)
+				cmd, events := killWriter(t, tr, change)
+				if len(events) == 1 && events[0].name == "guard_write_wait" {
+					diedOf(t, cmd, unix.SIGKILL)
+					if after := state(t, c); after.Count != before.Count || after.Generation != before.Generation || after.Bytes != before.Bytes {
+						t.Errorf("from %+v to %+v", before, after)
+					}
+					return
+				}
+				t.Logf("no reader was in: %v", events)
+			}
+			t.Error("each writer came to its end")
+		})
+	}
+}
+
+// killWriter kills a command while readers are in, and returns the writer's
+// events.
+func killWriter(t *testing.T, tr *tracer, change []string) (cmd *exec.Cmd, events []traced) {
+	t.Helper()
+	leave := keepReadersIn(t)
+	defer leave()
+	seen := len(tr.events())
+	cmd = exec.Command("bulkdump", change...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "a writer", func() bool { return len(tr.events()) > seen })
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	return cmd, slices.Clone(tr.events()[seen:])
+}
+
+// keepReadersIn starts several readers, so that one is in the table at any
+// time: each dump looks at all of it, and finds nothing.
+func keepReadersIn(t *testing.T) (leave func()) {
+	t.Helper()
+	var stopped atomic.Bool
+	var readers sync.WaitGroup
+	for range 4 {
+		reader := dial(t)
+		readers.Go(func() {
+			for !stopped.Load() {
+				for _, err := range reader.Records(t.Context(), client.DumpOptions{NamePrefix: "none"}) {
+					if err != nil && !errors.Is(err, client.ErrInterrupted) {
+						t.Error(err)
+						return
+					}
+				}
+			}
+		})
+	}
+	return func() {
+		stopped.Store(true)
+		readers.Wait()
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -104,6 +106,42 @@ func TestGetByNameUnderChange(t *testing.T) {
 	if stop() == 0 {
 		t.Error("nothing changed")
 	}
+}
+
+// A search walks along a bucket from which entries are removed. The one that
+// stays is the last of the bucket, and the search comes to it each time.
+func TestGetByNameInAChangingBucket(t *testing.T) {
+	const stays, others, rounds = 1 << 20, 200, 30
+	c := reload(t, fewBuckets)
+	makeEntries(t, c, "same", nil, stays)
+	ids := above(stays+1, others)
+	makeEntries(t, c, "same", nil, ids...)
+	var stopped atomic.Bool
+	var readers sync.WaitGroup
+	for range 2 {
+		reader := dial(t)
+		readers.Go(func() {
+			for !stopped.Load() && !t.Failed() {
+				if e, err := reader.GetByName(t.Context(), "same"); err != nil || e.ID != stays {
+					t.Errorf("got id %d, %v; want %d", e.ID, err, stays)
+				}
+			}
+		})
+	}
+	changes := newChurner(t, 0, 1, 1)
+	for range rounds {
+		for _, id := range ids {
+			changes.put(cmdEntryDel, attrU32(attrID, id))
+			changes.put(cmdEntryNew, attrU32(attrID, id), attrText(attrName, "same"))
+			if changes.queued+2 > churnBatch {
+				if err := changes.flush(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	stopped.Store(true)
+	readers.Wait()
 }
 
 // A long search yields the processor, on which this test also runs, and can be
