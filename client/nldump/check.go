@@ -23,7 +23,7 @@ func (s *Stream) check(p page, each bool) (good page, records int, err error) {
 		first := rest
 		m, e := rest.next()
 		if e != nil {
-			s.lost = e
+			s.lose(e)
 			return good, records, errors.Join(err, e)
 		}
 		record, e := s.accept(m)
@@ -56,6 +56,14 @@ func (s *Stream) check(p page, each bool) (good page, records int, err error) {
 	return good, records, err
 }
 
+// lose notes why the end may be lost. The first overrun stays: after it, an empty
+// queue does not mean that the dump is over.
+func (s *Stream) lose(err error) {
+	if !errors.Is(s.lost, ErrOverrun) {
+		s.lost = err
+	}
+}
+
 // errUnwalked says that the dump's end may be in a page that was not walked to its
 // end: a function of the reader's panicked, or ended its goroutine.
 var errUnwalked = errors.New("nldump: a page was left in the middle")
@@ -72,8 +80,9 @@ func (s *Stream) accept(m Message) (record bool, err error) {
 	case unix.NLMSG_NOOP:
 		return false, nil
 	case unix.NLMSG_OVERRUN:
-		s.lost = fmt.Errorf("%w (NLMSG_OVERRUN)", ErrOverrun)
-		return false, s.lost
+		err := fmt.Errorf("%w (NLMSG_OVERRUN)", ErrOverrun)
+		s.lose(err)
+		return false, err
 	}
 	if m.Type == unix.NLMSG_ERROR && m.Seq == s.before && m.Seq != s.seq && ackError(m) == nil {
 		return false, nil // see acknowledged
@@ -133,8 +142,9 @@ func (s *Stream) acknowledged(m Message) error {
 	if !s.dump.Do && errors.Is(err, unix.ENOBUFS) {
 		// No memory for the first page. The dump was started before that, and
 		// stays (af_netlink.c:__netlink_dump_start).
-		s.lost = fmt.Errorf("%w: %w", ErrOverrun, err)
-		return s.lost
+		err = fmt.Errorf("%w: %w", ErrOverrun, err)
+		s.lose(err)
+		return err
 	}
 	if err == nil && !s.dump.Do && s.begun {
 		return nil

@@ -237,3 +237,30 @@ func TestSendFails(t *testing.T) {
 		t.Errorf("got %v, idle %v", err, s.Idle())
 	}
 }
+
+// An overrun is not forgotten over a later page that is cut or malformed. After it,
+// an empty queue does not mean that the dump is over.
+func TestOverrunIsNotForgotten(t *testing.T) {
+	cut := script.Step{Page: make([]byte, 5000)}
+	broken := script.Page(rec(0, 1), rec(0, 2)[:12])
+	overrun := script.Message(unix.NLMSG_OVERRUN, 0)
+	for name, steps := range map[string][]script.Step{
+		"cut":                {{Err: unix.ENOBUFS}, cut},
+		"malformed":          {{Err: unix.ENOBUFS}, broken},
+		"malformed, at once": {script.Page(overrun, rec(0, 2)[:12])},
+	} {
+		s, sock := script.Stream(nldump.Config{BufferSize: nldump.MinBufferSize}, append(steps, script.Step{Wait: true})...)
+		if _, err := read(t.Context(), s); !errors.Is(err, nldump.ErrOverrun) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := s.Drain(t.Context()); !errors.Is(err, nldump.ErrOverrun) || s.Idle() {
+			t.Errorf("%s: Drain: %v, idle %v", name, err, s.Idle())
+		}
+		_ = sock.Close()
+	}
+	// Two of them are as one.
+	s, _ := dialScripts(t, nldump.Config{}, steps(script.Page(overrun, overrun)), steps(script.Page(rec(0, 1), done())))
+	if got, _, begun, err := retry(t.Context(), s, 2); err != nil || begun != 2 || !slices.Equal(got, []byte{1}) {
+		t.Errorf("Retry: got %v, begun %d times, %v", got, begun, err)
+	}
+}

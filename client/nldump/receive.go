@@ -114,8 +114,9 @@ func (s *Stream) receive(buf []byte) (page, error) {
 			continue
 		}
 		if d.Len > len(buf) {
-			s.lost = s.truncated(d.Len, len(buf))
-			return nil, s.lost
+			cut := s.truncated(d.Len, len(buf))
+			s.lose(cut)
+			return nil, cut
 		}
 		if d.Len == 0 {
 			s.stats.EmptyPages++
@@ -169,7 +170,7 @@ func (s *Stream) nothingMore() error {
 func (s *Stream) receiveError(err error) error {
 	if errors.Is(err, unix.ENOBUFS) {
 		err = fmt.Errorf("%w: %w", ErrOverrun, err)
-		s.lost = err // whatever the caller is told
+		s.lose(err) // whatever the caller is told
 	}
 	switch cause := s.deadline.ctx.Err(); {
 	case cause != nil:
