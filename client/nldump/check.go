@@ -24,6 +24,7 @@ func (s *Stream) check(p page, each bool) (good page, records int, err error) {
 		m, e := rest.next()
 		if e != nil {
 			s.lose(e)
+			s.open = !s.single
 			return good, records, errors.Join(err, e)
 		}
 		record, e := s.accept(m)

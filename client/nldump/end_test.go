@@ -264,3 +264,16 @@ func TestOverrunIsNotForgotten(t *testing.T) {
 		t.Errorf("Retry: got %v, begun %d times, %v", got, begun, err)
 	}
 }
+
+// A later answer without NLM_F_MULTI is over, also if what follows it in the
+// datagram is malformed.
+func TestDoOfOneMalformedPage(t *testing.T) {
+	s, _ := script.Stream(nldump.Config{}, script.Page(plain(1), plain(2)[:12]), script.Page(plain(3)))
+	d := nldump.Dump{Do: true, NoAck: true}
+	if got, err := readDump(t.Context(), s, d); !errors.Is(err, nldump.ErrMalformed) || !slices.Equal(got, []byte{1}) || !s.Idle() {
+		t.Errorf("got %v, %v, idle %v", got, err, s.Idle())
+	}
+	if got, err := readDump(t.Context(), s, d); err != nil || !slices.Equal(got, []byte{3}) {
+		t.Errorf("the next one: %v, %v", got, err)
+	}
+}
