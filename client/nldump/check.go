@@ -85,7 +85,7 @@ func (s *Stream) accept(m Message) (record bool, err error) {
 		s.lose(err)
 		return false, err
 	}
-	if m.Type == unix.NLMSG_ERROR && m.Seq == s.before && m.Seq != s.seq && ackError(m) == nil {
+	if m.Type == unix.NLMSG_ERROR && s.second && m.Seq == s.before && m.Seq != s.seq && ackError(m) == nil {
 		return false, nil // see acknowledged
 	}
 	if err := s.checkAddress(m); err != nil {

@@ -277,3 +277,26 @@ func TestDoOfOneMalformedPage(t *testing.T) {
 		t.Errorf("the next one: %v, %v", got, err)
 	}
 }
+
+// There is no request before the first one on a socket, so a late acknowledgement
+// is of another's request.
+func TestAcknowledgementOfNoRequest(t *testing.T) {
+	of := func(seq byte, m []byte) []byte { return script.Poke(m, 8, seq) }
+	ack := script.Message(unix.NLMSG_ERROR, capped, script.Errno(0), make([]byte, 16))
+	socks := []*numbered{
+		{n: 7, Socket: script.New(script.Page(of(0, ack)), script.Page(of(8, rec(0, 1)), of(8, done())))},
+		{n: 20, Socket: script.New(script.Page(of(8, ack)), script.Page(of(21, rec(0, 1)), of(21, done())))},
+	}
+	s, err := nldump.DialWith(func() (sock nldump.Socket, err error) {
+		sock, socks = socks[0], socks[1:]
+		return sock, nil
+	}, closing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 2 {
+		if got, err := read(t.Context(), s); !errors.Is(err, nldump.ErrProtocol) || len(got) > 0 {
+			t.Errorf("socket %d: %v, %v", n, got, err)
+		}
+	}
+}

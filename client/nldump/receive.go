@@ -29,6 +29,7 @@ func (s *Stream) start(req Message, buffer func() ([]byte, error)) error {
 	}
 	s.open, s.lost, s.done, s.single = true, nil, false, false
 	s.before, s.seq, s.port, s.begun = s.seq, sent.Seq, sent.PortID, false
+	s.second, s.asked = s.asked, true
 	s.progress.reset()
 	return nil
 }

@@ -30,7 +30,9 @@ type Stream struct {
 
 	// What check and receive know of the open dump.
 	seq, port uint32
-	before    uint32 // the sequence number of the request before
+	asked     bool   // the socket has had a request
+	second    bool   // it has had two
+	before    uint32 // if so, the sequence number of the one before
 	begun     bool   // a record has come
 	single    bool   // of a Do: a message without NLM_F_MULTI has come
 	done      bool   // the end has come, and what is in the queue is read
@@ -137,7 +139,7 @@ func (s *Stream) connect() error {
 		_ = sock.Close()
 		return errClosed
 	}
-	s.sock = sock
+	s.sock, s.asked = sock, false
 	return nil
 }
 
