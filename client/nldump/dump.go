@@ -264,12 +264,12 @@ func (s *Stream) drain(ctx context.Context) error {
 			return fmt.Errorf("nldump: the dump's end may be lost: close the stream: %w", s.lost)
 		}
 		p, err := s.receive(s.own.grow(s.size))
-		records := 0
 		if err == nil {
+			var records int
 			_, records, err = s.check(p, false)
-		}
-		if s.open && (err == nil || errors.Is(err, ErrMalformed)) {
-			err = s.progress.check(p, records, s.cfg.RepeatLimit)
+			if s.open && !errors.Is(err, ErrProtocol) && !errors.Is(err, ErrOverrun) {
+				err = s.progress.check(p, records, s.cfg.RepeatLimit) // whatever else the page says is dropped
+			}
 		}
 		if s.open && err != nil && !errors.Is(err, ErrTruncated) {
 			return err

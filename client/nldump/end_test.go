@@ -300,3 +300,28 @@ func TestAcknowledgementOfNoRequest(t *testing.T) {
 		}
 	}
 }
+
+// Drain drops what the page says, unless it is of another request.
+func TestDrainDropsWhatItReads(t *testing.T) {
+	ack := script.Page(script.Message(unix.NLMSG_ERROR, capped, script.Errno(0), make([]byte, 16)))
+	for name, tt := range map[string]struct {
+		page script.Step
+		err  error
+	}{
+		"errno in DONE, before the acknowledgement":   {script.Page(script.Done(0, unix.EIO)), nil},
+		"errno in DONE, and malformed":                {script.Page(script.Done(0, unix.EIO), plain(2)[:12]), nil},
+		"errno that is malformed":                     {script.Page(script.Message(unix.NLMSG_DONE, 0, []byte{1, 0, 0, 0})), nil},
+		"a message of another request":                {script.Page(script.Poke(plain(2), 8, 66)), nldump.ErrProtocol},
+		"a message of another request, and malformed": {script.Page(script.Poke(plain(2), 8, 66), plain(2)[:12]), nldump.ErrProtocol},
+		"malformed":  {script.Page(plain(2), plain(2)[:12]), nil},
+		"an overrun": {script.Page(script.Message(unix.NLMSG_OVERRUN, 0)), nldump.ErrOverrun},
+	} {
+		s, _ := script.Stream(nldump.Config{}, script.Page(plain(1)), tt.page, ack)
+		for range s.Do(t.Context(), request()) {
+			break
+		}
+		if err := s.Drain(t.Context()); !errors.Is(err, tt.err) || s.Idle() != (tt.err == nil) {
+			t.Errorf("%s: %v, idle %v", name, err, s.Idle())
+		}
+	}
+}
