@@ -66,8 +66,8 @@ type Config struct {
 	// MaxBufferSize is how large the page buffer may grow, in bytes; 0 means
 	// DefaultMaxBufferSize, or BufferSize if that is larger. A page that does not
 	// fit is always an ErrTruncated, because its end is lost. If it is not larger
-	// than MaxBufferSize, the buffer grows to its size, for Dump.Resume and for the
-	// next dump.
+	// than MaxBufferSize, the buffer grows to its size, rounded up to 4 KiB as far
+	// as MaxBufferSize allows, for Dump.Resume and for the next dump.
 	MaxBufferSize int
 
 	// ReceiveBuffer is the size of the socket's receive queue in bytes of
@@ -86,10 +86,13 @@ type Config struct {
 	// RepeatLimit is how many records may come in pages that each repeat the one
 	// before, byte for byte, until the dump ends with ErrNoProgress; 0 means
 	// DefaultRepeatLimit, less than 0 no limit. It catches a dump callback whose
-	// cursor stands still, which sends the same records for ever. An empty page
-	// counts as one record, and 4,096 of them in a row are too many in any case. A
-	// correct dump may have equal records, such as ip rules without a priority of
-	// their own. For a cursor that goes round in larger circles, see Dump.Key.
+	// cursor stands still, which sends the same records for ever. A page without
+	// records counts as one record. A correct dump may have equal records, such as
+	// ip rules without a priority of their own. For a cursor that goes round in
+	// larger circles, see Dump.Key.
+	//
+	// Empty pages are counted apart, and do not part two others. That many in a row
+	// are too many, and 4,096 in any case.
 	RepeatLimit int
 
 	// Abandon says what to do with a dump that is not read to its end.
@@ -138,11 +141,11 @@ func (c Config) withDefaults() (Config, error) {
 // Stats counts what the last dump of a Stream took.
 type Stats struct {
 	Reads       uint64 `json:"reads"`        // system calls that returned a datagram
-	Pages       uint64 `json:"pages"`        // datagrams from the kernel with a record in them
+	Pages       uint64 `json:"pages"`        // datagrams that had a record to deliver
 	Records     uint64 `json:"records"`      // records delivered
-	Bytes       uint64 `json:"bytes"`        // bytes of all datagrams from the kernel
+	Bytes       uint64 `json:"bytes"`        // bytes of all datagrams that answer, without those that were cut
 	LargestPage int    `json:"largest_page"` // bytes of the largest of them
-	EmptyPages  uint64 `json:"empty_pages"`  // empty datagrams from the kernel, which ask the reader to come again
+	EmptyPages  uint64 `json:"empty_pages"`  // empty ones, which ask the reader to come again
 	Foreign     uint64 `json:"foreign"`      // datagrams that do not answer: not from the kernel, or multicast
 	Resumed     uint64 `json:"resumed"`      // how often Dump.Resume went on after a truncated page
 	Interrupted bool   `json:"interrupted"`  // NLM_F_DUMP_INTR was seen, or Dump.Generation changed
