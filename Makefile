@@ -180,6 +180,10 @@ in-each-module = set -e; for m in $(MODULES); do (cd $$m && $(1)); done
 test: ## the tests that need no virtual machine
 	$(call in-each-module,go test ./...)
 
+fuzz-reader: ## nldump reads scripted sockets, held to a model (DATAGRAMS=10000000; CONVERSATION=number: from that one on)
+	go -C client test ./nldump -count=1 -timeout 0 -v -run '^TestConversations$$' \
+		-datagrams $(or $(DATAGRAMS),10000000) -conversation $(or $(CONVERSATION),0)
+
 lint: gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check ## everything that checks the source
 
 gofmt:
@@ -226,4 +230,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go -C client run ./internal/gen $(if $(filter gen-check,$@),-check) -spec ../kmod/bulkdump.yaml -o .
 
-.PHONY: help demo vm-test vm-quick vm-matrix stress vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check
+.PHONY: help demo vm-test vm-quick vm-matrix stress vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test fuzz-reader lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check
