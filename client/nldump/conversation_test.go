@@ -62,7 +62,7 @@ func FuzzConversation(f *testing.F) {
 // once, though it is read in each way. make fuzz-reader does this with many.
 func TestConversations(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(800)) // all that is kept is small
-	f := &figures{next: *firstOf, start: time.Now(), errors: make(map[string]int)}
+	f := &figures{next: *firstOf, start: time.Now(), errors: make(map[string]int), corpus: make(corpus)}
 	stop := f.report(t)
 	var group sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
@@ -72,18 +72,25 @@ func TestConversations(t *testing.T) {
 				if !more {
 					return
 				}
-				v := converse(fromSeed(n))
+				c := fromSeed(n)
+				v := converse(c)
 				all, reads, err := v.check()
 				if err != nil {
 					t.Errorf("-conversation %d: %v\n%v", n, err, v)
 				}
 				f.add(all, reads, err != nil)
+				if *corpusDir != "" {
+					f.keep(c.used, all)
+				}
 			}
 		})
 	}
 	group.Wait()
 	stop()
 	t.Log(f)
+	if *corpusDir != "" {
+		f.corpus.write(t, *corpusDir)
+	}
 }
 
 // figures are what conversations gave.
@@ -95,6 +102,7 @@ type figures struct {
 	operations, records      int
 	errors                   map[string]int
 	failed                   int
+	corpus                   corpus
 }
 
 // take returns the number of the next conversation, if there is to be one.
@@ -120,6 +128,13 @@ func (f *figures) add(all []outcome, reads int, failed bool) {
 	if failed {
 		f.failed++
 	}
+}
+
+// keep keeps a conversation for the corpus.
+func (f *figures) keep(choices []byte, all []outcome) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.corpus.keep(choices, all)
 }
 
 // report logs the figures now and then, until it is stopped.
