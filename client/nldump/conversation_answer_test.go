@@ -19,9 +19,10 @@ import (
 // A maker makes answers.
 type maker struct {
 	*choices
-	wild   int // how much is wrong: 0 nothing, 5 most
-	size   int // of the page buffer
-	spread bool
+	wild   int  // how much is wrong: 0 nothing, 5 most
+	size   int  // of the page buffer
+	spread bool // pages that look alike may be anywhere
+	alike  bool // some are to come, but none of them twice
 
 	key, generation, fill byte
 
@@ -57,6 +58,10 @@ func (c *maker) answer(d nldump.Dump) (a answer) {
 		for range c.of(2 + c.wild) {
 			a.events = c.spoil(a.events)
 		}
+	}
+	if c.alike {
+		a.events = slices.Insert(slices.Clone(a.events), len(a.events)/2, c.three()...)
+		c.alike = false
 	}
 	for i := range a.events {
 		a.events[i].sheet.made = new(made)
@@ -338,8 +343,9 @@ func (c *maker) spoil(events []event) []event {
 		}
 	case 15: // a page that is like the one before but for its middle
 		if c.spread {
-			return insert(event{sheet: c.long(0)}, event{sheet: c.long(1)}, event{sheet: c.long(2)})
+			return insert(c.three()...)
 		}
+		c.alike = true
 	case 16: // INTR anywhere
 		if len(s.messages) > 0 {
 			s.messages[c.of(len(s.messages))].flags |= intr
@@ -347,6 +353,13 @@ func (c *maker) spoil(events []event) []event {
 		}
 	}
 	return events
+}
+
+// three makes three pages that look alike. The reader compares each with the one
+// before only once two have looked alike; so if one of them came twice, it would
+// reach a low limit a page early.
+func (c *maker) three() []event {
+	return []event{{sheet: c.long(0)}, {sheet: c.long(1)}, {sheet: c.long(2)}}
 }
 
 // long makes a page whose middle alone differs.

@@ -23,6 +23,7 @@ type conversation struct {
 	blind      bool // they cannot look without waiting
 	stalls     bool // a wait without an answer is too long
 	wake       wake // and what ends it otherwise
+	shared     bool // a stream with larger pages had the pool before
 	operations []operation
 }
 
@@ -130,6 +131,7 @@ func converse(c *choices) *conversation {
 	for range 1 + c.of(5) {
 		v.operations = append(v.operations, m.operation())
 	}
+	v.shared = c.once(8)
 	return v
 }
 
@@ -188,7 +190,8 @@ func (c *maker) operation() operation {
 // String describes it for whoever reads of a failure.
 func (v *conversation) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%+v\ndials %v, sockets %d, blind %v, stalls %v, wake %d\n", v.cfg, v.dials, v.sockets, v.blind, v.stalls, v.wake)
+	fmt.Fprintf(&b, "%+v\ndials %v, sockets %d, blind %v, stalls %v, wake %d, shared %v\n",
+		v.cfg, v.dials, v.sockets, v.blind, v.stalls, v.wake, v.shared)
 	for i, o := range v.operations {
 		d := o.dump
 		fmt.Fprintf(&b, "%d: do %v, no ack %v, unaddressed %v, key %v, resume %v, generation %v, foreign %v, flags %#x, data % x\n"+

@@ -48,6 +48,9 @@ func (v *conversation) read(w way, want []outcome) (all []outcome, reads int, bu
 		r.pool = nldump.NewPool(2)
 		r.pool.Poison = true
 		cfg.Pool = r.pool
+		if v.shared {
+			r.bug = enlarge(r.pool, 2*max(cfg.BufferSize, cfg.MaxBufferSize))
+		}
 	}
 	sock, err := r.dial()
 	if err != nil {
@@ -76,6 +79,23 @@ func (v *conversation) read(w way, want []outcome) (all []outcome, reads int, bu
 		r.bug = fmt.Sprintf("%d pages are held", r.pool.Held())
 	}
 	return all, r.reads, r.bug
+}
+
+// enlarge reads two pages of a pool with buffers of that size.
+func enlarge(pool *nldump.Pool, size int) (bug string) {
+	s, err := nldump.New(script.New(script.Page(rec(0, 1)), script.Page(rec(0, 2), done())),
+		nldump.Config{BufferSize: max(size, nldump.MinBufferSize), Pool: pool})
+	if err != nil {
+		return err.Error()
+	}
+	defer s.Close()
+	for p, err := range s.Pages(context.Background(), nldump.Dump{}) {
+		if err != nil {
+			bug = err.Error()
+		}
+		p.Release()
+	}
+	return bug
 }
 
 // operate does one operation.
