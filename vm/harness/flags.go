@@ -81,6 +81,10 @@ How:
   --out DIR             write console.log, kernel.log, stdout, stderr,
                         verdict.txt and summary.json there; with --test also
                         test.json, junit.xml and results.ktap
+  --coverage DIR        count which lines of the modules the guest executes;
+                        add them to coverage.info and coverage.html in DIR,
+                        and print a table (only on a kernel with
+                        CONFIG_GCOV_KERNEL, such as debug)
   --gdb                 load the modules, then wait for gdb before the command
                         starts; print the line to type; no limits
   --keep DIR            write kernel, initramfs, modules and command line there,
@@ -152,6 +156,7 @@ func parseArgs(args []string) (*options, error) {
 	number(&bootLimit, "boot-timeout", 1, 24*3600)
 	f.StringArrayVar(&o.KernelArgs, "append", nil, "")
 	f.StringVar(&o.OutDir, "out", "", "")
+	f.StringVar(&o.coverageDir, "coverage", "", "")
 	f.BoolVar(&o.Test, "test", false, "")
 	f.StringVar(&o.TestDir, "test-dir", "", "")
 	f.BoolVar(&o.Shell, "shell", false, "")
@@ -218,6 +223,11 @@ func (o *options) check(f *pflag.FlagSet) error {
 	case o.ICount && f.Changed("cpus") && o.CPUs != 1:
 		return errors.New("--icount has one processor")
 	}
+	if o.coverageDir != "" {
+		if err := o.checkCoverage(); err != nil {
+			return err
+		}
+	}
 	if o.Test {
 		for _, a := range o.Args {
 			if i := slices.IndexFunc(choosing, func(c string) bool { return strings.HasPrefix(a, c) }); i >= 0 {
@@ -237,12 +247,32 @@ func (o *options) check(f *pflag.FlagSet) error {
 	return o.absolute()
 }
 
+// checkCoverage refuses a kernel that counts nothing.
+func (o *options) checkCoverage() error {
+	if o.NoModule {
+		return errors.New("--coverage counts what the modules of --module-dir execute, and --no-module builds none")
+	}
+	names := []string{o.Kernel}
+	if o.matrix || o.prepare {
+		var err error
+		if names, err = kernels.Chosen("KERNEL", o.Args); err != nil {
+			return err
+		}
+	}
+	for _, name := range names {
+		if err := kernels.CheckCounting(name); err != nil {
+			return fmt.Errorf("--coverage: %w", err)
+		}
+	}
+	return nil
+}
+
 // choosing are the flags of a test binary that change which tests it runs.
 var choosing = []string{"-test.run", "-test.skip", "-test.list"}
 
 // absolute makes the paths absolute: programs start in other directories.
 func (o *options) absolute() (err error) {
-	for _, p := range []*string{&o.Top, &o.ModuleDir, &o.TestDir, &o.OutDir, &o.keepDir} {
+	for _, p := range []*string{&o.Top, &o.ModuleDir, &o.TestDir, &o.OutDir, &o.coverageDir, &o.keepDir} {
 		if *p != "" && err == nil {
 			*p, err = filepath.Abs(*p)
 		}
@@ -269,12 +299,14 @@ func (o *options) addParam(v string) error {
 
 func (o *options) ownModules() string { return filepath.Join(o.Top, "kmod") }
 
-func (o *options) buildChecks() string {
+// build says how the modules are built.
+func (o *options) build() kernels.Build {
+	b := kernels.Build{Counted: o.coverageDir != ""}
 	// All that lies in the project is its own.
 	if rel, err := filepath.Rel(o.Top, o.ModuleDir); err == nil && filepath.IsLocal(rel) {
-		return kernels.OwnChecks
+		b.Checks = kernels.OwnChecks
 	}
-	return ""
+	return b
 }
 
 var packageName = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`)
@@ -300,6 +332,8 @@ type options struct {
 	keepDir  string
 	matrix   bool // of the kernels that are the arguments
 	prepare  bool // those kernels, and run nothing
+
+	coverageDir string // add what the modules executed to the files there
 }
 
 // withoutTop removes the flag that vm/run puts in front of the arguments.

@@ -65,6 +65,12 @@ func TestParseArgsModes(t *testing.T) {
 	if o := parse(t, "--out", "o", "x"); !filepath.IsAbs(o.OutDir) {
 		t.Errorf("--out: %q is not absolute", o.OutDir)
 	}
+	if o := parse(t, "--kernel", "debug", "--coverage", "c", "x"); !filepath.IsAbs(o.coverageDir) || !o.build().Counted {
+		t.Errorf("--coverage: %q, %+v", o.coverageDir, o.build())
+	}
+	if o := parse(t, "--coverage", "c", "--matrix", "debug"); !o.build().Counted {
+		t.Error("--coverage --matrix of a kernel that counts: the modules do not")
+	}
 	if o := parse(t, "--test-dir", "/t", "--matrix", "6.1"); !o.matrix || o.TestDir != "/t" || !slices.Equal(o.Args, []string{"6.1"}) {
 		t.Errorf("--matrix: %+v", o)
 	}
@@ -128,6 +134,9 @@ func TestParseArgsRefuses(t *testing.T) {
 		"--add /:/x/../dev x":        "mounts something on /dev",
 		"--add /:relative x":         "must be absolute",
 		"--icount=maybe x":           `"--icount"`,
+		"--coverage c --test":        "kernel 6.1 lacks CONFIG_GCOV_KERNEL=y",
+		"--coverage c --matrix":      "kernel 6.1 lacks CONFIG_GCOV_KERNEL=y",
+		"--coverage c --kernel debug --no-module x": "--no-module builds none",
 	} {
 		_, err := parseArgs(strings.Fields(line))
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -145,7 +154,7 @@ func TestParseArgsRefuses(t *testing.T) {
 func TestUsageNamesEveryFlag(t *testing.T) {
 	for _, flag := range []string{"test", "shell", "kernel", "accel", "cpus", "mem", "icount", "no-module", "module-dir",
 		"param", "add", "env", "timeout", "boot-timeout", "append", "test-dir", "out",
-		"module", "matrix", "prepare", "gdb", "keep", "help"} {
+		"module", "matrix", "prepare", "coverage", "gdb", "keep", "help"} {
 		if !strings.Contains(usage, " --"+flag) {
 			t.Errorf("usage says nothing of --%s", flag)
 		}
@@ -166,8 +175,8 @@ func TestBuildChecks(t *testing.T) {
 		"/p/kmod": kernels.OwnChecks, "/p/vm/selftest/kmod": kernels.OwnChecks, "/m": "", "/pp/kmod": "",
 	} {
 		o := &options{Settings: machine.Settings{Options: guest.Options{Top: "/p"}, ModuleDir: dir}}
-		if got := o.buildChecks(); got != want {
-			t.Errorf("%s: %q, want %q", dir, got, want)
+		if got := o.build(); got.Checks != want || got.Counted {
+			t.Errorf("%s: %+v, want %q", dir, got, want)
 		}
 	}
 }

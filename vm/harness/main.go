@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,6 +24,7 @@ import (
 	"bulkdump/vm/harness/internal/kernels"
 	"bulkdump/vm/harness/internal/machine"
 	"bulkdump/vm/harness/internal/results"
+	"bulkdump/vm/internal/coverage"
 )
 
 func main() {
@@ -159,7 +161,7 @@ func conduct(ctx context.Context, opts *options, o *results.Outcome, stdout, std
 			errKernel = kernel.ModprobeUsers(ctx, c, opts.users)
 		}
 		if errKernel == nil && !opts.NoModule {
-			modules, errKernel = kernels.BuildModules(ctx, c, kernel, opts.ModuleDir, opts.buildChecks())
+			modules, errKernel = kernels.BuildModules(ctx, c, kernel, opts.ModuleDir, opts.build())
 		}
 	})
 	wg.Go(func() { progs, errGo = guest.BuildPrograms(ctx, c, &opts.Options) })
@@ -187,6 +189,13 @@ func conduct(ctx context.Context, opts *options, o *results.Outcome, stdout, std
 	if err != nil {
 		return err
 	}
+	var notes *kernels.Notes
+	if opts.coverageDir != "" {
+		if notes, err = kernels.OpenNotes(modules); err != nil {
+			return err
+		}
+		guest.Config.Counters = notes.Objects
+	}
 	image, err := guest.Initramfs(&opts.Options)
 	if err != nil {
 		return err
@@ -199,5 +208,35 @@ func conduct(ctx context.Context, opts *options, o *results.Outcome, stdout, std
 		}
 		note("kept what is booted; this boots it again: %s", line)
 	}
-	return machine.Boot(ctx, &opts.Settings, emulator, guest, image, &o.Seen, through, stdout, stderr)
+	err = machine.Boot(ctx, &opts.Settings, emulator, guest, image, &o.Seen, through, stdout, stderr)
+	if err != nil || opts.coverageDir == "" || ctx.Err() != nil {
+		return err
+	}
+	if err := addCoverage(ctx, opts, o, kernel, notes, stderr, note); err != nil {
+		return fmt.Errorf("--coverage: %w", err)
+	}
+	return nil
+}
+
+// addCoverage adds what the guest executed to the files of --coverage. If the
+// guest died, its counters died with it: the verdict says so, not an error.
+func addCoverage(ctx context.Context, opts *options, o *results.Outcome, k *kernels.Kernel, notes *kernels.Notes, stderr io.Writer, note host.Notef) error {
+	switch {
+	case o.Unloaded == nil:
+		note("no coverage of this run: the guest ended before it had sent all counters; %s is left as it was", opts.coverageDir)
+		return nil
+	case len(o.Counters) == 0:
+		return errors.New("the guest counted nothing: no module that was loaded was built with GCOV_PROFILE=y")
+	}
+	lines, err := notes.Lines(ctx, k, o.Counters)
+	if err != nil {
+		return err
+	}
+	table, err := results.AddCoverage(opts.coverageDir, opts.ModuleDir, lines, notes.Source, note)
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(stderr, table)
+	note("these counts are in %s and %s", filepath.Join(opts.coverageDir, coverage.Name), results.CoveragePage)
+	return nil
 }

@@ -83,6 +83,13 @@ func runMatrix(ctx context.Context, opts *options, args []string, stdout, stderr
 		}
 	}
 	table, passed, failed := results.Table(columns)
+	if opts.coverageDir != "" {
+		lines, err := results.ReadCoverage(opts.coverageDir, opts.ModuleDir)
+		if err != nil {
+			return fail(err)
+		}
+		fmt.Fprint(stdout, lines)
+	}
 	fmt.Fprint(stdout, table)
 	fmt.Fprintf(stdout, "%d passed, %d failed\n", passed, failed)
 	if failed > 0 || passed == 0 {
@@ -160,7 +167,7 @@ func prepare(ctx context.Context, opts *options, stdout io.Writer, note host.Not
 	for _, name := range names {
 		k, err := kernels.Prepare(ctx, c, name)
 		if err == nil && !opts.NoModule {
-			_, err = kernels.BuildModules(ctx, c, k, opts.ModuleDir, opts.buildChecks())
+			_, err = kernels.BuildModules(ctx, c, k, opts.ModuleDir, opts.build())
 		}
 		if err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -159,6 +160,11 @@ func serve(cfg *proto.Config, ctl *proto.Writer, orders <-chan proto.Message) er
 	note := func(s string) { ctl.Send(proto.Message{Kind: proto.KindNote, Text: s}) }
 	if err := unloadSince(keep, note); err != nil {
 		unloaded.Text = err.Error()
+	}
+	if cfg.Counters != "" {
+		if err := sendCounters(ctl, filepath.Join(gcovDir, cfg.Counters)); err != nil {
+			return err
+		}
 	}
 	ctl.Send(unloaded)
 	settle()

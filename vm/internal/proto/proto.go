@@ -48,6 +48,8 @@ type Config struct {
 	Size    Winsize  // of that terminal
 	Wait    bool     // wait for KindGo before the command
 	Alone   bool     // there is no host to wait for: the guest was booted from what --keep left
+
+	Counters string // send the counters of the objects in this directory, where the host built them
 }
 
 // Module is a module to load, with parameters in the format of insmod.
@@ -72,7 +74,8 @@ const (
 	KindStopping Kind = "stopping" // the answer to KindStop: the command was killed
 	KindExit     Kind = "exit"     // the command ended: Status, or Signal
 	KindOutput   Kind = "output"   // Stdout and Stderr bytes were written
-	KindUnloaded Kind = "unloaded" // modules are unloaded, or Text says why not; Sections are their former addresses
+	KindCounters Kind = "counters" // with Config.Counters: Data is the file Text below it, in gcov's format
+	KindUnloaded Kind = "unloaded" // all counters are sent; modules are unloaded, or Text says why not; Sections are their former addresses
 	KindTaint    Kind = "taint"    // Taint as in /proc/sys/kernel/tainted
 	KindDone     Kind = "done"     // the last message; Text is the token
 	KindFail     Kind = "fail"     // also a last message: the run could not go on; Text says why
@@ -101,6 +104,7 @@ type Message struct {
 	Stderr int64    `json:"stderr,omitempty"`
 	Taint  uint64   `json:"taint,omitempty"`
 	Size   *Winsize `json:"size,omitempty"`
+	Data   []byte   `json:"data,omitempty"`
 
 	Sections map[string]Sections `json:"sections,omitempty"` // by module
 }

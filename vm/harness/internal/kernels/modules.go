@@ -27,7 +27,7 @@ shift 2
 mount --rbind /dev "$root/dev"
 mount -t proc proc "$root/proc"
 chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C \
-	KBUILD_BUILD_USER=vm KBUILD_BUILD_HOST=vm make -j"$(nproc)" -C "$dir" "$@" || exit
+	KBUILD_BUILD_USER=vm KBUILD_BUILD_HOST=vm "GCOV_PROFILE=${GCOV_PROFILE-}" make -j"$(nproc)" -C "$dir" "$@" || exit
 `
 
 // makeIn is the command line that runs make in dir, a directory of a build root.
@@ -43,6 +43,21 @@ const OwnChecks = "W=1 KCFLAGS=-Werror C=1 CF=-Wsparse-error"
 
 // buildRecipe changes when the way a module is built changes.
 const buildRecipe = "2"
+
+// Build says how modules are built.
+type Build struct {
+	Checks  string // make's arguments for that, or ""
+	Counted bool   // count what they execute: see Notes
+}
+
+// profile is kbuild's variable in the environment, where the Kbuild of a module
+// may overrule it.
+func (b Build) profile() string {
+	if b.Counted {
+		return "GCOV_PROFILE=y"
+	}
+	return "GCOV_PROFILE=n"
+}
 
 // Stripped is the file of the same module without debug symbols, which are nine
 // tenths of it. The guest gets this one.
@@ -61,18 +76,18 @@ func isSource(name string) bool {
 
 // BuildModules builds the modules of dir for the kernel, unless the same sources
 // were built before. It returns their files in the order of their names.
-func BuildModules(ctx context.Context, c *cache.Cache, k *Kernel, dir, checks string) ([]string, error) {
+func BuildModules(ctx context.Context, c *cache.Cache, k *Kernel, dir string, b Build) ([]string, error) {
 	sources, err := readSources(dir)
 	if err != nil {
 		return nil, fmt.Errorf("modules to build: %w", err)
 	}
-	parts := []string{buildRecipe, k.identity(), k.Release, checks}
+	parts := []string{buildRecipe, k.identity(), k.Release, b.Checks, b.profile()}
 	for _, s := range sources {
 		parts = append(parts, s.name, s.text)
 	}
 	key := cache.Digest(parts...)
 	built, err := c.Entry(ctx, "modules-"+k.Release+"-"+key, func(out string) error {
-		return runMake(ctx, k, sources, checks, key, out)
+		return runMake(ctx, k, sources, b, key, out)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("build the modules of %s for %s: %w", dir, k.Release, err)
@@ -107,7 +122,7 @@ func readSources(dir string) ([]source, error) {
 	return sources, nil
 }
 
-func runMake(ctx context.Context, k *Kernel, sources []source, checks, key, out string) error {
+func runMake(ctx context.Context, k *Kernel, sources []source, b Build, key, out string) error {
 	inside := filepath.Join("/build", key)
 	work := filepath.Join(k.root, inside)
 	if k.tree {
@@ -124,16 +139,29 @@ func runMake(ctx context.Context, k *Kernel, sources []source, checks, key, out 
 			return err
 		}
 	}
-	var err error
+	objects := inside
+	var line []string
 	if k.tree {
-		err = buildInTree(ctx, k, work)
+		var err error
+		if objects, err = filepath.EvalSymlinks(work); err != nil { // as the compiler names it
+			return err
+		}
+		if line, err = makeInTree(k, work); err != nil {
+			return err
+		}
 	} else {
-		args := append([]string{"M=" + inside}, strings.Fields(checks)...)
-		line := makeIn(k.root, "/usr/src/linux-headers-"+k.Release, append(args, "modules")...)
-		err = host.Run(host.Command(ctx, line[0], line[1:]...))
+		args := append([]string{"M=" + inside}, strings.Fields(b.Checks)...)
+		line = makeIn(k.root, "/usr/src/linux-headers-"+k.Release, append(args, "modules")...)
 	}
-	if err != nil {
+	cmd := host.Command(ctx, line[0], line[1:]...)
+	cmd.Env = append(cmd.Env, b.profile())
+	if err := host.Run(cmd); err != nil {
 		return err
+	}
+	if b.Counted {
+		if err := keepNotes(out, work, objects, sources); err != nil {
+			return err
+		}
 	}
 	if err := os.Mkdir(filepath.Join(out, "guest"), 0o755); err != nil {
 		return err

@@ -4,7 +4,6 @@ package kernels
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"strings"
 
 	"bulkdump/vm/harness/internal/cache"
-	"bulkdump/vm/harness/internal/host"
 )
 
 // IsTree reports whether --kernel names a directory, and not one of our kernels.
@@ -132,23 +130,23 @@ func (k *Kernel) identity() string {
 	return cache.Digest(parts...)
 }
 
-// buildInTree builds the modules whose sources are in work against a user's tree,
-// with the host's compiler, which built the tree. It leaves out OwnChecks, which
-// are for the compilers of the build roots.
-func buildInTree(ctx context.Context, k *Kernel, work string) error {
+// makeInTree is the command line that builds the modules whose sources are in work
+// against a user's tree, with the host's compiler, which built the tree. It leaves
+// out OwnChecks, which are for the compilers of the build roots.
+func makeInTree(k *Kernel, work string) ([]string, error) {
 	config, err := readKconfig(k.configFile())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if config["MODULES"] != "y" {
-		return fmt.Errorf("the kernel of %s has no modules: it lacks CONFIG_MODULES=y (--no-module runs without)", k.root)
+		return nil, fmt.Errorf("the kernel of %s has no modules: it lacks CONFIG_MODULES=y (--no-module runs without)", k.root)
 	}
 	if _, err := os.Stat(filepath.Join(k.root, "Module.symvers")); err != nil {
-		return fmt.Errorf("%s is not built whole: it has no Module.symvers; run make modules there", k.root)
+		return nil, fmt.Errorf("%s is not built whole: it has no Module.symvers; run make modules there", k.root)
 	}
-	args := []string{"-C", k.root, "M=" + work, "modules"}
+	line := []string{"make", "-C", k.root, "M=" + work, "modules"}
 	if config["CC_IS_CLANG"] == "y" {
-		args = append(args, "LLVM=1")
+		line = append(line, "LLVM=1")
 	}
-	return host.Run(host.Command(ctx, "make", args...))
+	return line, nil
 }

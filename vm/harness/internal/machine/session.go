@@ -202,6 +202,11 @@ func (s *session) handle(m proto.Message) {
 	case proto.KindOutput:
 		s.output = &m
 		s.checkOutput()
+	case proto.KindCounters:
+		if o.Counters == nil {
+			o.Counters = map[string][]byte{}
+		}
+		o.Counters[m.Text] = m.Data
 	case proto.KindUnloaded:
 		o.Unloaded = &m
 	case proto.KindTaint:
@@ -334,6 +339,8 @@ type Seen struct {
 	QEMULog  string
 	Console  []string // lines
 	Kmsg     []string // lines
+
+	Counters map[string][]byte // of the modules, by file; all of them, once Unloaded is there
 }
 
 // Fault records what the guest could not do, once.
