@@ -150,6 +150,13 @@ var table = []check{
 		code: 122, reason: `kernel log: UBSAN: shift-out-of-bounds`},
 	{fault: "active object freed", kernel: "debug", flags: faulty, command: set("object"),
 		code: 122, reason: `kernel log: ODEBUG: free active`},
+
+	// What the module executed. A run that fails has counts, too.
+	{fault: "function that is never called", kernel: "debug", flags: faulty, command: set("taint"), host: counted,
+		code: 122, reason: `kernel tainted: U \(bit 6\)$`},
+	{fault: "coverage of a guest that dies", kernel: "debug", flags: faulty, command: set("panic"), host: notCounted,
+		code: 124, reason: `kernel panic: .*faulty: a panic to order`},
+
 	{fault: "data race", kernel: "kcsan", flags: faulty, command: set("race"),
 		code: 122, reason: `kernel log: BUG: KCSAN: data-race in racer`},
 }
