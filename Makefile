@@ -23,8 +23,16 @@ QUICK = Faults Module NamespaceEndsWith OwnerOf TwoNamespaces Guard GrabUnder Gr
 	Columns New Get Set Delete$$ Flush Event Fill StreamAbandons SocketClosed PagesAreHeld Trace \
 	WatchTells WatchEnds SinceTells SinceRefuses Tombstones ProcUnder ProcOf RecordMaxNever Hash SocketsWith SyncStartsOver
 space = $() $()
+QUICK_TESTS = ^Test($(subst $(space),|,$(strip $(QUICK))))
 vm-quick: ## a test of each path of the module, on a kernel with KASAN, lockdep and kmemleak (KERNEL=kcsan for another)
-	vm/run --kernel $(or $(KERNEL),debug) --modprobe netlink_diag --test '^Test($(subst $(space),|,$(strip $(QUICK))))'
+	vm/run --kernel $(or $(KERNEL),debug) --modprobe netlink_diag --test '$(QUICK_TESTS)'
+
+# Runs add up: each is a line of its own.
+vm-coverage: ## the lines of kmod that no test of vm-quick executes, each with its reason in test/coverage.txt (OUT=dir, RUN=regexp for other tests)
+	@out=$(if $(OUT),'$(abspath $(OUT))',$$(mktemp -d) && trap 'rm -r "$$out"' EXIT) && rm -f "$$out/coverage.info"; \
+	status=0; count() { vm/run --kernel debug --coverage "$$out" "$$@" || status=$$?; }; \
+	count --modprobe netlink_diag --test '$(or $(RUN),$(QUICK_TESTS))'; \
+	go run ./vm/uncovered -base kmod -reasons test/coverage.txt "$$out" || status=$$?; exit $$status
 
 stress: ## a minute of random changes against running dumps (KERNEL=debug; SECONDS=600 CHANGES=6000000: until both are reached)
 	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --timeout 3600 --test '^TestStress$$' -- \
@@ -230,4 +238,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go -C client run ./internal/gen $(if $(filter gen-check,$@),-check) -spec ../kmod/bulkdump.yaml -o .
 
-.PHONY: help demo vm-test vm-quick vm-matrix stress vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test fuzz-reader lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check
+.PHONY: help demo vm-test vm-quick vm-coverage vm-matrix stress vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test fuzz-reader lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check
