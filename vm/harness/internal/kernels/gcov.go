@@ -38,7 +38,7 @@ func CheckCounting(name string) error {
 		}
 		config = parseKconfig(text)
 	default:
-		return fmt.Errorf("the kernel %s lacks CONFIG_GCOV_KERNEL=y, as all of Debian's do; debug has it", name)
+		return fmt.Errorf("kernel %s lacks CONFIG_GCOV_KERNEL=y, as all of Debian's do; debug has it", name)
 	}
 	switch {
 	case config["GCOV_KERNEL"] != "y":
