@@ -20,7 +20,7 @@ vm-matrix: ## the same on each kernel, with a table of the results (KERNELS="6.1
 
 # Each path of the module once, because all tests take half an hour on debug.
 QUICK = Faults Module NamespaceEndsWith OwnerOf TwoNamespaces Guard GrabUnder GrabTrace CursorsSendAll CursorsUnderFlush Walker IntrNotAfter Minimal Nested \
-	Columns New Get Set Delete$$ Flush Event Fill StreamAbandons SocketClosed PagesAreHeld Trace \
+	Columns FieldsBound Filters FilteredScanCanBeKilled RefusedRequests RecordOutgrows New Get Set Delete$$ Flush Event Fill StreamAbandons SocketClosed PagesAreHeld Trace \
 	WatchTells WatchEnds SinceTells SinceRefuses Tombstones ProcUnder ProcOf RecordMaxNever Hash SocketsWith SyncStartsOver
 space = $() $()
 QUICK_TESTS = ^Test($(subst $(space),|,$(strip $(QUICK))))
