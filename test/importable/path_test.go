@@ -96,7 +96,7 @@ func TestModulePath(t *testing.T) {
 
 	for _, path := range []string{last, first} {
 		after := setPath(path)
-		for _, module := range []string{"", "/client", "/test/bench"} {
+		for _, module := range []string{"", "/client", "/test/bench", "/test/mutants"} {
 			if got := strings.TrimSpace(run(t, filepath.Join(dir, module), "go", "list", "-m")); got != path+module {
 				t.Errorf("a module's path is %q, not %q", got, path+module)
 			}
@@ -107,7 +107,7 @@ func TestModulePath(t *testing.T) {
 		if out := run(t, dir, "gofmt", "-l", "client", "cmd", "kmod", "test", "vm"); out != "" {
 			t.Errorf("with path %s, not gofmt-ed:\n%s", path, out)
 		}
-		mayChange := regexp.MustCompile(`^(README\.md|(test/bench/|client/)?go\.mod|(client|cmd|kmod|test|vm)/.*\.go)$`)
+		mayChange := regexp.MustCompile(`^(README\.md|(test/bench/|test/mutants/|client/)?go\.mod|(client|cmd|kmod|test|vm)/.*\.go)$`)
 		for _, name := range changed(before, after) {
 			if !mayChange.MatchString(name) {
 				t.Errorf("with path %s, %s changed", path, name)
@@ -121,7 +121,7 @@ func TestModulePath(t *testing.T) {
 		}
 	}
 
-	for _, module := range []string{"", "client", "test/bench"} {
+	for _, module := range []string{"", "client", "test/bench", "test/mutants"} {
 		run(t, filepath.Join(dir, module), "go", "build", "./...")
 		run(t, filepath.Join(dir, module), "go", "vet", "./...")
 	}

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A runner runs the tests on mutants.
+type runner struct {
+	top       string
+	work      string   // temporary, for copies of sources
+	cacheFrom string   // the user's own cache
+	cache     string   // in work: what XDG_CACHE_HOME is for vm/run
+	wrap      []string // put before each vm/run that boots
+	near      float64  // how many seconds of tests a first stage has
+	stages    []string
+	debug     string // the tests of the stage debug
+	cover     *coverage
+	stdout    io.Writer
+	gocache   string // go's own cache
+}
+
+func (r *runner) lastStage() string { return r.stages[len(r.stages)-1] }
+
+// A result is what became of a mutant.
+type result struct {
+	State   string   `json:"state"`
+	Stage   string   `json:"stage,omitempty"` // the last one that ran
+	By      string   `json:"by,omitempty"`    // the test or the line of the log that killed it
+	Seconds float64  `json:"seconds"`
+	Lines   []string `json:"lines"`
+}
+
+const (
+	killed   = "killed"
+	survived = "survived"
+	dropped  = "dropped" // it does not compile
+)
+
+// try runs the tests on a mutant until one kills it: all stages of nldump's, those
+// after near of the module's. tests, if not empty, are those of near.
+func (r *runner) try(ctx context.Context, m *mutant, tests string) (result, error) {
+	start := time.Now()
+	var res result
+	var err error
+	if m.isGo() {
+		res, err = r.tryGo(ctx, m, tests)
+	} else {
+		res, err = r.tryC(ctx, m)
+	}
+	res.Seconds = time.Since(start).Seconds()
+	res.Lines = m.lines
+	if ctx.Err() != nil {
+		return res, context.Cause(ctx)
+	}
+	return res, err
+}
+
+// A stage is one run of tests.
+type stage struct {
+	name string
+	args []string
+}
+
+// cStages are the guests that a mutant of the module must survive after near.
+func (r *runner) cStages() []stage {
+	var all []stage
+	for _, name := range r.stages {
+		switch name {
+		case "all":
+			all = append(all, stage{name, []string{"--timeout", "1800", "--test"}})
+		case "debug":
+			all = append(all, stage{name, []string{"--kernel", "debug", "--timeout", "3600", "--test", r.debug}})
+		}
+	}
+	return all
+}
+
+func (r *runner) tryC(ctx context.Context, m *mutant) (result, error) {
+	dir, err := os.MkdirTemp(r.work, "c.")
+	if err != nil {
+		return result{}, err
+	}
+	defer os.RemoveAll(dir)
+	kmod := filepath.Join(dir, "kmod")
+	if err := copyModules(filepath.Join(r.top, "kmod"), kmod); err != nil {
+		return result{}, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, m.file), []byte(m.text()), 0o644); err != nil {
+		return result{}, err
+	}
+	res := result{State: survived}
+	for _, s := range r.cStages() {
+		kernel := "6.1"
+		if s.name == "debug" {
+			kernel = s.name
+		}
+		said, err := r.vm(ctx, false, "--module-dir", kmod, "--prepare", kernel)
+		if err != nil {
+			if ctx.Err() == nil && strings.Contains(said, "build the modules of") {
+				return result{State: dropped, By: compilerError(said)}, nil
+			}
+			return result{}, fmt.Errorf("%w\n%s", err, said)
+		}
+		out := filepath.Join(dir, "out")
+		args := append([]string{"--modprobe", "netlink_diag", "--module-dir", kmod, "--out", out}, s.args...)
+		said, err = r.vm(ctx, true, append(args, "--", "-test.failfast")...)
+		res.Stage = s.name
+		if err == nil {
+			continue
+		}
+		by, verr := readVerdict(out)
+		if verr != nil {
+			return result{}, fmt.Errorf("%w\n%s", errors.Join(err, verr), said)
+		}
+		return result{State: killed, Stage: s.name, By: by}, nil
+	}
+	return res, nil
+}
+
+var compilerLine = regexp.MustCompile(`(?m)^.*\berror: .*$|^ERROR: .*$`)
+
+func compilerError(said string) string {
+	line := strings.TrimSpace(compilerLine.FindString(said))
+	_, text, ok := strings.Cut(line, "error: ")
+	if ok {
+		return text
+	}
+	return line
+}
+
+// A verdict is what is read of vm/run's summary.json.
+type verdict struct {
+	Code    int    `json:"code"`
+	Log     string `json:"log"`
+	Verdict string `json:"verdict"`
+	Tests   []struct {
+		Name   string `json:"name"`
+		Result string `json:"result"`
+	} `json:"tests"`
+}
+
+// harnessFailed is vm/run's exit status if the fault is not the guest's.
+const harnessFailed = 121
+
+// readVerdict says what was wrong in a guest. It is an error if the guest did not
+// get as far as the module.
+func readVerdict(out string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(out, "summary.json"))
+	if err != nil {
+		return "", err
+	}
+	var v verdict
+	if err := json.Unmarshal(text, &v); err != nil {
+		return "", err
+	}
+	return v.by()
+}
+
+func (v verdict) by() (string, error) {
+	why := strings.TrimPrefix(v.Verdict, "vm: FAIL: ")
+	if v.Code == harnessFailed || v.Code == 128+int(syscall.SIGINT) || v.Code == 128+int(syscall.SIGTERM) || strings.HasPrefix(why, "boot failure: the guest never spoke") {
+		return "", errors.New(why)
+	}
+	var by []string
+	for _, t := range v.Tests {
+		if t.Result == "FAIL" {
+			by = append(by, t.Name)
+		}
+	}
+	if v.Log != "clean" && v.Log != "incomplete" {
+		by = append(by, "log: "+v.Log)
+	}
+	if len(by) == 0 {
+		by = append(by, why)
+	}
+	return strings.Join(by, ", "), nil
+}
+
+// tryGo runs the tests of the package, and then those of the module, on the mutant.
+func (r *runner) tryGo(ctx context.Context, m *mutant, tests string) (result, error) {
+	dir, err := os.MkdirTemp(r.work, "go.")
+	if err != nil {
+		return result{}, err
+	}
+	defer os.RemoveAll(dir)
+	changed := filepath.Join(dir, "changed.go")
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(r.top, m.file): changed}})
+	if err != nil {
+		return result{}, err
+	}
+	file := filepath.Join(dir, "overlay.json")
+	if err := errors.Join(os.WriteFile(changed, []byte(m.text()), 0o644), os.WriteFile(file, overlay, 0o644)); err != nil {
+		return result{}, err
+	}
+	for _, s := range []stage{{"near", []string{"-timeout", "30s", "-run", tests, "./nldump"}}, {"all", []string{"-timeout", "120s", "./..."}}} {
+		if !slices.Contains(r.stages, s.name) {
+			continue
+		}
+		args := []string{"test", "-vet=off", "-failfast", "-overlay", file}
+		cmd := r.command(ctx, "go", append(args, s.args...)...)
+		cmd.Dir = filepath.Join(r.top, "client")
+		cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
+		out, err := cmd.CombinedOutput()
+		var exit *exec.ExitError
+		switch {
+		case err == nil:
+			continue
+		case !errors.As(err, &exit):
+			return result{}, err
+		case strings.Contains(string(out), "[build failed]") || strings.Contains(string(out), "[setup failed]"):
+			return result{State: dropped, By: goError(string(out))}, nil
+		}
+		return result{State: killed, Stage: s.name, By: goKilledBy(string(out))}, nil
+	}
+	return result{State: survived, Stage: r.lastStage()}, nil
+}
+
+func goError(out string) string {
+	for line := range strings.Lines(out) {
+		if !strings.HasPrefix(line, "#") {
+			_, text, _ := strings.Cut(strings.TrimSpace(line), ": ")
+			return text
+		}
+	}
+	return ""
+}
+
+var goFailed = regexp.MustCompile(`(?m)^--- FAIL: (\S+)|^(panic: .*|fatal error: .*)$`)
+
+// goKilledBy names the test that failed, or how the tests died.
+func goKilledBy(out string) string {
+	m := goFailed.FindStringSubmatch(out)
+	switch {
+	case m == nil:
+		return "go test fails"
+	case m[1] != "":
+		return m[1]
+	}
+	if running := regexp.MustCompile(`running tests:\n\s*(\S+)`).FindStringSubmatch(out); running != nil {
+		return running[1] + " (" + m[2] + ")"
+	}
+	return m[2]
+}
+
+// vm runs vm/run, and returns what it printed. boots: a guest is started.
+func (r *runner) vm(ctx context.Context, boots bool, args ...string) (string, error) {
+	return r.vmIn(ctx, r.cache, boots, args...)
+}
+
+// vmIn is the same with another cache; "": the user's.
+func (r *runner) vmIn(ctx context.Context, cache string, boots bool, args ...string) (string, error) {
+	line := append([]string{filepath.Join(r.top, "vm/run")}, args...)
+	if boots {
+		line = append(slices.Clone(r.wrap), line...)
+	}
+	cmd := r.command(ctx, line[0], line[1:]...)
+	cmd.Dir = r.top
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOCACHE="+r.gocache)
+	if cache != "" {
+		cmd.Env = append(cmd.Env, "XDG_CACHE_HOME="+cache)
+	}
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// patience is how long a program has to end its guest.
+const patience = time.Minute
+
+// command is a program in a process group of its own. If the context ends, all of
+// the group is told to, so that a guest ends behind a wrapper, too.
+func (r *runner) command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = patience
+	return cmd
+}
+
+// prepare makes the cache of the mutants' modules. It has links to all that the
+// user's own cache has, but the modules are in it alone, and go with it: a hundred
+// mutants take a gigabyte.
+func (r *runner) prepare(ctx context.Context) error {
+	kernels := []string{"--no-module", "--prepare", "6.1"}
+	if slices.Contains(r.stages, "debug") {
+		kernels = append(kernels, "debug")
+	}
+	if said, err := r.vm(ctx, false, kernels...); err != nil {
+		return fmt.Errorf("%w\n%s", err, said)
+	}
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return err
+	}
+	r.cacheFrom = filepath.Join(base, "bulkdump")
+	r.cache = filepath.Join(r.work, "cache")
+	return linkCache(r.cacheFrom, r.cache)
+}
+
+func linkCache(from, cache string) error {
+	to := filepath.Join(cache, "bulkdump")
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "modules-") || strings.HasSuffix(e.Name(), ".part") {
+			continue
+		}
+		if err := os.Symlink(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// buildTests builds the tests of ./test for a guest.
+func (r *runner) buildTests(ctx context.Context, to string) error {
+	cmd := r.command(ctx, "go", "test", "-c", "-trimpath", "-ldflags=-s -w", "-o", to, "./test")
+	cmd.Dir, cmd.Env = r.top, append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the tests: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// copyModules copies the sources of the modules, but not kmod/broken.
+func copyModules(from, to string) error {
+	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if rel == "broken" || rel == "rules" || rel == "scripts" {
+				return fs.SkipDir
+			}
+			return os.MkdirAll(filepath.Join(to, rel), 0o755)
+		}
+		switch ext := filepath.Ext(path); {
+		case strings.HasSuffix(path, ".mod.c"):
+			return nil
+		case ext != ".c" && ext != ".h" && d.Name() != "Kbuild" && d.Name() != "Makefile":
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, rel), text, 0o644)
+	})
+}
