@@ -34,6 +34,15 @@ vm-coverage: ## the lines of kmod that no test of vm-quick executes, each with i
 	count --modprobe netlink_diag --test '$(or $(RUN),$(QUICK_TESTS))'; \
 	go run ./vm/uncovered -base kmod -reasons test/coverage.txt "$$out" || status=$$?; exit $$status
 
+# The stage debug has the tests of vm-quick.
+MUTANTS_FLAGS = $(if $(filter quick,$(MUTANTS)),-quick) $(if $(OUT),-out $(abspath $(OUT))) $(if $(RUN),-only '$(value RUN)') \
+	-debug '^Test($(subst $(space),|,$(strip $(QUICK))))' $(ARGS)
+mutants: ## small wrong changes of kmod/ and nldump: which do the tests notice? (MUTANTS=quick, RUN=regexp, OUT=dir, ARGS=-list)
+	go -C test/mutants run . $(MUTANTS_FLAGS)
+
+mutants-profile: ## which tests reach which part of the module, for test/mutants/coverage.txt
+	go -C test/mutants run . -profile
+
 stress: ## a minute of random changes against running dumps (KERNEL=debug; SECONDS=600 CHANGES=6000000: until both are reached)
 	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --timeout 3600 --test '^TestStress$$' -- \
 		-figures -stress $(or $(SECONDS),60)s -stress-changes $(or $(CHANGES),0)
@@ -182,7 +191,7 @@ new-family-check: ## test what new-family refuses, and the families that it make
 	kmod/scripts/new-family-check
 
 # The Go modules. ./... in one leaves out the others.
-MODULES = . client test/bench
+MODULES = . client test/bench test/mutants
 in-each-module = set -e; for m in $(MODULES); do (cd $$m && $(1)); done
 
 test: ## the tests that need no virtual machine
