@@ -290,9 +290,12 @@ func (b *batch) boot(ctx context.Context, left []*batched) error {
 }
 
 // take takes what the script said. A mutant that began and did not end has ended
-// the guest.
+// the guest. What is found in the kernel may be the work of an earlier mutant, so
+// only that of a guest's first one counts; another stays, and is the first of the
+// next guest.
 func (b *batch) take(said, out string) error {
 	var running *batched
+	begun := 0
 	for line := range strings.Lines(said) {
 		words := strings.Fields(line)
 		if len(words) < 3 || words[0] != "mutants:" {
@@ -304,12 +307,15 @@ func (b *batch) take(said, out string) error {
 		}
 		if words[1] == "begin" {
 			running = b.mutants[at]
+			begun++
 			continue
 		}
 		if words[1] != "end" || len(words) < 5 || b.mutants[at] != running {
 			return fmt.Errorf("what is this: %q", line)
 		}
-		running.res = ended(words[3], words[4], strings.Join(words[5:], " "), out)
+		if words[4] == "0" || begun == 1 {
+			running.res = ended(words[3], words[4], strings.Join(words[5:], " "), out)
+		}
 		running = nil
 	}
 	if running == nil {
@@ -319,7 +325,9 @@ func (b *batch) take(said, out string) error {
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, said)
 	}
-	running.res = &result{State: killed, Stage: "near", By: by}
+	if begun == 1 {
+		running.res = &result{State: killed, Stage: "near", By: by}
+	}
 	return nil
 }
 

@@ -91,13 +91,9 @@ ERROR: modpost: "x" [/build/1/mutant2.ko] undefined!
 }
 
 func TestBatchTakesWhatTheGuestSays(t *testing.T) {
-	out := t.TempDir()
-	summary := `{"code": 124, "verdict": "vm: FAIL: kernel panic: x", "log": "panic: x"}`
-	if err := os.WriteFile(filepath.Join(out, "summary.json"), []byte(summary), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	out := writeVerdict(t)
 	b := batchOf(t, "kmod/dump.c", "kmod/names.c", "kmod/table.c", "kmod/fill.c", "kmod/since.c", "kmod/reply.c")
-	said := `vm: booting
+	for _, said := range []string{`vm: booting
 mutants: begin mutant0
 mutants: end mutant0 0 0
 mutants: begin mutant1
@@ -106,11 +102,14 @@ mutants: begin mutant2
 mutants: end mutant2 loading 0
 mutants: begin mutant3
 mutants: end mutant3 0 unload
-mutants: begin mutant4
+`, `mutants: begin mutant3
+mutants: end mutant3 0 unload
+`, `mutants: begin mutant4
 vm: FAIL
-`
-	if err := b.take(said, out); err != nil {
-		t.Fatal(err)
+`} {
+		if err := b.take(said, out); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for i, want := range []result{
 		{State: survived}, {State: killed, By: "TestA TestA/b"}, {State: killed, By: "the module does not load"},
@@ -137,4 +136,31 @@ func TestBatchWithoutVerdict(t *testing.T) {
 	if err := b.take("mutants: begin mutant0\n", out); err == nil || b.mutants[0].res != nil {
 		t.Errorf("%v, %v", b.mutants[0].res, err)
 	}
+}
+
+// What an earlier mutant left in the kernel must not count against a later one.
+func TestBatchBlamesOnlyTheFirst(t *testing.T) {
+	for _, said := range []string{
+		"mutants: begin mutant0\nmutants: end mutant0 1 0 TestA\nmutants: begin mutant1\n",
+		"mutants: begin mutant0\nmutants: end mutant0 1 0 TestA\nmutants: begin mutant1\nmutants: end mutant1 0 log\n",
+	} {
+		b := batchOf(t, "kmod/dump.c", "kmod/names.c")
+		if err := b.take(said, writeVerdict(t)); err != nil {
+			t.Fatal(err)
+		}
+		if left := b.left(); len(left) != 1 || left[0].unit != "mutant1" {
+			t.Errorf("%q: %d are left", said, len(left))
+		}
+	}
+}
+
+// writeVerdict returns the directory of a guest that panicked.
+func writeVerdict(t *testing.T) string {
+	t.Helper()
+	out := t.TempDir()
+	summary := `{"code": 124, "verdict": "vm: FAIL: kernel panic: x", "log": "panic: x"}`
+	if err := os.WriteFile(filepath.Join(out, "summary.json"), []byte(summary), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
