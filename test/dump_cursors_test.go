@@ -247,7 +247,7 @@ func TestCursorsUnderFlush(t *testing.T) {
 // Walkers come and go while entries do. The list is whole afterwards: it has
 // each entry once, and no walker.
 func TestWalkersAbandonedUnderChurn(t *testing.T) {
-	const churned, each = 500, 60
+	const churned, each = 500, 30
 	c := setup(t)
 	fillForChurn(t, c, churned)
 	stop := churn(t, 2, churned)

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
+)
+
+var manyNamespaces = flag.Int("namespaces", 100, "how many namespaces come and go in the test of that")
+
+// A thousand dumps are parked. Each holds a page and little else, everything else
+// goes on, and all of their memory comes back.
+// Rule 7.
+func TestManyParkedDumps(t *testing.T) {
+	const parked, each = 1000, 8 << 10 // bytes beside the page
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: 5000})
+	before := state(t, c)
+	var all []*rawSocket
+	for nr := range parked {
+		s := openRaw(t, client.FamilyName, 64<<10)
+		s.send(cmdEntryGet, flagDump, attrU32(attrCursor, uint32(cursors[nr%len(cursors)])),
+			attrU32(attrEncoding, uint32(encodings[nr%len(encodings)])))
+		all = append(all, s)
+	}
+	s := state(t, c)
+	if s.DumpsOpen != parked || s.DumpsMemory == 0 || s.DumpsMemory > parked*each {
+		t.Errorf("%d dumps are open and take %d bytes, want %d and at most %d", s.DumpsOpen, s.DumpsMemory, parked, parked*each)
+	}
+	touch(t, c, 7)
+	if _, err := c.Delete(t.Context(), 8); err != nil {
+		t.Error(err)
+	}
+	if d := mustDump(t, c, client.DumpOptions{}); d.count != 4999 {
+		t.Errorf("%d records beside them, want 4999", d.count)
+	}
+	for _, s := range all {
+		s.close()
+	}
+	after := checkCounters(t, c)
+	if n := after.DumpsAbandoned - before.DumpsAbandoned; n != parked || after.DumpsMemory != 0 {
+		t.Errorf("%d were abandoned, and %d bytes are left; want %d and 0", n, after.DumpsMemory, parked)
+	}
+}
+
+// With the smallest receive buffer, and with one of 64 MiB, a dump is whole.
+func TestReceiveBuffers(t *testing.T) {
+	const count = 5000
+	eachKind(t, func(t *testing.T, k kind) {
+		c := setup(t)
+		generation := state(t, c).Generation
+		fill(t, c, client.FillOptions{Count: count})
+		for _, size := range []int{2 << 10, 64 << 20} {
+			s := openRaw(t, client.FamilyName, 64<<10)
+			if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, size); err != nil {
+				t.Fatal(err)
+			}
+			s.send(cmdEntryGet, flagDump, k.attrs(generation))
+			var ids []uint32
+			for _, p := range s.rest(func(int) {}) {
+				ids = append(ids, p.ids...)
+			}
+			slices.Sort(ids)
+			if len(ids) != count || len(slices.Compact(ids)) != count {
+				t.Errorf("buffer of %d: %d records, %d of them different, want %d", size, len(ids), len(slices.Compact(ids)), count)
+			}
+			s.close()
+		}
+	})
+}
+
+// One of a hundred listeners does not read. It is told, and the others get each
+// event.
+func TestOneListenerOfManyDoesNotRead(t *testing.T) {
+	const listeners, changes = 100, 200
+	c := setup(t)
+	idle := listen(t)
+	if err := unix.SetsockoptInt(idle.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4<<10); err != nil {
+		t.Fatal(err)
+	}
+	var others []*rawSocket
+	for range listeners - 1 {
+		s := listen(t)
+		if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 4<<20); err != nil {
+			t.Fatal(err)
+		}
+		others = append(others, s)
+	}
+	for id := range uint32(changes) {
+		makeEntry(t, c, client.Entry{ID: id})
+	}
+	for nr, s := range others {
+		for id := range uint32(changes) {
+			if e := s.event(); e.cmd != eventNew || e.id != id {
+				t.Fatalf("listener %d: event %+v, want entry %d", nr, e, id)
+			}
+		}
+		s.nothing()
+	}
+	for {
+		_, _, err := unix.Recvfrom(idle.fd, idle.buf, unix.MSG_DONTWAIT)
+		if errors.Is(err, unix.ENOBUFS) {
+			break
+		}
+		if err != nil {
+			t.Fatalf("the idle listener: %v, want ENOBUFS", err)
+		}
+	}
+	idle.drain()
+	makeEntry(t, c, client.Entry{ID: changes})
+	if e := idle.event(); e.id != changes {
+		t.Errorf("event %+v, want entry %d", e, changes)
+	}
+}
+
+// A large table is flushed while dumps with each cursor are in it. They end, and
+// tell of the change.
+func TestFlushOfALargeTableUnderDumps(t *testing.T) {
+	c := setup(t)
+	count := aMillion(t) / 5
+	fill(t, c, client.FillOptions{Count: count})
+	var all []*rawSocket
+	for _, cursor := range cursors {
+		s := openRaw(t, client.FamilyName, 64<<10)
+		s.send(cmdEntryGet, flagDump, attrU32(attrCursor, uint32(cursor)))
+		s.read()
+		all = append(all, s)
+	}
+	flush(t, c)
+	for nr, s := range all {
+		pages := s.rest(func(int) {})
+		// Pages that were made before the flush wait in the socket.
+		if n := len(pages); n > 4 {
+			t.Errorf("cursor %v: %d pages after the flush", cursors[nr], n)
+		}
+		last := pages[len(pages)-1]
+		if last.done == nil || verdictOf(t, *last.done).errno != 0 || last.done.Flags&flagIntr == 0 {
+			t.Errorf("cursor %v: the end is %+v, want a marked one", cursors[nr], last.done)
+		}
+	}
+	if s := checkCounters(t, c); s.Count != 0 || s.Bytes != 0 || s.DumpsMemory != 0 {
+		t.Errorf("after the flush: %+v", s)
+	}
+}
+
+// Every other allocation of a page fails. The reads say so, and the dump is whole.
+func TestHalfOfThePagesFail(t *testing.T) {
+	needFaults(t)
+	const count = 3000
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: count})
+	injectFaults(t)
+	for _, f := range [][2]string{{"times", "-1"}, {"task-filter", "Y"}, {"interval", "1"}, {"probability", "50"}} {
+		setFault(t, debugfs+failSlab+"/"+f[0], f[1])
+		setFault(t, debugfs+failPages+"/"+f[0], f[1])
+	}
+	task, err := os.OpenFile("/proc/thread-self/make-it-fail", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer task.Close()
+	failing := func(fails string) {
+		if _, err := task.WriteAt([]byte(fails), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, cursor := range cursors {
+		s := openRaw(t, client.FamilyName, 64<<10)
+		clear(s.buf) // its memory is mapped
+		message := s.message(flagDump, request(cmdEntryGet, attrU32(attrCursor, uint32(cursor))))
+		to := &unix.SockaddrNetlink{Family: unix.AF_NETLINK}
+		tries, lost := 0, 0
+		for {
+			failing("1")
+			err := unix.Sendto(s.fd, message, 0, to)
+			failing("0")
+			if err == nil {
+				// An error of the start is an answer; a failed first page is not.
+				if n, _, err := unix.Recvfrom(s.fd, s.buf, unix.MSG_PEEK); err == nil && messages(t, s.buf[:n])[0].Type != unix.NLMSG_ERROR {
+					break
+				} else if err != nil && !errors.Is(err, unix.ENOBUFS) {
+					t.Fatal(err)
+				} else if err != nil {
+					lost++
+					break
+				}
+				s.read()
+			}
+			if tries++; tries > 1000 {
+				t.Fatalf("cursor %v: the dump does not start: %v", cursor, err)
+			}
+		}
+		var ids []uint32
+		for done := false; !done; {
+			failing("1")
+			n, _, err := unix.Recvfrom(s.fd, s.buf, 0)
+			failing("0")
+			if errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ENOMEM) {
+				lost++
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := pageOf(t, messages(t, slices.Clone(s.buf[:n])))
+			ids = append(ids, p.ids...)
+			done = p.done != nil
+		}
+		slices.Sort(ids)
+		if n := len(slices.Compact(ids)); len(ids) != count || n != count || lost == 0 {
+			t.Errorf("cursor %v: %d records, %d of them different, want %d; %d reads failed", cursor, len(ids), n, count, lost)
+		}
+		t.Logf("cursor %v: %d failed starts, %d failed reads", cursor, tries, lost)
+		s.close()
+	}
+}
+
+// Namespaces come and go, each with entries, tombstones and a parked dump.
+func TestNamespacesComeAndGo(t *testing.T) {
+	c := setup(t)
+	makeEntry(t, c, client.Entry{ID: 1})
+	for range *manyNamespaces {
+		ns := newNetNS(t)
+		there, err := client.Dial(client.Config{NetNS: int(ns.Fd())})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fill(t, there, client.FillOptions{Count: 300})
+		if _, err := there.Delete(t.Context(), 7); err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range there.Records(t.Context(), client.DumpOptions{BufferSize: 4 << 10}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			break
+		}
+		_ = ns.Close()
+		_ = there.Close()
+	}
+	if s := state(t, c); s.Count != 1 {
+		t.Errorf("%d entries here, want 1", s.Count)
+	}
+}
