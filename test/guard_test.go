@@ -76,7 +76,6 @@ func TestGrabUnderChurn(t *testing.T) {
 }
 
 // A writer that waits can be killed, and then changes nothing.
-// Rule 16.
 func TestGuardWriterCanBeKilled(t *testing.T) {
 	c := reload(t, "guard=grab")
 	tr := trace(t, "guard_write_*")

@@ -18,7 +18,6 @@ var manyNamespaces = flag.Int("namespaces", 100, "how many namespaces come and g
 
 // A thousand dumps are parked. Each holds a page and little else, everything else
 // goes on, and all of their memory comes back.
-// Rule 7.
 func TestManyParkedDumps(t *testing.T) {
 	const parked, each = 1000, 8 << 10 // bytes beside the page
 	c := setup(t)

@@ -32,7 +32,6 @@ func withRight(t testing.TB, has bool) {
 // of the task that opened the socket, if the request has no address: then it may
 // be what a program with more rights writes to its standard output
 // (net/netlink/af_netlink.c:__netlink_ns_capable).
-// Rule 22.
 func TestRightAtOpenAndAtSend(t *testing.T) {
 	c := setup(t)
 	runtime.LockOSThread() // the thread ends with the goroutine
