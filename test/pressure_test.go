@@ -5,7 +5,6 @@ package test
 import (
 	"errors"
 	"flag"
-	"os"
 	"slices"
 	"testing"
 
@@ -147,78 +146,6 @@ func TestFlushOfALargeTableUnderDumps(t *testing.T) {
 	}
 	if s := checkCounters(t, c); s.Count != 0 || s.Bytes != 0 || s.DumpsMemory != 0 {
 		t.Errorf("after the flush: %+v", s)
-	}
-}
-
-// Every other allocation of a page fails. The reads say so, and the dump is whole.
-func TestHalfOfThePagesFail(t *testing.T) {
-	needFaults(t)
-	const count = 3000
-	c := setup(t)
-	fill(t, c, client.FillOptions{Count: count})
-	injectFaults(t)
-	for _, f := range [][2]string{{"times", "-1"}, {"task-filter", "Y"}, {"interval", "1"}, {"probability", "50"}} {
-		setFault(t, debugfs+failSlab+"/"+f[0], f[1])
-		setFault(t, debugfs+failPages+"/"+f[0], f[1])
-	}
-	task, err := os.OpenFile("/proc/thread-self/make-it-fail", os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer task.Close()
-	failing := func(fails string) {
-		if _, err := task.WriteAt([]byte(fails), 0); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, cursor := range cursors {
-		s := openRaw(t, client.FamilyName, 64<<10)
-		clear(s.buf) // its memory is mapped
-		message := s.message(flagDump, request(cmdEntryGet, attrU32(attrCursor, uint32(cursor))))
-		to := &unix.SockaddrNetlink{Family: unix.AF_NETLINK}
-		tries, lost := 0, 0
-		for {
-			failing("1")
-			err := unix.Sendto(s.fd, message, 0, to)
-			failing("0")
-			if err == nil {
-				// An error of the start is an answer; a failed first page is not.
-				if n, _, err := unix.Recvfrom(s.fd, s.buf, unix.MSG_PEEK); err == nil && messages(t, s.buf[:n])[0].Type != unix.NLMSG_ERROR {
-					break
-				} else if err != nil && !errors.Is(err, unix.ENOBUFS) {
-					t.Fatal(err)
-				} else if err != nil {
-					lost++
-					break
-				}
-				s.read()
-			}
-			if tries++; tries > 1000 {
-				t.Fatalf("cursor %v: the dump does not start: %v", cursor, err)
-			}
-		}
-		var ids []uint32
-		for done := false; !done; {
-			failing("1")
-			n, _, err := unix.Recvfrom(s.fd, s.buf, 0)
-			failing("0")
-			if errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ENOMEM) {
-				lost++
-				continue
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			p := pageOf(t, messages(t, slices.Clone(s.buf[:n])))
-			ids = append(ids, p.ids...)
-			done = p.done != nil
-		}
-		slices.Sort(ids)
-		if n := len(slices.Compact(ids)); len(ids) != count || n != count || lost == 0 {
-			t.Errorf("cursor %v: %d records, %d of them different, want %d; %d reads failed", cursor, len(ids), n, count, lost)
-		}
-		t.Logf("cursor %v: %d failed starts, %d failed reads", cursor, tries, lost)
-		s.close()
 	}
 }
 
