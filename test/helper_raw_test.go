@@ -224,7 +224,13 @@ func verdictOf(t testing.TB, m nldump.Message) verdict {
 // acknowledgement or the end of a dump.
 func (s *rawSocket) ask(flags uint16, body []byte) verdict {
 	s.t.Helper()
-	seq := s.sendBody(flags|unix.NLM_F_ACK, body)
+	return s.answerTo(s.sendBody(flags|unix.NLM_F_ACK, body))
+}
+
+// answerTo reads the answer to the request with a sequence number, up to that
+// message.
+func (s *rawSocket) answerTo(seq uint32) verdict {
+	s.t.Helper()
 	for {
 		ms, _ := s.read()
 		last := ms[len(ms)-1]

@@ -67,23 +67,12 @@ func TestRightAtOpenAndAtSend(t *testing.T) {
 					if atSend && (atOpen || addressed) {
 						want = 0
 					}
-					if v := s.lastVerdict(); v.errno != want {
+					if v := s.answerTo(s.seq); v.errno != want {
 						t.Errorf("%s, right at open %t, at send %t, addressed %t: %v %q, want %v", name, atOpen, atSend, addressed, v.errno, v.text, want)
 					}
 					s.close()
 				}
 			}
-		}
-	}
-}
-
-// lastVerdict reads up to the end of the answer to the last request.
-func (s *rawSocket) lastVerdict() verdict {
-	s.t.Helper()
-	for {
-		ms, _ := s.read()
-		if last := ms[len(ms)-1]; last.Type == unix.NLMSG_ERROR || last.Type == unix.NLMSG_DONE {
-			return verdictOf(s.t, last)
 		}
 	}
 }
