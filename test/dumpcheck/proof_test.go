@@ -112,7 +112,7 @@ func makeObjects(t *testing.T, n int) {
 // A sound dump passes all checks.
 func TestSoundCommand(t *testing.T) {
 	makeObjects(t, tableSize)
-	for _, r := range check(t, "bulkdump_broken", strconv.Itoa(commands(t)["SOUND"]), "--second", "seq "+strconv.Itoa(tableSize), "--check-time", "1m") {
+	for _, r := range check(t, "bulkdump_broken", strconv.Itoa(commands(t)["SOUND"]), "--second", "seq "+strconv.Itoa(tableSize), "--check-time", "5m") {
 		t.Logf("%-12s %6d ms  %s", r.Check, int(1000*r.Took), r.Info)
 		if len(r.Findings) > 0 || r.Reason != "" {
 			t.Errorf("%s: %+v%s", r.Check, r.Findings, r.Reason)
