@@ -12,11 +12,14 @@ help: ## list the targets
 demo: ## a million records out of a real kernel, in a virtual machine
 	vm/run -- demo
 
-vm-test: ## the tests that need the module, in a virtual machine (RUN=regexp for some, KERNEL=7.3 for another)
-	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --modprobe netlink_diag --test $(if $(RUN),'$(RUN)')
+vm-test: ## the tests that need the module, in a virtual machine (RUN=regexp for some, KERNEL=7.3 for another, LARGE=no without large tables)
+	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --modprobe netlink_diag --timeout $(SUITE_TIMEOUT) --test $(if $(RUN),'$(RUN)') \
+		$(if $(filter no,$(LARGE)),-- -test.skip '^Test($(LARGE_TESTS))$$')
+# A quiet machine needs five minutes.
+SUITE_TIMEOUT = 2400
 
 vm-matrix: ## the same on each kernel, with a table of the results (KERNELS="6.1 7.3" for some)
-	vm/run --modprobe netlink_diag --matrix $(KERNELS)
+	vm/run --modprobe netlink_diag --timeout $(SUITE_TIMEOUT) --matrix $(KERNELS)
 
 # Each path of the module once, because all tests take half an hour on debug.
 QUICK = Faults Module NamespaceEndsWith OwnerOf TwoNamespaces Guard GrabUnder GrabTrace CursorsSendAll CursorsUnderFlush Walker IntrNotAfter Minimal Nested \
@@ -47,11 +50,21 @@ stress: ## a minute of random changes against running dumps (KERNEL=debug; SECON
 	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --timeout 3600 --test '^TestStress$$' -- \
 		-figures -stress $(or $(SECONDS),60)s -stress-changes $(or $(CHANGES),0)
 
+# On two processors and on four. TORTURE=3: three hours in all, on four kernels.
+TORTURE_KERNELS = $(or $(KERNELS),debug kcsan $(if $(TORTURE),6.1 7.3))
+TORTURE_SECONDS = $(if $(TORTURE),$$(($(TORTURE) * 1800 / $(words $(TORTURE_KERNELS)))),30)
+vm-torture: ## everything at once, with delays at named functions (TORTURE=hours, KERNELS="debug 7.3", SEED=n)
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cp -r kmod/. test/delay "$$dir" && echo 'obj-m += delay/' >>"$$dir/Kbuild" && \
+	seconds=$(TORTURE_SECONDS) && for kernel in $(TORTURE_KERNELS); do for cpus in 2 4; do \
+		vm/run --kernel $$kernel --cpus $$cpus --module-dir "$$dir" --timeout $$((seconds + 1200)) \
+			--test '^TestTorture$$' -- -figures -torture $${seconds}s -torture-delays 6 -torture-seed $(or $(SEED),1) || exit; \
+	done; done
+
 # Memory and time that must not grow with the table.
-LARGE = DumpExactlyOnceOverAMillion|ReaderMemoryIsFlat|SyncMemoryIsFlat|ParkedDumpHoldsLittle|FilteredScanCanBeKilled|FilteredScanYields|SinceCostsWhatChanged|NamespaceEndsBesideParkedDump
+LARGE_TESTS = DumpExactlyOnceOverAMillion|ReaderMemoryIsFlat|SyncMemoryIsFlat|FilteredScanCanBeKilled|FilteredScanYields|SinceCostsWhatChanged|NamespaceEndsBesideParkedDump
 vm-large: ## the tests of what must not grow with the table, with ten million entries, in 8 GiB
 	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --mem 8192 --timeout 3600 \
-		--test '^Test($(LARGE))$$' -- -figures -entries 10000000
+		--test '^Test($(LARGE_TESTS))$$' -- -figures -entries 10000000
 
 cursors-check: ## fail if kmod/compare/README.md has another table of the cursors than the command prints (KERNEL=7.3 on another)
 	test/cursors-check $(if $(KERNEL),--kernel $(KERNEL))
@@ -222,7 +235,7 @@ CHECKPATCH = $$(vm/source)/scripts/checkpatch.pl --no-tree --strict --terse -q -
 UNCHECKED = %_gen.c %_gen.h kmod/compat.c kmod/compat.h kmod/trace.h
 checkpatch:
 	@$(CHECKPATCH) --ignore ALLOC_WITH_SIZEOF \
-		-f $(filter-out $(UNCHECKED),$(wildcard kmod/*.[ch] kmod/compare/*.[ch] kmod/minimal/*.c kmod/minimal/nested/*.c kmod/broken/*.[ch] vm/selftest/kmod/*.c))
+		-f $(filter-out $(UNCHECKED),$(wildcard kmod/*.[ch] kmod/compare/*.[ch] kmod/minimal/*.c kmod/minimal/nested/*.c kmod/broken/*.[ch] vm/selftest/kmod/*.c test/delay/*.c))
 	@$(CHECKPATCH) --ignore OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT -f kmod/trace.h
 
 coccicheck: ## the kernel's own coccinelle rules that apply
@@ -233,6 +246,7 @@ kmod-check: ## build all modules for each kernel; a warning of gcc (W=1) or spar
 	vm/run --prepare 6.1 6.12 7.3
 	vm/run --module-dir vm/selftest/kmod --prepare 6.1 6.12 7.3
 	vm/run --module-dir kmod/broken --prepare 6.1 6.12 7.3
+	vm/run --module-dir test/delay --prepare 6.1 6.12 7.3
 
 # PATH on the command line is also the recipe's own. The PATH that make was
 # started with is in /proc.
@@ -247,4 +261,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go -C client run ./internal/gen $(if $(filter gen-check,$@),-check) -spec ../kmod/bulkdump.yaml -o .
 
-.PHONY: help demo vm-test vm-quick vm-coverage vm-matrix stress vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test fuzz-reader lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check
+.PHONY: help demo vm-test vm-quick vm-coverage vm-matrix stress vm-torture vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test fuzz-reader lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check

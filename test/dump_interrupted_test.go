@@ -189,7 +189,7 @@ func (s *rawSocket) endOf(seq uint32) verdict {
 func (s *rawSocket) allOf(seq uint32) (pages []page, lost int) {
 	s.t.Helper()
 	for {
-		n, _, err := unix.Recvfrom(s.fd, s.buf, 0)
+		n, err := s.recv(0)
 		if err == unix.ENOBUFS {
 			lost++
 			continue

@@ -75,7 +75,7 @@ func checkParked(t *testing.T, c *client.Client, page uint32) {
 
 			half := receiveBuffer(t, s.fd) / 2
 			for range 100 {
-				if _, _, err := unix.Recvfrom(s.fd, s.buf, unix.MSG_PEEK); err != nil {
+				if _, err := s.recv(unix.MSG_PEEK); err != nil {
 					t.Fatal(err)
 				}
 			}

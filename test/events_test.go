@@ -58,8 +58,14 @@ type event struct {
 func (s *rawSocket) event() event {
 	s.t.Helper()
 	ms, _ := s.read()
+	return eventOf(s.t, ms)
+}
+
+// eventOf reads the messages of a datagram.
+func eventOf(t testing.TB, ms []nldump.Message) event {
+	t.Helper()
 	if len(ms) != 1 {
-		s.t.Fatalf("%d messages in a datagram of events", len(ms))
+		t.Fatalf("%d messages in a datagram of events", len(ms))
 	}
 	e := event{cmd: ms[0].Data[0]}
 	a := nldump.Parse(ms[0].Data[4:])
@@ -78,7 +84,7 @@ func (s *rawSocket) event() event {
 		}
 	}
 	if a.Err() != nil {
-		s.t.Fatal(a.Err())
+		t.Fatal(a.Err())
 	}
 	return e
 }

@@ -121,7 +121,7 @@ func (s *rawSocket) outcome(sent error) (text string, err error) {
 	if sent != nil {
 		return "", sent
 	}
-	n, _, err := unix.Recvfrom(s.fd, s.buf, 0)
+	n, err := s.recv(0)
 	if err != nil {
 		return "", err
 	}
@@ -300,7 +300,7 @@ func (s *rawSocket) dumpWith(do func(func() error) error, message []byte) (recor
 	for err == nil {
 		n := 0
 		err = do(func() (err error) {
-			n, _, err = unix.Recvfrom(s.fd, s.buf, 0)
+			n, err = s.recv(0)
 			return err
 		})
 		if err == unix.ENOBUFS && lost == 0 {

@@ -31,6 +31,7 @@ const (
 	attrValue    = 4
 	attrPayload  = 5
 	attrFilter   = 8
+	attrCreate   = 9
 	attrFields   = 10
 	attrSince    = 11
 	attrCursor   = 12
@@ -132,10 +133,20 @@ func (s *rawSocket) message(flags uint16, body []byte) []byte {
 	return append(b, body...)
 }
 
+// recv reads a datagram. Because of the time limit, a signal to the thread
+// interrupts the call, and Go's scheduler sends those.
+func (s *rawSocket) recv(flags int) (n int, err error) {
+	for {
+		if n, _, err = unix.Recvfrom(s.fd, s.buf, flags); err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
 // read returns the messages of one datagram, and its length.
 func (s *rawSocket) read() (ms []nldump.Message, size int) {
 	s.t.Helper()
-	n, _, err := unix.Recvfrom(s.fd, s.buf, unix.MSG_TRUNC)
+	n, err := s.recv(unix.MSG_TRUNC)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ const (
 	roleFill   = "fill"   // fills until it is killed
 	roleCharge = "charge" // fills, and ends
 	roleSync   = "sync"   // reads the table with Sync, and prints its memory
+	roleRead   = "read"   // reads dumps of all kinds until it is killed
 )
 
 func play(role string) int {

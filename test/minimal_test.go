@@ -230,7 +230,7 @@ func wantEarlyChangeTold(t testing.TB, family string, change func()) {
 	seq := s.send(minimalCmdGet, flagDump)
 	change()
 	for {
-		n, _, err := unix.Recvfrom(s.fd, s.buf, 0)
+		n, err := s.recv(0)
 		if err == unix.ENOBUFS {
 			continue
 		}

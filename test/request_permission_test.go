@@ -94,6 +94,8 @@ func playRole(role string) error {
 		return err
 	case roleSync:
 		return playSync(context.Background(), c)
+	case roleRead:
+		return playRead(context.Background(), c)
 	}
 	return fmt.Errorf("no role %q", role)
 }

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
+)
+
+// A policy says which attributes the kernel takes. It is written by hand from
+// bulkdump.yaml, so that an error of the generator shows.
+type policy map[uint16]attrPolicy
+
+type attrPolicy struct {
+	kind     attrKind
+	min, max uint64 // of a number; the length of anything else
+	mask     uint64 // of a number, if not 0
+	nested   policy
+}
+
+type attrKind uint8
+
+const (
+	kindU32 attrKind = iota
+	kindUint
+	kindText
+	kindBinary
+	kindFlag
+	kindNest
+)
+
+// The commands, by whether it is a dump.
+type operation struct {
+	cmd  uint8
+	dump bool
+}
+
+var (
+	anyU32  = attrPolicy{kind: kindU32, max: math.MaxUint32}
+	anyUint = attrPolicy{kind: kindUint, max: math.MaxUint64}
+	aName   = attrPolicy{kind: kindText, max: 63}
+	aBlob   = attrPolicy{kind: kindBinary, max: payloadMax}
+
+	policies = map[operation]policy{
+		{cmdEntryGet, false}: {attrID: anyU32, attrName: aName},
+		{cmdEntryGet, true}: {
+			attrFilter: {kind: kindNest, nested: policy{
+				attrIDFrom: anyU32, attrIDTo: anyU32, attrNamePrefix: aName, attrFlagsValue: anyU32, attrFlagsMask: anyU32,
+			}},
+			attrFields: {kind: kindU32, max: math.MaxUint32, mask: 0x3f}, attrSince: anyUint,
+			attrCursor: {kind: kindU32, max: 3}, attrEncoding: {kind: kindU32, max: 2},
+		},
+		{cmdEntryNew, false}: {attrID: anyU32, attrName: aName, attrFlags: anyU32, attrValue: anyUint, attrPayload: aBlob},
+		{cmdEntrySet, false}: {attrID: anyU32, attrName: aName, attrFlags: anyU32, attrValue: anyUint, attrPayload: aBlob,
+			attrCreate: {kind: kindFlag}},
+		{cmdEntryDel, false}: {attrID: anyU32},
+		{cmdTableGet, false}: {},
+		{cmdTableFill, false}: {
+			attrCount: {kind: kindU32, min: 1, max: math.MaxUint32}, attrSeed: anyUint, attrFillStart: anyU32,
+			attrFillStride: {kind: kindU32, min: 1, max: math.MaxUint32},
+			attrPayloadMin: {kind: kindU32, max: payloadMax}, attrPayloadMax: {kind: kindU32, max: payloadMax},
+		},
+		{cmdTableFlush, false}: {},
+	}
+)
+
+// parse returns the value of each attribute, or whether the kernel must refuse
+// them (lib/nlattr.c, NL_VALIDATE_STRICT). Of several, the last one counts.
+func (p policy) parse(b []byte) (attrs map[uint16][]byte, ok bool) {
+	attrs = make(map[uint16][]byte)
+	for len(b) >= unix.SizeofNlAttr {
+		size, typ := int(binary.NativeEndian.Uint16(b)), binary.NativeEndian.Uint16(b[2:])
+		if size < unix.SizeofNlAttr || size > len(b) {
+			return nil, false
+		}
+		value := b[unix.SizeofNlAttr:size]
+		if !p[typ&nlaTypeMask].takes(value, typ&unix.NLA_F_NESTED != 0) || !p.has(typ&nlaTypeMask) {
+			return nil, false
+		}
+		attrs[typ&nlaTypeMask] = value
+		b = b[min((size+3)&^3, len(b)):]
+	}
+	return attrs, len(b) == 0
+}
+
+const nlaTypeMask = ^uint16(unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER)
+
+func (p policy) has(typ uint16) bool {
+	_, ok := p[typ]
+	return ok
+}
+
+func (a attrPolicy) takes(value []byte, nested bool) bool {
+	if nested != (a.kind == kindNest) {
+		return false
+	}
+	switch a.kind {
+	case kindU32, kindUint:
+		if len(value) != 4 && (a.kind == kindU32 || len(value) != 8) {
+			return false
+		}
+		n := number(value)
+		return n >= a.min && n <= a.max && (a.mask == 0 || n&^a.mask == 0)
+	case kindText:
+		ends := bytes.IndexByte(value[:min(len(value), int(a.max)+1)], 0) >= 0
+		return ends && uint64(len(bytes.TrimSuffix(value, []byte{0}))) <= a.max
+	case kindBinary:
+		return uint64(len(value)) <= a.max
+	case kindFlag:
+		return len(value) == 0
+	}
+	_, ok := a.nested.parse(value)
+	return ok
+}
+
+func number(value []byte) uint64 {
+	if len(value) == 8 {
+		return binary.NativeEndian.Uint64(value)
+	}
+	return uint64(binary.NativeEndian.Uint32(value))
+}
+
+// cString is what the kernel takes for the text of an attribute.
+func cString(value []byte) string {
+	text, _, _ := strings.Cut(string(value), "\x00")
+	return text
+}
+
+// A tableModel is what the table must hold, and what each request must do to it.
+type tableModel struct {
+	entries map[uint32]client.Entry
+	most    uint64 // max_entries
+}
+
+const attrSeed = 2 // of fill
+
+// Outcomes of a request.
+const (
+	accepted = unix.Errno(0)
+	anyError = unix.Errno(1 << 20) // refused, with one of several errors
+	unsure   = unix.Errno(1 << 21)
+)
+
+// judge returns what the kernel must answer to a request, and the values of its
+// attributes if it reaches the module.
+func (m *tableModel) judge(flags uint16, body []byte) (verdict unix.Errno, o operation, attrs map[uint16][]byte) {
+	dump := flags&unix.NLM_F_DUMP == unix.NLM_F_DUMP
+	if dump {
+		flags &^= unix.NLM_F_DUMP
+	}
+	if len(body) < 4 || body[2] != 0 || body[3] != 0 || flags&^(unix.NLM_F_REQUEST|unix.NLM_F_ACK|unix.NLM_F_ECHO) != 0 {
+		return anyError, o, nil
+	}
+	o = operation{body[0], dump}
+	p, ok := policies[o]
+	if !ok {
+		return anyError, o, nil
+	}
+	if attrs, ok = p.parse(body[4:]); !ok {
+		return anyError, o, nil
+	}
+	if name, ok := attrs[attrName]; ok && !dump && o.cmd <= cmdEntrySet && cString(name) == "" {
+		return unix.EINVAL, o, attrs
+	}
+	switch o {
+	case operation{cmdEntryGet, false}:
+		return m.judgeGet(attrs), o, attrs
+	case operation{cmdEntryGet, true}:
+		return judgeDump(attrs), o, attrs
+	case operation{cmdTableFill, false}:
+		return m.judgeFill(attrs), o, attrs
+	case operation{cmdEntryNew, false}, operation{cmdEntrySet, false}, operation{cmdEntryDel, false}:
+		return m.judgeChange(o.cmd, attrs), o, attrs
+	}
+	return accepted, o, attrs
+}
+
+func (m *tableModel) judgeGet(attrs map[uint16][]byte) unix.Errno {
+	id, byID := attrs[attrID]
+	name, byName := attrs[attrName]
+	if byID == byName {
+		return unix.EINVAL
+	}
+	if byID {
+		if _, there := m.entries[uint32(number(id))]; there {
+			return accepted
+		}
+		return unix.ENOENT
+	}
+	for _, e := range m.entries {
+		if e.Name == cString(name) {
+			return accepted
+		}
+	}
+	return unix.ENOENT
+}
+
+func (m *tableModel) judgeChange(cmd uint8, attrs map[uint16][]byte) unix.Errno {
+	value, ok := attrs[attrID]
+	if !ok {
+		return unix.EINVAL
+	}
+	_, there := m.entries[uint32(number(value))]
+	_, named := attrs[attrName]
+	_, create := attrs[attrCreate]
+	makes := cmd == cmdEntryNew || cmd == cmdEntrySet && create && !there
+	switch {
+	case makes && !named:
+		return unix.EINVAL
+	case makes && there:
+		return unix.EEXIST
+	case makes && uint64(len(m.entries)) >= m.most:
+		return unix.ENOSPC
+	case !makes && !there:
+		return unix.ENOENT
+	}
+	return accepted
+}
+
+func (m *tableModel) judgeFill(attrs map[uint16][]byte) unix.Errno {
+	f, ok := fillOf(attrs)
+	switch {
+	case !ok || f.payloadMin > f.payloadMax:
+		return unix.EINVAL
+	case f.start+(f.count-1)*f.stride > math.MaxUint32:
+		return unix.ERANGE
+	case f.count > m.most || uint64(len(m.entries)) > m.most-f.count:
+		return unix.ENOSPC
+	}
+	for i := range f.count {
+		if _, there := m.entries[uint32(f.start+i*f.stride)]; there {
+			return unix.EEXIST
+		}
+	}
+	return accepted
+}
+
+type fillModel struct{ count, start, stride, payloadMin, payloadMax uint64 }
+
+func fillOf(attrs map[uint16][]byte) (f fillModel, ok bool) {
+	get := func(typ uint16, otherwise uint64) uint64 {
+		if value, ok := attrs[typ]; ok {
+			return number(value)
+		}
+		return otherwise
+	}
+	_, ok = attrs[attrCount]
+	f = fillModel{count: get(attrCount, 0), start: get(attrFillStart, 0), stride: get(attrFillStride, 1), payloadMin: get(attrPayloadMin, 0)}
+	f.payloadMax = get(attrPayloadMax, f.payloadMin)
+	return f, ok
+}
+
+func judgeDump(attrs map[uint16][]byte) unix.Errno {
+	f, ok := filterOf(attrs[attrFilter])
+	_, since := attrs[attrSince]
+	_, cursor := attrs[attrCursor]
+	switch {
+	case !ok:
+		return unix.EINVAL
+	case since && (cursor || f.prefix != "" || f.mask != 0):
+		return unix.EINVAL
+	case since: // depends on the log
+		return unsure
+	}
+	return accepted
+}
+
+type filterModel struct {
+	from, to    uint32
+	prefix      string
+	flags, mask uint32
+}
+
+func filterOf(nest []byte) (f filterModel, ok bool) {
+	f.to = math.MaxUint32
+	attrs, _ := policies[operation{cmdEntryGet, true}][attrFilter].nested.parse(nest)
+	u32 := func(typ uint16, to *uint32) bool {
+		value, ok := attrs[typ]
+		if ok {
+			*to = uint32(number(value))
+		}
+		return ok
+	}
+	u32(attrIDFrom, &f.from)
+	u32(attrIDTo, &f.to)
+	if text, ok := attrs[attrNamePrefix]; ok {
+		if f.prefix = cString(text); f.prefix == "" {
+			return f, false
+		}
+	}
+	f.mask = 0
+	flags := u32(attrFlagsValue, &f.flags)
+	mask := u32(attrFlagsMask, &f.mask)
+	if flags && !mask {
+		f.mask = math.MaxUint32
+	}
+	return f, f.from <= f.to && (flags || !mask) && f.flags&^f.mask == 0
+}
+
+func (f filterModel) wants(e client.Entry) bool {
+	return e.ID >= f.from && e.ID <= f.to && strings.HasPrefix(e.Name, f.prefix) && (e.Flags^f.flags)&f.mask == 0
+}
+
+// apply does an accepted request to the model. read returns the table's entries:
+// what a fill makes is taken from there.
+func (m *tableModel) apply(o operation, attrs map[uint16][]byte, read func() []client.Entry) {
+	id := func() uint32 { return uint32(number(attrs[attrID])) }
+	switch o.cmd {
+	case cmdEntryNew, cmdEntrySet:
+		e := m.entries[id()]
+		e.ID = id()
+		if value, ok := attrs[attrName]; ok {
+			e.Name = cString(value)
+		}
+		if value, ok := attrs[attrFlags]; ok {
+			e.Flags = uint32(number(value))
+		}
+		if value, ok := attrs[attrValue]; ok {
+			e.Value = number(value)
+		}
+		if value, ok := attrs[attrPayload]; ok {
+			e.Payload = bytes.Clone(value)
+		}
+		m.entries[e.ID] = e
+	case cmdEntryDel:
+		delete(m.entries, id())
+	case cmdTableFlush:
+		clear(m.entries)
+	case cmdTableFill:
+		f, _ := fillOf(attrs)
+		for _, e := range read() {
+			if n := uint64(e.ID) - f.start; uint64(e.ID) >= f.start && n%f.stride == 0 && n/f.stride < f.count {
+				m.entries[e.ID] = e
+			}
+		}
+	}
+}
