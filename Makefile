@@ -60,6 +60,12 @@ vm-torture: ## everything at once, with delays at named functions (TORTURE=hours
 			--test '^TestTorture$$' -- -figures -torture $${seconds}s -torture-delays 6 -torture-seed $(or $(SEED),1) || exit; \
 	done; done
 
+# KCOV counts what is built with KCOV_INSTRUMENT.
+fuzz-requests: ## requests of all kinds, held to a model of the family (REQUESTS=1000000, KERNEL=debug, SEED=n, OUT=dir for the lines that they reach)
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cp -r kmod/. "$$dir" && echo 'KCOV_INSTRUMENT := y' >>"$$dir/Kbuild" && \
+	vm/run --kernel $(or $(KERNEL),debug) --module-dir "$$dir" --timeout 20000 $(if $(OUT),--coverage '$(abspath $(OUT))') \
+		--test '^TestFuzzRequests$$' -- -figures -test.timeout 0 -requests $(or $(REQUESTS),1000000) -requests-seed $(or $(SEED),1)
+
 # Memory and time that must not grow with the table.
 LARGE_TESTS = DumpExactlyOnceOverAMillion|ReaderMemoryIsFlat|SyncMemoryIsFlat|FilteredScanCanBeKilled|FilteredScanYields|SinceCostsWhatChanged|NamespaceEndsBesideParkedDump
 vm-large: ## the tests of what must not grow with the table, with ten million entries, in 8 GiB
@@ -261,4 +267,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go -C client run ./internal/gen $(if $(filter gen-check,$@),-check) -spec ../kmod/bulkdump.yaml -o .
 
-.PHONY: help demo vm-test vm-quick vm-coverage vm-matrix stress vm-torture vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test fuzz-reader lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check
+.PHONY: help demo vm-test vm-quick vm-coverage vm-matrix stress vm-torture fuzz-requests vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test fuzz-reader lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check
