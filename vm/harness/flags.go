@@ -80,7 +80,8 @@ How:
                         four times as long on debug and kcsan)
   --out DIR             write console.log, kernel.log, stdout, stderr,
                         verdict.txt and summary.json there; with --test also
-                        test.json, junit.xml and results.ktap
+                        test.json, junit.xml and results.ktap; of a guest that
+                        hung, machine.txt: where its processors were
   --coverage DIR        count which lines of the modules the guest executes;
                         add them to coverage.info and coverage.html in DIR,
                         and print a table (only on a kernel with

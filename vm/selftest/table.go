@@ -64,7 +64,7 @@ var table = []check{
 
 	// The boot.
 	{fault: "silent guest", flags: with(bare, "--boot-timeout", "20", "--append", "rdinit=/bin/cat"), command: []string{"true"},
-		code: 124, reason: `timeout: the boot took longer than 20s, and the guest never spoke`},
+		code: 124, reason: `timeout: the boot took longer than 20s, and the guest never spoke; processor 0 (is halted|runs) at [0-9a-f]{16}`},
 	{fault: "guest that just ends", flags: with(bare, "--append", "rdinit=/bin/poweroff", "--append", "--", "--append", "-f"), command: []string{"true"},
 		code: 124, reason: `boot failure: the guest never spoke; QEMU exited with 0`},
 	{fault: "boot failure", flags: with(bare, "--append", "rdinit=/nosuch"), command: []string{"true"},

@@ -102,6 +102,7 @@ func bootText(opts *Settings, e *Emulator, k *kernels.Kernel) string {
 		portControl: "file,id=control,path=control.log",
 		portStdout:  "file,id=stdout,path=/dev/fdset/2,append=on",
 		portStderr:  "file,id=stderr,path=/dev/fdset/1,append=on",
+		portMonitor: "null,id=monitor",
 	}
 	if opts.Shell {
 		chardevs[portStdout] = "stdio,id=stdout,signal=off"

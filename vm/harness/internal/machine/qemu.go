@@ -32,6 +32,7 @@ const (
 	portControl
 	portStdout
 	portStderr
+	portMonitor
 	portCount
 )
 
@@ -63,7 +64,7 @@ func kernelLine(opts *Settings) string {
 	return strings.Join(append([]string{kernelArgs}, opts.KernelArgs...), " ")
 }
 
-var portNames = [portCount]string{"console", "control", "stdout", "stderr"}
+var portNames = [portCount]string{"console", "control", "stdout", "stderr", "monitor"}
 
 // inheritedPorts are the ports as descriptors 3 and up. inheritedImage is the next
 // descriptor.
@@ -88,10 +89,10 @@ func (e *Emulator) args(opts *Settings, k *kernels.Kernel, initramfs string, cha
 	for _, c := range chardevs {
 		args = append(args, "-chardev", c)
 	}
-	args = append(args, "-serial", "chardev:console", "-serial", "chardev:control")
+	args = append(args, "-mon", "chardev=monitor,mode=control", "-serial", "chardev:console", "-serial", "chardev:control")
 	if k.HasVirtio() {
 		args = append(args, "-device", "virtio-serial-pci")
-		for _, name := range portNames[portStdout:] {
+		for _, name := range portNames[portStdout:portMonitor] {
 			args = append(args, "-device", fmt.Sprintf("virtserialport,chardev=%s,name=%s", name, name))
 		}
 	} else {

@@ -16,7 +16,7 @@ func TestQemuArgs(t *testing.T) {
 	}
 	serial := line(Settings{CPUs: 1, Mem: 512, ICount: true, KernelArgs: []string{"a=b c", "--", "d"}}, kernels.Kernel{}, "tcg")
 	virtio := line(Settings{CPUs: 2, Mem: 512}, kernels.Kernel{Drivers: []string{"virtio_console.ko"}}, "kvm")
-	for _, want := range []string{"-nodefaults", "-no-reboot", "-m 512 -smp 1", "-initrd /proc/self/fd/7", "-icount shift=0",
+	for _, want := range []string{"-nodefaults", "-no-reboot", "-m 512 -smp 1", "-initrd /proc/self/fd/8", "-icount shift=0",
 		"thread=single", "-cpu max,la57=off", " printk.devkmsg=on a=b c -- d -device ", "isa-debug-exit,iobase=0xf4", "-serial chardev:console -serial chardev:control -serial chardev:stdout"} {
 		if !strings.Contains(serial, want) {
 			t.Errorf("%q is not in %s", want, serial)

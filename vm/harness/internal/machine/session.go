@@ -173,6 +173,9 @@ func (s *session) expire() {
 	case s.phase == PhaseOutput && first && s.seen.Unread != "":
 		s.enter(PhaseOutput)
 	default:
+		if first { // the guest has not said where it hangs
+			s.seen.Machine = askMonitor(s.m.ports[portMonitor], s.opts.CPUs)
+		}
 		s.m.kill()
 	}
 }
@@ -335,6 +338,7 @@ type Seen struct {
 	TimedOut string   // the phase whose limit passed
 	Limit    time.Duration
 	Unread   string // which output was not read then
+	Machine  string // what QEMU said of the machine then, if the guest was ended at once
 	QEMUCode int
 	QEMULog  string
 	Console  []string // lines

@@ -15,7 +15,7 @@ import (
 )
 
 // resultFiles are all the files that --out may leave.
-var resultFiles = []string{"stdout", "stderr", "console.log", "kernel.log", "verdict.txt", "test.json", "junit.xml", "results.ktap", "summary.json"}
+var resultFiles = []string{"stdout", "stderr", "console.log", "machine.txt", "kernel.log", "verdict.txt", "test.json", "junit.xml", "results.ktap", "summary.json"}
 
 // Clear makes the directory, and removes the results of an earlier run, so that
 // they cannot pass for this run's.
@@ -44,6 +44,9 @@ func Write(dir string, o *Outcome) error {
 		write("kernel.log", strings.Join(o.Kmsg, "\n")+"\n"),
 		write("verdict.txt", line+"\n"),
 		write("summary.json", string(summary)+"\n"),
+	}
+	if o.Machine != "" {
+		errs = append(errs, write("machine.txt", o.Machine))
 	}
 	if o.Suite != nil {
 		errs = append(errs, write("test.json", o.Suite.json.String()))

@@ -162,7 +162,11 @@ func (o *Outcome) dirt(findings []finding) []string {
 func (o *Outcome) hang() string {
 	switch {
 	case o.TimedOut == machine.PhaseBoot && !o.Hello:
-		return ", and the guest never spoke"
+		where := o.Processors()
+		if where != "" {
+			where = "; " + where
+		}
+		return ", and the guest never spoke" + where
 	case o.TimedOut == machine.PhaseCommand && o.Exit == nil && o.Stopping:
 		return ", and it cannot be killed"
 	case o.TimedOut == machine.PhaseCommand && o.Exit == nil:

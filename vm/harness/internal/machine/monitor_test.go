@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package machine
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// QEMU's greeting and its events are no answers. What comes before it stops
+// answering is kept.
+func TestAskMonitor(t *testing.T) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.SetNonblock(fds[0], true)
+	ours := os.NewFile(uintptr(fds[0]), "monitor")
+	defer ours.Close()
+	file := os.NewFile(uintptr(fds[1]), "qemu")
+	theirs, err := net.FileConn(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file.Close()
+	asked := make(chan []string)
+	go func() {
+		defer theirs.Close()
+		fmt.Fprintln(theirs, `{"QMP": {"version": {}}}`)
+		var all []string
+		for s := bufio.NewScanner(theirs); len(all) < 3 && s.Scan(); {
+			all = append(all, s.Text())
+			switch len(all) {
+			case 1:
+				fmt.Fprintln(theirs, `{"return": {}}`)
+			case 2:
+				fmt.Fprintln(theirs, `{"event": "RESUME"}`)
+				fmt.Fprintln(theirs, `{"return": "VM status: running\r\n"}`)
+			}
+		}
+		asked <- all
+	}()
+	if got, want := askMonitor(ours, 2), "info status\nVM status: running\n\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if all := <-asked; len(all) != 3 || !strings.Contains(all[2], "info registers -a") {
+		t.Errorf("it was asked %q", all)
+	}
+}
+
+func TestProcessors(t *testing.T) {
+	s := Seen{Machine: "info registers -a\n\nCPU#0\nRAX=0000000000000000\nRIP=ffffffff81a4e8cb RFL=00000246 HLT=1\nGDT=0\n" +
+		"CPU#1\nRIP=ffffffff81c00ef0 RFL=00000046 HLT=0\nGDT=0\n"}
+	const want = "processor 0 is halted at ffffffff81a4e8cb, processor 1 runs at ffffffff81c00ef0"
+	if got := s.Processors(); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := (&Seen{}).Processors(); got != "" {
+		t.Errorf("%q of nothing", got)
+	}
+}
