@@ -3,7 +3,7 @@
 PREFIX = /usr/local
 AS_ROOT = $(if $(filter-out 0,$(shell id -u)),sudo)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
-SCRIPTS = .ci/run vm/run vm/deps vm/source test/cursors-check test/module-path \
+SCRIPTS = .ci/run vm/run vm/deps vm/source test/cursors-check test/litmus/check test/module-path \
 	$(addprefix kmod/scripts/,coccicheck gen gen-check new-family new-family-check package-check)
 
 help: ## list the targets
@@ -13,13 +13,15 @@ demo: ## a million records out of a real kernel, in a virtual machine
 	vm/run -- demo
 
 vm-test: ## the tests that need the module, in a virtual machine (RUN=regexp for some, KERNEL=7.3 for another, LARGE=no without large tables)
-	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --modprobe netlink_diag --timeout $(SUITE_TIMEOUT) --test $(if $(RUN),'$(RUN)') \
+	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --modprobe netlink_diag $(UNZEROED) --timeout $(SUITE_TIMEOUT) --test $(if $(RUN),'$(RUN)') \
 		$(if $(filter no,$(LARGE)),-- -test.skip '^Test($(LARGE_TESTS))$$')
+# Memory comes with what was in it before, so that bytes that nobody writes show.
+UNZEROED = --append init_on_alloc=0
 # A quiet machine needs five minutes.
 SUITE_TIMEOUT = 2400
 
 vm-matrix: ## the same on each kernel, with a table of the results (KERNELS="6.1 7.3" for some)
-	vm/run --modprobe netlink_diag --timeout $(SUITE_TIMEOUT) --matrix $(KERNELS)
+	vm/run --modprobe netlink_diag $(UNZEROED) --timeout $(SUITE_TIMEOUT) --matrix $(KERNELS)
 
 # Each path of the module once, because all tests take half an hour on debug.
 QUICK = Faults Module NamespaceEndsWith OwnerOf TwoNamespaces Guard GrabUnder GrabTrace CursorsSendAll CursorsUnderFlush Walker IntrNotAfter Minimal Nested \
@@ -65,6 +67,9 @@ fuzz-requests: ## requests of all kinds, held to a model of the family (REQUESTS
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cp -r kmod/. "$$dir" && echo 'KCOV_INSTRUMENT := y' >>"$$dir/Kbuild" && \
 	vm/run --kernel $(or $(KERNEL),debug) --module-dir "$$dir" --timeout 20000 $(if $(OUT),--coverage '$(abspath $(OUT))') \
 		--test '^TestFuzzRequests$$' -- -figures -test.timeout 0 -requests $(or $(REQUESTS),1000000) -requests-seed $(or $(SEED),1)
+
+litmus: ## the module's barriers in the kernel's memory model; needs herd7
+	test/litmus/check
 
 # Memory and time that must not grow with the table.
 LARGE_TESTS = DumpExactlyOnceOverAMillion|ReaderMemoryIsFlat|SyncMemoryIsFlat|FilteredScanCanBeKilled|FilteredScanYields|SinceCostsWhatChanged|NamespaceEndsBesideParkedDump
@@ -267,4 +272,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go -C client run ./internal/gen $(if $(filter gen-check,$@),-check) -spec ../kmod/bulkdump.yaml -o .
 
-.PHONY: help demo vm-test vm-quick vm-coverage vm-matrix stress vm-torture fuzz-requests vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test fuzz-reader lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check
+.PHONY: help demo vm-test vm-quick vm-coverage vm-matrix stress vm-torture fuzz-requests litmus vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test fuzz-reader lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check
