@@ -129,3 +129,75 @@ func TestFaultsInARow(t *testing.T) {
 		})
 	}
 }
+
+// Half of this thread's allocations of pages fail, at random. Each dump and each
+// fill is whole, or is refused and leaves nothing.
+func TestHalfOfThePagesFail(t *testing.T) {
+	const count, rounds = 200, 60
+	needFaults(t)
+	c := setup(t)
+	large := client.FillOptions{Count: count, PayloadMin: 9000, PayloadMax: 9000}
+	fill(t, c, large)
+	injectFaults(t)
+	for _, f := range [][2]string{{"task-filter", "Y"}, {"interval", "1"}, {"times", "-1"}, {"probability", "50"}} {
+		setFault(t, debugfs+failPages+"/"+f[0], f[1])
+	}
+	task, err := os.OpenFile("/proc/thread-self/make-it-fail", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer task.Close()
+	failing := func(call func() error) (err error) {
+		for _, on := range []string{"1", "0"} {
+			if _, err := task.WriteAt([]byte(on), 0); err != nil {
+				t.Fatal(err)
+			}
+			if on == "1" {
+				err = call()
+			}
+		}
+		return err
+	}
+	whole, refused := 0, 0
+	judge := func(what string, err error, got, want uint64) {
+		switch {
+		case err == nil && got == want:
+			whole++
+		case errors.Is(err, unix.ENOMEM), errors.Is(err, unix.ENOBUFS):
+			refused++
+		default:
+			t.Errorf("%s: %d entries, want %d, %v", what, got, want, err)
+		}
+	}
+	for round := range rounds {
+		s := openRaw(t, client.FamilyName, 128<<10)
+		clear(s.buf) // its memory is already mapped
+		message := s.message(flagDump, request(cmdEntryGet, attrU32(attrCursor, uint32(cursors[round%len(cursors)]))))
+		records, err := s.dumpWith(failing, message)
+		before := state(t, c)
+		judge("dump", err, uint64(records), before.Count)
+		s.close()
+
+		s = openRaw(t, client.FamilyName, 64<<10)
+		message = s.message(unix.NLM_F_REQUEST|unix.NLM_F_ACK, request(cmdTableFill, attrU32(attrCount, 20),
+			attrU32(attrFillStart, uint32(1000*(round+1))), attrU32(attrPayloadMin, 30_000), attrU32(attrPayloadMax, 30_000)))
+		sent := failing(func() error {
+			return unix.Sendto(s.fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+		})
+		_, err = s.outcome(sent)
+		after := state(t, c)
+		if n := after.Count - before.Count; err == nil || n != 0 { // the reply may be lost
+			judge("fill", nil, n, 20)
+		} else {
+			judge("fill", err, 0, 20)
+		}
+		s.close()
+	}
+	if s := checkCounters(t, c); s.DumpsMemory != 0 {
+		t.Errorf("%d bytes of dumps are left", s.DumpsMemory)
+	}
+	t.Logf("%d whole, %d refused", whole, refused)
+	if whole == 0 || refused == 0 {
+		t.Errorf("%d whole, %d refused: want some of both", whole, refused)
+	}
+}

@@ -90,6 +90,7 @@ func (r *run) leaks(what string, dump func(i int)) {
 	const rounds = 3
 	n := many
 	var more map[string]int
+	sum := map[string]int{} // of all rounds
 	begin := time.Now()
 	for round := range rounds {
 		if round > 0 {
@@ -113,13 +114,21 @@ func (r *run) leaks(what string, dump func(i int)) {
 		if more = now; len(more) == 0 {
 			return
 		}
+		for of, n := range more {
+			sum[of] += n
+		}
 	}
 	// What grows without dumps, too, is somebody else's. It has as much time for that as
 	// all rounds had.
-	for end := time.Now().Add(time.Since(begin)); len(more) > 0 && time.Now().Before(end) && r.ctx.Err() == nil; {
-		before := held()
-		time.Sleep(min(time.Until(end), time.Second))
-		for of := range settled(before, n) {
+	shrink(more)
+	before := held()
+	select {
+	case <-time.After(time.Since(begin)):
+	case <-r.ctx.Done():
+	}
+	shrink(more)
+	for of, n := range held() {
+		if 2*(n-before[of]) >= sum[of] {
 			delete(more, of)
 		}
 	}
