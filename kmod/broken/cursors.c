@@ -228,7 +228,7 @@ static int until_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 }
 
 /*
- * SQUARE, 4: each page walks from the first object. A look at one takes five
+ * SQUARE, 4: each page walks from the first object. A look at one takes fifty
  * microseconds, as if it had a lock.
  */
 static int square_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
@@ -238,7 +238,7 @@ static int square_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 
 	mutex_lock(&objects_lock);
 	xa_for_each_range(&objects, id, o, 0, next) {
-		udelay(5);
+		udelay(50);
 		cond_resched();
 	}
 	mutex_unlock(&objects_lock);

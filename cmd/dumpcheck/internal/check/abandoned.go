@@ -3,12 +3,14 @@
 package check
 
 import (
+	"bytes"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -93,10 +95,12 @@ func (r *run) leaks(what string, dump func(i int)) {
 	sum := map[string]int{} // of all rounds
 	begin := time.Now()
 	for round := range rounds {
+		r.until = time.Now().Add(r.Options.Check)
 		if round > 0 {
-			r.until = time.Now().Add(r.Options.Check)
+			shrink(more)
+		} else if quarantines() {
+			shrink(held())
 		}
-		shrink(more)
 		before := held()
 		for i := range n {
 			dump(i)
@@ -181,6 +185,14 @@ func shrink(all map[string]int) {
 		}
 	}
 }
+
+// quarantines reports whether the kernel keeps what is freed for a while, as KASAN
+// does (mm/kasan/quarantine.c). It lets go of a lot at once, which hides what dumps
+// leave, unless it has let go before. That takes seconds.
+var quarantines = sync.OnceValue(func() bool {
+	symbols, err := os.ReadFile("/proc/kallsyms")
+	return err == nil && bytes.Contains(symbols, []byte(" kasan_quarantine_reduce\n"))
+})
 
 // references are the modules' reference counts.
 func references() map[string]int {
