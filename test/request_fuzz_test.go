@@ -141,7 +141,7 @@ func (f *fuzzer) step() {
 	want, o, attrs := f.model.judge(flags, body)
 	new := f.cover.during(f.seen, func() {
 		if err := unix.Sendto(s.fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-			f.t.Fatalf("request %d of seed %d: %v", number, f.seed, err)
+			f.t.Fatalf("request %d of -requests-seed %d: %v", number, f.seed>>8, err)
 		}
 	})
 	if new {
@@ -155,7 +155,7 @@ func (f *fuzzer) step() {
 	case want == unsure, want == got, want == anyError && got != 0 && got != unix.EBUSY,
 		got == unix.EBUSY && flags&unix.NLM_F_DUMP == unix.NLM_F_DUMP && f.busy[nr]:
 	default:
-		f.t.Errorf("request %d of seed %d: %v, want %v: command %+v, flags %#x, %x", number, f.seed, got, want, o, flags, body[:min(len(body), 200)])
+		f.t.Errorf("request %d of -requests-seed %d: %v, want %v: command %+v, flags %#x, %x", number, f.seed>>8, got, want, o, flags, body[:min(len(body), 200)])
 	}
 	if got == 0 && !o.dump && attrs != nil {
 		f.model.apply(o, attrs, func() []client.Entry { return collect(f.t, f.c, client.DumpOptions{}) })
@@ -226,15 +226,46 @@ func (f *fuzzer) compare() {
 	}
 	for id, want := range f.model.entries {
 		if e, there := got[id]; !there || !same(e, want) {
-			f.t.Fatalf("after %d requests of seed %d: entry %d is %+v, want %+v", f.made, f.seed, id, e, want)
+			f.t.Fatalf("after %d requests of -requests-seed %d: entry %d is %+v, want %+v", f.made, f.seed>>8, id, e, want)
 		}
 	}
 	if len(got) != len(f.model.entries) {
-		f.t.Fatalf("after %d requests of seed %d: %d entries, want %d", f.made, f.seed, len(got), len(f.model.entries))
+		f.t.Fatalf("after %d requests of -requests-seed %d: %d entries, want %d", f.made, f.seed>>8, len(got), len(f.model.entries))
 	}
+	f.compareFiltered()
 	s := state(f.t, f.c)
 	if open := uint64(len(slices.DeleteFunc(slices.Clone(f.busy), func(b bool) bool { return !b }))); s.DumpsOpen > open {
-		f.t.Fatalf("after %d requests of seed %d: %d dumps are open, want %d at most", f.made, f.seed, s.DumpsOpen, open)
+		f.t.Fatalf("after %d requests of -requests-seed %d: %d dumps are open, want %d at most", f.made, f.seed>>8, s.DumpsOpen, open)
+	}
+}
+
+// compareFiltered compares a dump with some filter.
+func (f *fuzzer) compareFiltered() {
+	filter := bytes.Join(validAttrs(f.r, policies[operation{cmdEntryGet, true}][attrFilter].nested), nil)
+	m, ok := filterOf(filter)
+	if !ok {
+		return
+	}
+	var want, got []uint32
+	for id, e := range f.model.entries {
+		if m.wants(e) {
+			want = append(want, id)
+		}
+	}
+	slices.Sort(want)
+	s := openRaw(f.t, client.FamilyName, 128<<10)
+	defer s.close()
+	s.send(cmdEntryGet, flagDump, nest(attrFilter, filter))
+	pages, _ := s.readDump()
+	for _, page := range pages {
+		for _, r := range page {
+			if r.Type != unix.NLMSG_DONE {
+				got = append(got, idOf(f.t, r))
+			}
+		}
+	}
+	if !slices.Equal(got, want) {
+		f.t.Fatalf("after %d requests of -requests-seed %d: with filter %+v, ids %v, want %v", f.made, f.seed>>8, m, got, want)
 	}
 }
 
