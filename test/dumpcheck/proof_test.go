@@ -128,7 +128,12 @@ func TestBroken(t *testing.T) {
 	table := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "COMMAND\tMEANT FOR\tSECONDS\tIT FINDS\tAND ALSO")
 	defer table.Flush()
+	done := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(checks)) {
+		if os.Getenv("PROOF") == "one" && done[checks[name]] {
+			continue
+		}
+		done[checks[name]] = true
 		t.Run(name, func(t *testing.T) {
 			if name == "TALLY" {
 				makeObjects(t, 3*tableSize) // ten objects are a record
@@ -139,7 +144,7 @@ func TestBroken(t *testing.T) {
 			var finds string
 			var others []string
 			args := []string{"bulkdump_broken", strconv.Itoa(numbers[name])}
-			if os.Getenv("PROOF") == "quick" {
+			if os.Getenv("PROOF") != "" {
 				args = append(args, "--only", "filter,"+checks[name]) // others ask again what that has asked
 			}
 			for _, r := range check(t, args...) {
