@@ -54,10 +54,11 @@ stress: ## a minute of random changes against running dumps (KERNEL=debug; SECON
 
 # On two processors and on four. TORTURE=3: three hours in all, on four kernels.
 TORTURE_KERNELS = $(or $(KERNELS),debug kcsan $(if $(TORTURE),6.1 7.3))
-TORTURE_SECONDS = $(if $(TORTURE),$$(($(TORTURE) * 1800 / $(words $(TORTURE_KERNELS)))),30)
-vm-torture: ## everything at once, with delays at named functions (TORTURE=hours, KERNELS="debug 7.3", SEED=n)
+TORTURE_CPUS = $(or $(CPUS),2 4)
+TORTURE_SECONDS = $(if $(TORTURE),$$(($(TORTURE) * 3600 / $(words $(TORTURE_KERNELS)) / $(words $(TORTURE_CPUS)))),30)
+vm-torture: ## everything at once, with delays at named functions (TORTURE=hours, KERNELS="debug 7.3", CPUS=2, SEED=n)
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cp -r kmod/. test/delay "$$dir" && echo 'obj-m += delay/' >>"$$dir/Kbuild" && \
-	seconds=$(TORTURE_SECONDS) && for kernel in $(TORTURE_KERNELS); do for cpus in 2 4; do \
+	seconds=$(TORTURE_SECONDS) && for kernel in $(TORTURE_KERNELS); do for cpus in $(TORTURE_CPUS); do \
 		vm/run --kernel $$kernel --cpus $$cpus --module-dir "$$dir" --timeout $$((seconds + 1200)) \
 			--test '^TestTorture$$' -- -figures -torture $${seconds}s -torture-delays 6 -torture-seed $(or $(SEED),1) || exit; \
 	done; done
