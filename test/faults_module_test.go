@@ -62,14 +62,8 @@ func TestFaultsInLookups(t *testing.T) {
 			f, j := injectFaults(t), judged{t: t}
 			places := f.each(func(nth int) bool {
 				before := state(t, c)
-				s := openRaw(t, client.FamilyName, 64<<10)
-				defer s.close()
-				message := s.message(unix.NLM_F_REQUEST|unix.NLM_F_ACK, op.request)
-				var sent error
-				reached := f.in(nth, func() {
-					sent = unix.Sendto(s.fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
-				})
-				_, err := s.outcome(sent)
+				reached := false
+				_, err := askFailing(t, op.request, func(send func()) { reached = f.in(nth, send) })
 				j.judge(nth, err)
 				if after := state(t, c); !reflect.DeepEqual(after, before) {
 					t.Errorf("fault %d: from %+v to %+v", nth, before, after)

@@ -100,14 +100,7 @@ func TestFaultsInARow(t *testing.T) {
 				// The next generation needs a new node of the log.
 				fill(t, c, client.FillOptions{IDStart: 5, Count: uint32(64 - (state(t, c).Generation+1)%64)})
 				before := state(t, c)
-				s := openRaw(t, client.FamilyName, 64<<10)
-				defer s.close()
-				message := s.message(unix.NLM_F_REQUEST|unix.NLM_F_ACK, op.request(tries))
-				var sent error
-				failed = f.in(bytes, 2, func() {
-					sent = unix.Sendto(s.fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
-				})
-				text, err := s.outcome(sent)
+				text, err := askFailing(t, op.request(tries), func(send func()) { failed = f.in(bytes, 2, send) })
 				lacked[strings.TrimPrefix(text, "no memory for ")] = true
 				after := state(t, c)
 				same := after.Generation == before.Generation && after.Count == before.Count && after.Bytes == before.Bytes

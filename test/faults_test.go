@@ -114,6 +114,20 @@ func (f *faults) each(fn func(nth int) (reached bool)) (places int) {
 	return places
 }
 
+// askFailing makes a request, with failures while it is sent, and returns its
+// outcome.
+func askFailing(t testing.TB, request []byte, failing func(send func())) (text string, err error) {
+	t.Helper()
+	s := openRaw(t, client.FamilyName, 64<<10)
+	defer s.close()
+	message := s.message(unix.NLM_F_REQUEST|unix.NLM_F_ACK, request)
+	var sent error
+	failing(func() {
+		sent = unix.Sendto(s.fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+	})
+	return s.outcome(sent)
+}
+
 // outcome returns how a request with a failure ended: with a message of the
 // kernel, or with an error of the system call or of the socket.
 func (s *rawSocket) outcome(sent error) (text string, err error) {
@@ -171,14 +185,8 @@ func TestFaultsInChanges(t *testing.T) {
 					op.prepare(t)
 				}
 				before := state(t, c)
-				s := openRaw(t, client.FamilyName, 64<<10)
-				defer s.close()
-				message := s.message(unix.NLM_F_REQUEST|unix.NLM_F_ACK, op.request)
-				var sent error
-				reached := f.in(nth, func() {
-					sent = unix.Sendto(s.fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
-				})
-				text, err := s.outcome(sent)
+				reached := false
+				text, err := askFailing(t, op.request, func(send func()) { reached = f.in(nth, send) })
 				lacked[strings.TrimPrefix(text, "no memory for ")] = true
 				after := state(t, c)
 				outcomes[fmt.Sprint(err)]++

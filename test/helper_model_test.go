@@ -294,7 +294,6 @@ func filterOf(nest []byte) (f filterModel, ok bool) {
 			return f, false
 		}
 	}
-	f.mask = 0
 	flags := u32(attrFlagsValue, &f.flags)
 	mask := u32(attrFlagsMask, &f.mask)
 	if flags && !mask {

@@ -21,13 +21,12 @@ func TestFillAtTheMemoryLimit(t *testing.T) {
 	makeEntry(t, c, client.Entry{ID: 1 << 31})
 	before := state(t, c)
 	group := limitedGroup(t, "64M")
-	// Version 1 only takes the number of a process.
-	cmd := exec.CommandContext(t.Context(), "sh", "-c", `echo $$ >"$0/cgroup.procs" && exec "$1"`, group, "/proc/self/exe")
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd.Args[len(cmd.Args)-1] = exe
+	// Version 1 only takes the number of a process.
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", `echo $$ >"$0/cgroup.procs" && exec "$1"`, group, exe)
 	cmd.Env = append(os.Environ(), roleEnv+"="+roleFill)
 	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "cannot allocate memory: no memory for the ") {
 		t.Errorf("the fill ended with %v: %s", err, out)

@@ -149,8 +149,7 @@ func (f *fuzzer) step() {
 	}
 	f.made++
 	got := f.answer(nr, o)
-	f.answers[cmp.Or(map[unix.Errno]string{0: "ok", unix.EINVAL: "EINVAL", unix.ERANGE: "ERANGE", unix.ENOENT: "ENOENT",
-		unix.EEXIST: "EEXIST", unix.ENOSPC: "ENOSPC", unix.EOPNOTSUPP: "EOPNOTSUPP", unix.EBUSY: "EBUSY", unix.ESTALE: "ESTALE"}[got], "other")]++
+	f.answers[cmp.Or(unix.ErrnoName(got), "ok")]++
 	switch {
 	case want == unsure, want == got, want == anyError && got != 0 && got != unix.EBUSY,
 		got == unix.EBUSY && flags&unix.NLM_F_DUMP == unix.NLM_F_DUMP && f.busy[nr]:
