@@ -82,12 +82,13 @@ func TestFaultsInLookups(t *testing.T) {
 }
 
 // Allocations fail while a network namespace is made. It is there, with its
-// table, or it is not.
+// table, or it is not. Most are those of other parts of the kernel, which return
+// what they like: so the errno says nothing about this one.
 func TestFaultsInNamespace(t *testing.T) {
 	needFaults(t)
 	c := setup(t)
 	makeEntry(t, c, client.Entry{ID: 1})
-	f, j := injectFaults(t), judged{t: t}
+	f, outcomes := injectFaults(t), make(map[error]int)
 	here, err := os.Open("/proc/thread-self/ns/net")
 	if err != nil {
 		t.Fatal(err)
@@ -96,10 +97,7 @@ func TestFaultsInNamespace(t *testing.T) {
 	places := f.some(func(nth int) (reached bool) {
 		var err error
 		reached = f.in(nth, func() { err = unix.Unshare(unix.CLONE_NEWNET) })
-		if errors.Is(err, unix.EAFNOSUPPORT) { // of another part of the kernel
-			err = unix.ENOMEM
-		}
-		j.judge(nth, err)
+		outcomes[err]++
 		if err != nil {
 			return reached
 		}
@@ -114,10 +112,10 @@ func TestFaultsInNamespace(t *testing.T) {
 		}
 		return reached
 	})
-	if places < 50 || j.outcomes["cannot allocate memory"] == 0 {
-		t.Errorf("%d allocations were failed: %v", places, j.outcomes)
+	if places < 50 || outcomes[unix.ENOMEM] == 0 {
+		t.Errorf("%d allocations were failed: %v", places, outcomes)
 	}
-	t.Logf("%d places: %v", places, j.outcomes)
+	t.Logf("%d places: %v", places, outcomes)
 	if s := state(t, c); s.Count != 1 {
 		t.Errorf("%d entries here, want 1", s.Count)
 	}
