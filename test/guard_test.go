@@ -86,7 +86,7 @@ func TestGuardWriterCanBeKilled(t *testing.T) {
 		t.Run(strings.Join(change, " "), func(t *testing.T) {
 			for range 20 {
 				flush(t, c)
-				fill(t, c, client.FillOptions{Count: 20_000})
+				fill(t, c, client.FillOptions{Count: uint32(unwatched(20_000))})
 				before := state(t, c)
 				cmd, events := killWriter(t, tr, change)
 				if len(events) == 1 && events[0].name == "guard_write_wait" {

@@ -98,7 +98,7 @@ func TestGetByNameUnderChange(t *testing.T) {
 	untouched := idKinds*(churned-1) + uint32(idUntouched)
 	name := oneEntry(t, c, untouched).Name
 	stop := churn(t, 1, churned)
-	for nr := range 50 { // about one name in sixteen is in the bucket of "stays"
+	for nr := range unwatched(50) { // about one name in sixteen is in the bucket of "stays"
 		wantByName(t, c, "stays", last)
 		wantByName(t, c, name, untouched)
 		wantNoName(t, c, fmt.Sprint("absent-", nr))
@@ -111,7 +111,7 @@ func TestGetByNameUnderChange(t *testing.T) {
 // A search walks along a bucket from which entries are removed. The one that
 // stays is the last of the bucket, and the search comes to it each time.
 func TestGetByNameInAChangingBucket(t *testing.T) {
-	const stays, others, rounds = 1 << 20, 200, 30
+	const stays, others = 1 << 20, 200
 	c := reload(t, fewBuckets)
 	makeEntries(t, c, "same", nil, stays)
 	ids := above(stays+1, others)
@@ -129,7 +129,7 @@ func TestGetByNameInAChangingBucket(t *testing.T) {
 		})
 	}
 	changes := newChurner(t, 0, 1, 1)
-	for range rounds {
+	for range unwatched(30) {
 		for _, id := range ids {
 			changes.put(cmdEntryDel, attrU32(attrID, id))
 			changes.put(cmdEntryNew, attrU32(attrID, id), attrText(attrName, "same"))
