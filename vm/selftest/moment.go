@@ -58,15 +58,11 @@ var moments = []moment{
 	{name: "nobody reads", sees: "here it is", says: "here it is; yes", after: 3 * time.Second, unread: true},
 }
 
-// momentRows returns a row for each moment and each signal. With quick, there
-// is one signal for each moment, in turn.
-func momentRows(quick bool) []check {
+// momentRows returns a row for each moment and each signal.
+func momentRows() []check {
 	var rows []check
 	for i, m := range moments {
-		for j, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
-			if quick && j != i%2 {
-				continue
-			}
+		for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 			rows = append(rows, check{fault: fmt.Sprintf("%s as %s", unix.SignalName(sig), m.name), kernel: cmp.Or(m.kernel, baseKernel),
 				flags: m.flags, command: []string{"echo " + m.says + "; sleep 100"}, code: 128 + int(sig), moment: &moments[i], signal: sig})
 		}
