@@ -12,9 +12,8 @@ help: ## list the targets
 demo: ## a million records out of a real kernel, in a virtual machine
 	vm/run -- demo
 
-vm-test: ## the tests that need the module, in a virtual machine (RUN=regexp for some, KERNEL=7.3 for another, LARGE=no without large tables)
-	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --modprobe netlink_diag $(UNZEROED) --timeout $(SUITE_TIMEOUT) --test $(if $(RUN),'$(RUN)',$(if $(filter no,$(LARGE)),'$(SMALL_TESTS)'))
-SMALL_TESTS = ^($(shell grep -hoE '^func Test[A-Z0-9]\w*' test/*_test.go | cut -c6- | grep -vxE 'TestMain|Test($(LARGE_TESTS))' | paste -sd '|'))$$
+vm-test: ## the tests that need the module, in a virtual machine (RUN=regexp for some, KERNEL=7.3 for another)
+	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --modprobe netlink_diag $(UNZEROED) --timeout $(SUITE_TIMEOUT) --test $(if $(RUN),'$(RUN)')
 # Memory comes with what was in it before, so that bytes that nobody writes show.
 UNZEROED = --append init_on_alloc=0
 # A quiet machine needs five minutes.
@@ -25,7 +24,7 @@ vm-matrix: ## the same on each kernel, with a table of the results (KERNELS="6.1
 
 # Each path of the module once, because all tests take half an hour on debug.
 QUICK = Faults Module NamespaceEndsWith OwnerOf TwoNamespaces Guard GrabUnder GrabTrace CursorsSendAll CursorsUnderFlush Walker IntrNotAfter Minimal Nested \
-	Columns FieldsBound Filters FilteredScanCanBeKilled RefusedRequests RecordOutgrows New Get Set Delete$$ Flush Event Fill StreamAbandons SocketClosed PagesAreHeld TraceOf \
+	Columns FieldsBound Filters FilteredScanCanBeKilled RefusedRequests RecordOutgrows New GetByNameUnder GetByNameInA GetByNameIs Set Delete$$ Flush Event Fill StreamAbandons SocketClosed PagesAreHeld TraceOf \
 	WatchTells WatchEnds SinceTells SinceRefuses Tombstones ProcUnder ProcOf RecordMaxNever Hash SyncStartsOver
 space = $() $()
 QUICK_TESTS = ^Test($(subst $(space),|,$(strip $(QUICK))))
@@ -33,10 +32,10 @@ vm-quick: ## a test of each path of the module, on a kernel with KASAN, lockdep 
 	vm/run --kernel $(or $(KERNEL),debug) --modprobe netlink_diag --test '$(QUICK_TESTS)'
 
 # Runs add up: each is a line of its own.
-vm-coverage: ## the lines of kmod that no test of vm-quick executes, each with its reason in test/coverage.txt (OUT=dir, RUN=regexp for other tests)
+vm-coverage: ## the lines of kmod that the tests do not execute on kernel debug, each with its reason in test/coverage.txt (OUT=dir, RUN=regexp for other tests)
 	@out=$(if $(OUT),'$(abspath $(OUT))',$$(mktemp -d) && trap 'rm -r "$$out"' EXIT) && rm -f "$$out/coverage.info"; \
 	status=0; count() { vm/run --kernel debug --coverage "$$out" "$$@" || status=$$?; }; \
-	count --modprobe netlink_diag --test '$(or $(RUN),$(QUICK_TESTS))'; \
+	count --modprobe netlink_diag --test '$(or $(RUN),$(QUICK_TESTS)|^Test(GetByName|Trace|SocketsWith))'; \
 	go run ./vm/uncovered -base kmod -reasons test/coverage.txt "$$out" || status=$$?; exit $$status
 
 # The stage debug has the tests of vm-quick.
