@@ -100,9 +100,7 @@ func TestModulePath(t *testing.T) {
 			if got := strings.TrimSpace(run(t, filepath.Join(dir, module), "go", "list", "-m")); got != path+module {
 				t.Errorf("a module's path is %q, not %q", got, path+module)
 			}
-			if out := run(t, filepath.Join(dir, module), "go", "mod", "tidy", "-diff"); out != "" {
-				t.Errorf("%s/go.mod is not tidy:\n%s", path+module, out)
-			}
+			run(t, filepath.Join(dir, module), "go", "mod", "tidy", "-diff") // fails if there is a difference
 		}
 		if out := run(t, dir, "gofmt", "-l", "client", "cmd", "kmod", "test", "vm"); out != "" {
 			t.Errorf("with path %s, not gofmt-ed:\n%s", path, out)
