@@ -24,12 +24,15 @@ vm-matrix: ## the same on each kernel, with a table of the results (KERNELS="6.1
 
 # Each path of the module once, because all tests take half an hour on debug.
 QUICK = Faults Module NamespaceEndsWith OwnerOf TwoNamespaces Guard GrabUnder GrabTrace CursorsSendAll CursorsUnderFlush Walker IntrNotAfter Minimal Nested \
-	Columns FieldsBound Filters FilteredScanCanBeKilled RefusedRequests RecordOutgrows New GetByNameUnder GetByNameInA GetByNameIs Set Delete$$ Flush Event Fill StreamAbandons SocketClosed PagesAreHeld TraceOf \
+	Columns FieldsBound Filters RefusedRequests RecordOutgrows New GetByNameUnder GetByNameInA GetByNameIs Set Delete$$ Flush Event Fill StreamAbandons SocketClosed PagesAreHeld TraceOf \
 	WatchTells WatchEnds SinceTells SinceRefuses Tombstones ProcUnder ProcOf RecordMaxNever Hash SyncStartsOver
 space = $() $()
 QUICK_TESTS = ^Test($(subst $(space),|,$(strip $(QUICK))))
 vm-quick: ## a test of each path of the module, on a kernel with KASAN, lockdep and kmemleak (KERNEL=kcsan for another)
 	vm/run --kernel $(or $(KERNEL),debug) --modprobe netlink_diag --test '$(QUICK_TESTS)'
+
+vm-faults: ## each allocation of each operation fails once: how the operation ended, as a table (KERNEL=kcsan on another)
+	vm/run --kernel $(or $(KERNEL),debug) --test '^TestFaults' -- -figures -every-fault
 
 # Runs add up: each is a line of its own.
 vm-coverage: ## the lines of kmod that the tests do not execute on kernel debug, each with its reason in test/coverage.txt (OUT=dir, RUN=regexp for other tests)
@@ -272,4 +275,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go -C client run ./internal/gen $(if $(filter gen-check,$@),-check) -spec ../kmod/bulkdump.yaml -o .
 
-.PHONY: help demo vm-test vm-quick vm-coverage vm-matrix stress vm-torture fuzz-requests litmus vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test fuzz-reader lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check
+.PHONY: help demo vm-test vm-quick vm-faults vm-coverage vm-matrix stress vm-torture fuzz-requests litmus vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test fuzz-reader lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check

@@ -30,7 +30,7 @@ func (f *faults) some(fn func(nth int) (reached bool)) (places int) {
 // A judged counts outcomes, and takes only those that a lack of memory may have.
 type judged struct {
 	t        testing.TB
-	outcomes map[string]int
+	outcomes verdicts
 }
 
 func (j *judged) judge(nth int, err error) {
@@ -38,10 +38,7 @@ func (j *judged) judge(nth int, err error) {
 	if err != nil && !errors.Is(err, unix.ENOMEM) && !errors.Is(err, unix.ENOBUFS) {
 		j.t.Errorf("fault %d: %v", nth, err)
 	}
-	if j.outcomes == nil {
-		j.outcomes = make(map[string]int)
-	}
-	j.outcomes[fmt.Sprint(err)]++
+	j.outcomes.add(err)
 }
 
 // Each allocation of a lookup fails once. The table is as it was, and the same
@@ -59,7 +56,7 @@ func TestFaultsInLookups(t *testing.T) {
 		{"table-get", request(cmdTableGet)},
 	} {
 		t.Run(op.name, func(t *testing.T) {
-			f, j := injectFaults(t), judged{t: t}
+			f, j := injectFaults(t), judged{t, make(verdicts)}
 			places := f.each(func(nth int) bool {
 				before := state(t, c)
 				reached := false
@@ -73,7 +70,7 @@ func TestFaultsInLookups(t *testing.T) {
 			if places < 2 {
 				t.Errorf("only %d allocations were failed", places)
 			}
-			t.Logf("%d places: %v", places, j.outcomes)
+			j.outcomes.report(t, op.name, places)
 			if _, err := c.GetByName(t.Context(), "five"); err != nil {
 				t.Error(err)
 			}
@@ -88,7 +85,7 @@ func TestFaultsInNamespace(t *testing.T) {
 	needFaults(t)
 	c := setup(t)
 	makeEntry(t, c, client.Entry{ID: 1})
-	f, outcomes := injectFaults(t), make(map[error]int)
+	f, outcomes := injectFaults(t), make(verdicts)
 	here, err := os.Open("/proc/thread-self/ns/net")
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +94,7 @@ func TestFaultsInNamespace(t *testing.T) {
 	places := f.some(func(nth int) (reached bool) {
 		var err error
 		reached = f.in(nth, func() { err = unix.Unshare(unix.CLONE_NEWNET) })
-		outcomes[err]++
+		outcomes.add(err)
 		if err != nil {
 			return reached
 		}
@@ -112,10 +109,10 @@ func TestFaultsInNamespace(t *testing.T) {
 		}
 		return reached
 	})
-	if places < 50 || outcomes[unix.ENOMEM] == 0 {
+	if places < 50 || outcomes[unix.ENOMEM.Error()] == 0 {
 		t.Errorf("%d allocations were failed: %v", places, outcomes)
 	}
-	t.Logf("%d places: %v", places, outcomes)
+	outcomes.report(t, "new namespace", places)
 	if s := state(t, c); s.Count != 1 {
 		t.Errorf("%d entries here, want 1", s.Count)
 	}
@@ -132,7 +129,7 @@ func TestFaultsInTemplates(t *testing.T) {
 	} {
 		t.Run(tt.module+" "+tt.parameter, func(t *testing.T) {
 			loadCopied(t, tt.module, tt.params)
-			f, j := injectFaults(t), judged{t: t}
+			f, j := injectFaults(t), judged{t, make(verdicts)}
 			parameter, err := os.OpenFile("/sys/module/"+tt.module+"/parameters/"+tt.parameter, os.O_WRONLY, 0)
 			if err != nil {
 				t.Fatal(err)
@@ -168,8 +165,8 @@ func TestFaultsInTemplates(t *testing.T) {
 				}
 				return reached
 			})
-			t.Logf("%d places: %v", places, j.outcomes)
-			if places < 1 || j.outcomes["cannot allocate memory"] == 0 {
+			j.outcomes.report(t, tt.module+" "+tt.parameter, places)
+			if places < 1 || j.outcomes[unix.ENOMEM.Error()] == 0 {
 				t.Errorf("%d allocations were failed: %v", places, j.outcomes)
 			}
 		})

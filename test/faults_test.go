@@ -5,6 +5,7 @@ package test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -114,6 +115,27 @@ func (f *faults) each(fn func(nth int) (reached bool)) (places int) {
 	return places
 }
 
+// verdicts count how calls ended.
+type verdicts map[string]int
+
+func (v verdicts) add(err error) {
+	what := "done"
+	if err != nil {
+		what = err.Error()
+	}
+	v[what]++
+}
+
+// report prints a line of the table of make faults.
+func (v verdicts) report(t testing.TB, op string, places int) {
+	t.Helper()
+	var all []string
+	for _, what := range slices.Sorted(maps.Keys(v)) {
+		all = append(all, fmt.Sprintf("%d %s", v[what], what))
+	}
+	figures(t, "%-40s %4d places: %s", op, places, strings.Join(all, ", "))
+}
+
 // askFailing makes a request, with failures while it is sent, and returns its
 // outcome.
 func askFailing(t testing.TB, request []byte, failing func(send func())) (text string, err error) {
@@ -177,7 +199,7 @@ func TestFaultsInChanges(t *testing.T) {
 	} {
 		t.Run(op.name, func(t *testing.T) {
 			f := injectFaults(t)
-			outcomes := make(map[string]int)
+			outcomes := make(verdicts)
 			lacked := make(map[string]bool)
 			sweep := func(nth int) bool {
 				flush(t, c)
@@ -189,7 +211,7 @@ func TestFaultsInChanges(t *testing.T) {
 				text, err := askFailing(t, op.request, func(send func()) { reached = f.in(nth, send) })
 				lacked[strings.TrimPrefix(text, "no memory for ")] = true
 				after := state(t, c)
-				outcomes[fmt.Sprint(err)]++
+				outcomes.add(err)
 				changed := after.Generation != before.Generation && after.Count == op.count
 				same := after.Count == before.Count && after.Bytes == before.Bytes && (after.Generation == before.Generation || op.name == "fill")
 				switch {
@@ -217,7 +239,7 @@ func TestFaultsInChanges(t *testing.T) {
 				t.Errorf("only %d allocations were failed", places)
 			}
 			again(func() bool { return len(unheard()) == 0 }, places, func(nth int) { sweep(1 + nth) })
-			t.Logf("%d places: %v", places, outcomes)
+			outcomes.report(t, op.name, places)
 			for _, what := range unheard() {
 				t.Errorf("nothing said that there was no memory for %s: %v", what, lacked)
 			}
@@ -257,7 +279,7 @@ func TestFaultsInDump(t *testing.T) {
 		for _, encoding := range encodings {
 			for call := range 3 { // sendmsg, and two reads
 				name := fmt.Sprintf("%v, %v, call %d", cursor, encoding, call)
-				refused := 0
+				outcomes := make(verdicts)
 				places := f.each(func(nth int) bool {
 					s := openRaw(t, client.FamilyName, 64<<10)
 					defer s.close()
@@ -274,8 +296,8 @@ func TestFaultsInDump(t *testing.T) {
 						return err
 					}
 					records, err := s.dumpWith(do, message)
+					outcomes.add(err)
 					if err != nil {
-						refused++
 						if !errors.Is(err, unix.ENOMEM) && !errors.Is(err, unix.ENOBUFS) {
 							t.Errorf("%s, fault %d: %v", name, nth, err)
 						}
@@ -288,7 +310,7 @@ func TestFaultsInDump(t *testing.T) {
 					}
 					return reached
 				})
-				t.Logf("%s: %d places, refused %d times", name, places, refused)
+				outcomes.report(t, "dump: "+name, places)
 				if least := []int{6, 1, 1}[call]; places < least {
 					t.Errorf("%s: only %d allocations were failed", name, places)
 				}
