@@ -52,7 +52,8 @@ func main() {
 }
 
 // plan returns the rows for these kernels and faults. Each row has its kernel. A
-// fault without a row is an error, because it would be skipped silently.
+// fault without a row is an error, because it would be skipped silently. With
+// quick, only the base kernel has the rows that are for every kernel.
 func plan(kernels, faults []string, quick bool) ([]check, error) {
 	known := []string{baseKernel}
 	table := slices.Concat(table, momentRows())
@@ -71,7 +72,7 @@ func plan(kernels, faults []string, quick bool) ([]check, error) {
 	for _, kernel := range kernels {
 		special := kernel != baseKernel && slices.Contains(known, kernel)
 		for _, c := range table {
-			if c.kernel != kernel && (c.kernel != "" || special && !c.everywhere) {
+			if c.kernel != kernel && (c.kernel != "" || special && (quick || !c.everywhere)) {
 				continue
 			}
 			if len(faults) > 0 && !slices.Contains(faults, c.fault) {
