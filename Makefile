@@ -54,12 +54,14 @@ stress: ## a minute of random changes against running dumps (KERNEL=debug; SECON
 	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --timeout 3600 --test '^TestStress$$' -- \
 		-figures -stress $(or $(SECONDS),60)s -stress-changes $(or $(CHANGES),0)
 
+COPY_KMOD = dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cp -r kmod/. "$$dir"
+
 # On two processors and on four. TORTURE=3: three hours in all, on four kernels.
 TORTURE_KERNELS = $(or $(KERNELS),debug kcsan $(if $(TORTURE),6.1 7.3))
 TORTURE_CPUS = $(or $(CPUS),2 4)
 TORTURE_SECONDS = $(if $(TORTURE),$$(($(TORTURE) * 3600 / $(words $(TORTURE_KERNELS)) / $(words $(TORTURE_CPUS)))),30)
 vm-torture: ## everything at once, with delays at named functions (TORTURE=hours, KERNELS="debug 7.3", CPUS=2, SEED=n)
-	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cp -r kmod/. test/delay "$$dir" && echo 'obj-m += delay/' >>"$$dir/Kbuild" && \
+	@$(COPY_KMOD) && cp -r test/delay "$$dir" && echo 'obj-m += delay/' >>"$$dir/Kbuild" && \
 	seconds=$(TORTURE_SECONDS) && for kernel in $(TORTURE_KERNELS); do for cpus in $(TORTURE_CPUS); do \
 		vm/run --kernel $$kernel --cpus $$cpus --module-dir "$$dir" --timeout $$((seconds + 1200)) \
 			--test '^TestTorture$$' -- -figures -torture $${seconds}s -torture-delays 6 -torture-seed $(or $(SEED),1) || exit; \
@@ -67,7 +69,7 @@ vm-torture: ## everything at once, with delays at named functions (TORTURE=hours
 
 # KCOV counts what is built with KCOV_INSTRUMENT.
 fuzz-requests: ## requests of all kinds, held to a model of the family (REQUESTS=1000000, KERNEL=debug, SEED=n, OUT=dir for the lines that they reach)
-	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cp -r kmod/. "$$dir" && echo 'KCOV_INSTRUMENT := y' >>"$$dir/Kbuild" && \
+	@$(COPY_KMOD) && echo 'KCOV_INSTRUMENT := y' >>"$$dir/Kbuild" && \
 	vm/run --kernel $(or $(KERNEL),debug) --module-dir "$$dir" --timeout 20000 $(if $(OUT),--coverage '$(abspath $(OUT))') \
 		--test '^TestFuzzRequests$$' -- -figures -test.timeout 0 -requests $(or $(REQUESTS),1000000) -requests-seed $(or $(SEED),1)
 
