@@ -95,12 +95,12 @@ func (r *run) leaks(what string, dump func(i int)) {
 	sum := map[string]int{} // of all rounds
 	begin := time.Now()
 	for round := range rounds {
-		r.until = time.Now().Add(r.Options.Check)
 		if round > 0 {
 			shrink(more)
 		} else if quarantines() {
 			shrink(held())
 		}
+		r.until = time.Now().Add(r.Options.Check) // shrinking is not what is checked
 		before := held()
 		for i := range n {
 			dump(i)
