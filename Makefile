@@ -178,6 +178,11 @@ findings: ## dumpcheck on every dump that a kernel has, held to FINDINGS.md (KER
 vm-selftest: ## inject each fault that the harness must find (ARGS='--kernel debug' for some, ARGS=--quick)
 	go run ./vm/selftest $(ARGS)
 
+vm-boots: ## boot guests, more at a time than there are processors: how many come up, and why others do not (BOOTS=2000, JOBS=8, KERNEL=debug, OUT=dir)
+	@seq $(or $(BOOTS),100) | xargs -P $(or $(JOBS),4) -I N \
+		vm/run --no-module $(if $(KERNEL),--kernel $(KERNEL)) --boot-timeout 300 $(if $(OUT),--out '$(abspath $(OUT))/N') -- true 2>&1 | \
+		awk -v boots=$(or $(BOOTS),100) '/^vm: PASS/ { up++ } /^vm: FAIL/ { print } END { printf "%d of %d guests came up\n", up, boots; exit up != boots }'
+
 kernels: ## fetch and build the kernels that the tests run on (KERNELS="debug kcsan" for some)
 	vm/run --prepare $(KERNELS)
 
@@ -277,4 +282,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go -C client run ./internal/gen $(if $(filter gen-check,$@),-check) -spec ../kmod/bulkdump.yaml -o .
 
-.PHONY: help demo vm-test vm-quick vm-faults vm-coverage vm-matrix stress vm-torture fuzz-requests litmus vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-nldump cursors-check vm-selftest kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test fuzz-reader lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check
+.PHONY: help demo vm-test vm-quick vm-faults vm-coverage vm-matrix stress vm-torture fuzz-requests litmus vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-nldump cursors-check vm-selftest vm-boots kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test fuzz-reader lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check
