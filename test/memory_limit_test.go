@@ -6,6 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -36,10 +39,106 @@ func TestFillAtTheMemoryLimit(t *testing.T) {
 		t.Errorf("from %+v to %+v", before, after)
 	}
 	wantIDs(t, mustDump(t, c, client.DumpOptions{}).ids, 1<<31)
+	failed(t, group)
+}
+
+// Four hundred dumps start, more than the memory limit of the control group that
+// asks for them allows. Those that are refused leave nothing, and each other one
+// sends the whole table.
+func TestDumpsAtTheMemoryLimit(t *testing.T) {
+	const asked, count = 400, 200
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: count})
+	before := state(t, c)
+	var all []*rawSocket
+	var requests [][]byte
+	for nr := range asked {
+		s := openRaw(t, client.FamilyName, 64<<10)
+		all = append(all, s)
+		requests = append(requests, s.message(flagDump, request(cmdEntryGet, attrU32(attrEncoding, uint32(client.EncodingColumns)),
+			attrU32(attrCursor, uint32(cursors[nr%len(cursors)])))))
+	}
+	group := limitedGroup(t, "1M")
+	inGroup(t, group, func() {
+		for nr, s := range all {
+			if _, err := unix.Write(s.fd, requests[nr]); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	started := state(t, c).DumpsStarted - before.DumpsStarted
+	if open := state(t, c).DumpsOpen; open != started || started < asked/20 || started > asked/2 {
+		t.Errorf("%d dumps of %d started, and %d are open", started, asked, open)
+	}
+	refused := make(map[verdict]int)
+	whole := 0
+	for _, s := range all {
+		n, err := s.recv(unix.MSG_PEEK)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// 6.1 says it in DONE.
+		if first := messages(t, s.buf[:n])[0]; first.Type == unix.NLMSG_ERROR || first.Type == unix.NLMSG_DONE {
+			v := verdictOf(t, first)
+			v.done = false
+			refused[v]++
+		} else {
+			var ids []uint32
+			for _, p := range s.rest(func(int) {}) {
+				ids = append(ids, p.ids...)
+			}
+			slices.Sort(ids)
+			if len(ids) != count || len(slices.Compact(ids)) != count {
+				t.Errorf("%d records, %d of them different, want %d", len(ids), len(slices.Compact(ids)), count)
+			}
+			whole++
+		}
+		s.close()
+	}
+	if none := refused[noMemory("for a page of columns")] + refused[noMemory("for the dump")]; none+whole != asked || uint64(whole) != started {
+		t.Errorf("%d dumps started, %d were whole, and the others were refused with %v", started, whole, refused)
+	}
+	if s := checkCounters(t, c); s.DumpsMemory != 0 {
+		t.Errorf("%d bytes are left", s.DumpsMemory)
+	}
+	failed(t, group)
+}
+
+func noMemory(what string) verdict { return verdict{errno: unix.ENOMEM, text: "no memory " + what} }
+
+// failed fails the test if the limit of a group was not reached.
+func failed(t *testing.T, group string) {
+	t.Helper()
 	text, err := os.ReadFile(filepath.Join(group, "memory.failcnt"))
 	if err != nil || strings.TrimSpace(string(text)) == "0" {
 		t.Errorf("the limit was hit %s times (%v)", text, err)
 	}
+}
+
+// inGroup runs a function on a thread in a control group. The kernel charges what
+// it allocates there to the group, but not the process's own memory. It does charge
+// page tables, so the function must not touch new memory.
+func inGroup(t *testing.T, group string, fn func()) {
+	t.Helper()
+	runtime.LockOSThread() // and it stays locked, and ends, if it cannot leave
+	thread := []byte(strconv.Itoa(unix.Gettid()))
+	var tasks [2]*os.File
+	for nr, dir := range []string{group, filepath.Dir(group)} {
+		file, err := os.OpenFile(filepath.Join(dir, "tasks"), os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		tasks[nr] = file
+	}
+	if _, err := tasks[0].Write(thread); err != nil {
+		t.Fatal(err)
+	}
+	fn()
+	if _, err := tasks[1].Write(thread); err != nil {
+		t.Fatal(err)
+	}
+	runtime.UnlockOSThread()
 }
 
 // limitedGroup makes a control group whose allocations fail at a limit. Only
