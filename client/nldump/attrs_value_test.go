@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -273,6 +274,9 @@ func TestNexthops(t *testing.T) {
 		}
 		if !errors.Is(a.Err(), nldump.ErrMalformed) || n > 1 || a.Next() {
 			t.Errorf("%s: %d nexthops, %v", name, n, a.Err())
+		}
+		if text := fmt.Sprint(a.Err()); name == "header" && !strings.HasSuffix(text, "nexthop of 0 bytes where 7 are left") {
+			t.Error(text)
 		}
 	}
 }

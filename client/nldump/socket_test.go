@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -205,6 +206,48 @@ func TestKernelNetNS(t *testing.T) {
 		if own := linkNames(t, dialKernel(t, unix.NETLINK_ROUTE, nldump.Config{})); len(own) < 2 {
 			t.Skipf("the caller's namespace has no more either: %q", own)
 		}
+	}
+}
+
+// The file of the namespace is closed by Dial, and that of the socket by Close.
+func TestKernelNetNSLeavesNoFile(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // which would close them, too
+	files := func() int {
+		all, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	dial := func() {
+		s, err := nldump.Dial(unix.NETLINK_ROUTE, nldump.Config{NetNSPath: "/proc/self/ns/net"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	dial() // what the runtime opens once
+	before := files()
+	for range 5 {
+		dial()
+	}
+	if after := files(); after != before {
+		t.Errorf("%d files before, %d after", before, after)
+	}
+}
+
+func TestKernelOpenClosed(t *testing.T) {
+	c, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := nldump.Open(c, nldump.Config{}); err == nil || !strings.Contains(err.Error(), "socket option") {
+		t.Errorf("opened from a closed connection: %v", err)
 	}
 }
 
