@@ -56,13 +56,18 @@ func (c *changes) churn() error {
 		if c.whole(d, how) {
 			c.exactlyOnce(d, stable, touched, how)
 		}
+		var again []int
 		for n, is := range gone {
+			if !is && c.same {
+				continue // it is there, with the keys that it had
+			}
 			if !is {
 				err = errors.Join(err, c.r.Changer.Remove(n))
 			}
-			if err = errors.Join(err, c.add(n)); err != nil {
-				return err
-			}
+			again = append(again, n)
+		}
+		if err = errors.Join(err, c.addAgain(again)); err != nil {
+			return err
 		}
 	}
 	return nil

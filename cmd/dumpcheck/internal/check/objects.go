@@ -33,6 +33,7 @@ type objects struct {
 	keys map[int][]string
 	most int  // numbers so far
 	slow bool // a change takes a program
+	same bool // an object that is added again has the keys that it had
 
 	known   map[string]int    // the keys of the last dump
 	content map[string]string // of its records, by key
@@ -50,6 +51,7 @@ func (r *run) makeObjects() (*objects, error) {
 	if err := o.add(0); err != nil {
 		return o, err
 	}
+	first := slices.Sorted(slices.Values(o.keys[0]))
 	if err := o.remove(0); err != nil {
 		return o, err
 	}
@@ -82,6 +84,7 @@ func (r *run) makeObjects() (*objects, error) {
 			return o, err
 		}
 	}
+	o.same = slices.Equal(slices.Sorted(slices.Values(o.keys[0])), first)
 	if len(o.keys) < 2 {
 		return o, fmt.Errorf("%d objects were added, %w", count, errUnseen)
 	}
@@ -140,6 +143,35 @@ func (o *objects) add(n int) error {
 	}
 	if len(o.keys[n]) == 0 {
 		return fmt.Errorf("object %d was added, %w", n, errUnseen)
+	}
+	return nil
+}
+
+// addAgain adds objects that were removed. One look is enough for all whose records
+// have the keys that they had.
+func (o *objects) addAgain(gone []int) error {
+	if o.same {
+		for _, n := range gone {
+			if err := o.r.Changer.Add(n); err != nil {
+				return err
+			}
+		}
+		if err := o.look(); err != nil {
+			return err
+		}
+	}
+	for _, n := range gone {
+		if o.same {
+			if !o.part[n] && !slices.ContainsFunc(o.keys[n], func(k string) bool { return o.known[k] == 0 }) {
+				continue
+			}
+			if err := errors.Join(o.r.Changer.Remove(n), o.look()); err != nil {
+				return err
+			}
+		}
+		if err := o.add(n); err != nil {
+			return err
+		}
 	}
 	return nil
 }
