@@ -128,8 +128,9 @@ TOLD = dummy bridge mpls_router sch_htb cls_flower act_gact nf_tables nft_quota 
 	ip_set_hash_ip nf_conntrack_netlink xfrm_user tcp_diag udp_diag unix_diag netlink_diag \
 	wireguard macsec l2tp_netlink l2tp_eth tipc fou mac80211_hwsim?
 
-vm-tools: ## the module with stock tools, on each kernel: YNL, genl, tshark, ip, ss (KERNELS="6.1 7.3" for some)
-	source=$$(vm/source) && vm/run $(TOOLS) --matrix $(KERNELS)
+vm-tools: ## the module with stock tools, on each kernel: YNL, genl, tshark, ip, ss (KERNELS="6.1 7.3" for some, RUN=regexp)
+	source=$$(vm/source) && $(if $(RUN),for kernel in $(or $(KERNELS),6.1 6.12 7.3); do \
+		vm/run --kernel $$kernel $(TOOLS) --test '$(value RUN)' || exit; done,vm/run $(TOOLS) --matrix $(KERNELS))
 
 told-table: ## measure again which dumps tell of a change, for nldump's documentation
 	@out=$$(mktemp -d) && source=$$(vm/source) && \
