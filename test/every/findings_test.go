@@ -4,10 +4,12 @@ package every
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -76,21 +78,27 @@ func dumpcheckAll(t *testing.T) (found []finding) {
 	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() > 2) {
 		t.Fatalf("dumpcheck --all: %v: %s", err, &errs)
 	}
-	dumps := map[string]bool{}
+	dumps, took := map[string]bool{}, map[string]float64{}
 	for d := json.NewDecoder(&out); d.More(); {
 		var line struct {
 			Target, Check string
 			Findings      []struct{ Severity, Text string }
+			TookS         float64 `json:"took_s"`
 		}
 		if err := d.Decode(&line); err != nil {
 			t.Fatal(err)
 		}
 		dumps[line.Target] = true
+		took[line.Check] += line.TookS
 		for _, f := range line.Findings {
 			found = append(found, finding{dump: line.Target, check: line.Check, severity: f.Severity, text: f.Text})
 		}
 	}
 	t.Logf("%d dumps in %.0f s", len(dumps), time.Since(begin).Seconds())
+	slowest := slices.SortedFunc(maps.Keys(took), func(a, b string) int { return cmp.Compare(took[b], took[a]) })
+	for _, id := range slowest[:min(5, len(slowest))] {
+		t.Logf("%s: %.0f s", id, took[id])
+	}
 	return found
 }
 
