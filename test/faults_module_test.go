@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -15,7 +18,7 @@ import (
 	"bulkdump/client"
 )
 
-var everyFault = flag.Bool("every-fault", false, "in the test of namespaces, where most allocations are the kernel's, fail each one, not one in ten")
+var everyFault = flag.Bool("every-fault", false, "where most allocations are the kernel's, fail each one, not one in ten")
 
 // some is each, but of many places it takes one in ten, unless all are wanted.
 func (f *faults) some(fn func(nth int) (reached bool)) (places int) {
@@ -25,6 +28,39 @@ func (f *faults) some(fn func(nth int) (reached bool)) (places int) {
 		step = 1
 	}
 	return step * f.each(func(n int) bool { return fn(1 + (n-1)*step) })
+}
+
+// under lets only those allocations fail that a function of the kernel makes, or
+// what it calls, until the test ends.
+func (f *faults) under(function string) {
+	t := f.t
+	t.Helper()
+	text, err := os.ReadFile("/proc/kallsyms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var start uint64
+	var all []uint64
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(line)
+		address, err := strconv.ParseUint(words[0], 16, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, address)
+		if words[2] == function {
+			start = address
+		}
+	}
+	slices.Sort(all)
+	next := slices.IndexFunc(all, func(a uint64) bool { return a > start })
+	if start == 0 || next < 0 {
+		t.Fatalf("the kernel has no function %s", function)
+	}
+	for _, kind := range []string{failSlab, failPages} {
+		setFault(t, debugfs+kind+"/require-start", fmt.Sprintf("%#x", start))
+		setFault(t, debugfs+kind+"/require-end", fmt.Sprintf("%#x", all[next]))
+	}
 }
 
 // A judged counts outcomes, and takes only those that a lack of memory may have.
@@ -78,6 +114,63 @@ func TestFaultsInLookups(t *testing.T) {
 	}
 }
 
+// Allocations of a module's unload fail, and it unloads. Each one of its init fails
+// once: the module is there with its family, or it is not.
+func TestFaultsInLoad(t *testing.T) {
+	needFaults(t)
+	setup(t)
+	mustUnload(t, "bulkdump")
+	t.Cleanup(func() { load(t, "bulkdump", "") })
+	for _, tt := range []struct {
+		module, family string
+		refusals       int // at least; what the core does without does not count
+	}{
+		{"bulkdump", client.FamilyName, 1}, {minimalModule, minimalFamily, 0}, {nestedModule, nestedFamily, 0},
+	} {
+		t.Run(tt.module, func(t *testing.T) {
+			f := injectFaults(t)
+			outcomes := make(verdicts)
+			places := f.some(func(nth int) (reached bool) {
+				load(t, tt.module, "")
+				var err error
+				reached = f.in(nth, func() { err = unload(tt.module) })
+				if outcomes.add(err); err != nil {
+					t.Fatalf("fault %d: the unload ended with %v", nth, err)
+				}
+				return reached
+			})
+			outcomes.report(t, "unload "+tt.module, places)
+
+			// The module loader has warnings of its own for a lack of memory.
+			f.under("do_one_initcall")
+			file, err := os.Open(moduleDir + tt.module + ".ko")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+			j := judged{t, make(verdicts)}
+			places = f.each(func(nth int) (reached bool) {
+				var err error
+				reached = f.in(nth, func() { err = unix.FinitModule(int(file.Fd()), "", 0) })
+				j.judge(nth, err)
+				_, statErr := os.Stat("/sys/module/" + tt.module)
+				if there := statErr == nil; there != (err == nil) {
+					t.Fatalf("fault %d: the load ended with %v, but the module is there: %t", nth, err, there)
+				}
+				if err == nil {
+					dumpFamily(t, tt.family, cmdEntryGet)
+					mustUnload(t, tt.module)
+				}
+				return reached
+			})
+			j.outcomes.report(t, "load "+tt.module, places)
+			if n := j.outcomes[unix.ENOMEM.Error()]; places < 2 || n < tt.refusals {
+				t.Errorf("%d allocations were failed, want at least %d refusals: %v", places, tt.refusals, j.outcomes)
+			}
+		})
+	}
+}
+
 // Allocations fail while a network namespace is made. It is there, with its
 // table, or it is not. Most are those of other parts of the kernel, which return
 // what they like: so the errno says nothing about this one.
@@ -91,28 +184,39 @@ func TestFaultsInNamespace(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer here.Close()
-	places := f.some(func(nth int) (reached bool) {
-		var err error
-		reached = f.in(nth, func() { err = unix.Unshare(unix.CLONE_NEWNET) })
-		outcomes.add(err)
-		if err != nil {
+	unshare := func(outcomes verdicts) func(nth int) (reached bool) {
+		return func(nth int) (reached bool) {
+			var err error
+			reached = f.in(nth, func() { err = unix.Unshare(unix.CLONE_NEWNET) })
+			outcomes.add(err)
+			if err != nil {
+				return reached
+			}
+			there := dial(t)
+			fill(t, there, client.FillOptions{Count: 10})
+			if d := mustDump(t, there, client.DumpOptions{}); d.count != 10 {
+				t.Errorf("fault %d: %d records, want 10", nth, d.count)
+			}
+			_ = there.Close()
+			if err := unix.Setns(int(here.Fd()), unix.CLONE_NEWNET); err != nil {
+				t.Fatal(err)
+			}
 			return reached
 		}
-		there := dial(t)
-		fill(t, there, client.FillOptions{Count: 10})
-		if d := mustDump(t, there, client.DumpOptions{}); d.count != 10 {
-			t.Errorf("fault %d: %d records, want 10", nth, d.count)
-		}
-		_ = there.Close()
-		if err := unix.Setns(int(here.Fd()), unix.CLONE_NEWNET); err != nil {
-			t.Fatal(err)
-		}
-		return reached
-	})
+	}
+	places := f.some(unshare(outcomes))
 	if places < 50 || outcomes[unix.ENOMEM.Error()] == 0 {
 		t.Errorf("%d allocations were failed: %v", places, outcomes)
 	}
 	outcomes.report(t, "new namespace", places)
+	// Those for the file in /proc, which are the module's own.
+	own := make(verdicts)
+	f.under("bulkdump_proc_create")
+	places = f.each(unshare(own))
+	if own[unix.ENOMEM.Error()] == 0 || places+1 != own[unix.ENOMEM.Error()]+own["done"] {
+		t.Errorf("%d allocations for /proc were failed: %v", places, own)
+	}
+	own.report(t, "new namespace, /proc", places)
 	if s := state(t, c); s.Count != 1 {
 		t.Errorf("%d entries here, want 1", s.Count)
 	}

@@ -39,7 +39,7 @@ func needFaults(t *testing.T) {
 }
 
 // setFault changes a setting of fault injection until the test ends.
-func setFault(t *testing.T, file, value string) {
+func setFault(t testing.TB, file, value string) {
 	t.Helper()
 	old, err := os.ReadFile(file)
 	if err != nil {
