@@ -58,32 +58,54 @@ func checkAbandoned(r *run) {
 	}
 	if pages := len(r.alone.Pages); pages > 1 {
 		r.leaks("dumps that were abandoned", func(i int) {
-			n := i // after each page once
-			if n > min(pages-2, 64) {
-				n = i % min(4, pages-1)
-			}
-			if s, _, ok := r.begin(n); ok {
+			if s, _, ok := r.begin(leftAfter(i, pages)); ok {
 				s.Close()
 			}
 		})
 	}
 	if r.refused.Data != nil {
-		r.leaks("dumps that were refused", func(int) { r.take(r.refused) })
+		r.leaksOf("dumps that were refused", r.refused)
 	}
 	if len(r.base.Pages) < 16 {
-		r.leaks("dumps that were read to their end", func(int) { r.take(r.Request) })
+		r.leaksOf("dumps that were read to their end", r.Request)
 	}
 	if slabs() == nil {
 		r.info("memory was not looked at: /proc/slabinfo is for root")
 	}
 }
 
-// take takes a dump, and looks at nothing.
-func (r *run) take(request nldump.Message) {
-	if s, err := r.open(large); err == nil {
-		s.Dump(request, r.limits())
-		s.Close()
+// leftAfter is the number of pages after which the i-th dump is left: each of the first
+// ones, then each eighth, which take long; then the first few again.
+func leftAfter(i, pages int) int {
+	n := i
+	if n > 16 {
+		n = 16 + 8*(i-16)
 	}
+	if n > min(pages-2, 64) {
+		n = i % min(4, pages-1)
+	}
+	return n
+}
+
+// leaksOf is leaks with dumps that are not left. They share a socket, which is most of
+// what a short dump costs.
+func (r *run) leaksOf(what string, request nldump.Message) {
+	s, err := r.open(large)
+	if r.failed(err) {
+		return
+	}
+	defer func() { s.Close() }()
+	r.leaks(what, func(int) {
+		d := s.Dump(request, r.limits())
+		if d.Whole() || refusal(d) {
+			return
+		}
+		// It may still run, and then the next one would be refused.
+		if other, err := r.open(large); err == nil {
+			s.Close()
+			s = other
+		}
+	})
 }
 
 // leaks takes many dumps, and finds what the kernel has more each time: something else
@@ -194,17 +216,19 @@ var quarantines = sync.OnceValue(func() bool {
 	return err == nil && bytes.Contains(symbols, []byte(" kasan_quarantine_reduce\n"))
 })
 
-// references are the modules' reference counts.
+// references are the modules' reference counts. One file has all; to read those of
+// /sys/module takes most of the check.
 func references() map[string]int {
 	counts := map[string]int{}
-	files, _ := filepath.Glob("/sys/module/*/refcnt")
-	for _, f := range files {
-		text, err := os.ReadFile(f)
-		if err != nil {
-			continue
-		}
-		if n, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
-			counts[filepath.Base(filepath.Dir(f))] = n
+	text, err := os.ReadFile("/proc/modules")
+	if err != nil {
+		return counts
+	}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) > 2 {
+			if n, err := strconv.Atoi(f[2]); err == nil {
+				counts[f[0]] = n
+			}
 		}
 	}
 	return counts
