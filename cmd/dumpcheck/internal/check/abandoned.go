@@ -218,33 +218,27 @@ var quarantines = sync.OnceValue(func() bool {
 
 // references are the modules' reference counts. One file has all; to read those of
 // /sys/module takes most of the check.
-func references() map[string]int {
-	counts := map[string]int{}
-	text, err := os.ReadFile("/proc/modules")
-	if err != nil {
-		return counts
-	}
-	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) > 2 {
-			if n, err := strconv.Atoi(f[2]); err == nil {
-				counts[f[0]] = n
-			}
-		}
-	}
-	return counts
-}
+func references() map[string]int { return countsIn("/proc/modules", 2) }
 
 // slabs are the active objects of each slab cache, but for those of the poller that
 // waits for this program's sockets: the kernel takes its time to free them.
 func slabs() map[string]int {
-	text, err := os.ReadFile("/proc/slabinfo")
+	counts := countsIn("/proc/slabinfo", 1)
+	maps.DeleteFunc(counts, func(cache string, _ int) bool { return strings.HasPrefix(cache, "eventpoll_") })
+	return counts
+}
+
+// countsIn reads a file whose lines have a name and, in a later column, a count. It
+// returns nil if the file cannot be read.
+func countsIn(file string, column int) map[string]int {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil
 	}
 	counts := map[string]int{}
 	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) > 2 && !strings.HasPrefix(f[0], "eventpoll_") {
-			if n, err := strconv.Atoi(f[1]); err == nil {
+		if f := strings.Fields(line); len(f) > column {
+			if n, err := strconv.Atoi(f[column]); err == nil {
 				counts[f[0]] = n
 			}
 		}
