@@ -18,23 +18,13 @@ import (
 // failInARow makes several allocations of this thread fail in a row, after that
 // many bytes have been allocated.
 type failInARow struct {
-	t    testing.TB
-	task *os.File
+	t       testing.TB
+	failing func(call func())
 }
 
 func injectInARow(t *testing.T) *failInARow {
 	t.Helper()
-	injectFaults(t) // restores all at the end
-	// In this order, so that no other thread's allocation fails at any time.
-	for _, f := range [][2]string{{"times", "0"}, {"task-filter", "Y"}, {"interval", "1"}, {"probability", "100"}} {
-		setFault(t, debugfs+failSlab+"/"+f[0], f[1])
-	}
-	task, err := os.OpenFile("/proc/thread-self/make-it-fail", os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = task.Close() })
-	return &failInARow{t, task}
+	return &failInARow{t, injectByChance(t, "100", "0")}
 }
 
 // in runs a system call, and returns how many allocations failed.
@@ -48,13 +38,7 @@ func (f *failInARow) in(bytes, times int, call func()) (failed int) {
 	}
 	set("space", bytes)
 	set("times", times)
-	if _, err := f.task.WriteAt([]byte("1"), 0); err != nil {
-		f.t.Fatal(err)
-	}
-	call()
-	if _, err := f.task.WriteAt([]byte("0"), 0); err != nil {
-		f.t.Fatal(err)
-	}
+	f.failing(call)
 	text, err := os.ReadFile(debugfs + failSlab + "/times")
 	if err != nil {
 		f.t.Fatal(err)

@@ -83,6 +83,34 @@ func injectFaults(t *testing.T) *faults {
 	return &faults{t, fd}
 }
 
+// injectByChance returns what runs a system call in which each of this thread's
+// allocations fails with a probability in percent, so many times at most; -1 is no
+// limit.
+func injectByChance(t *testing.T, probability, times string) (failing func(call func())) {
+	t.Helper()
+	injectFaults(t) // restores all at the end
+	// In this order, so that no other thread's allocation fails at any time.
+	for _, f := range [][2]string{{"times", "0"}, {"task-filter", "Y"}, {"interval", "1"}, {"probability", probability}, {"times", times}} {
+		setFault(t, debugfs+failSlab+"/"+f[0], f[1])
+	}
+	task, err := os.OpenFile("/proc/thread-self/make-it-fail", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = task.Close() })
+	set := func(on string) {
+		t.Helper()
+		if _, err := task.WriteAt([]byte(on), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return func(call func()) {
+		set("1")
+		call()
+		set("0")
+	}
+}
+
 // in runs a system call in which the nth allocation fails, and reports whether
 // there were that many.
 func (f *faults) in(nth int, call func()) bool {

@@ -258,4 +258,14 @@ func wantIDs(t testing.TB, got []uint32, want ...uint32) {
 	}
 }
 
+// wantOnceEach checks that a dump sent so many records, each once.
+func wantOnceEach(t testing.TB, what string, ids []uint32, count int) {
+	t.Helper()
+	slices.Sort(ids)
+	all := len(ids)
+	if different := len(slices.Compact(ids)); all != count || different != count {
+		t.Errorf("%s: %d records, %d of them different, want %d", what, all, different, count)
+	}
+}
+
 func ptr[T any](v T) *T { return &v }
