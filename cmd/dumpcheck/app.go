@@ -140,7 +140,7 @@ skipped.`,
 
 	f.Var(&a.rounds, "rounds", "how often to repeat checks that depend on luck")
 	cli.TimeFlag(root, &a.wait, "wait", "the longest wait for a page, a `TIME` such as 500ms")
-	cli.TimeFlag(root, &a.checkTime, "check-time", "how long one check may repeat itself, a `TIME`; three times as long for a slow --change")
+	cli.TimeFlag(root, &a.checkTime, "check-time", "how long one check may repeat itself, a `TIME`; three times as long where changes are slow")
 	cli.TimeFlag(root, &a.timeout, "timeout", "end the run after this `TIME`, such as 90s or 2h; 0: no limit")
 	f.Var(&a.pages, "max-pages", "treat a dump as endless after this many pages")
 	f.Var(&a.bytes, "max-bytes", "treat a dump as endless after this many bytes")

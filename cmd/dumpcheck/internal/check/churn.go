@@ -58,10 +58,10 @@ func (c *changes) churn() error {
 		}
 		var again []int
 		for n, is := range gone {
-			if !is && c.same {
-				continue // it is there, with the keys that it had
-			}
-			if !is {
+			if !is { // it is there
+				if c.same {
+					continue // with the keys that it had
+				}
 				err = errors.Join(err, c.r.Changer.Remove(n))
 			}
 			again = append(again, n)

@@ -18,12 +18,12 @@ import (
 
 // The objects that a change adds, and where they are in the dump.
 
-// How many: of a change that takes microseconds, and of one that takes a program.
+// How many.
 const (
 	manyObjects = 32
-	fewObjects  = 8
-	mostObjects = 512 // to make a table of a page longer
-	slow        = 10 * time.Millisecond
+	fewObjects  = 8                     // of a command that is slow
+	mostObjects = 512                   // to make a table of a page longer
+	slow        = 10 * time.Millisecond // one change: a program, or links, which wait for RCU
 )
 
 // objects are those that the changer makes, by number, with the keys that their records
@@ -32,7 +32,7 @@ type objects struct {
 	r    *run
 	keys map[int][]string
 	most int  // numbers so far
-	slow bool // a change takes a program
+	slow bool // changes take long
 	same bool // an object that is added again has the keys that it had
 
 	known   map[string]int    // the keys of the last dump
@@ -64,8 +64,9 @@ func (r *run) makeObjects() (*objects, error) {
 		took = min(took, time.Since(begin))
 	}
 	o.slow = took > 2*slow
+	few := o.slow && r.GivenChange
 	count := manyObjects
-	if o.slow {
+	if few {
 		count = fewObjects
 	}
 	for n := range count {
@@ -88,7 +89,7 @@ func (r *run) makeObjects() (*objects, error) {
 	if len(o.keys) < 2 {
 		return o, fmt.Errorf("%d objects were added, %w", count, errUnseen)
 	}
-	if o.slow {
+	if few {
 		return o, nil
 	}
 	// More, if the table is short and that makes it longer.
@@ -147,33 +148,46 @@ func (o *objects) add(n int) error {
 	return nil
 }
 
-// addAgain adds objects that were removed. One look is enough for all whose records
-// have the keys that they had.
-func (o *objects) addAgain(gone []int) error {
+// addAgain adds objects that were removed, and finds their records.
+func (o *objects) addAgain(gone []int) (err error) {
 	if o.same {
-		for _, n := range gone {
-			if err := o.r.Changer.Add(n); err != nil {
-				return err
-			}
-		}
-		if err := o.look(); err != nil {
+		if gone, err = o.addSame(gone); err != nil {
 			return err
 		}
 	}
 	for _, n := range gone {
-		if o.same {
-			if !o.part[n] && !slices.ContainsFunc(o.keys[n], func(k string) bool { return o.known[k] == 0 }) {
-				continue
-			}
-			if err := errors.Join(o.r.Changer.Remove(n), o.look()); err != nil {
-				return err
-			}
-		}
 		if err := o.add(n); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// addSame adds objects whose records should have the keys that they had: one look is
+// enough for all. It removes those that do not have them, and returns them.
+func (o *objects) addSame(gone []int) (others []int, err error) {
+	for _, n := range gone {
+		if err := o.r.Changer.Add(n); err != nil {
+			return nil, err
+		}
+	}
+	if err := o.look(); err != nil {
+		return nil, err
+	}
+	for _, n := range gone {
+		if o.part[n] || slices.ContainsFunc(o.keys[n], func(k string) bool { return o.known[k] == 0 }) {
+			others = append(others, n)
+		}
+	}
+	if len(others) == 0 {
+		return nil, nil
+	}
+	for _, n := range others {
+		if err := o.r.Changer.Remove(n); err != nil {
+			return nil, err
+		}
+	}
+	return others, o.look()
 }
 
 // renew finds the records of an object that was changed in place.
