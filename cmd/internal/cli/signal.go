@@ -32,15 +32,20 @@ func SignalOf(ctx context.Context) unix.Signal {
 // child, and then its process group.
 const sameSignal = 200 * time.Millisecond
 
-// UntilSignal returns a context that SIGINT or SIGTERM ends. A second signal kills:
+// UntilSignal returns a context that SIGINT, SIGTERM or SIGHUP ends, the last one unless
+// it is ignored (nohup). A second signal kills:
 // a context does not end a write to a pipe that nobody reads.
 func UntilSignal(ctx context.Context) context.Context {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, unix.SIGINT, unix.SIGTERM)
+	ends := []os.Signal{unix.SIGINT, unix.SIGTERM}
+	if !signal.Ignored(unix.SIGHUP) {
+		ends = append(ends, unix.SIGHUP)
+	}
+	signal.Notify(signals, ends...)
 	go func() {
 		s := <-signals
-		time.AfterFunc(sameSignal, func() { signal.Reset(unix.SIGINT, unix.SIGTERM) })
+		time.AfterFunc(sameSignal, func() { signal.Reset(ends...) })
 		cancel(Signaled{s.(unix.Signal)})
 	}()
 	return ctx
