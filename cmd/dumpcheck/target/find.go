@@ -26,7 +26,8 @@ var protocolWords = map[string]int{
 	"audit": unix.NETLINK_AUDIT, "rdma": unix.NETLINK_RDMA,
 }
 
-// Find finds the dumps that the words select: FAMILY, or FAMILY COMMAND.
+// Find finds the dumps that the words select: FAMILY, or FAMILY COMMAND, or the name of
+// one.
 //
 // A family is one of generic netlink, by name, or one of route (rtnetlink), nfnetlink
 // (netfilter), sock_diag, xfrm, crypto, audit, rdma. A command is a number, or words of
@@ -48,6 +49,10 @@ func Find(ctx context.Context, words []string) ([]*Target, error) {
 	}
 	if len(targets) == 0 {
 		return nil, notFound("family %s has no dump in this kernel", name)
+	}
+	full := strings.Join(words, " ") // as --list has it
+	if i := slices.IndexFunc(targets, func(t *Target) bool { return t.Name() == full }); i >= 0 {
+		return targets[i : i+1], nil
 	}
 	return choose(name, targets, command)
 }
