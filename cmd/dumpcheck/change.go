@@ -67,8 +67,19 @@ func (u unsupported) Is(err error) bool { return err == errors.ErrUnsupported }
 // changeWait is how long one change may take.
 const changeWait = 30 * time.Second
 
-// run runs the command, also when the run has ended: what was added is removed.
+// hangs is a context.DeadlineExceeded.
+type hangs struct{}
+
+func (hangs) Error() string { return fmt.Sprintf("it was not done within %v", changeWait) }
+
+// Is implements the interface of errors.Is.
+func (hangs) Is(err error) bool { return err == context.DeadlineExceeded }
+
+// run runs the command. When the run has ended, it only removes what was added.
 func (s *shellChanger) run(op string, n int) error {
+	if op != "remove" && s.ctx.Err() != nil {
+		return context.Cause(s.ctx)
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), changeWait)
 	defer cancel()
 	defer context.AfterFunc(s.ctx, func() { time.AfterFunc(s.patience, cancel) })()
@@ -89,7 +100,7 @@ func (s *shellChanger) run(op string, n int) error {
 	case op != "remove" && errors.As(err, &exit) && exit.ExitCode() == noSuchChange:
 		return unsupported(fmt.Sprintf("--change has no OP=%s N=%d: exit status %d", op, n, noSuchChange))
 	case ctx.Err() == context.DeadlineExceeded:
-		err = fmt.Errorf("it was not done within %v", changeWait)
+		err = hangs{}
 	}
 	return check.Inputf("--change with OP=%s N=%d: %w%s", op, n, err, said(out))
 }

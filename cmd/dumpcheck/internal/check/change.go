@@ -66,6 +66,7 @@ type changes struct {
 	*objects
 	found        [faults]tally
 	told, silent map[string][]string
+	tried        map[string]bool // the kinds of changes
 	dumps        int // with a change
 	changed      int
 	noSet        bool // nothing is changed in place
@@ -73,7 +74,11 @@ type changes struct {
 
 func checkChange(r *run) {
 	if r.Changer == nil {
-		r.skip("nothing changes the table: give a command with --change")
+		hint := ""
+		if r.CanFill() {
+			hint = ", or as root, without --here, let dumpcheck make a table that it can change"
+		}
+		r.skip("nothing changes the table: give a command with --change%s", hint)
 		return
 	}
 	if r.GivenChange && len(r.base.Records()) == 0 && r.Key.IsZero() {
@@ -107,17 +112,25 @@ func checkChange(r *run) {
 		return
 	}
 	o.counts = counters(r, d)
-	c := &changes{objects: o, told: map[string][]string{}, silent: map[string][]string{}}
+	c := &changes{objects: o, told: map[string][]string{}, silent: map[string][]string{}, tried: map[string]bool{}}
 	if r.GivenChange {
 		if err := o.trySet(); err != nil {
 			c.noSet = true
-			if !errors.Is(err, errors.ErrUnsupported) {
+			switch {
+			case errors.Is(err, errUnseenSet):
+				r.info("%v", err)
+			case !errors.Is(err, errors.ErrUnsupported):
 				r.failed(err)
 			}
 		}
 	}
 	if !c.tryAll() && r.result.Skipped == "" {
 		r.skip("not all kinds of changes were tried in %v, but %d: give a longer --check-time", limit, c.dumps)
+	}
+	for _, what := range []string{removed, added, set, swapped} {
+		if !c.tried[what] && !(what == set && c.noSet) && r.result.Skipped == "" {
+			r.info("a record that is %s: no object lies where that could be tried", what)
+		}
 	}
 	// What only shows when all borders have changes has its time, however slow those were.
 	if end := time.Now().Add(limit / 3); end.After(r.until) {
@@ -349,6 +362,7 @@ func (c *changes) during(what, border, place string, s spot, touched []string, c
 	}
 	c.dumps++
 	c.changed++
+	c.tried[what] = true
 	how := fmt.Sprintf("a record (%s) is %s %s", place, what, border)
 	if !c.whole(d, how) {
 		return nil

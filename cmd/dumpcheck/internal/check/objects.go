@@ -3,6 +3,7 @@
 package check
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -78,14 +79,17 @@ func (r *run) makeObjects() (*objects, error) {
 			}
 			continue
 		}
-		if errors.Is(err, errors.ErrUnsupported) && len(o.keys) > 1 {
+		switch {
+		case errors.Is(err, errors.ErrUnsupported) && len(o.keys) > 1:
 			return o, nil // there are no more
-		}
-		if err != nil {
+		case errors.Is(err, errors.ErrUnsupported) && n > 0:
+			return o, fmt.Errorf("two objects are needed: %w", err)
+		case err != nil:
 			return o, err
 		}
 	}
-	o.same = slices.Equal(slices.Sorted(slices.Values(o.keys[0])), first)
+	// A command may give an object the key that another one had.
+	o.same = !r.GivenChange && slices.Equal(slices.Sorted(slices.Values(o.keys[0])), first)
 	if len(o.keys) < 2 {
 		return o, fmt.Errorf("%d objects were added, %w", count, errUnseen)
 	}
@@ -93,17 +97,18 @@ func (r *run) makeObjects() (*objects, error) {
 		return o, nil
 	}
 	// More, if the table is short and that makes it longer.
-	for pages := 0; o.most < mostObjects; {
+	for records := 0; o.most < mostObjects; {
 		d, err := r.dump(r.Request, r.small)
-		if err != nil || len(d.Pages) > 4 || len(d.Pages) == pages {
+		if err != nil || len(d.Pages) > 4 || len(d.Records()) <= records {
 			return o, err
 		}
-		pages = len(d.Pages)
+		records = len(d.Records())
 		for range 64 {
-			if err := r.Changer.Add(o.most); err != nil {
+			if err := o.make(o.most); errors.Is(err, errors.ErrUnsupported) {
+				return o, o.look() // there are no more
+			} else if err != nil {
 				return o, err
 			}
-			o.most++
 		}
 		if err := o.look(); err != nil {
 			return o, err
@@ -114,17 +119,31 @@ func (r *run) makeObjects() (*objects, error) {
 
 var errUnseen = errors.New("and the dump is as it was")
 
+// make adds an object. It is one of those that close removes, also if a command that
+// fails, or hangs, has added it.
+func (o *objects) make(n int) error {
+	most := o.most
+	o.most = max(o.most, n+1)
+	err := o.r.Changer.Add(n)
+	if errors.Is(err, errors.ErrUnsupported) {
+		o.most = most
+	}
+	return err
+}
+
 // add adds an object, and finds its records: those that come with it.
 func (o *objects) add(n int) error {
-	if err := o.r.Changer.Add(n); err != nil {
-		return err
+	if o.r.GivenChange { // an object may have the keys now that this one had
+		if err := o.look(); err != nil {
+			return err
+		}
+	} else {
+		for _, k := range o.keys[n] { // of when it was there before
+			delete(o.known, k)
+		}
 	}
-	o.most = max(o.most, n+1)
 	before, content := o.known, o.content
-	for _, k := range o.keys[n] { // of when it was there before
-		delete(before, k)
-	}
-	if err := o.look(); err != nil {
+	if err := errors.Join(o.make(n), o.look()); err != nil {
 		return err
 	}
 	o.keys[n] = nil
@@ -137,13 +156,34 @@ func (o *objects) add(n int) error {
 		return nil
 	}
 	o.part[n] = true
-	for k, c := range o.content {
-		if c != content[k] {
-			o.keys[n] = append(o.keys[n], k)
-		}
+	if err := o.findPart(n, content); err != nil {
+		return err
 	}
 	if len(o.keys[n]) == 0 {
 		return fmt.Errorf("object %d was added, %w", n, errUnseen)
+	}
+	return nil
+}
+
+// findPart finds the records that an object is a part of, if they were like this before
+// it was added: they are other ones with it, and what they were without it. An age, or a
+// count of bytes, does not go back.
+func (o *objects) findPart(n int, before map[string]string) error {
+	with := o.content
+	if maps.Equal(with, before) {
+		return nil
+	}
+	if err := errors.Join(o.r.Changer.Remove(n), o.look()); err != nil {
+		return err
+	}
+	without := o.content
+	if err := errors.Join(o.make(n), o.look()); err != nil {
+		return err
+	}
+	for k, c := range with {
+		if c != before[k] && without[k] == before[k] && o.content[k] != before[k] {
+			o.keys[n] = append(o.keys[n], k)
+		}
 	}
 	return nil
 }
@@ -211,19 +251,35 @@ func (o *objects) trySet() error {
 		if err := o.look(); err != nil {
 			return err
 		}
-		before := o.content
+		before, begin := o.content, time.Now()
 		if err := o.r.Changer.Set(n); err != nil {
 			return err
 		}
+		took := time.Since(begin)
 		if err := o.renew(n); err != nil {
 			return err
 		}
-		if !slices.ContainsFunc(o.keys[n], func(k string) bool { return o.content[k] != before[k] }) {
+		changed := func() bool {
+			return slices.ContainsFunc(o.keys[n], func(k string) bool { return o.content[k] != before[k] })
+		}
+		if !changed() {
 			return Inputf("--change with OP=set N=%d: the record is as it was: it must get another value each time", n)
+		}
+		// Does it also change in that time if nobody sets it?
+		before = o.content
+		time.Sleep(took)
+		if err := o.look(); err != nil {
+			return err
+		}
+		if changed() {
+			return errUnseenSet
 		}
 	}
 	return nil
 }
+
+// errUnseenSet says that nobody can see what a set does.
+var errUnseenSet = errors.New("the records change by themselves, so what OP=set does is not seen")
 
 // remove removes an object. Its records must be gone.
 func (o *objects) remove(n int) error {
@@ -288,10 +344,14 @@ func among(owners map[string]int, keys []string) (n int, ok bool) {
 	return 0, false
 }
 
-// close removes all objects.
+// close removes all objects that are there. If the command hangs, it does so for others,
+// too.
 func (o *objects) close() {
-	for n := range o.most {
-		o.r.Changer.Remove(n) // of those that are there
+	hung := 0
+	for n := 0; n < o.most && hung < 2; n++ {
+		if err := o.r.Changer.Remove(n); errors.Is(err, context.DeadlineExceeded) {
+			hung++
+		}
 	}
 }
 

@@ -172,6 +172,7 @@ func checkParked(r *run) {
 		r.breaks(18)
 	}
 	switch {
+	case r.failed(r.tooMuch(d)):
 	case r.Changer == nil:
 		r.sameAlone(d, "after it was parked")
 	case !d.Whole():

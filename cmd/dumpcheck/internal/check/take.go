@@ -41,6 +41,9 @@ func (r *run) during(request nldump.Message, buffer int, between func(pages int)
 	l.Between = between
 	d := s.Dump(request, l)
 	r.form.see(r.Target, d)
+	if err := r.tooMuch(d); err != nil {
+		return nil, err
+	}
 	slowest := d.Sending
 	for _, p := range d.Pages {
 		slowest = max(slowest, p.Wait)
@@ -53,6 +56,15 @@ func (r *run) during(request nldump.Message, buffer int, between func(pages int)
 
 func (r *run) limits() observe.Limits {
 	return observe.Limits{Page: r.Wait, Bytes: r.Bytes, Pages: r.Pages}
+}
+
+// tooMuch is the error of a dump that is larger than the user allows. One that is many
+// times as large as the first one does not end by itself.
+func (r *run) tooMuch(d *observe.Dump) error {
+	if d.End != observe.Limited || r.base == nil || d.Bytes > 4*r.base.Bytes {
+		return nil
+	}
+	return Inputf("--max-pages or --max-bytes is less than this dump has with small pages: %s", ending(d))
 }
 
 // keys are the keys of a dump's elements, in order: those of its records, as a rule.
@@ -205,6 +217,9 @@ func (r *run) sameAlone(d *observe.Dump, how string) {
 // the last one from then on, and what is too much in none of them.
 func (r *run) deviations(d *observe.Dump, last **observe.Dump, buffer int, how string) (all []deviation) {
 	records := count(len(d.Records()), "record")
+	if r.failed(r.tooMuch(d)) {
+		return nil
+	}
 	switch {
 	case d.End == observe.Cut:
 		r.info("%s: a page has %d bytes", how, d.Pages[len(d.Pages)-1].Len)
