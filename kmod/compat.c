@@ -9,8 +9,8 @@ int compat_validate_uint(const struct nlattr *attr,
 {
 	if (nla_len(attr) == sizeof(u32) || nla_len(attr) == sizeof(u64))
 		return 0;
-	NL_SET_ERR_MSG_ATTR(extack, attr, "integer out of range");
-	return -ERANGE;
+	NL_SET_ERR_MSG_ATTR(extack, attr, "invalid attribute length");
+	return -EINVAL;
 }
 #endif
 
