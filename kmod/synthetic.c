@@ -135,7 +135,6 @@ static int synthetic_all(struct bulkdump_table *table,
 	for (nr = 0; nr < synthetic->count; nr++) {
 		err = synthetic_one(table, synthetic, nr, first + nr, extack);
 		if (!err && fatal_signal_pending(current)) {
-			NL_SET_ERR_MSG(extack, "killed while filling");
 			err = -EINTR;
 			nr++;
 		}

@@ -50,6 +50,7 @@ u64 bulkdump_change_next(const struct bulkdump_table *table)
 
 void bulkdump_change_begin(struct bulkdump_table *table, u32 changes)
 {
+	lockdep_assert_held(&table->lock);
 	atomic64_add(changes, &table->begun);
 	/* Pairs with smp_rmb() in bulkdump_generation_end(). */
 	smp_wmb();

@@ -186,7 +186,11 @@ struct bulkdump_entry *bulkdump_table_find(struct bulkdump_table *table,
 /* Under table->lock. */
 bool bulkdump_table_has(struct bulkdump_table *table, u32 id);
 
-/* Returns -EINTR if the task is killed while it waits: a fill takes long. */
+/*
+ * Returns -EINTR if the task is killed while it waits: a fill takes long. For a
+ * signal that does not kill, it would be wrong. The core takes -EINTR from doit()
+ * for a dump that has started, and sends no answer (netlink_rcv_skb()).
+ */
 int bulkdump_table_lock(struct bulkdump_table *table);
 void bulkdump_table_unlock(struct bulkdump_table *table);
 
