@@ -76,6 +76,16 @@ func (b *batch) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	for _, one := range b.left() {
+		name, _ := module(one.m.file)
+		is, err := sameCode(files[name], files[one.unit])
+		if err != nil {
+			return err
+		}
+		if is {
+			one.res = &result{State: same, Stage: "near"}
+		}
+	}
 	if err := b.fill(ctx, files); err != nil {
 		return err
 	}
@@ -270,7 +280,7 @@ func (b *batch) boot(ctx context.Context, left []*batched) error {
 	if err := os.WriteFile(filepath.Join(m, "list"), []byte(list.String()), 0o644); err != nil {
 		return err
 	}
-	args := []string{"--no-module", "--modprobe", "netlink_diag", "--timeout", strconv.Itoa(limit), "--out", filepath.Join(b.dir, "out")}
+	args := []string{"--no-module", "--modprobe", "netlink_diag", "--append", unzeroed, "--timeout", strconv.Itoa(limit), "--out", filepath.Join(b.dir, "out")}
 	entries, err := os.ReadDir(m)
 	if err != nil {
 		return err

@@ -54,6 +54,9 @@ func (p *report) add(m *mutant, res result) {
 	case res.State == dropped:
 		p.unbuilt++
 		more = "does not compile: " + res.By
+	case res.State == same:
+		p.equivalent++
+		state, more = "equivalent", "the compiler makes the same code of it"
 	case res.State == killed:
 		p.killed++
 		if has {
