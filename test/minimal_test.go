@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -67,7 +70,13 @@ func writeMinimal(t testing.TB, parameter, text string) {
 // number of records, the number of marked ones, and how the dump ended.
 func dumpMinimal(t testing.TB, between func(n int)) (n, marked int, last error) {
 	t.Helper()
-	s, err := nldump.Dial(unix.NETLINK_GENERIC, nldump.Config{BufferSize: 4 << 10})
+	return dumpMinimalBy(t, 4<<10, between)
+}
+
+// dumpMinimalBy does the same with pages of that size.
+func dumpMinimalBy(t testing.TB, size int, between func(n int)) (n, marked int, last error) {
+	t.Helper()
+	s, err := nldump.Dial(unix.NETLINK_GENERIC, nldump.Config{BufferSize: size})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,6 +119,79 @@ func TestMinimalDump(t *testing.T) {
 			t.Errorf("%d records, %d of them marked, error %v; want %d", n, marked, err, entries)
 		}
 	}
+	resizeMinimal(t, 1000)
+	for size := 4 << 10; size <= 4<<10+36; size += 4 { // each place in a record at which a page may end
+		if n, _, err := dumpMinimalBy(t, size, func(int) {}); err != nil || n != 1000 {
+			t.Errorf("pages of %d bytes: %d records, error %v; want 1000", size, n, err)
+		}
+	}
+	resizeMinimal(t, 1)
+	wantOnePage(t, minimalFamily, 1)
+}
+
+// wantOnePage wants all records of a small table and DONE on one page.
+func wantOnePage(t testing.TB, family string, records int) {
+	t.Helper()
+	s := openRaw(t, family, 4<<10)
+	s.send(minimalCmdGet, flagDump)
+	ms, _ := s.read()
+	if len(ms) != records+1 || ms[records].Type != unix.NLMSG_DONE {
+		t.Errorf("the first page has %d messages, want %d and DONE", len(ms), records)
+	}
+}
+
+// A writer waits until a page is made. So a dump of one page has all of a change or
+// nothing.
+func TestMinimalPageIsOneState(t *testing.T) {
+	loadMinimal(t, 0)
+	wantOneState(t, minimalFamily, minimalModule, "entries", "0", "50", func(nldump.Message) int { return 1 })
+}
+
+// wantOneState takes dumps of one page while somebody writes two values to a
+// parameter: with one, the table is empty, with the other it has 50 objects. count
+// returns those in a message.
+func wantOneState(t *testing.T, family, module, parameter, none, fifty string, count func(nldump.Message) int) {
+	t.Helper()
+	file, err := os.OpenFile("/sys/module/"+module+"/parameters/"+parameter, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var enough atomic.Bool
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		for !enough.Load() {
+			for _, text := range []string{none, fifty} {
+				if _, err := file.WriteAt([]byte(text), 0); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		}
+	})
+	defer func() {
+		enough.Store(true)
+		writer.Wait()
+	}()
+	s := openRaw(t, family, 4<<10)
+	seen := make(map[int]int)
+	dumps := 0
+	waitFor(t, "dumps of both states", func() bool {
+		s.send(minimalCmdGet, flagDump)
+		pages, _ := s.readDump()
+		n := 0
+		for _, m := range slices.Concat(pages...) {
+			if m.Type != unix.NLMSG_DONE {
+				n += count(m)
+			}
+		}
+		seen[n]++
+		dumps++
+		return dumps >= unwatched(2000) && len(seen) >= 2
+	})
+	if len(seen) != 2 || seen[0] == 0 || seen[50] == 0 {
+		t.Errorf("dumps, by how many objects they had: %v, want 0 and 50 only", seen)
+	}
 }
 
 // An entry that is made, changed or removed between two pages, behind the cursor and
@@ -131,6 +213,7 @@ func TestMinimalDumpEntry(t *testing.T) {
 		{"changed behind the cursor", "39985 2", entries + 1, 39985, 2},
 		{"removed behind the cursor", "39985", entries, 39985, 0},
 		{"gone already", "39985", entries, 39985, 0},
+		{"made with the largest id", "4294967294 1", entries + 1, 4294967294, 1},
 	} {
 		s.send(minimalCmdGet, flagDump)
 		n, value, marked := 0, uint32(0), false

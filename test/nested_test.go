@@ -182,6 +182,7 @@ func TestNestedDump(t *testing.T) {
 	check("no parent")
 	add(children(0, 0, 0))
 	check("a parent without children")
+	wantOnePage(t, nestedFamily, 1)
 	add(children(1, 0, 1))
 	add(children(5, 7, threePages))
 	if parts := check("children of several pages"); len(parts) < 5 {
@@ -251,6 +252,15 @@ func TestNestedDumpInterrupted(t *testing.T) {
 		t.Log(tt.name)
 		wantParents(t, parts, children(4, 0, 3), tt.want(uint32(sent)), children(6, 0, 0), children(7, 0, threePages))
 	}
+}
+
+// A writer waits until a page is made, and a parent that was not there before comes
+// with all of its children.
+func TestNestedPageIsOneState(t *testing.T) {
+	loadNested(t)
+	wantOneState(t, nestedFamily, nestedModule, "parent", "7", "7 0 50", func(m nldump.Message) int {
+		return len(readPart(t, m.Data[4:]).children)
+	})
 }
 
 func TestNestedDumpChangedEarly(t *testing.T) {
