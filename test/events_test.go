@@ -93,7 +93,7 @@ func eventOf(t testing.TB, ms []nldump.Message) event {
 func (s *rawSocket) nothing() {
 	s.t.Helper()
 	if n, _, err := unix.Recvfrom(s.fd, s.buf, unix.MSG_DONTWAIT); err != unix.EAGAIN {
-		s.t.Errorf("%d bytes of an event (%v) where none was due", n, err)
+		s.t.Errorf("%d bytes (%v) where nothing was due", n, err)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -37,15 +36,22 @@ func reload(t testing.TB, params string) *client.Client {
 func TestGuardIsOneOfTwo(t *testing.T) {
 	setup(t)
 	mustUnload(t, "bulkdump")
-	f, err := os.Open(moduleDir + "bulkdump.ko")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := unix.FinitModule(int(f.Fd()), "guard=grap", 0); !errors.Is(err, unix.EINVAL) {
-		t.Errorf("guard=grap: %v, want EINVAL", err)
-	}
+	wantNotLoaded(t, "bulkdump", "guard=grap", "guard=grap", unix.EINVAL)
 	load(t, "bulkdump", "")
+}
+
+// With guard=rcu, nobody enters or leaves anything.
+func TestGuardIsNotUsedWithRCU(t *testing.T) {
+	c := setup(t)
+	tr := trace(t, "guard_*")
+	makeEntry(t, c, client.Entry{ID: 1})
+	mustGet(t, c, 1)
+	mustDump(t, c, client.DumpOptions{})
+	readProc(t)
+	flush(t, c)
+	if events := tr.events(); len(events) != 0 {
+		t.Errorf("%v", events)
+	}
 }
 
 // Also with guard=grab, each cursor that promises it sends every untouched
@@ -79,18 +85,24 @@ func TestGrabUnderChurn(t *testing.T) {
 func TestGuardWriterCanBeKilled(t *testing.T) {
 	c := reload(t, "guard=grab")
 	tr := trace(t, "guard_write_*")
-	for _, change := range [][]string{
-		{"new", "1073741824", "name"}, {"set", "1", "--value", "7"}, {"set", "1073741824", "--name", "name", "--create"},
-		{"del", "1"}, {"fill", "10", "--id-start", "1073741824"}, {"flush"},
+	id, far, name := attrU32(attrID, 1), attrU32(attrID, 1<<30), attrText(attrName, "name")
+	for _, tt := range []struct {
+		name   string
+		change []byte
+	}{
+		{"new", request(cmdEntryNew, far, name)}, {"set", request(cmdEntrySet, id, name)}, {"create", request(cmdEntrySet, far, name, attr(attrCreate))},
+		{"del", request(cmdEntryDel, id)}, {"fill", request(cmdTableFill, attrU32(attrCount, 10), attrU32(attrFillStart, 1<<30))},
+		{"flush", request(cmdTableFlush)},
 	} {
-		t.Run(strings.Join(change, " "), func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			for range 20 {
 				flush(t, c)
 				fill(t, c, client.FillOptions{Count: uint32(unwatched(20_000))})
 				before := state(t, c)
-				cmd, events := killWriter(t, tr, change)
+				s := openRaw(t, client.FamilyName, 4<<10)
+				events := killWriter(t, tr, s, tt.change)
 				if len(events) == 1 && events[0].name == "guard_write_wait" {
-					diedOf(t, cmd, unix.SIGKILL)
+					s.nothing()
 					if after := state(t, c); after.Count != before.Count || after.Generation != before.Generation || after.Bytes != before.Bytes {
 						t.Errorf("from %+v to %+v", before, after)
 					}
@@ -103,23 +115,20 @@ func TestGuardWriterCanBeKilled(t *testing.T) {
 	}
 }
 
-// killWriter kills a command while readers are in, and returns the writer's
-// events.
-func killWriter(t *testing.T, tr *tracer, change []string) (cmd *exec.Cmd, events []traced) {
+// killWriter kills who requests a change while readers are in, and returns the
+// writer's events.
+func killWriter(t *testing.T, tr *tracer, s *rawSocket, change []byte) (events []traced) {
 	t.Helper()
 	leave := keepReadersIn(t)
 	defer leave()
 	seen := len(tr.events())
-	cmd = exec.Command("bulkdump", change...)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	cmd := startSender(t, s, pin(t), unix.NLM_F_REQUEST|unix.NLM_F_ACK, change)
 	waitFor(t, "a writer", func() bool { return len(tr.events()) > seen })
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	return cmd, slices.Clone(tr.events()[seen:])
+	return slices.Clone(tr.events()[seen:])
 }
 
 // keepReadersIn starts several readers, so that one is in the table at any

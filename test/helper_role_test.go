@@ -21,6 +21,7 @@ const (
 	roleCharge = "charge" // fills, and ends
 	roleSync   = "sync"   // reads the table with Sync, and prints its memory
 	roleRead   = "read"   // reads dumps of all kinds until it is killed
+	roleSend   = "send"   // sends its input, and ends
 )
 
 func play(role string) int {

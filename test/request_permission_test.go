@@ -96,6 +96,8 @@ func playRole(role string) error {
 		return playSync(context.Background(), c)
 	case roleRead:
 		return playRead(context.Background(), c)
+	case roleSend:
+		return playSend()
 	}
 	return fmt.Errorf("no role %q", role)
 }

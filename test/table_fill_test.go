@@ -49,6 +49,13 @@ func TestFillFollowsItsSeed(t *testing.T) {
 		t.Errorf("payloads of other lengths: %v", lengths)
 	}
 
+	// What splitmix64 makes of this seed, calculated elsewhere.
+	e := oneEntry(t, c, 10)
+	want := client.Entry{ID: 10, Name: "entry-10-a037", Flags: 0x3dda5ddb, Value: 0x85244889a8f338d1, Payload: []byte("\xb2\x84\xe0\xe0\x52\xe2\x75\xe0\x91\x6c\xdc\xa3\x13\x12\x4d\x0d")}
+	if !sameValues(e, want) {
+		t.Errorf("entry 10: %q, flags %#x, value %#x, payload %x", e.Name, e.Flags, e.Value, e.Payload)
+	}
+
 	flush(t, c)
 	if again := fill(t, c, o); again.Checksum != f.Checksum {
 		t.Errorf("the same seed made %v, then %v", f.Checksum, again.Checksum)
@@ -66,24 +73,27 @@ func TestFillRefused(t *testing.T) {
 	fill(t, c, client.FillOptions{Count: 100, IDStart: 500})
 	was := mustDump(t, c, client.DumpOptions{})
 	before := state(t, c)
+	listener := listen(t)
 	for _, tt := range []struct {
-		name  string
-		o     client.FillOptions
-		errno error
-		text  string
+		name   string
+		o      client.FillOptions
+		errno  error
+		text   string
+		undone uint64 // entries
 	}{
-		{"count of 0", client.FillOptions{}, unix.ERANGE, "out of range"},
-		{"the last id is taken", client.FillOptions{Count: 501}, unix.EEXIST, "there is an entry with this id"},
-		{"the first id is taken", client.FillOptions{Count: 10, IDStart: 599}, unix.EEXIST, "there is an entry with this id"},
-		{"ids above the largest", client.FillOptions{Count: 2, IDStart: math.MaxUint32}, unix.ERANGE, "the last id would be above 0xffffffff"},
-		{"stride above the largest", client.FillOptions{Count: 3, IDStart: 1, IDStride: 1 << 31}, unix.ERANGE, "the last id would be above 0xffffffff"},
-		{"more than the limit", client.FillOptions{Count: uint32(before.EntriesMax), IDStart: 1000}, unix.ENOSPC, "max_entries"},
-		{"largest count", client.FillOptions{Count: math.MaxUint32}, unix.ENOSPC, "max_entries"},
-		{"payload too large", client.FillOptions{Count: 1, PayloadMin: client.PayloadLenMax + 1}, unix.ERANGE, "out of range"},
-		{"payload of 65536", client.FillOptions{Count: 1, PayloadMax: 1 << 16}, unix.ERANGE, "out of range"},
-		{"payload range upside down", client.FillOptions{Count: 1, PayloadMin: 2, PayloadMax: 1}, unix.EINVAL, "payload-max is below payload-min"},
+		{"count of 0", client.FillOptions{}, unix.ERANGE, "out of range", 0},
+		{"the last id is taken", client.FillOptions{Count: 501}, unix.EEXIST, "there is an entry with this id", 500},
+		{"the first id is taken", client.FillOptions{Count: 10, IDStart: 599}, unix.EEXIST, "there is an entry with this id", 0},
+		{"ids above the largest", client.FillOptions{Count: 2, IDStart: math.MaxUint32}, unix.ERANGE, "the last id would be above 0xffffffff", 0},
+		{"stride above the largest", client.FillOptions{Count: 3, IDStart: 1, IDStride: 1 << 31}, unix.ERANGE, "the last id would be above 0xffffffff", 0},
+		{"more than the limit", client.FillOptions{Count: uint32(before.EntriesMax), IDStart: 1000}, unix.ENOSPC, "max_entries", 0},
+		{"largest count", client.FillOptions{Count: math.MaxUint32}, unix.ENOSPC, "max_entries", 0},
+		{"payload too large", client.FillOptions{Count: 1, PayloadMin: client.PayloadLenMax + 1}, unix.ERANGE, "out of range", 0},
+		{"payload of 65536", client.FillOptions{Count: 1, PayloadMax: 1 << 16}, unix.ERANGE, "out of range", 0},
+		{"payload range upside down", client.FillOptions{Count: 1, PayloadMin: 2, PayloadMax: 1}, unix.EINVAL, "payload-max is below payload-min", 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			last := state(t, c)
 			_, err := c.Fill(t.Context(), tt.o)
 			if !errors.Is(err, tt.errno) {
 				t.Fatalf("error %v, want %v", err, tt.errno)
@@ -95,9 +105,22 @@ func TestFillRefused(t *testing.T) {
 			if after.Count != before.Count || after.Bytes != before.Bytes {
 				t.Errorf("%d entries of %d bytes, before %d of %d", after.Count, after.Bytes, before.Count, before.Bytes)
 			}
+			if n := after.Tombstones - last.Tombstones; n != tt.undone {
+				t.Errorf("%d more tombstones, want one for each of %d entries that were made and are gone", n, tt.undone)
+			}
+			deleted := 0
+			for _, e := range collect(t, c, client.DumpOptions{Since: &last.Generation}) {
+				if e.Deleted {
+					deleted++
+				}
+			}
+			if uint64(deleted) != tt.undone {
+				t.Errorf("a delta has %d deleted entries, want %d", deleted, tt.undone)
+			}
 			if now := mustDump(t, c, client.DumpOptions{}); now.sum != was.sum {
 				t.Errorf("checksum %v, before %v", now.sum, was.sum)
 			}
+			listener.nothing()
 		})
 	}
 }
@@ -139,10 +162,8 @@ func TestDumpDuringFill(t *testing.T) {
 	c := setup(t)
 	makeEntry(t, c, client.Entry{ID: math.MaxUint32})
 	before := state(t, c)
-	cmd := roleCommand(t, roleFill)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	s := openRaw(t, client.FamilyName, 4<<10)
+	cmd := startSender(t, s, pin(t), unix.NLM_F_REQUEST, request(cmdTableFill, attrU32(attrCount, 4_000_000)))
 	waitFor(t, "an entry of the fill", func() bool {
 		d, err := dump(t, c, client.DumpOptions{IDTo: ptr(uint32(0))})
 		if d.count > 0 && !errors.Is(err, client.ErrInterrupted) {
@@ -156,12 +177,8 @@ func TestDumpDuringFill(t *testing.T) {
 			t.Errorf("id %d: %d records, and error %v", id, d.count, err)
 		}
 	}
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err == nil {
-		t.Fatal("the fill came to its end before it was killed")
-	}
+	kill(t, cmd)
+	s.nothing()
 	after := state(t, c)
 	if after.Count != before.Count || after.Bytes != before.Bytes {
 		t.Errorf("%d entries of %d bytes, before %d of %d", after.Count, after.Bytes, before.Count, before.Bytes)
