@@ -93,10 +93,12 @@ func TestFaultsInLookups(t *testing.T) {
 	} {
 		t.Run(op.name, func(t *testing.T) {
 			f, j := injectFaults(t), judged{t, make(verdicts)}
+			said := make(map[string]bool)
 			places := f.each(func(nth int) bool {
 				before := state(t, c)
 				reached := false
-				_, err := askFailing(t, op.request, func(send func()) { reached = f.in(nth, send) })
+				text, err := askFailing(t, op.request, func(send func()) { reached = f.in(nth, send) })
+				said[text] = true
 				j.judge(nth, err)
 				if after := state(t, c); !reflect.DeepEqual(after, before) {
 					t.Errorf("fault %d: from %+v to %+v", nth, before, after)
@@ -107,6 +109,9 @@ func TestFaultsInLookups(t *testing.T) {
 				t.Errorf("only %d allocations were failed", places)
 			}
 			j.outcomes.report(t, op.name, places)
+			if !said["no memory for the reply"] {
+				t.Errorf("nothing said that there was no memory for the reply: %v", said)
+			}
 			if _, err := c.GetByName(t.Context(), "five"); err != nil {
 				t.Error(err)
 			}
@@ -228,10 +233,11 @@ func TestFaultsInTemplates(t *testing.T) {
 	needFaults(t)
 	for _, tt := range []struct{ module, params, parameter, before, after string }{
 		{minimalModule, "entries=3", "entries", "3", "6"},
-		{minimalModule, "entries=3", "entry", "2 1", "2 7"},
+		{minimalModule, "entries=3", "entry", "2", "2 7"},
 		{nestedModule, "", "parent", "1 1 3", "1 1 9"},
+		{nestedModule, "", "parent", "1", "1 1 9"},
 	} {
-		t.Run(tt.module+" "+tt.parameter, func(t *testing.T) {
+		t.Run(tt.module+" "+tt.parameter+" "+tt.after, func(t *testing.T) {
 			loadCopied(t, tt.module, tt.params)
 			f, j := injectFaults(t), judged{t, make(verdicts)}
 			parameter, err := os.OpenFile("/sys/module/"+tt.module+"/parameters/"+tt.parameter, os.O_WRONLY, 0)
@@ -269,7 +275,7 @@ func TestFaultsInTemplates(t *testing.T) {
 				}
 				return reached
 			})
-			j.outcomes.report(t, tt.module+" "+tt.parameter, places)
+			j.outcomes.report(t, fmt.Sprintf("%s %s, from %q to %q", tt.module, tt.parameter, tt.before, tt.after), places)
 			if places < 1 || j.outcomes[unix.ENOMEM.Error()] == 0 {
 				t.Errorf("%d allocations were failed: %v", places, j.outcomes)
 			}

@@ -96,6 +96,7 @@ func TestFaultsInARow(t *testing.T) {
 			heard := func() bool {
 				return !slices.ContainsFunc(op.lacked, func(what string) bool { return !lacked[what] })
 			}
+			nodes := xarrayNodes(t)
 			bytes := 0
 			for ; try(bytes) > 0; bytes += step {
 			}
@@ -103,6 +104,10 @@ func TestFaultsInARow(t *testing.T) {
 			if !heard() {
 				t.Errorf("not all said that there was no memory for it: %v of %v", lacked, op.lacked)
 			}
+			// A try may leave nodes without an entry, and a flush frees them.
+			flush(t, c)
+			after := xarrayNodes(t)
+			figures(t, "%s: %d tries, from %d nodes of XArrays to %d", op.name, tries, nodes, after)
 		})
 	}
 }

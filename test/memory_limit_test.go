@@ -45,6 +45,16 @@ func TestFillAtTheMemoryLimit(t *testing.T) {
 // asks for them allows. Those that are refused leave nothing, and each other one
 // sends the whole table.
 func TestDumpsAtTheMemoryLimit(t *testing.T) {
+	// Of columns, nearly all that is charged is the page in the making.
+	t.Run("columns", func(t *testing.T) {
+		dumpsAtTheMemoryLimit(t, client.EncodingColumns, "1M", noMemory("for a page of columns"), noMemory("for the dump"))
+	})
+	t.Run("plain", func(t *testing.T) {
+		dumpsAtTheMemoryLimit(t, client.EncodingPlain, "32K", noMemory("for the dump"))
+	})
+}
+
+func dumpsAtTheMemoryLimit(t *testing.T, encoding client.Encoding, limit string, refusals ...verdict) {
 	const asked, count = 400, 200
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: count})
@@ -54,10 +64,10 @@ func TestDumpsAtTheMemoryLimit(t *testing.T) {
 	for nr := range asked {
 		s := openRaw(t, client.FamilyName, 64<<10)
 		all = append(all, s)
-		requests = append(requests, s.message(flagDump, request(cmdEntryGet, attrU32(attrEncoding, uint32(client.EncodingColumns)),
+		requests = append(requests, s.message(flagDump, request(cmdEntryGet, attrU32(attrEncoding, uint32(encoding)),
 			attrU32(attrCursor, uint32(cursors[nr%len(cursors)])))))
 	}
-	group := limitedGroup(t, "1M")
+	group := limitedGroup(t, limit)
 	inGroup(t, group, func() {
 		for nr, s := range all {
 			if _, err := unix.Write(s.fd, requests[nr]); err != nil {
@@ -91,11 +101,51 @@ func TestDumpsAtTheMemoryLimit(t *testing.T) {
 		}
 		s.close()
 	}
-	if none := refused[noMemory("for a page of columns")] + refused[noMemory("for the dump")]; none+whole != asked || uint64(whole) != started {
+	none := 0
+	for _, v := range refusals {
+		none += refused[v]
+	}
+	if none+whole != asked || uint64(whole) != started {
 		t.Errorf("%d dumps started, %d were whole, and the others were refused with %v", started, whole, refused)
 	}
 	if s := checkCounters(t, c); s.DumpsMemory != 0 {
 		t.Errorf("%d bytes are left", s.DumpsMemory)
+	}
+	failed(t, group)
+}
+
+// The first entries of new namespaces are made, more than the memory limit of the
+// control group that makes them allows. Those that are refused say what there was no
+// memory for, with it the hash table of names.
+func TestFirstEntriesAtTheMemoryLimit(t *testing.T) {
+	const namespaces = 60
+	reload(t, "hash_bits=9") // 4 KiB; more would come from elsewhere, with a warning
+	var all []*rawSocket
+	var requests [][]byte
+	for range namespaces {
+		var s *rawSocket
+		inNewNetNS(t, func() { s = openRaw(t, client.FamilyName, 4<<10) })
+		all = append(all, s)
+		requests = append(requests, s.message(unix.NLM_F_REQUEST|unix.NLM_F_ACK, request(cmdEntryNew, attrU32(attrID, 1), attrText(attrName, "first"))))
+	}
+	group := limitedGroup(t, "128K")
+	inGroup(t, group, func() {
+		for nr, s := range all {
+			if _, err := unix.Write(s.fd, requests[nr]); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	answers := make(map[string]int)
+	for _, s := range all {
+		v := s.answerTo(s.seq)
+		answers[v.text]++
+		if v.errno != 0 && (v.errno != unix.ENOMEM || !strings.HasPrefix(v.text, "no memory for ")) {
+			t.Errorf("%+v, want ENOMEM", v)
+		}
+	}
+	if answers[""] == 0 || answers["no memory for the hash table of names"] == 0 {
+		t.Errorf("of %d namespaces: %v", namespaces, answers)
 	}
 	failed(t, group)
 }

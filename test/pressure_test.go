@@ -109,7 +109,7 @@ func TestOneListenerOfManyDoesNotRead(t *testing.T) {
 			t.Fatalf("the idle listener: %v, want ENOBUFS", err)
 		}
 	}
-	idle.drain()
+	idle.heard()
 	makeEntry(t, c, client.Entry{ID: changes})
 	if e := idle.event(); e.id != changes {
 		t.Errorf("event %+v, want entry %d", e, changes)
