@@ -91,30 +91,34 @@ func TestMemoryComesBack(t *testing.T) {
 			}
 			flush(t, c)
 		}},
-		{"parameters of minimal, written until they are gone", func(t *testing.T, _ *client.Client) {
-			load(t, "bulkdump_minimal", "")
-			written := map[string]string{"entries": "200000", "entry": "7 1"} // 3 MB
-			gone := make(chan error, len(written))
-			for name, text := range written {
-				parameter, err := os.OpenFile("/sys/module/bulkdump_minimal/parameters/"+name, os.O_WRONLY, 0)
-				if err != nil {
-					t.Fatal(err)
+		{"lookups, dumps and refusals", func(t *testing.T, c *client.Client) {
+			makeEntry(t, c, client.Entry{ID: 1})
+			for _, body := range [][]byte{request(cmdEntryGet, attrU32(attrID, 1)), request(cmdEntryGet, attrU32(attrID, 1), attrU32(attrFields, 1))} {
+				s := openRaw(t, client.FamilyName, 4<<10)
+				var batch []byte
+				for range 100 {
+					batch = append(batch, s.message(unix.NLM_F_REQUEST, body)...)
 				}
-				defer parameter.Close()
-				go func() {
-					var err error
-					for err == nil {
-						_, err = parameter.WriteAt([]byte(text), 0)
+				for range 400 { // 32 bytes for each request
+					if err := unix.Sendto(s.fd, batch, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+						t.Fatal(err)
 					}
-					gone <- err
-				}()
-			}
-			mustUnload(t, "bulkdump_minimal")
-			for range written {
-				if err := <-gone; !errors.Is(err, unix.ENODEV) {
-					t.Errorf("write: %v, want ENODEV", err)
 				}
+				s.close() // nobody reads the answers
 			}
+			s := openRaw(t, client.FamilyName, 4<<10)
+			for range 12_000 { // 128 bytes each
+				s.send(cmdEntryGet, flagDump)
+				s.read()
+			}
+			s.close()
+			flush(t, c)
+		}},
+		{"parameters of minimal", func(t *testing.T, _ *client.Client) {
+			writeUntilGone(t, "bulkdump_minimal", map[string]string{"entries": "200000", "entry": "7 1"}) // 3 MB
+		}},
+		{"parameter of nested", func(t *testing.T, _ *client.Client) {
+			writeUntilGone(t, "bulkdump_nested", map[string]string{"parent": "7 0 200000"})
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -137,5 +141,33 @@ func TestMemoryComesBack(t *testing.T) {
 			})
 			t.Logf("%d KiB more after %d rounds", lost, rounds)
 		})
+	}
+}
+
+// writeUntilGone loads a module, and unloads it while its parameters are written,
+// until they are gone.
+func writeUntilGone(t *testing.T, module string, written map[string]string) {
+	t.Helper()
+	load(t, module, "")
+	gone := make(chan error, len(written))
+	for name, text := range written {
+		parameter, err := os.OpenFile("/sys/module/"+module+"/parameters/"+name, os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer parameter.Close()
+		go func() {
+			var err error
+			for err == nil {
+				_, err = parameter.WriteAt([]byte(text), 0)
+			}
+			gone <- err
+		}()
+	}
+	mustUnload(t, module)
+	for range written {
+		if err := <-gone; !errors.Is(err, unix.ENODEV) {
+			t.Errorf("write: %v, want ENODEV", err)
+		}
 	}
 }

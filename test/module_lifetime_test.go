@@ -4,11 +4,16 @@ package test
 
 import (
 	"bytes"
+	"debug/elf"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -104,15 +109,12 @@ func TestModuleIsNamedAfterItsFamily(t *testing.T) {
 func TestModuleParametersHaveBounds(t *testing.T) {
 	setup(t)
 	mustUnload(t, "bulkdump")
-	for _, params := range []string{"hash_bits=3", "hash_bits=25", "hash_bits=4294967295"} {
-		f, err := os.Open(moduleDir + "bulkdump.ko")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := unix.FinitModule(int(f.Fd()), params, 0); !errors.Is(err, unix.EINVAL) {
-			t.Errorf("%s: %v, want EINVAL", params, err)
-		}
-		f.Close()
+	for params, says := range map[string]string{
+		"hash_bits=3":          "bulkdump: hash_bits=3 is not in 4..24",
+		"hash_bits=25":         "bulkdump: hash_bits=25 is not in 4..24",
+		"hash_bits=4294967295": "bulkdump: hash_bits=4294967295 is not in 4..24",
+	} {
+		wantNotLoaded(t, "bulkdump", params, says, unix.EINVAL)
 	}
 
 	load(t, "bulkdump", "hash_bits=24")
@@ -145,4 +147,144 @@ func TestModuleParametersHaveBounds(t *testing.T) {
 	makeEntry(t, c, client.Entry{ID: 10})
 	mustUnload(t, "bulkdump")
 	load(t, "bulkdump", "")
+}
+
+// wantNotLoaded tries to load a module, and checks that the kernel's log says why that
+// fails, if says is not empty.
+func wantNotLoaded(t testing.TB, name, params, says string, errnos ...unix.Errno) {
+	t.Helper()
+	log, err := os.OpenFile("/dev/kmsg", os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	if _, err := log.Seek(0, io.SeekEnd); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(moduleDir + name + ".ko")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	err = unix.FinitModule(int(f.Fd()), params, 0)
+	if !slices.ContainsFunc(errnos, func(e unix.Errno) bool { return errors.Is(err, e) }) {
+		t.Fatalf("load %s %s: %v, want %v", name, params, err, errnos)
+	}
+	if says == "" {
+		return
+	}
+	var said strings.Builder
+	line := make([]byte, 8<<10)
+	for {
+		n, err := unix.Read(int(log.Fd()), line)
+		if err != nil {
+			break
+		}
+		said.Write(line[:n])
+	}
+	if !strings.Contains(said.String(), says) {
+		t.Errorf("load %s %s: the log says %q, want %q", name, params, said.String(), says)
+	}
+}
+
+// A module whose family is there already is not loaded, and leaves nothing behind.
+// Here, a template has that family, by another name in its file.
+func TestModuleWhoseFamilyIsTaken(t *testing.T) {
+	setup(t)
+	mustUnload(t, "bulkdump")
+	t.Cleanup(func() { load(t, "bulkdump", "") })
+	for _, tt := range []struct{ module, params, family, other, variable string }{
+		{"bulkdump", "", client.FamilyName, minimalModule, "minimal_family"},
+		{minimalModule, "entries=5", minimalFamily, nestedModule, "nested_family"},
+		{nestedModule, `parent="7 0 5"`, nestedFamily, minimalModule, "minimal_family"},
+	} {
+		t.Run(tt.module, func(t *testing.T) {
+			if err := unix.InitModule(withFamily(t, tt.other, tt.variable, tt.family), ""); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = unload(tt.other) }) // if the test fails
+			// For the loader, EEXIST is of a module that is there already, and newer
+			// ones give another error instead (kernel/module/main.c:do_init_module).
+			wantNotLoaded(t, tt.module, tt.params, "", unix.EEXIST, unix.EBUSY)
+			mustUnload(t, tt.other)
+			inNewNetNS(t, func() {}) // nothing of the module is in the way
+			load(t, tt.module, "")
+			dumpFamily(t, tt.family, cmdEntryGet)
+			mustUnload(t, tt.module)
+		})
+	}
+}
+
+// withFamily returns the file of a module whose family has another name. The family is
+// in a variable of the module.
+func withFamily(t testing.TB, module, variable, name string) []byte {
+	t.Helper()
+	file, err := os.ReadFile(moduleDir + module + ".ko")
+	if err != nil {
+		t.Fatal(err)
+	}
+	object, err := elf.NewFile(bytes.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	symbols, err := object.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range symbols {
+		if s.Name != variable {
+			continue
+		}
+		family := file[object.Sections[s.Section].Offset+s.Value:][:s.Size]
+		at := bytes.Index(family, []byte("bulkdump_"))
+		if at < 0 {
+			t.Fatalf("%s has no name in %x", variable, family)
+		}
+		const size = 16 // GENL_NAMSIZ
+		copy(family[at:at+size], append([]byte(name), make([]byte, size)...))
+		return file
+	}
+	t.Fatalf("%s has no %s", module, variable)
+	return nil
+}
+
+// The module comes and goes while requests are made. Each is answered, or there is no
+// family.
+func TestModuleUnloadsUnderRequests(t *testing.T) {
+	setup(t)
+	var enough atomic.Bool
+	var users sync.WaitGroup
+	answers := make([]int, 3)
+	for nr := range answers {
+		c := dial(t)
+		users.Go(func() {
+			for !enough.Load() {
+				var err error
+				switch nr {
+				case 0:
+					_, err = c.Table(t.Context())
+				case 1:
+					_, err = c.Get(t.Context(), 1)
+				case 2:
+					_, err = c.New(t.Context(), client.Entry{ID: 1, Name: "n"})
+				}
+				switch {
+				case err == nil, errors.Is(err, unix.EEXIST), nr == 1 && errors.Is(err, os.ErrNotExist) && !errors.Is(err, client.ErrNoFamily):
+					answers[nr]++
+				case !errors.Is(err, client.ErrNoFamily):
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for range unwatched(50) {
+		mustUnload(t, "bulkdump")
+		load(t, "bulkdump", "")
+	}
+	enough.Store(true)
+	users.Wait()
+	if slices.Min(answers) == 0 {
+		t.Errorf("answers by request: %v", answers)
+	}
 }
