@@ -24,7 +24,7 @@ vm-matrix: ## the same on each kernel, with a table of the results (KERNELS="6.1
 
 # Each path of the module once, because all tests take half an hour on debug.
 QUICK = Faults Module NamespaceEndsWith OwnerOf TwoNamespaces Guard GrabUnder GrabTrace CursorsSendAll CursorsUnderFlush Walker IntrNotAfter Minimal Nested \
-	Columns FieldsBound Filters RefusedRequests RecordOutgrows New GetByNameUnder GetByNameInA GetByNameIs Set Delete$$ Flush Event Fill StreamAbandons SocketClosed PagesAreHeld TraceOf \
+	Columns FieldsBound Filters RefusedRequests Killed RecordOutgrows New GetByNameUnder GetByNameInA GetByNameIs GetByNameAndID Set Delete$$ Flush Event Fill StreamAbandons SocketClosed PagesAreHeld TraceOf \
 	WatchTells WatchEnds SinceTells SinceRefuses Tombstones ProcUnder ProcOf RecordMaxNever Hash SyncStartsOver
 space = $() $()
 QUICK_TESTS = ^Test($(subst $(space),|,$(strip $(QUICK))))

@@ -203,9 +203,14 @@ func TestCursorsUnderChange(t *testing.T) {
 		{
 			name: "set behind",
 			change: func(t *testing.T, c *client.Client, p *parked) uint32 {
-				if _, err := c.Set(t.Context(), client.Change{ID: p.order[0], Flags: ptr(uint32(1))}); err != nil {
-					t.Fatal(err)
-				}
+				touch(t, c, p.order[0])
+				return 1
+			},
+		},
+		{
+			name: "set ahead",
+			change: func(t *testing.T, c *client.Client, p *parked) uint32 {
+				touch(t, c, p.order[p.sent+1])
 				return 1
 			},
 		},
@@ -322,5 +327,49 @@ func TestWalkersPassEachOther(t *testing.T) {
 		if missed, repeated := p.compare(first.order[first.sent]); missed != nil || repeated != nil {
 			t.Errorf("walker %d missed %v and repeated %v", i, missed, repeated)
 		}
+	}
+}
+
+// A scan pauses where another dump's walker is the next in the list, and goes on.
+func TestWalkerPausesAtAnother(t *testing.T) {
+	const patience = 4096 // nodes between two pauses
+	c := setup(t)
+	walker := attrU32(attrCursor, uint32(client.CursorWalker))
+	prefix := func(text string) []byte { return nest(attrFilter, attrText(attrNamePrefix, text)) }
+	// parkBehind parks a dump behind so many entries and those of its first page.
+	parkBehind := func(before uint32) (s *rawSocket, onPage uint32) {
+		flush(t, c)
+		makeEntries(t, c, "a", nil, above(0, before)...)
+		makeEntries(t, c, "b", nil, above(patience, 200)...)
+		records := state(t, c).Records
+		s = openRaw(t, client.FamilyName, 4<<10)
+		s.send(cmdEntryGet, flagDump, walker, prefix("b"))
+		return s, uint32(state(t, c).Records - records)
+	}
+	s, onPage := parkBehind(1)
+	s.close()
+	s, again := parkBehind(patience - onPage)
+	if onPage == 0 || again != onPage {
+		t.Fatalf("%d records on the first page, then %d", onPage, again)
+	}
+	if v := openRaw(t, client.FamilyName, 4<<10).ask(flagDump, request(cmdEntryGet, walker, prefix("none"))); v.errno != 0 || !v.done {
+		t.Errorf("a walker that pauses at another: %+v", v)
+	}
+	s.close()
+}
+
+// A cursor that counts in a bucket counts from its head for each page.
+func TestBucketIsCountedFromItsHead(t *testing.T) {
+	const count = 1200
+	c := setup(t)
+	makeEntries(t, c, "same", nil, above(0, count)...)
+	before := state(t, c)
+	if ids, _ := unordered(t, c, client.DumpOptions{Cursor: client.CursorBucket, BufferSize: 4 << 10}); len(ids) != count {
+		t.Errorf("%d records, want %d", len(ids), count)
+	}
+	after := state(t, c)
+	pages, scanned := after.Pages-before.Pages, after.Scanned-before.Scanned
+	if pages < 20 || scanned < count*pages/3 {
+		t.Errorf("%d entries on %d pages were looked at %d times only", count, pages, scanned)
 	}
 }

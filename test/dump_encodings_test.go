@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 
 	"bulkdump/client"
@@ -51,10 +52,21 @@ func TestDirectIsPlain(t *testing.T) {
 	c := setup(t)
 	r := rand.New(rand.NewPCG(1, 2))
 	randomTable(t, c, r, 200)
+	wantDirectIsPlain(t, 64<<10)
+	// The largest value of 4 bytes, on each place of a page.
+	flush(t, c)
+	for id := range uint32(4 * client.NameLenMax) {
+		makeEntry(t, c, client.Entry{ID: id, Name: strings.Repeat("n", 1+int(id)%client.NameLenMax), Value: math.MaxUint32})
+	}
+	wantDirectIsPlain(t, 4<<10)
+}
+
+func wantDirectIsPlain(t *testing.T, buffer int) {
+	t.Helper()
 	for fields := range uint32(client.FieldsAll) + 1 {
 		var dumps [2][][]nldump.Message
 		for i, encoding := range []client.Encoding{client.EncodingPlain, client.EncodingDirect} {
-			s := openRaw(t, client.FamilyName, 64<<10)
+			s := openRaw(t, client.FamilyName, buffer)
 			s.send(cmdEntryGet, flagDump, attrU32(attrFields, fields), attrU32(attrEncoding, uint32(encoding)))
 			dumps[i], _ = s.readDump()
 			s.close()

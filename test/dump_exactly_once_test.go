@@ -9,6 +9,7 @@ import (
 	"iter"
 	"math"
 	"testing"
+	"time"
 
 	"bulkdump/client"
 )
@@ -78,7 +79,9 @@ func TestDumpEmptyTable(t *testing.T) {
 func TestDumpOneRecord(t *testing.T) {
 	c := setup(t)
 	want := client.Entry{ID: 7, Name: "seven", Flags: 0x80000001, Value: math.MaxUint64, Payload: []byte{0, 1, 2}}
+	before := time.Now()
 	makeEntry(t, c, want)
+	after := time.Now()
 	var got []client.Entry
 	for e, err := range c.Dump(t.Context(), client.DumpOptions{}) {
 		if err != nil {
@@ -96,7 +99,7 @@ func TestDumpOneRecord(t *testing.T) {
 	if e.Generation != state(t, c).Generation {
 		t.Errorf("generation %d, the table's is %d", e.Generation, state(t, c).Generation)
 	}
-	if e.Stats.Created.IsZero() || !e.Stats.Created.Equal(e.Stats.Updated) || e.Stats.Hits != 0 {
+	if e.Stats.Created.Before(before) || e.Stats.Created.After(after) || !e.Stats.Created.Equal(e.Stats.Updated) || e.Stats.Hits != 0 {
 		t.Errorf("stats of a new entry: %+v", e.Stats)
 	}
 }
@@ -113,6 +116,13 @@ func TestDumpSmallestAndLargestID(t *testing.T) {
 	s := state(t, c)
 	if s.IDMin == nil || *s.IDMin != 0 || s.IDMax == nil || *s.IDMax != math.MaxUint32 {
 		t.Errorf("bounds %v to %v", s.IDMin, s.IDMax)
+	}
+	if _, err := c.Delete(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	s = state(t, c)
+	if s.IDMin == nil || *s.IDMin != math.MaxUint32 || s.IDMax == nil || *s.IDMax != math.MaxUint32 {
+		t.Errorf("of the largest id alone: bounds %v to %v", s.IDMin, s.IDMax)
 	}
 }
 

@@ -78,35 +78,53 @@ func TestUintIsFourOrEightBytes(t *testing.T) {
 	}
 }
 
-// The answer to a request has the request's command; an event has its own.
+// The answer to a request has the request's command; an event has its own. Each has
+// the attributes of its kind.
 // Rules 19, 28.
 func TestAnswerHasTheCommandOfTheRequest(t *testing.T) {
 	setup(t)
 	s := openRaw(t, client.FamilyName, 64<<10)
-	id, name := attrU32(attrID, 1), attrText(attrName, "one")
+	id, name := attrU32(attrID, 5), attrText(attrName, "five")
+	entry, change, table := []uint16{1, 2, 3, 4, 6, 7}, []uint16{1, 7}, []uint16{1, 2}
 	for _, tt := range []struct {
 		cmd   uint8
 		flags uint16
 		attrs [][]byte
-		event uint8 // comes before the answer
+		has   []uint16 // the answer's attributes
+		event uint8    // comes before the answer
+		tells []uint16 // the event's attributes
 	}{
-		{cmdEntryNew, unix.NLM_F_ECHO, [][]byte{id, name}, eventNew},
-		{cmdEntryGet, 0, [][]byte{id}, 0},
-		{cmdEntryGet, unix.NLM_F_DUMP, nil, 0},
-		{cmdEntrySet, unix.NLM_F_ECHO, [][]byte{id, name}, eventSet},
-		{cmdEntryDel, unix.NLM_F_ECHO, [][]byte{id}, eventDel},
-		{cmdTableGet, 0, nil, 0},
-		{cmdTableFill, unix.NLM_F_ECHO, [][]byte{attrU32(attrCount, 1)}, eventFill},
-		{cmdTableFlush, unix.NLM_F_ECHO, nil, eventFlush},
+		{cmdEntryNew, unix.NLM_F_ECHO, [][]byte{id, name}, change, eventNew, entry},
+		{cmdEntryGet, 0, [][]byte{id}, entry, 0, nil},
+		{cmdEntryGet, unix.NLM_F_DUMP, nil, entry, 0, nil},
+		{cmdEntrySet, unix.NLM_F_ECHO, [][]byte{id, name}, change, eventSet, entry},
+		{cmdEntryDel, unix.NLM_F_ECHO, [][]byte{id}, change, eventDel, change},
+		{cmdTableFill, unix.NLM_F_ECHO, [][]byte{attrU32(attrCount, 1)}, []uint16{1, 7, 8}, eventFill, []uint16{1, 3, 4, 7}},
+		{cmdTableGet, 0, nil, []uint16{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19}, 0, nil},
+		{cmdTableFlush, unix.NLM_F_ECHO, nil, table, eventFlush, table},
 	} {
 		seq := s.send(tt.cmd, unix.NLM_F_REQUEST|tt.flags, tt.attrs...)
-		for _, want := range []uint8{tt.event, tt.cmd} {
-			if want == 0 {
+		for _, want := range []struct {
+			cmd uint8
+			has []uint16
+		}{{tt.event, tt.tells}, {tt.cmd, tt.has}} {
+			if want.cmd == 0 {
 				continue
 			}
 			ms, _ := s.read()
-			if ms[0].Type != s.family || ms[0].Data[0] != want || ms[0].Seq != seq {
-				t.Errorf("command %d: a message of type %d, command %d, want command %d", tt.cmd, ms[0].Type, ms[0].Data[0], want)
+			m := ms[0]
+			if m.Type != s.family || m.Data[0] != want.cmd || m.Seq != seq {
+				t.Fatalf("command %d: a message of type %d, command %d, want command %d", tt.cmd, m.Type, m.Data[0], want.cmd)
+			}
+			var has []uint16
+			for a := nldump.Parse(m.Data[4:]); a.Next(); {
+				has = append(has, a.Type())
+			}
+			if slices.Sort(has); !slices.Equal(has, want.has) {
+				t.Errorf("command %d: command %d has attributes %v, want %v", tt.cmd, want.cmd, has, want.has)
+			}
+			if tt.cmd <= cmdEntryDel && idOf(t, m) != 5 {
+				t.Errorf("command %d: command %d is of id %d, want 5", tt.cmd, want.cmd, idOf(t, m))
 			}
 		}
 	}

@@ -96,3 +96,24 @@ func TestRecordThatGrowsAheadIsSent(t *testing.T) {
 		t.Errorf("%d records, want 5000", len(d.ids))
 	}
 }
+
+// A page of columns that becomes larger than any at the start of the dump has no more
+// records than the dump has room to note.
+func TestRecordOutgrowsPagesOfColumns(t *testing.T) {
+	const count, most = 20_000, 32 << 10 / 14 // a record without a payload has 14 bytes
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: count})
+	s := openRaw(t, client.FamilyName, 128<<10)
+	s.send(cmdEntryGet, flagDump, attrU32(attrEncoding, uint32(client.EncodingColumns)), attrU32(attrFields, uint32(client.FieldPayload|client.FieldGeneration)))
+	grow(t, c, count-1)
+	var ids []uint32
+	largest := 0
+	for _, p := range s.rest(func(int) {}) {
+		largest = max(largest, len(p.ids))
+		ids = append(ids, p.ids...)
+	}
+	wantOnceEach(t, "a dump of columns", ids, count)
+	if largest != most {
+		t.Errorf("the largest page has %d records, want %d", largest, most)
+	}
+}

@@ -73,6 +73,29 @@ func TestRecordMaxFollowsTheTable(t *testing.T) {
 	clear(sizes)
 	check("flush")
 
+	// What is gone is forgotten: a record of the same KiB that came later, and one
+	// that would fit the same page but for 4 bytes.
+	exactly := func(larger, smaller int, goneFirst bool) {
+		t.Helper()
+		makeEntry(t, c, client.Entry{ID: 0, Name: "n", Payload: make([]byte, larger)})
+		if !goneFirst {
+			makeEntry(t, c, client.Entry{ID: 1, Name: "n", Payload: make([]byte, smaller)})
+		}
+		if _, err := c.Delete(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+		if goneFirst {
+			makeEntry(t, c, client.Entry{ID: 1, Name: "n", Payload: make([]byte, smaller)})
+		}
+		if max, want := state(t, c).RecordMax, largestRecord(1, smaller); max != want {
+			t.Errorf("a payload of %d is gone, one of %d is there: record-max is %d, want %d", larger, smaller, max, want)
+		}
+		flush(t, c)
+	}
+	exactly(900, 600, true)
+	full := goodSize - int(largestRecord(1, 0)) // with it, the record fills a page
+	exactly(full+4, full, false)
+
 	// If a fill fails, its entries are gone.
 	makeEntry(t, c, client.Entry{ID: 99, Name: "taken"})
 	sizes[99] = largestRecord(len("taken"), 0)

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -398,4 +399,65 @@ func TestTombstonesAreBounded(t *testing.T) {
 	}
 	mustUnload(t, "bulkdump")
 	load(t, "bulkdump", "")
+}
+
+// Of more deletes than one look at the log takes, a filter leaves the last. There is
+// no empty page, which would look like the end.
+// Rule 2.
+func TestSinceThatLeavesLittle(t *testing.T) {
+	const count = 9000
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: count})
+	since := state(t, c).Generation
+	changes := newChurner(t, 0, 1, 1)
+	for id := range uint32(count) {
+		changes.put(cmdEntryDel, attrU32(attrID, id))
+		if changes.queued == churnBatch || id == count-1 {
+			if err := changes.flush(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, encoding := range encodings {
+		before := state(t, c).Scanned
+		delta := collect(t, c, client.DumpOptions{Since: &since, Encoding: encoding, IDFrom: ptr(uint32(count - 1))})
+		if len(delta) != 1 || delta[0].ID != count-1 || !delta[0].Deleted {
+			t.Errorf("%v: %+v, want the last delete", encoding, delta)
+		}
+		if scanned := state(t, c).Scanned - before; scanned < count {
+			t.Errorf("%v: %d of %d deletes were looked at", encoding, scanned, count)
+		}
+	}
+}
+
+// Deltas are read while a table is flushed. Each has what it can have, or is stale.
+func TestSinceUnderFlush(t *testing.T) {
+	c := setup(t)
+	count := uint32(unwatched(50_000))
+	for _, encoding := range encodings {
+		since := state(t, c).Generation
+		fill(t, c, client.FillOptions{Count: count})
+		flusher := dial(t)
+		var flushed atomic.Bool
+		done := make(chan error)
+		go func() {
+			_, err := flusher.Flush(t.Context())
+			flushed.Store(true)
+			done <- err
+		}()
+		for !flushed.Load() {
+			for e, err := range c.Dump(t.Context(), client.DumpOptions{Since: &since, Encoding: encoding}) {
+				switch {
+				case errors.Is(err, client.ErrStale), errors.Is(err, client.ErrInterrupted):
+				case err != nil:
+					t.Error(err)
+				case e.ID >= count || e.Generation != since+1+uint64(e.ID):
+					t.Errorf("entry %d has generation %d, want %d", e.ID, e.Generation, since+1+uint64(e.ID))
+				}
+			}
+		}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
 }

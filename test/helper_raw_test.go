@@ -200,6 +200,7 @@ type verdict struct {
 	text   string
 	offset uint32 // in the request, of the attribute that is to blame; 0 if none is named
 	done   bool   // it is the end of a dump
+	intr   bool   // with NLM_F_DUMP_INTR
 }
 
 // verdictOf reads NLMSG_ERROR or NLMSG_DONE.
@@ -212,7 +213,7 @@ func verdictOf(t testing.TB, m nldump.Message) verdict {
 	case m.Type != unix.NLMSG_DONE:
 		t.Fatalf("message of type %d, want an error or DONE", m.Type)
 	}
-	v := verdict{errno: unix.Errno(-int32(binary.NativeEndian.Uint32(m.Data))), done: m.Type == unix.NLMSG_DONE}
+	v := verdict{errno: unix.Errno(-int32(binary.NativeEndian.Uint32(m.Data))), done: m.Type == unix.NLMSG_DONE, intr: m.Flags&flagIntr != 0}
 	if len(m.Data) < skip {
 		return v
 	}

@@ -19,6 +19,7 @@ func TestRefusedRequests(t *testing.T) {
 	c := setup(t)
 	makeEntry(t, c, client.Entry{ID: 1, Name: "one"})
 	before := state(t, c)
+	listener := listen(t)
 
 	const unknown = 60 // neither a command nor an attribute
 	id, name := attrU32(attrID, 2), attrText(attrName, "two")
@@ -58,12 +59,15 @@ func TestRefusedRequests(t *testing.T) {
 		{"since with a cursor", unix.NLM_F_DUMP, request(cmdEntryGet, since, cursor), unix.EINVAL, "since goes without a cursor", cursor},
 		{"since with flags", unix.NLM_F_DUMP, request(cmdEntryGet, since, nest(attrFilter, mask, attrU32(attrFlagsValue, 1))), unix.EINVAL, "since goes with a filter on ids only", nest(attrFilter)},
 		{"since with a prefix", unix.NLM_F_DUMP, request(cmdEntryGet, since, nest(attrFilter, prefix)), unix.EINVAL, "since goes with a filter on ids only", nest(attrFilter)},
+		{"since before the log", unix.NLM_F_DUMP, request(cmdEntryGet, attrU32(attrSince, 0)), unix.ESTALE, "the change log does not reach back that far", nil},
+		{"since after the last change", unix.NLM_F_DUMP, request(cmdEntryGet, attrU32(attrSince, 0xffffffff)), unix.ESTALE, "the table has not had this generation", nil},
 		{"no field", unix.NLM_F_DUMP, request(cmdEntryGet, attrU32(attrFields, 0x40)), unix.EINVAL, "reserved bit set", attrU32(attrFields, 0)},
 		{"no cursor", unix.NLM_F_DUMP, request(cmdEntryGet, attrU32(attrCursor, 4)), unix.ERANGE, "integer out of range", cursor},
 		{"no encoding", unix.NLM_F_DUMP, request(cmdEntryGet, attrU32(attrEncoding, 3)), unix.ERANGE, "integer out of range", attrU32(attrEncoding, 0)},
 
 		{"junk attribute, get", 0, request(cmdEntryGet, id, attrU32(unknown, 1)), unix.EINVAL, "Unknown attribute type", nil},
-		{"filter, get", 0, request(cmdEntryGet, byRange(0, 1)), unix.EINVAL, "", nil},
+		{"filter, get", 0, request(cmdEntryGet, attrU32(attrID, 1), byRange(0, 1)), unix.EINVAL, "Unknown attribute type", nil},
+		{"fields, get", 0, request(cmdEntryGet, attrU32(attrID, 1), attrU32(attrFields, 1)), unix.EINVAL, "Unknown attribute type", nil},
 		{"get of nothing", 0, request(cmdEntryGet), unix.EINVAL, "give either an id or a name", nil},
 		{"get of two", 0, request(cmdEntryGet, id, name), unix.EINVAL, "give either an id or a name", nil},
 		{"get of an empty name", 0, request(cmdEntryGet, attrText(attrName, "")), unix.EINVAL, "a name has 1 to 63 bytes", attrText(attrName, "")},
@@ -74,6 +78,7 @@ func TestRefusedRequests(t *testing.T) {
 		{"new with empty name", 0, request(cmdEntryNew, id, attrText(attrName, "")), unix.EINVAL, "a name has 1 to 63 bytes", attrText(attrName, "")},
 		{"new with a name of 64", 0, request(cmdEntryNew, id, attrText(attrName, strings.Repeat("n", 64))), unix.EINVAL, "Attribute failed policy validation", name},
 		{"new with a name that does not end", 0, request(cmdEntryNew, id, attr(attrName, 'a', 'b')), unix.EINVAL, "", nil},
+		{"new with a value of 2 bytes", 0, request(cmdEntryNew, id, name, attr(attrValue, 1, 0)), unix.EINVAL, "invalid attribute length", attr(attrValue)},
 		{"new with a payload of 60001", 0, request(cmdEntryNew, id, name, attr(attrPayload, make([]byte, payloadMax+1)...)), unix.ERANGE, "Attribute failed policy validation", nil},
 		{"new with the largest attribute", 0, request(cmdEntryNew, id, name, attr(attrPayload, make([]byte, 0xffff-4)...)), unix.ERANGE, "Attribute failed policy validation", nil},
 		{"new with junk", 0, request(cmdEntryNew, id, name, attrU32(unknown, 1)), unix.EINVAL, "Unknown attribute type", nil},
@@ -90,8 +95,8 @@ func TestRefusedRequests(t *testing.T) {
 		{"fill up to an id too large", 0, request(cmdTableFill, attrU32(attrCount, 2), attrU32(attrFillStart, 0xffffffff)), unix.ERANGE, "the last id would be above 0xffffffff", nil},
 		{"fill of more than fits", 0, request(cmdTableFill, attrU32(attrCount, 1<<24+1)), unix.ENOSPC, "more than the table may hold (max_entries)", nil},
 		{"fill with bad payloads", 0, request(cmdTableFill, attrU32(attrCount, 1), attrU32(attrPayloadMin, 2), attrU32(attrPayloadMax, 1)), unix.EINVAL, "payload-max is below payload-min", attrU32(attrPayloadMax, 1)},
-		{"attribute on table-get", 0, request(cmdTableGet, attrU32(1, 1)), unix.EINVAL, "", nil},
-		{"attribute on table-flush", 0, request(cmdTableFlush, attrU32(1, 1)), unix.EINVAL, "", nil},
+		{"attribute on table-get", 0, request(cmdTableGet, attrU32(1, 1)), unix.EINVAL, "ttribute", nil}, // the words of the core, or of the module
+		{"attribute on table-flush", 0, request(cmdTableFlush, attrU32(1, 1)), unix.EINVAL, "ttribute", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			v := openRaw(t, client.FamilyName, 32<<10).ask(unix.NLM_F_REQUEST|tt.flags, tt.body)
@@ -100,6 +105,9 @@ func TestRefusedRequests(t *testing.T) {
 			}
 			if !strings.Contains(v.text, tt.text) {
 				t.Errorf("explanation %q, want %q in it", v.text, tt.text)
+			}
+			if v.intr {
+				t.Error("NLM_F_DUMP_INTR, but nothing changed")
 			}
 			if tt.blame != nil && !blames(v, tt.body, tt.blame) {
 				t.Errorf("offset %d is to blame in %x, want that of attribute %x", v.offset, tt.body, tt.blame)
@@ -122,6 +130,7 @@ func TestRefusedRequests(t *testing.T) {
 	if after.DumpsStarted != before.DumpsStarted {
 		t.Errorf("%d refused dumps were counted as started", after.DumpsStarted-before.DumpsStarted)
 	}
+	listener.nothing()
 	// The table itself accepts a valid request.
 	if v := openRaw(t, client.FamilyName, 32<<10).ask(unix.NLM_F_REQUEST, request(cmdEntryNew, id, name)); v.errno != 0 {
 		t.Errorf("a right request: %v %s", v.errno, v.text)

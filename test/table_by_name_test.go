@@ -3,6 +3,7 @@
 package test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -82,6 +83,15 @@ func TestGetByNameOfMany(t *testing.T) {
 		}
 	}
 	wantNoName(t, c, "twin")
+
+	// The largest id is the last that a search comes to.
+	for nr := range uint32(others) {
+		makeEntry(t, c, client.Entry{ID: 0xffffffff, Name: name(others + nr)})
+		wantByName(t, c, name(others+nr), 0xffffffff)
+		if _, err := c.Delete(t.Context(), 0xffffffff); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // An entry that stays is found, no matter what changes around it. If many have
@@ -108,8 +118,8 @@ func TestGetByNameUnderChange(t *testing.T) {
 	}
 }
 
-// A search walks along a bucket from which entries are removed. The one that
-// stays is the last of the bucket, and the search comes to it each time.
+// A search walks along a bucket from which entries are removed, and in which they are
+// replaced. The one that stays is the last of the bucket, and the search comes to it each time.
 func TestGetByNameInAChangingBucket(t *testing.T) {
 	const stays, others = 1 << 20, 200
 	c := reload(t, fewBuckets)
@@ -137,7 +147,8 @@ func TestGetByNameInAChangingBucket(t *testing.T) {
 		for _, id := range ids {
 			changes.put(cmdEntryDel, attrU32(attrID, id))
 			changes.put(cmdEntryNew, attrU32(attrID, id), attrText(attrName, "same"))
-			if changes.queued+2 > churnBatch {
+			changes.put(cmdEntrySet, attrU32(attrID, id), attrU32(attrFlags, 1))
+			if changes.queued+3 > churnBatch {
 				if err := changes.flush(); err != nil {
 					t.Fatal(err)
 				}
@@ -225,5 +236,48 @@ func TestHashIsSalted(t *testing.T) {
 	}
 	if slices.Equal(one, order("hash_salt=2")) {
 		t.Error("two salts have the same order of buckets")
+	}
+}
+
+// An entry changes its size all the time. Each lookup has one state of it, although a
+// reply may be too small for the entry that is found at last.
+func TestGetByNameAndIDWhileTheEntryGrows(t *testing.T) {
+	c := setup(t)
+	makeEntry(t, c, client.Entry{ID: 1, Name: "grows"})
+	writer := dial(t)
+	var enough atomic.Bool
+	var changes sync.WaitGroup
+	changes.Go(func() {
+		for value := uint64(1); !enough.Load(); value++ {
+			change := client.Change{ID: 1, Value: &value, Payload: []byte{}}
+			if value%2 == 0 {
+				change.Payload = bytes.Repeat([]byte{byte(value)}, payloadMax)
+			}
+			if _, err := writer.Set(t.Context(), change); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	sizes := make(map[int]int)
+	for range unwatched(800) {
+		byID, err := c.Get(t.Context(), 1)
+		byName, errByName := c.GetByName(t.Context(), "grows")
+		if err := errors.Join(err, errByName); err != nil {
+			t.Error(err)
+			break
+		}
+		for _, e := range []client.Entry{byID, byName} {
+			sizes[len(e.Payload)]++
+			if want := payloadMax * int(1-e.Value%2); e.Value > 0 && len(e.Payload) != want ||
+				len(bytes.Trim(e.Payload, string([]byte{byte(e.Value)}))) > 0 {
+				t.Errorf("of value %d: a payload of %d bytes, %.20x…", e.Value, len(e.Payload), e.Payload)
+			}
+		}
+	}
+	enough.Store(true)
+	changes.Wait()
+	if sizes[0] == 0 || sizes[payloadMax] == 0 || len(sizes) != 2 {
+		t.Errorf("lookups, by the size of the payload: %v", sizes)
 	}
 }

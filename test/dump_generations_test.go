@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package test
+
+import (
+	"errors"
+	"math"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"bulkdump/client"
+)
+
+// A generation has 64 bits, and the sequence that the core compares for a dump
+// (cb->seq) has 32, of which 0 means "not checked". A change is told where the one
+// wraps into the other, and after as many changes as the other has values.
+// Rule 8.
+func TestIntrWhereTheGenerationOutgrows32Bits(t *testing.T) {
+	c := reload(t, "max_entries=4294967295")
+	makeEntry(t, c, client.Entry{ID: 0})
+	// A fill that is refused at once, because its first id is taken, raises the
+	// generation by its count.
+	skip := func(count uint64) {
+		t.Helper()
+		if _, err := c.Fill(t.Context(), client.FillOptions{Count: uint32(count)}); !errors.Is(err, unix.EEXIST) {
+			t.Fatalf("fill over a taken id: %v, want EEXIST", err)
+		}
+	}
+	wantTold := func(what string, change func()) {
+		t.Helper()
+		s := openRaw(t, client.FamilyName, 4<<10)
+		defer s.close()
+		seq := s.parkBeforeFirstPage(c, nil)
+		change()
+		if pages, _ := s.restOf(seq); len(pages[0].marked) != 1 || len(pages[0].ids) != 1 {
+			t.Errorf("%s: %d records, messages %v are marked, want the only one", what, len(pages[0].ids), pages[0].marked)
+		}
+	}
+	skip(math.MaxUint32 - state(t, c).Generation)
+	wantTold("from 0xffffffff", func() { touch(t, c, 0) })
+	wantTold("after 0xfffffffe changes", func() { skip(math.MaxUint32 - 1) })
+
+	since := state(t, c).Generation
+	if since <= 2*math.MaxUint32-10 {
+		t.Fatalf("generation %#x, want one of more than 32 bits", since)
+	}
+	touch(t, c, 0)
+	delta := collect(t, c, client.DumpOptions{Since: &since})
+	if len(delta) != 1 || delta[0].Generation != since+1 {
+		t.Errorf("a delta since %#x: %+v", since, delta)
+	}
+	if e := mustGet(t, c, 0); e.Generation != since+1 {
+		t.Errorf("the entry has generation %#x, want %#x", e.Generation, since+1)
+	}
+}
+
+// A change while a page is made marks DONE if no record comes after it.
+// Rules 8, 20.
+func TestIntrOfAChangeDuringAPage(t *testing.T) {
+	c := setup(t)
+	fill(t, c, client.FillOptions{Count: aMillion(t) / 4})
+	for range 20 {
+		before := state(t, c)
+		s := openRaw(t, client.FamilyName, 4<<10)
+		// It looks at the table in one system call, again and again, and finds nothing.
+		scan := s.message(flagDump, request(cmdEntryGet, attrU32(attrCursor, uint32(client.CursorIndex)), nest(attrFilter, attrText(attrNamePrefix, "none"))))
+		sent := make(chan error)
+		go func() { sent <- unix.Sendto(s.fd, scan, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}) }()
+		waitFor(t, "the scan has begun", func() bool { return state(t, c).DumpsStarted > before.DumpsStarted })
+		touch(t, c, 0)
+		during := state(t, c).DumpsOpen == 1 // it is not over: a dump that has sent all it has is not open
+		if err := <-sent; err != nil {
+			t.Fatal(err)
+		}
+		p := s.page()
+		s.close()
+		if !during {
+			continue
+		}
+		if p.done == nil || len(p.marked) != 1 {
+			t.Errorf("%d records, messages %v are marked, want DONE alone", len(p.ids), p.marked)
+		}
+		if n := checkCounters(t, c).DumpsInterrupted - before.DumpsInterrupted; n != 1 {
+			t.Errorf("interrupted dumps rose by %d, want 1", n)
+		}
+		return
+	}
+	t.Error("each scan was over before the change")
+}
