@@ -94,6 +94,8 @@ func checkChange(r *run) {
 		defer o.close()
 	}
 	switch {
+	case errors.Is(err, errUnseen) && r.GivenChange && r.GivenKey:
+		err = Inputf("--change: %w, or --key does not tell its record from others", err)
 	case errors.Is(err, errUnseen) && r.GivenChange:
 		err = Inputf("--change: %w", err)
 	case errors.Is(err, errors.ErrUnsupported) && r.GivenChange:
