@@ -331,7 +331,7 @@ func TestWalkersPassEachOther(t *testing.T) {
 }
 
 // A scan pauses where another dump's walker is the next in the list, and goes on.
-func TestWalkerPausesAtAnother(t *testing.T) {
+func TestPauseAtAnotherWalker(t *testing.T) {
 	const patience = 4096 // nodes between two pauses
 	c := setup(t)
 	walker := attrU32(attrCursor, uint32(client.CursorWalker))

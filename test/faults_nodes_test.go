@@ -16,7 +16,7 @@ import (
 // own.
 func TestFaultsLeaveNoNodes(t *testing.T) {
 	needFaults(t)
-	const refusals, room = 30, 30 // nodes that others allocate meanwhile; a slot takes three
+	const refusals, room = 15, 20 // nodes that others allocate meanwhile; a slot takes three
 	c := setup(t)
 	makeEntry(t, c, client.Entry{ID: 5})
 	newEntry := func(id uint32) []byte { return request(cmdEntryNew, attrU32(attrID, id), attrText(attrName, "n")) }

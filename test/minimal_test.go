@@ -187,7 +187,7 @@ func wantOneState(t *testing.T, family, module, parameter, none, fifty string, c
 		}
 		seen[n]++
 		dumps++
-		return dumps >= unwatched(2000) && len(seen) >= 2
+		return dumps >= unwatched(1000) && len(seen) >= 2
 	})
 	if len(seen) != 2 || seen[0] == 0 || seen[50] == 0 {
 		t.Errorf("dumps, by how many objects they had: %v, want 0 and 50 only", seen)
