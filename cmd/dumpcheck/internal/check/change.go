@@ -67,7 +67,7 @@ type changes struct {
 	found        [faults]tally
 	told, silent map[string][]string
 	tried        map[string]bool // the kinds of changes
-	dumps        int // with a change
+	dumps        int             // with a change
 	changed      int
 	noSet        bool // nothing is changed in place
 }
