@@ -89,14 +89,6 @@ func TestCLIEndsOnSignal(t *testing.T) {
 func TestCLIEndsInTheKernel(t *testing.T) {
 	c := reload(t, "guard=grab")
 	tr := trace(t, "*")
-	count := func(name string) (n int) {
-		for _, e := range tr.events() {
-			if e.name == name {
-				n++
-			}
-		}
-		return n
-	}
 	fill := exec.CommandContext(t.Context(), "bulkdump", "fill", "4000000")
 	if err := fill.Start(); err != nil {
 		t.Fatal(err)
@@ -110,7 +102,7 @@ func TestCLIEndsInTheKernel(t *testing.T) {
 			t.Errorf("the fill was over, too soon, with %d entries", s.Count)
 		}
 	}()
-	waitFor(t, "a fill that has begun", func() bool { return count("guard_write_enter") == 1 })
+	waitFor(t, "a fill that has begun", func() bool { return tr.count("guard_write_enter") == 1 })
 
 	r := bulkdump(t, "dump", "-o", "count", "--timeout", "1s")
 	if want := "bulkdump: not done within 1s: give a longer --timeout\n"; r.code != 1 || r.stdout != "" || r.stderr != want {
@@ -120,13 +112,13 @@ func TestCLIEndsInTheKernel(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "a dump that waits", func() bool { return count("guard_read_wait") == 2 })
+	waitFor(t, "a dump that waits", func() bool { return tr.count("guard_read_wait") == 2 })
 	if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
 	diedOf(t, cmd, unix.SIGTERM)
-	waitFor(t, "the end of both dumps", func() bool { return count("dump_done") == 2 })
+	waitFor(t, "the end of both dumps", func() bool { return tr.count("dump_done") == 2 })
 }
 
 // A fill that takes too long leaves nothing behind.

@@ -113,6 +113,17 @@ func (tr *tracer) events() []traced {
 	return tr.all
 }
 
+// count returns how many events with a name were collected.
+func (tr *tracer) count(name string) (n int) {
+	tr.t.Helper()
+	for _, e := range tr.events() {
+		if e.name == name {
+			n++
+		}
+	}
+	return n
+}
+
 // The events of a dump match what its reader got.
 func TestTraceOfDump(t *testing.T) {
 	c := setup(t)

@@ -20,18 +20,10 @@ func TestKilledWhileItWaitsForTheTable(t *testing.T) {
 	makeEntry(t, c, client.Entry{ID: 1 << 31, Name: "there"})
 	before := state(t, c)
 	tr := trace(t, "guard_*")
-	events := func(name string) (n int) {
-		for _, e := range tr.events() {
-			if e.name == name {
-				n++
-			}
-		}
-		return n
-	}
 	cpu := pin(t) // on one processor, nobody spins for a lock
 	fill := roleCommand(t, roleFill)
 	startOn(t, fill, cpu)
-	waitFor(t, "a fill that has begun", func() bool { return events("guard_write_enter") == 1 })
+	waitFor(t, "a fill that has begun", func() bool { return tr.count("guard_write_enter") == 1 })
 
 	id, name := attrU32(attrID, 1<<31), attrText(attrName, "there")
 	for _, tt := range []struct {
@@ -62,12 +54,12 @@ func TestKilledWhileItWaitsForTheTable(t *testing.T) {
 		})
 	}
 	t.Run("proc", func(t *testing.T) {
-		waiting := events("guard_read_wait")
+		waiting := tr.count("guard_read_wait")
 		cmd := exec.CommandContext(t.Context(), "cat", procFile)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		waitFor(t, "a read that waits", func() bool { return events("guard_read_wait") > waiting })
+		waitFor(t, "a read that waits", func() bool { return tr.count("guard_read_wait") > waiting })
 		kill(t, cmd)
 	})
 
