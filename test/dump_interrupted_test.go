@@ -359,45 +359,6 @@ func TestIntrNotAfterTheLastPage(t *testing.T) {
 	})
 }
 
-// Each record has the generation of its entry's last change, or of its
-// deletion. Each change makes a new generation.
-// Rule 8.
-func TestGenerationOnEveryRecord(t *testing.T) {
-	eachKind(t, func(t *testing.T, k kind) {
-		c := setup(t)
-		start := state(t, c).Generation
-		last := start
-		want := make(map[uint32]uint64)
-		changed := func(id uint32, generation uint64, err error) {
-			t.Helper()
-			if last++; err != nil || generation != last {
-				t.Fatalf("id %d: generation %d, error %v; want %d", id, generation, err, last)
-			}
-			want[id] = generation
-		}
-		for id := range uint32(30) {
-			generation, err := c.New(t.Context(), client.Entry{ID: id, Name: fmt.Sprint(id % 7)})
-			changed(id, generation, err)
-		}
-		for id := uint32(0); id < 30; id += 3 {
-			generation, err := c.Set(t.Context(), client.Change{ID: id, Value: ptr(uint64(1))})
-			changed(id, generation, err)
-			generation, err = c.Delete(t.Context(), id+1)
-			changed(id+1, generation, err)
-		}
-		n := 0
-		for _, e := range collect(t, c, k.options(start)) {
-			n++
-			if e.Generation != want[e.ID] || e.Deleted != (e.ID%3 == 1) {
-				t.Errorf("id %d, deleted %v: generation %d, want %d", e.ID, e.Deleted, e.Generation, want[e.ID])
-			}
-		}
-		if all := 20 + map[bool]int{true: 10}[k.delta]; n != all {
-			t.Errorf("%d records, want %d", n, all)
-		}
-	})
-}
-
 // Any change between two pages is reported, and the dump still delivers every
 // entry that was there throughout.
 // Rule 8.
