@@ -33,8 +33,8 @@ func SignalOf(ctx context.Context) unix.Signal {
 const sameSignal = 200 * time.Millisecond
 
 // UntilSignal returns a context that SIGINT, SIGTERM or SIGHUP ends, the last one unless
-// it is ignored (nohup). A second signal kills:
-// a context does not end a write to a pipe that nobody reads.
+// it is ignored (nohup). A second signal kills: a context does not end a write to a pipe
+// that nobody reads.
 func UntilSignal(ctx context.Context) context.Context {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)

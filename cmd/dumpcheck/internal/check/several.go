@@ -172,10 +172,9 @@ func checkParked(r *run) {
 		r.breaks(18)
 	}
 	switch {
-	case r.failed(r.tooMuch(d)):
 	case r.Changer == nil:
 		r.sameAlone(d, "after it was parked")
-	case !d.Whole():
+	case !d.Whole() && !r.failed(r.tooMuch(d)):
 		r.broken("after it was parked, it does not come to its end: %s", ending(d))
 	}
 }
