@@ -6,11 +6,8 @@ import (
 	"bufio"
 	"fmt"
 	"os"
-	"runtime"
 	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
 )
@@ -98,17 +95,11 @@ func TestProcUnderChange(t *testing.T) {
 func TestProcOfNamespace(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 10})
-	lines := make(chan int)
-	go func() {
-		runtime.LockOSThread() // never unlocked, so the thread ends with the goroutine
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			t.Error(err)
+	inNewNetNS(t, func() {
+		if n := len(readProc(t)); n != 0 {
+			t.Errorf("%d entries in a new namespace", n)
 		}
-		lines <- len(readProc(t))
-	}()
-	if n := <-lines; n != 0 {
-		t.Errorf("%d entries in a new namespace", n)
-	}
+	})
 	if n := len(readProc(t)); n != 10 {
 		t.Errorf("%d entries here, want 10", n)
 	}

@@ -12,32 +12,6 @@ import (
 	"bulkdump/client"
 )
 
-// newNetNS creates a network namespace and returns its file. The thread that
-// entered it ends with its goroutine.
-func newNetNS(t testing.TB) *os.File {
-	t.Helper()
-	type result struct {
-		file *os.File
-		err  error
-	}
-	made := make(chan result)
-	go func() {
-		runtime.LockOSThread()
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			made <- result{err: err}
-			return
-		}
-		f, err := os.Open("/proc/thread-self/ns/net")
-		made <- result{f, err}
-	}()
-	r := <-made
-	if r.err != nil {
-		t.Fatal(r.err)
-	}
-	t.Cleanup(func() { _ = r.file.Close() })
-	return r.file
-}
-
 // inNewNetNS runs a function on a thread in a new network namespace. What the
 // function leaves open keeps the namespace.
 func inNewNetNS(t testing.TB, fn func()) {
@@ -56,6 +30,19 @@ func inNewNetNS(t testing.TB, fn func()) {
 		t.Fatal(err)
 	}
 	runtime.UnlockOSThread()
+}
+
+// newNetNS creates a network namespace and returns its file.
+func newNetNS(t testing.TB) (ns *os.File) {
+	t.Helper()
+	inNewNetNS(t, func() {
+		var err error
+		if ns, err = os.Open("/proc/thread-self/ns/net"); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Cleanup(func() { _ = ns.Close() })
+	return ns
 }
 
 // Rule 13.
@@ -114,13 +101,18 @@ func TestNamespaceEndsWithEntries(t *testing.T) {
 		t.Fatal(err)
 	}
 	fill(t, c, client.FillOptions{Count: 10000})
-	_ = ns.Close()
+	begun := false
 	for _, err := range c.Records(t.Context(), client.DumpOptions{BufferSize: 4 << 10}) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = c.Close() // the last reference to the namespace; the dump is still open
+		begun = true
+		_ = ns.Close() // the dump opened its socket with it
+		_ = c.Close()  // the last reference to the namespace; the dump is still open
 		break
+	}
+	if !begun {
+		t.Error("the dump has no records")
 	}
 }
 
