@@ -234,10 +234,11 @@ func TestFaultsInTemplates(t *testing.T) {
 	for _, tt := range []struct{ module, params, parameter, before, after string }{
 		{minimalModule, "entries=3", "entries", "3", "6"},
 		{minimalModule, "entries=3", "entry", "2", "2 7"},
+		{minimalModule, "entries=3", "entry", "2 1", "2 7"},
 		{nestedModule, "", "parent", "1 1 3", "1 1 9"},
 		{nestedModule, "", "parent", "1", "1 1 9"},
 	} {
-		t.Run(tt.module+" "+tt.parameter+" "+tt.after, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s %s, from %q to %q", tt.module, tt.parameter, tt.before, tt.after), func(t *testing.T) {
 			loadCopied(t, tt.module, tt.params)
 			f, j := injectFaults(t), judged{t, make(verdicts)}
 			parameter, err := os.OpenFile("/sys/module/"+tt.module+"/parameters/"+tt.parameter, os.O_WRONLY, 0)
@@ -275,7 +276,7 @@ func TestFaultsInTemplates(t *testing.T) {
 				}
 				return reached
 			})
-			j.outcomes.report(t, fmt.Sprintf("%s %s, from %q to %q", tt.module, tt.parameter, tt.before, tt.after), places)
+			j.outcomes.report(t, t.Name(), places)
 			if places < 1 || j.outcomes[unix.ENOMEM.Error()] == 0 {
 				t.Errorf("%d allocations were failed: %v", places, j.outcomes)
 			}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -100,8 +101,9 @@ func TestGuardWriterCanBeKilled(t *testing.T) {
 				fill(t, c, client.FillOptions{Count: uint32(unwatched(20_000))})
 				before := state(t, c)
 				s := openRaw(t, client.FamilyName, 4<<10)
-				events := killWriter(t, tr, s, tt.change)
+				cmd, events := killWriter(t, tr, s, tt.change)
 				if len(events) == 1 && events[0].name == "guard_write_wait" {
+					diedOf(t, cmd, unix.SIGKILL)
 					s.nothing()
 					if after := state(t, c); after.Count != before.Count || after.Generation != before.Generation || after.Bytes != before.Bytes {
 						t.Errorf("from %+v to %+v", before, after)
@@ -117,18 +119,18 @@ func TestGuardWriterCanBeKilled(t *testing.T) {
 
 // killWriter kills who requests a change while readers are in, and returns the
 // writer's events.
-func killWriter(t *testing.T, tr *tracer, s *rawSocket, change []byte) (events []traced) {
+func killWriter(t *testing.T, tr *tracer, s *rawSocket, change []byte) (cmd *exec.Cmd, events []traced) {
 	t.Helper()
 	leave := keepReadersIn(t)
 	defer leave()
 	seen := len(tr.events())
-	cmd := startSender(t, s, pin(t), unix.NLM_F_REQUEST|unix.NLM_F_ACK, change)
+	cmd = startSender(t, s, pin(t), unix.NLM_F_REQUEST|unix.NLM_F_ACK, change)
 	waitFor(t, "a writer", func() bool { return len(tr.events()) > seen })
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	return slices.Clone(tr.events()[seen:])
+	return cmd, slices.Clone(tr.events()[seen:])
 }
 
 // keepReadersIn starts several readers, so that one is in the table at any
