@@ -14,7 +14,7 @@ import (
 // A fill holds the table. Whoever waits for it, a writer or a reader, can be killed.
 // Nothing is changed then, nothing stays locked, and a dump ends with an error, for
 // those who share the socket.
-// Rule 16.
+// Rules 16, 28.
 func TestKilledWhileItWaitsForTheTable(t *testing.T) {
 	c := reload(t, "guard=grab")
 	makeEntry(t, c, client.Entry{ID: 1 << 31, Name: "there"})
