@@ -268,6 +268,10 @@ func renameModule(text []byte, from, to string) ([]byte, error) {
 	return text, nil
 }
 
+// endsLockup is a parameter of the kernel. A loop in the kernel that nothing ends
+// would last until the limit of all mutants of the guest.
+const endsLockup = "softlockup_panic=1"
+
 // boot runs the mutants in a guest, until one leaves a trace.
 func (b *batch) boot(ctx context.Context, left []*batched) error {
 	var list strings.Builder
@@ -280,7 +284,8 @@ func (b *batch) boot(ctx context.Context, left []*batched) error {
 	if err := os.WriteFile(filepath.Join(m, "list"), []byte(list.String()), 0o644); err != nil {
 		return err
 	}
-	args := []string{"--no-module", "--modprobe", "netlink_diag", "--append", unzeroed, "--timeout", strconv.Itoa(limit), "--out", filepath.Join(b.dir, "out")}
+	args := []string{"--no-module", "--modprobe", "netlink_diag", "--append", unzeroed, "--append", endsLockup,
+		"--timeout", strconv.Itoa(limit), "--out", filepath.Join(b.dir, "out")}
 	entries, err := os.ReadDir(m)
 	if err != nil {
 		return err
