@@ -86,7 +86,7 @@ func (b *batch) run(ctx context.Context) error {
 			one.res = &result{State: same, Stage: "near"}
 		}
 	}
-	if err := b.fill(ctx, files); err != nil {
+	if err := b.fill(files); err != nil {
 		return err
 	}
 	for {
@@ -109,7 +109,7 @@ func (b *batch) left() []*batched {
 
 // module is the name of the module that a mutant is of, and its folder in kmod/.
 func module(file string) (name, folder string) {
-	if modules[file] == "" {
+	if !strings.HasPrefix(file, "kmod/minimal/") {
 		return "bulkdump", "."
 	}
 	return strings.TrimSuffix(filepath.Base(file), ".c"), strings.TrimPrefix(filepath.Dir(file), "kmod/")
@@ -123,21 +123,22 @@ func (b *batch) build(ctx context.Context) (map[string]string, error) {
 		if err := b.sources(kmod); err != nil {
 			return nil, err
 		}
-		cache := filepath.Join(b.dir, fmt.Sprintf("cache%d", try))
-		if err := linkCache(b.r.cacheFrom, cache); err != nil {
-			return nil, err
-		}
-		said, err := b.r.vmIn(ctx, cache, false, "--module-dir", kmod, "--prepare", "6.1")
-		if err == nil {
-			return modulesIn(cache)
-		}
-		if ctx.Err() != nil || !b.drop(said) {
-			return nil, fmt.Errorf("%w\n%s", err, said)
+		files, err := b.r.buildModules(ctx, kmod, filepath.Join(b.dir, fmt.Sprintf("cache%d", try)))
+		if err == nil || ctx.Err() != nil || !b.drop(err.Error()) {
+			return files, err
 		}
 	}
 }
 
-func modulesIn(cache string) (map[string]string, error) {
+// buildModules builds the modules of a folder for 6.1, in a new cache, and returns
+// their files by name. The error has what the compiler said.
+func (r *runner) buildModules(ctx context.Context, kmod, cache string) (map[string]string, error) {
+	if err := linkCache(r.cacheFrom, cache); err != nil {
+		return nil, err
+	}
+	if said, err := r.vmIn(ctx, cache, false, "--module-dir", kmod, "--prepare", "6.1"); err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, said)
+	}
 	paths, err := filepath.Glob(filepath.Join(cache, "bulkdump/modules-*/guest/*.ko"))
 	files := map[string]string{}
 	for _, path := range paths {
@@ -217,7 +218,7 @@ done <list
 `
 
 // fill puts into b.dir/m what the guest gets: the tests, the modules, the script.
-func (b *batch) fill(ctx context.Context, files map[string]string) error {
+func (b *batch) fill(files map[string]string) error {
 	m := filepath.Join(b.dir, "m")
 	put := func(folder, name, from string) error {
 		text, err := os.ReadFile(files[from])
@@ -241,7 +242,7 @@ func (b *batch) fill(ctx context.Context, files map[string]string) error {
 		errs = append(errs, put(one.unit, name, one.unit))
 	}
 	errs = append(errs, os.WriteFile(filepath.Join(m, "batch.sh"), []byte(batchScript), 0o644),
-		b.r.buildTests(ctx, filepath.Join(m, "mutants-tests")))
+		os.Link(b.r.binary, filepath.Join(m, "mutants-tests")))
 	return errors.Join(errs...)
 }
 

@@ -108,24 +108,10 @@ func (c *coverage) write(path string) error {
 	return os.WriteFile(path, []byte(b.String()), 0o644)
 }
 
-// modules are the modules with tests of their own, which a profile does not see.
-var modules = map[string]string{
-	"kmod/minimal/bulkdump_minimal.c":       "^TestMinimal",
-	"kmod/minimal/nested/bulkdump_nested.c": "^TestNested",
-}
-
 // near returns a regular expression for the tests that reach the mutant, the
 // fastest first, as many as take that many seconds; and how long they take. It is
 // empty if there are none.
 func (c *coverage) near(m *mutant, seconds float64) (regex string, takes float64) {
-	if regex := modules[m.file]; regex != "" {
-		for _, t := range c.tests {
-			if strings.HasPrefix(t.name, strings.TrimPrefix(regex, "^")) {
-				takes += t.seconds
-			}
-		}
-		return regex, takes
-	}
 	var names []string
 	for _, i := range c.reaching(m) {
 		t := c.tests[i]
@@ -135,10 +121,25 @@ func (c *coverage) near(m *mutant, seconds float64) (regex string, takes float64
 		names = append(names, t.name)
 		takes += t.seconds
 	}
+	return only(names), takes
+}
+
+// only is a regular expression for tests with these names.
+func only(names []string) string {
 	if len(names) == 0 {
-		return "", 0
+		return ""
 	}
-	return "^(" + strings.Join(names, "|") + ")$", takes
+	return "^(" + strings.Join(names, "|") + ")$"
+}
+
+// unlike reports whether a test cannot see the mutant: it is known, and reaches
+// another place than the change's.
+func (c *coverage) unlike(m *mutant) func(test string) bool {
+	reaching := c.reaching(m)
+	return func(test string) bool {
+		i := slices.IndexFunc(c.tests, func(t coveredTest) bool { return t.name == test })
+		return i >= 0 && len(reaching) < coverageLimit && !slices.Contains(reaching, i)
+	}
 }
 
 // reaching returns the tests of the innermost probe with any that the change is in.

@@ -14,8 +14,7 @@ import (
 	"strings"
 )
 
-// A probe calls mutants_hit(), which is true, and notes its number. The parameter
-// lists the numbers, and forgets them.
+// A probe calls mutants_hit(), which is true, and notes its number.
 const probeHeader = `
 #include <linux/bitops.h>
 extern unsigned long mutants_hits[];
@@ -27,10 +26,13 @@ static __always_inline bool mutants_hit(unsigned int nr)
 }
 `
 
-const probeSource = `
+// The notes are in a module of their own, which stays when a test loads another
+// anew. Its parameter lists the numbers, and forgets them.
+const probeModule = `
 #include <linux/bitmap.h>
-#include <linux/moduleparam.h>
+#include <linux/module.h>
 unsigned long mutants_hits[BITS_TO_LONGS(%[1]d)];
+EXPORT_SYMBOL_GPL(mutants_hits);
 static int mutants_get(char *buf, const struct kernel_param *kp)
 {
 	int len = scnprintf(buf, PAGE_SIZE, "%%*pbl\n", %[1]d, mutants_hits);
@@ -39,18 +41,22 @@ static int mutants_get(char *buf, const struct kernel_param *kp)
 	return len;
 }
 static const struct kernel_param_ops mutants_ops = { .get = mutants_get };
-module_param_cb(mutants, &mutants_ops, NULL, 0400);
+module_param_cb(hits, &mutants_ops, NULL, 0400);
+MODULE_DESCRIPTION("which probes were reached");
+MODULE_LICENSE("GPL");
 `
 
 // profileScript runs each test in a process of its own. A test that takes longer
 // is not near to anything.
 const profileScript = `#!/bin/sh
-p=/sys/module/bulkdump/parameters/mutants
+cp ./*.ko /lib/modules
+insmod /lib/modules/mutants_hits.ko
+p=/sys/module/mutants_hits/parameters/hits
 for t; do
-	test -e $p || insmod /lib/modules/bulkdump.ko
+	test -e /sys/module/bulkdump || insmod /lib/modules/bulkdump.ko
 	cat $p >/dev/null
 	read -r begin _ </proc/uptime
-	timeout 30 ./mutants-tests -test.run "^$t\$" >/dev/null 2>&1
+	timeout 100 ./mutants-tests -test.run "^$t\$" >/dev/null 2>&1
 	code=$?
 	read -r end _ </proc/uptime
 	echo "mutants: $t $begin $end $code $(cat $p)"
@@ -68,25 +74,20 @@ func (r *runner) profile(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	tests := filepath.Join(dir, "mutants-tests")
-	if err := r.buildTests(ctx, tests); err != nil {
-		return err
-	}
-	out, err := exec.CommandContext(ctx, tests, "-test.list", ".").Output()
-	if err != nil {
-		return err
-	}
 	script := filepath.Join(dir, "profile.sh")
 	if err := os.WriteFile(script, []byte(profileScript), 0o755); err != nil {
 		return err
 	}
-	args := []string{"--modprobe", "netlink_diag", "--module-dir", kmod, "--timeout", "3600",
-		"--add", tests, "--add", script, "--", "sh", "profile.sh"}
-	for name := range strings.FieldsSeq(string(out)) {
-		if strings.HasPrefix(name, "Test") && name != "TestStress" {
-			args = append(args, name)
-		}
+	files, err := r.buildModules(ctx, kmod, filepath.Join(dir, "cache"))
+	if err != nil {
+		return err
 	}
+	args := []string{"--no-module", "--modprobe", "netlink_diag", "--timeout", "3600", "--add", r.binary, "--add", script}
+	for _, file := range files {
+		args = append(args, "--add", file)
+	}
+	args = append(args, "--", "sh", "profile.sh")
+	args = append(args, r.names...)
 	said, err := r.vm(ctx, true, args...)
 	var exit *exec.ExitError
 	if err != nil && (!errors.As(err, &exit) || !strings.Contains(said, "\nmutants: ")) {
@@ -135,13 +136,13 @@ func (c *coverage) take(line string, all []probe) error {
 	return nil
 }
 
-// instrument makes a copy of kmod/ whose main module has probes.
+// instrument makes a copy of kmod/ whose modules have probes.
 func (r *runner) instrument(to string) ([]probe, error) {
 	if err := copyModules(filepath.Join(r.top, "kmod"), to); err != nil {
 		return nil, err
 	}
 	var all []probe
-	for _, pattern := range []string{"*.c", "compare/*.c"} {
+	for _, pattern := range []string{"*.c", "compare/*.c", "minimal/*.c", "minimal/nested/*.c"} {
 		paths, err := filepath.Glob(filepath.Join(to, pattern))
 		if err != nil {
 			return nil, err
@@ -150,9 +151,6 @@ func (r *runner) instrument(to string) ([]probe, error) {
 			src, err := os.ReadFile(path)
 			if err != nil {
 				return nil, err
-			}
-			if strings.HasSuffix(path, ".mod.c") {
-				continue
 			}
 			file, err := filepath.Rel(to, path)
 			if err != nil {
@@ -166,13 +164,13 @@ func (r *runner) instrument(to string) ([]probe, error) {
 			}
 			slices.SortStableFunc(edits, func(a, b edit) int { return a.start - b.start })
 			m := mutant{src: string(src), edits: edits}
-			if err := os.WriteFile(path, []byte(m.text()), 0o644); err != nil {
+			if err := os.WriteFile(path, []byte(probeHeader+m.text()), 0o644); err != nil {
 				return nil, err
 			}
 		}
 	}
-	return all, errors.Join(appendTo(filepath.Join(to, "compat.h"), probeHeader),
-		appendTo(filepath.Join(to, "main.c"), fmt.Sprintf(probeSource, len(all))))
+	return all, errors.Join(os.WriteFile(filepath.Join(to, "mutants_hits.c"), fmt.Appendf(nil, probeModule, len(all)), 0o644),
+		appendTo(filepath.Join(to, "Kbuild"), "obj-m += mutants_hits.o\n"))
 }
 
 func appendTo(path, text string) error {

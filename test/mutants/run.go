@@ -28,7 +28,9 @@ type runner struct {
 	wrap      []string // put before each vm/run that boots
 	near      float64  // how many seconds of tests a first stage has
 	stages    []string
-	debug     string // the tests of the stage debug
+	debug     string   // the tests of the stage debug
+	binary    string   // the tests of ./test, for a guest
+	names     []string // of those tests
 	cover     *coverage
 	stdout    io.Writer
 	gocache   string // go's own cache
@@ -81,15 +83,25 @@ type stage struct {
 	args []string
 }
 
-// cStages are the guests that a mutant of the module must survive after near.
-func (r *runner) cStages() []stage {
+// cStages are the guests that a mutant of the module must survive after near. They
+// run what can see it.
+func (r *runner) cStages(m *mutant) []stage {
+	unlike := r.cover.unlike(m)
+	tests := func(of string) string {
+		re := regexp.MustCompile(of)
+		return only(slices.DeleteFunc(slices.Clone(r.names), func(test string) bool { return !re.MatchString(test) || unlike(test) }))
+	}
 	var all []stage
 	for _, name := range r.stages {
+		of, args := "", []string{"--timeout", "1800"}
 		switch name {
-		case "all":
-			all = append(all, stage{name, []string{"--timeout", "1800", "--test"}})
+		case "near":
+			continue
 		case "debug":
-			all = append(all, stage{name, []string{"--kernel", "debug", "--timeout", "3600", "--test", r.debug}})
+			of, args = r.debug, []string{"--kernel", "debug", "--timeout", "3600"}
+		}
+		if regex := tests(of); regex != "" {
+			all = append(all, stage{name, append(args, "--test", regex)})
 		}
 	}
 	return all
@@ -108,8 +120,7 @@ func (r *runner) tryC(ctx context.Context, m *mutant) (result, error) {
 	if err := os.WriteFile(filepath.Join(dir, m.file), []byte(m.text()), 0o644); err != nil {
 		return result{}, err
 	}
-	res := result{State: survived}
-	for _, s := range r.cStages() {
+	for _, s := range r.cStages(m) {
 		kernel := "6.1"
 		if s.name == "debug" {
 			kernel = s.name
@@ -124,7 +135,6 @@ func (r *runner) tryC(ctx context.Context, m *mutant) (result, error) {
 		out := filepath.Join(dir, "out")
 		args := append([]string{"--modprobe", "netlink_diag", "--append", unzeroed, "--module-dir", kmod, "--out", out}, s.args...)
 		said, err = r.vm(ctx, true, append(args, "--", "-test.failfast")...)
-		res.Stage = s.name
 		if err == nil {
 			continue
 		}
@@ -134,7 +144,7 @@ func (r *runner) tryC(ctx context.Context, m *mutant) (result, error) {
 		}
 		return result{State: killed, Stage: s.name, By: by}, nil
 	}
-	return res, nil
+	return result{State: survived, Stage: r.lastStage()}, nil
 }
 
 var compilerLine = regexp.MustCompile(`(?m)^.*\berror: .*$|^ERROR: .*$`)
@@ -296,9 +306,9 @@ func (r *runner) command(ctx context.Context, name string, args ...string) *exec
 	return cmd
 }
 
-// prepare makes the cache of the mutants' modules. It has links to all that the
-// user's own cache has, but the modules are in it alone, and go with it: a hundred
-// mutants take a gigabyte.
+// prepare builds the tests, and makes the cache of the mutants' modules. It has links
+// to all that the user's own cache has, but the modules are in it alone, and go with
+// it: a hundred mutants take a gigabyte.
 func (r *runner) prepare(ctx context.Context) error {
 	kernels := []string{"--no-module", "--prepare", "6.1"}
 	if slices.Contains(r.stages, "debug") {
@@ -306,6 +316,9 @@ func (r *runner) prepare(ctx context.Context) error {
 	}
 	if said, err := r.vm(ctx, false, kernels...); err != nil {
 		return fmt.Errorf("%w\n%s", err, said)
+	}
+	if err := r.buildTests(ctx); err != nil {
+		return err
 	}
 	base, err := os.UserCacheDir()
 	if err != nil {
@@ -336,14 +349,17 @@ func linkCache(from, cache string) error {
 	return nil
 }
 
-// buildTests builds the tests of ./test for a guest.
-func (r *runner) buildTests(ctx context.Context, to string) error {
-	cmd := r.command(ctx, "go", "test", "-c", "-trimpath", "-ldflags=-s -w", "-o", to, "./test")
+// buildTests builds the tests of ./test, and notes their names.
+func (r *runner) buildTests(ctx context.Context) error {
+	r.binary = filepath.Join(r.work, "mutants-tests")
+	cmd := r.command(ctx, "go", "test", "-c", "-trimpath", "-ldflags=-s -w", "-o", r.binary, "./test")
 	cmd.Dir, cmd.Env = r.top, append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the tests: %w\n%s", err, out)
 	}
-	return nil
+	out, err := r.command(ctx, r.binary, "-test.list", "^Test").Output()
+	r.names = strings.Fields(string(out))
+	return err
 }
 
 // copyModules copies the sources of the modules, but not kmod/broken.

@@ -107,7 +107,8 @@ func TestProbes(t *testing.T) {
 	}
 }
 
-// A change is near to the tests of the innermost branch that it is in.
+// A change is near to the tests of the innermost branch that it is in, and a test that
+// is known to go elsewhere is unlike it.
 func TestNear(t *testing.T) {
 	c := &coverage{reached: map[string][]int{}}
 	all := probes("x.c", branchesC, 0)
@@ -124,16 +125,26 @@ func TestNear(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, test := range []struct{ line, want string }{
-		{"- c();", "^(TestB)$"},
-		{"- return 1;", "^(TestA)$"},
-		{"- if (a > 2) {", "^(TestB|TestA)$"},
-		{"- b();", "^(TestB)$"},
+	for _, test := range []struct{ line, want, unlike string }{
+		{"- c();", "^(TestB)$", "^(TestA)$"},
+		{"- return 1;", "^(TestA)$", "^(TestB)$"},
+		{"- if (a > 2) {", "^(TestB|TestA)$", ""},
+		{"- b();", "^(TestB)$", "^(TestA)$"},
 	} {
 		for _, m := range mutateC("x.c", branchesC) {
 			if m.lines[0] == test.line {
 				if got, _ := c.near(m, 10); got != test.want {
 					t.Errorf("%q: %q", m.lines, got)
+				}
+				unlike := c.unlike(m)
+				var names []string
+				for _, name := range []string{"TestA", "TestB", "TestNew"} {
+					if unlike(name) {
+						names = append(names, name)
+					}
+				}
+				if got := only(names); got != test.unlike {
+					t.Errorf("%q: unlike it are %q", m.lines, got)
 				}
 			}
 		}
