@@ -28,7 +28,7 @@ type runner struct {
 	wrap      []string // put before each vm/run that boots
 	near      float64  // how many seconds of tests a first stage has
 	stages    []string
-	debug     string   // the tests of the stage debug
+	debug     string   // the tests of the stages debug and kcsan
 	binary    string   // the tests of ./test, for a guest
 	names     []string // of those tests
 	cover     *coverage
@@ -97,14 +97,22 @@ func (r *runner) cStages(m *mutant) []stage {
 		switch name {
 		case "near":
 			continue
-		case "debug":
-			of, args = r.debug, []string{"--kernel", "debug", "--timeout", "3600"}
+		case "debug", "kcsan":
+			of, args = r.debug, []string{"--kernel", name, "--timeout", "3600"}
 		}
 		if regex := tests(of); regex != "" {
 			all = append(all, stage{name, append(args, "--test", regex)})
 		}
 	}
 	return all
+}
+
+// kernelOf is the kernel of a stage.
+func kernelOf(stage string) string {
+	if stage == "debug" || stage == "kcsan" {
+		return stage
+	}
+	return "6.1"
 }
 
 func (r *runner) tryC(ctx context.Context, m *mutant) (result, error) {
@@ -121,11 +129,7 @@ func (r *runner) tryC(ctx context.Context, m *mutant) (result, error) {
 		return result{}, err
 	}
 	for _, s := range r.cStages(m) {
-		kernel := "6.1"
-		if s.name == "debug" {
-			kernel = s.name
-		}
-		said, err := r.vm(ctx, false, "--module-dir", kmod, "--prepare", kernel)
+		said, err := r.vm(ctx, false, "--module-dir", kmod, "--prepare", kernelOf(s.name))
 		if err != nil {
 			if ctx.Err() == nil && strings.Contains(said, "build the modules of") {
 				return result{State: dropped, By: compilerError(said)}, nil
@@ -310,11 +314,11 @@ func (r *runner) command(ctx context.Context, name string, args ...string) *exec
 // to all that the user's own cache has, but the modules are in it alone, and go with
 // it: a hundred mutants take a gigabyte.
 func (r *runner) prepare(ctx context.Context) error {
-	kernels := []string{"--no-module", "--prepare", "6.1"}
-	if slices.Contains(r.stages, "debug") {
-		kernels = append(kernels, "debug")
+	args := []string{"--no-module", "--prepare"}
+	for _, name := range r.stages {
+		args = append(args, kernelOf(name))
 	}
-	if said, err := r.vm(ctx, false, kernels...); err != nil {
+	if said, err := r.vm(ctx, false, args...); err != nil {
 		return fmt.Errorf("%w\n%s", err, said)
 	}
 	if err := r.buildTests(ctx); err != nil {
