@@ -196,7 +196,8 @@ func (f *flags) chosen(all []*mutant, own string) (chosen []*mutant, near map[st
 	if len(chosen) == 0 {
 		return nil, nil, errors.New("no mutant matches")
 	}
-	return chosen, nil, nil
+	_, near, err = quick(all, filepath.Join(own, "quick.txt"))
+	return chosen, near, err
 }
 
 func quick(all []*mutant, path string) (chosen []*mutant, near map[string]string, err error) {

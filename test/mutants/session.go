@@ -58,7 +58,7 @@ func (s *session) jobs(chosen []*mutant, batch int) []job {
 	var batches, singles []job
 	var left []*mutant
 	for _, m := range chosen {
-		if res, known := s.kept.known(m.id, s.r.lastStage()); known {
+		if res, known := s.kept.known(m.id, s.lastStage(m)); known {
 			s.report.add(m, res)
 		} else if m.isGo() || !slices.Contains(s.r.stages, "near") {
 			singles = append(singles, func(ctx context.Context) error { return s.one(ctx, m) })
@@ -70,6 +70,15 @@ func (s *session) jobs(chosen []*mutant, batch int) []job {
 		batches = append(batches, func(ctx context.Context) error { return s.several(ctx, ms) })
 	}
 	return append(batches, singles...)
+}
+
+// lastStage is the last one of a mutant. What is known to survive need not be run
+// against all tests each time.
+func (s *session) lastStage(m *mutant) string {
+	if _, has := s.report.reasons[m.id]; has && !m.isGo() && slices.Contains(s.r.stages, "near") {
+		return "near"
+	}
+	return s.r.lastStage()
 }
 
 func (s *session) one(ctx context.Context, m *mutant) error {
@@ -84,9 +93,9 @@ func (s *session) one(ctx context.Context, m *mutant) error {
 // After an error it keeps what is known already.
 func (s *session) several(ctx context.Context, ms []*mutant) error {
 	results, err := s.r.nearAll(ctx, ms, s.tests)
-	ends := s.r.lastStage() == "near"
 	for _, m := range ms {
 		res, ran := results[m.id]
+		ends := s.lastStage(m) == "near"
 		switch {
 		case ran && (res.State != survived || ends):
 			err = errors.Join(err, s.done(m, res))
