@@ -30,9 +30,10 @@ void bulkdump_guard_init(struct bulkdump_guard *guard)
 	init_waitqueue_head(&guard->wait);
 }
 
-/* Under guard->lock, like all trace events. @first: before the first wait. */
+/* All trace events are under the lock. @first: before the first wait. */
 static bool enter_reader(struct bulkdump_guard *guard, bool first)
 {
+	lockdep_assert_held(&guard->lock);
 	if (!guard->writing) {
 		guard->readers++;
 		trace_guard_read_enter(guard);
@@ -45,6 +46,7 @@ static bool enter_reader(struct bulkdump_guard *guard, bool first)
 
 static bool enter_writer(struct bulkdump_guard *guard, bool first)
 {
+	lockdep_assert_held(&guard->lock);
 	if (!guard->writing && !guard->readers) {
 		guard->writing = true;
 		trace_guard_write_enter(guard);
