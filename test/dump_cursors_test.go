@@ -3,9 +3,11 @@
 package test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -287,6 +289,54 @@ func TestWalkersAbandonedUnderChurn(t *testing.T) {
 	// The record that does not fit on a page is looked at again.
 	if most := after.Count + after.Pages - before.Pages; after.Scanned-before.Scanned > most {
 		t.Errorf("%d nodes of the list were looked at, want at most %d", after.Scanned-before.Scanned, most)
+	}
+}
+
+// Few entries, of which each fills a page, go and are replaced, so it is often the one
+// that a walker has in hand, or next to it.
+func TestWalkersAmongChanges(t *testing.T) {
+	const entries, rounds = 8, 500
+	c := setup(t)
+	payload := make([]byte, 3000)
+	ids := above(0, entries)
+	makeEntries(t, c, "e", payload, ids...)
+	var stopped atomic.Bool
+	var readers sync.WaitGroup
+	for range 2 {
+		reader := dial(t)
+		readers.Go(func() {
+			for !stopped.Load() && !t.Failed() {
+				// New entries go to the end of the list, so a dump may never end.
+				records := 0
+				for _, err := range reader.Records(t.Context(), client.DumpOptions{Cursor: client.CursorWalker, BufferSize: 4 << 10}) {
+					if err != nil && !errors.Is(err, client.ErrInterrupted) {
+						t.Error(err)
+					}
+					if records++; records == 2*entries {
+						break
+					}
+				}
+			}
+		})
+	}
+	changes := newChurner(t, 0, 1, 1)
+	for range unwatched(rounds) {
+		for range entries {
+			id := ids[changes.r.IntN(entries)]
+			changes.put(cmdEntryDel, attrU32(attrID, id))
+			changes.put(cmdEntryNew, attrU32(attrID, id), attrText(attrName, "e"), attr(attrPayload, payload...))
+			changes.put(cmdEntrySet, attrU32(attrID, ids[changes.r.IntN(entries)]), attrU32(attrFlags, 1))
+		}
+		if err := changes.flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stopped.Store(true)
+	readers.Wait()
+	left, _ := unordered(t, c, client.DumpOptions{Cursor: client.CursorWalker})
+	slices.Sort(left)
+	if !slices.Equal(left, ids) {
+		t.Errorf("in the list are %d, want %d", left, ids)
 	}
 }
 

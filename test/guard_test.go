@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -80,6 +81,40 @@ func TestGrabUnderChurn(t *testing.T) {
 	if stop() == 0 {
 		t.Error("nothing changed")
 	}
+}
+
+// Readers that come and go on two processors at once are counted, so a writer comes in
+// when they have left.
+func TestGrabCountsReaders(t *testing.T) {
+	reload(t, "guard=grab")
+	var readers sync.WaitGroup
+	for nr := range 2 {
+		s := openRaw(t, client.FamilyName, 4<<10) // nobody reads the answers
+		var batch []byte
+		for range 100 {
+			batch = append(batch, s.message(unix.NLM_F_REQUEST, request(cmdEntryGet, attrU32(attrID, 1)))...)
+		}
+		readers.Go(func() {
+			runtime.LockOSThread() // the thread ends with the goroutine
+			setAffinity(t, nr%runtime.NumCPU())
+			for range unwatched(2000) {
+				if err := unix.Sendto(s.fd, batch, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	readers.Wait()
+	s := openRaw(t, client.FamilyName, 4<<10)
+	writer := startSender(t, s, pin(t), unix.NLM_F_REQUEST|unix.NLM_F_ACK, request(cmdTableFlush))
+	if !within(func() bool {
+		_, _, err := unix.Recvfrom(s.fd, s.buf, unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		return err == nil
+	}) {
+		t.Error("a writer waits for readers that have left")
+		_ = writer.Process.Kill()
+	}
+	_ = writer.Wait()
 }
 
 // A writer that waits can be killed, and then changes nothing.
