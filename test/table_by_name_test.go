@@ -118,8 +118,9 @@ func TestGetByNameUnderChange(t *testing.T) {
 	}
 }
 
-// A search walks along a bucket from which entries are removed, and in which they are
-// replaced. The one that stays is the last of the bucket, and the search comes to it each time.
+// A search walks along a bucket from which entries are removed, in which they are
+// replaced, and which they leave for another name. The one that stays is the last of
+// the bucket, and the search comes to it each time.
 func TestGetByNameInAChangingBucket(t *testing.T) {
 	const stays, others = 1 << 20, 200
 	c := reload(t, fewBuckets)
@@ -144,11 +145,14 @@ func TestGetByNameInAChangingBucket(t *testing.T) {
 		rounds = 6
 	}
 	for range rounds {
-		for _, id := range ids {
+		for nr, id := range ids {
 			changes.put(cmdEntryDel, attrU32(attrID, id))
 			changes.put(cmdEntryNew, attrU32(attrID, id), attrText(attrName, "same"))
 			changes.put(cmdEntrySet, attrU32(attrID, id), attrU32(attrFlags, 1))
-			if changes.queued+3 > churnBatch {
+			moves := attrU32(attrID, ids[(nr+others/2)%others])
+			changes.put(cmdEntrySet, moves, attrText(attrName, "another"))
+			changes.put(cmdEntrySet, moves, attrText(attrName, "same"))
+			if changes.queued+5 > churnBatch {
 				if err := changes.flush(); err != nil {
 					t.Fatal(err)
 				}
