@@ -25,7 +25,7 @@ vm-matrix: ## the same on each kernel, with a table of the results (KERNELS="6.1
 # Each path of the module once, because all tests take half an hour on debug.
 QUICK = Faults Module NamespaceEndsWith OwnerOf TwoNamespaces Guard GrabUnder GrabTrace CursorsSendAll CursorsUnderFlush Walker IntrNotAfter Minimal Nested \
 	Columns FieldsBound Filters RefusedRequests Killed RecordOutgrows New GetByNameUnder GetByNameInA GetByNameIs GetByNameAndID Set Delete$$ Flush Event Fill StreamAbandons SocketClosed PagesAreHeld TraceOf \
-	WatchTells WatchEnds SinceTells SinceRefuses Tombstones ProcUnder ProcOf RecordMaxNever Hash SyncStartsOver
+	WatchTells WatchEnds SinceTells SinceRefuses Tombstones ProcUnder ProcOf Padding RecordMaxNever Hash SyncStartsOver
 space = $() $()
 QUICK_TESTS = ^Test($(subst $(space),|,$(strip $(QUICK))))
 vm-quick: ## a test of each path of the module, on a kernel with KASAN, lockdep and kmemleak (KERNEL=kcsan for another)
@@ -77,10 +77,11 @@ litmus: ## the module's barriers in the kernel's memory model; needs herd7
 	test/litmus/check
 
 # Memory and time that must not grow with the table.
-LARGE_TESTS = DumpExactlyOnceOverAMillion|ReaderMemoryIsFlat|SyncMemoryIsFlat|FilteredScanCanBeKilled|FilteredScanYields|SinceCostsWhatChanged|NamespaceEndsBesideParkedDump
-vm-large: ## the tests of what must not grow with the table, with ten million entries, in 8 GiB
-	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --mem 8192 --timeout 3600 \
-		--test '^Test($(LARGE_TESTS))$$' -- -figures -entries 10000000
+LARGE_TESTS = DumpExactlyOnceOverAMillion|ReaderMemoryIsFlat|SyncMemoryIsFlat|FilteredScanCanBeKilled|FilteredScanYields|SinceCostsWhatChanged|\
+NamespaceEndsBesideParkedDump|FlushOfALargeTableUnderDumps|NamespacesComeAndGo
+vm-large: ## the tests of what must not grow with the table, with ten million entries and ten thousand namespaces, in 8 GiB
+	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --mem 8192 --timeout 7200 \
+		--test '^Test($(subst $(space),,$(LARGE_TESTS)))$$' -- -figures -entries 10000000 -namespaces 10000
 
 cursors-check: ## fail if kmod/compare/README.md has another table of the cursors than the command prints (KERNEL=7.3 on another)
 	test/cursors-check $(if $(KERNEL),--kernel $(KERNEL))

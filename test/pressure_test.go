@@ -120,7 +120,7 @@ func TestOneListenerOfManyDoesNotRead(t *testing.T) {
 // tell of the change.
 func TestFlushOfALargeTableUnderDumps(t *testing.T) {
 	c := setup(t)
-	count := aMillion(t) / 5
+	count := uint32(unwatched(int(aMillion(t))))
 	fill(t, c, client.FillOptions{Count: count})
 	var all []*rawSocket
 	for _, cursor := range cursors {
