@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -300,25 +299,18 @@ func TestWalkersAmongChanges(t *testing.T) {
 	payload := make([]byte, 3000)
 	ids := above(0, entries)
 	makeEntries(t, c, "e", payload, ids...)
-	var stopped atomic.Bool
-	var readers sync.WaitGroup
-	for range 2 {
-		reader := dial(t)
-		readers.Go(func() {
-			for !stopped.Load() && !t.Failed() {
-				// New entries go to the end of the list, so a dump may never end.
-				records := 0
-				for _, err := range reader.Records(t.Context(), client.DumpOptions{Cursor: client.CursorWalker, BufferSize: 4 << 10}) {
-					if err != nil && !errors.Is(err, client.ErrInterrupted) {
-						t.Error(err)
-					}
-					if records++; records == 2*entries {
-						break
-					}
-				}
+	stop := keepReading(t, 2, func(c *client.Client) {
+		// New entries go to the end of the list, so a dump may never end.
+		records := 0
+		for _, err := range c.Records(t.Context(), client.DumpOptions{Cursor: client.CursorWalker, BufferSize: 4 << 10}) {
+			if err != nil && !errors.Is(err, client.ErrInterrupted) {
+				t.Error(err)
 			}
-		})
-	}
+			if records++; records == 2*entries {
+				break
+			}
+		}
+	})
 	changes := newChurner(t, 0, 1, 1)
 	for range unwatched(rounds) {
 		for range entries {
@@ -331,8 +323,7 @@ func TestWalkersAmongChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	stopped.Store(true)
-	readers.Wait()
+	stop()
 	left, _ := unordered(t, c, client.DumpOptions{Cursor: client.CursorWalker})
 	slices.Sort(left)
 	if !slices.Equal(left, ids) {

@@ -172,25 +172,13 @@ func killWriter(t *testing.T, tr *tracer, s *rawSocket, change []byte) (cmd *exe
 // time: each dump looks at all of it, and finds nothing.
 func keepReadersIn(t *testing.T) (leave func()) {
 	t.Helper()
-	var stopped atomic.Bool
-	var readers sync.WaitGroup
-	for range 4 {
-		reader := dial(t)
-		readers.Go(func() {
-			for !stopped.Load() {
-				for _, err := range reader.Records(t.Context(), client.DumpOptions{NamePrefix: "none"}) {
-					if err != nil && !errors.Is(err, client.ErrInterrupted) {
-						t.Error(err)
-						return
-					}
-				}
+	return keepReading(t, 4, func(c *client.Client) {
+		for _, err := range c.Records(t.Context(), client.DumpOptions{NamePrefix: "none"}) {
+			if err != nil && !errors.Is(err, client.ErrInterrupted) {
+				t.Error(err)
 			}
-		})
-	}
-	return func() {
-		stopped.Store(true)
-		readers.Wait()
-	}
+		}
+	})
 }
 
 // A writer reserves the slot of a new entry, and waits for the readers. A dump

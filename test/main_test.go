@@ -13,6 +13,8 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -164,6 +166,26 @@ func unwatched(n int) int {
 		return n / 5
 	}
 	return n
+}
+
+// keepReading calls fn again and again, for some clients at once, until stop is called
+// or the test has failed.
+func keepReading(t testing.TB, clients int, fn func(c *client.Client)) (stop func()) {
+	t.Helper()
+	var stopped atomic.Bool
+	var readers sync.WaitGroup
+	for range clients {
+		c := dial(t)
+		readers.Go(func() {
+			for !stopped.Load() && !t.Failed() {
+				fn(c)
+			}
+		})
+	}
+	return func() {
+		stopped.Store(true)
+		readers.Wait()
+	}
 }
 
 func fill(t testing.TB, c *client.Client, o client.FillOptions) client.Filled {

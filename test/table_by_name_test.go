@@ -127,18 +127,11 @@ func TestGetByNameInAChangingBucket(t *testing.T) {
 	makeEntries(t, c, "same", nil, stays)
 	ids := above(stays+1, others)
 	makeEntries(t, c, "same", nil, ids...)
-	var stopped atomic.Bool
-	var readers sync.WaitGroup
-	for range 2 {
-		reader := dial(t)
-		readers.Go(func() {
-			for !stopped.Load() && !t.Failed() {
-				if e, err := reader.GetByName(t.Context(), "same"); err != nil || e.ID != stays {
-					t.Errorf("got id %d, %v; want %d", e.ID, err, stays)
-				}
-			}
-		})
-	}
+	stop := keepReading(t, 2, func(c *client.Client) {
+		if e, err := c.GetByName(t.Context(), "same"); err != nil || e.ID != stays {
+			t.Errorf("got id %d, %v; want %d", e.ID, err, stays)
+		}
+	})
 	changes := newChurner(t, 0, 1, 1)
 	rounds := 100 // of 30, none may remove an entry just as a reader stands on it
 	if watcher() != "" {
@@ -159,8 +152,7 @@ func TestGetByNameInAChangingBucket(t *testing.T) {
 			}
 		}
 	}
-	stopped.Store(true)
-	readers.Wait()
+	stop()
 }
 
 // A long search yields the processor, on which this test also runs, and can be
