@@ -32,9 +32,7 @@ func (f *failInARow) in(bytes, times int, call func()) (failed int) {
 	f.t.Helper()
 	set := func(file string, value int) {
 		f.t.Helper()
-		if err := os.WriteFile(debugfs+failSlab+"/"+file, []byte(strconv.Itoa(value)), 0); err != nil {
-			f.t.Fatal(err)
-		}
+		writeFile(f.t, debugfs+failSlab+"/"+file, strconv.Itoa(value))
 	}
 	set("space", bytes)
 	set("times", times)

@@ -45,9 +45,7 @@ func setFault(t testing.TB, file, value string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, []byte(value), 0); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, file, value)
 	t.Cleanup(func() { _ = os.WriteFile(file, old, 0) })
 }
 

@@ -13,6 +13,8 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -96,6 +98,28 @@ func within(ok func() bool) bool {
 		}
 	}
 	return true
+}
+
+// writeFile writes to a file of the kernel's, which exists.
+func writeFile(t testing.TB, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// readNumber reads a file of the kernel's that is one number.
+func readNumber(t testing.TB, file string) uint64 {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 func state(t testing.TB, c *client.Client) client.Table {

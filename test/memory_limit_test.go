@@ -208,9 +208,7 @@ func limitedGroup(t *testing.T, limit string) (group string) {
 		waitFor(t, "the group is empty", func() bool { return unix.Rmdir(group) == nil })
 	})
 	for file, text := range map[string]string{"memory.limit_in_bytes": limit, "memory.oom_control": "1"} {
-		if err := os.WriteFile(filepath.Join(group, file), []byte(text), 0); err != nil {
-			t.Fatal(err)
-		}
+		writeFile(t, filepath.Join(group, file), text)
 	}
 	return group
 }

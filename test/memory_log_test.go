@@ -44,9 +44,7 @@ func TestLogMemoryIsBounded(t *testing.T) {
 func xarrayNodes(t testing.TB) (nodes int) {
 	t.Helper()
 	// Nodes that a processor keeps in reserve are counted as in use.
-	if err := os.WriteFile("/sys/kernel/slab/radix_tree_node/shrink", []byte("1"), 0); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, "/sys/kernel/slab/radix_tree_node/shrink", "1")
 	text, err := os.ReadFile("/proc/slabinfo")
 	if err != nil {
 		t.Fatal(err)

@@ -61,9 +61,7 @@ func resizeMinimal(t testing.TB, entries int) {
 
 func writeMinimal(t testing.TB, parameter, text string) {
 	t.Helper()
-	if err := os.WriteFile("/sys/module/"+minimalModule+"/parameters/"+parameter, []byte(text), 0); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, "/sys/module/"+minimalModule+"/parameters/"+parameter, text)
 }
 
 // dumpMinimal reads a dump and calls between after each record. It returns the

@@ -67,9 +67,7 @@ func trace(t testing.TB, events string) *tracer {
 
 func (tr *tracer) write(file, text string) {
 	tr.t.Helper()
-	if err := os.WriteFile(filepath.Join(tr.dir, file), []byte(text), 0); err != nil {
-		tr.t.Fatal(err)
-	}
+	writeFile(tr.t, filepath.Join(tr.dir, file), text)
 }
 
 func (tr *tracer) on(value, events string) {
@@ -79,9 +77,7 @@ func (tr *tracer) on(value, events string) {
 		tr.t.Fatalf("no event %s (%v)", events, err)
 	}
 	for _, f := range files {
-		if err := os.WriteFile(f, []byte(value), 0); err != nil {
-			tr.t.Fatal(err)
-		}
+		writeFile(tr.t, f, value)
 	}
 }
 

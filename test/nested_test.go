@@ -52,9 +52,7 @@ func removeParent(t testing.TB, id uint32) {
 
 func writeParent(t testing.TB, text string) {
 	t.Helper()
-	if err := os.WriteFile("/sys/module/"+nestedModule+"/parameters/parent", []byte(text), 0); err != nil {
-		t.Fatalf("%s: %v", text, err)
-	}
+	writeFile(t, "/sys/module/"+nestedModule+"/parameters/parent", text)
 }
 
 // A part is a message: a parent, and some of its children.

@@ -13,7 +13,6 @@ import (
 	"reflect"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -340,13 +339,5 @@ func delayAt(t *testing.T, r *rand.Rand, n int) []string {
 }
 
 func delays(t *testing.T) uint64 {
-	text, err := os.ReadFile("/sys/module/bulkdump_delay/parameters/delays")
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return readNumber(t, "/sys/module/bulkdump_delay/parameters/delays")
 }
