@@ -25,7 +25,7 @@ vm-matrix: ## the same on each kernel, with a table of the results (KERNELS="6.1
 # Each path of the module once, because all tests take half an hour on debug.
 QUICK = Faults Module NamespaceEndsWith OwnerOf TwoNamespaces Guard GrabUnder GrabTrace CursorsSendAll CursorsUnderFlush Walker IntrNotAfter Minimal Nested \
 	Columns FieldsBound Filters RefusedRequests Killed RecordOutgrows New GetByNameUnder GetByNameInA GetByNameIs GetByNameAndID Set Delete$$ Flush Event Fill StreamAbandons SocketClosed PagesAreHeld TraceOf \
-	WatchTells WatchEnds SinceTells SinceRefuses Tombstones ProcUnder ProcOf Padding RecordMaxNever Hash SyncStartsOver
+	AmongRemovals WatchTells WatchEnds SinceTells SinceRefuses Tombstones ProcUnder ProcOf Padding RecordMaxNever Hash SyncStartsOver
 space = $() $()
 QUICK_TESTS = ^Test($(subst $(space),|,$(strip $(QUICK))))
 vm-quick: ## a test of each path of the module, on a kernel with KASAN, lockdep and kmemleak (KERNEL=kcsan for another)

@@ -159,3 +159,42 @@ func TestUntouchedExactlyOnceWithConcurrentWriter(t *testing.T) {
 		t.Errorf("%d changes, and no dump was told", changes)
 	}
 }
+
+// Entries are removed and made again while dumps stand on them. The one that stays
+// comes once with each dump: all entries fit in one page.
+func TestDumpsAmongRemovals(t *testing.T) {
+	const stays, others = 1 << 20, 20
+	c := reload(t, fewBuckets)
+	ids := above(0, others)
+	makeEntries(t, c, "e", nil, append(ids, stays)...)
+	var stops []func()
+	for _, cursor := range []client.Cursor{client.CursorKey, client.CursorBucket} {
+		stops = append(stops, keepReading(t, 1, func(c *client.Client) {
+			n := 0
+			for r, err := range c.Records(t.Context(), client.DumpOptions{Cursor: cursor}) {
+				if err != nil && !errors.Is(err, client.ErrInterrupted) {
+					t.Error(err)
+				}
+				if err == nil && r.ID == stays {
+					n++
+				}
+			}
+			if n != 1 {
+				t.Errorf("id %d came %d times with %v", stays, n, cursor)
+			}
+		}))
+	}
+	changes := newChurner(t, 0, 1, 1)
+	for range unwatched(500) {
+		for _, id := range ids {
+			changes.put(cmdEntryDel, attrU32(attrID, id))
+			changes.put(cmdEntryNew, attrU32(attrID, id), attrText(attrName, "e"))
+		}
+		if err := changes.flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, stop := range stops {
+		stop()
+	}
+}
