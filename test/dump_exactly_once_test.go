@@ -15,7 +15,7 @@ import (
 )
 
 func TestDumpExactlyOnceOverAMillion(t *testing.T) {
-	count := aMillion(t)
+	count := max(large(), uint32(unwatched(1_000_000)))
 	c := setup(t)
 	filled := fill(t, c, client.FillOptions{Count: count, Seed: 1, PayloadMax: 16})
 	before := state(t, c)

@@ -87,7 +87,7 @@ func TestFilterByIDDoesNotScan(t *testing.T) {
 // Rule 16.
 func TestFilteredScanCanBeKilled(t *testing.T) {
 	c := setup(t)
-	count := uint64(aMillion(t))
+	count := uint64(large())
 	fill(t, c, client.FillOptions{Count: uint32(count)})
 	eachCursor(t, func(t *testing.T, cursor client.Cursor) {
 		whole := count
@@ -151,7 +151,7 @@ func TestFilterThatLeavesLittle(t *testing.T) {
 func TestFilteredScanYields(t *testing.T) {
 	const share = 20 * time.Millisecond // some time slices
 	c := setup(t)
-	fill(t, c, client.FillOptions{Count: aMillion(t)})
+	fill(t, c, client.FillOptions{Count: large()})
 	cpu := pin(t)
 	var other atomic.Int64 // the processor time of the other thread, in ns
 	stop, stopped := make(chan struct{}), make(chan struct{})
@@ -220,7 +220,7 @@ func startScan(t testing.TB, cursor client.Cursor, cpu int) *exec.Cmd {
 // Rule 17.
 func TestScanHoldsNoLockOfTheCore(t *testing.T) {
 	c := setup(t)
-	fill(t, c, client.FillOptions{Count: aMillion(t)})
+	fill(t, c, client.FillOptions{Count: large()})
 	scan := startScan(t, client.CursorIndex, pin(t))
 	waitFor(t, "a dump that is open", func() bool { return state(t, c).DumpsOpen == 1 })
 	g, err := genetlink.Dial(nil)

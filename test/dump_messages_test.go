@@ -230,7 +230,7 @@ func TestMultiAndFilteredOnEveryMessage(t *testing.T) {
 // Rule 21.
 func TestPaddingIsZero(t *testing.T) {
 	c := setup(t)
-	randomTable(t, c, rand.New(rand.NewPCG(5, 6)), 200)
+	randomTable(t, c, rand.New(rand.NewPCG(5, 6)), unwatched(200))
 	// Memory of pages that were in use is not zero.
 	makeEntry(t, c, client.Entry{ID: math.MaxUint32 - 1, Payload: bytes.Repeat([]byte{0xff}, payloadMax)})
 	mustDump(t, c, client.DumpOptions{})

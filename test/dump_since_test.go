@@ -240,7 +240,7 @@ func TestSinceConvergesUnderChange(t *testing.T) {
 // The cost of a delta depends on what changed, not on the size of the table.
 func TestSinceCostsWhatChanged(t *testing.T) {
 	c := setup(t)
-	count := aMillion(t)
+	count := large()
 	fill(t, c, client.FillOptions{Count: count})
 	batch := newChurner(t, 0, 1, 1)
 	for _, changes := range []uint32{10, 1000, count / 10} {

@@ -187,7 +187,7 @@ func keepReadersIn(t *testing.T) (leave func()) {
 func TestReservedIsNotSent(t *testing.T) {
 	const last = math.MaxUint32
 	c := reload(t, "guard=grab")
-	fill(t, c, client.FillOptions{Count: min(aMillion(t), 300_000)})
+	fill(t, c, client.FillOptions{Count: large()})
 	tr := trace(t, "guard_*")
 	for {
 		before := len(tr.events())
@@ -251,7 +251,7 @@ func TestGrabOrder(t *testing.T) {
 	tr := trace(t, "guard_*")
 	before := traceSettings(t)
 	var shown guardShown
-	entries := min(aMillion(t), 500_000)
+	entries := large()
 	if err := json.Unmarshal([]byte(mustRun(t, "guard", "-o", "json", "--entries", fmt.Sprint(entries))), &shown); err != nil {
 		t.Fatal(err)
 	}

@@ -159,7 +159,7 @@ func figures(t testing.TB, format string, args ...any) {
 	}
 }
 
-var largeTable = flag.Uint("entries", 1_000_000, "how many entries a large table has")
+var largeTable = flag.Uint("entries", 250_000, "how many entries a large table has")
 
 // watcher returns the name of a debugging feature that watches each allocation
 // or each access of this kernel, or "". Such a kernel is many times slower.
@@ -172,15 +172,10 @@ func watcher() string {
 	return ""
 }
 
-// aMillion returns the number of entries of a large table. On a watched kernel,
-// it is a twentieth of a million, because a fill would take minutes.
-func aMillion(t testing.TB) uint32 {
-	count := uint32(*largeTable)
-	if name := watcher(); name != "" {
-		t.Logf("a twentieth of %d entries: the kernel has %s", count, name)
-		return count / 20
-	}
-	return count
+// large returns the number of entries of a large table: a scan of it takes many
+// times as long as a change.
+func large() uint32 {
+	return uint32(unwatched(int(*largeTable)))
 }
 
 // unwatched returns n, and a fifth of it on a watched kernel, where the same takes

@@ -18,7 +18,7 @@ func TestReaderMemoryIsFlat(t *testing.T) {
 	const slack = 4 << 10 // KiB
 	c := setup(t)
 	var peaks []int
-	many := aMillion(t)
+	many := large()
 	for _, count := range []uint32{10_000, many} {
 		flush(t, c)
 		fill(t, c, client.FillOptions{Count: count})

@@ -111,7 +111,7 @@ func dumpMinimalBy(t testing.TB, size int, between func(n int)) (n, marked int, 
 
 func TestMinimalDump(t *testing.T) {
 	loadMinimal(t, 0)
-	for _, entries := range []int{0, 1, 100, int(aMillion(t)) / 10} {
+	for _, entries := range []int{0, 1, 100, int(large()) / 10} {
 		resizeMinimal(t, entries)
 		if n, marked, err := dumpMinimal(t, func(int) {}); err != nil || marked != 0 || n != entries {
 			t.Errorf("%d records, %d of them marked, error %v; want %d", n, marked, err, entries)

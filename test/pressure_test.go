@@ -120,7 +120,7 @@ func TestOneListenerOfManyDoesNotRead(t *testing.T) {
 // tell of the change.
 func TestFlushOfALargeTableUnderDumps(t *testing.T) {
 	c := setup(t)
-	count := uint32(unwatched(int(aMillion(t))))
+	count := uint32(unwatched(int(large())))
 	fill(t, c, client.FillOptions{Count: count})
 	var all []*rawSocket
 	for _, cursor := range cursors {

@@ -134,7 +134,7 @@ func TestTableIsOneState(t *testing.T) {
 	var filled atomic.Bool
 	done := make(chan error)
 	go func() {
-		_, err := filler.Fill(t.Context(), client.FillOptions{Count: min(aMillion(t), 200_000)})
+		_, err := filler.Fill(t.Context(), client.FillOptions{Count: min(large(), 200_000)})
 		filled.Store(true)
 		done <- err
 	}()

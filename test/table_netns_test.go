@@ -125,7 +125,7 @@ func TestNamespaceEndsBesideParkedDump(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fill(t, there, client.FillOptions{Count: aMillion(t)})
+	fill(t, there, client.FillOptions{Count: large()})
 	p := parkAsItIs(t, here, attrU32(attrCursor, uint32(client.CursorWalker)))
 	_ = ns.Close()
 	_ = there.Close() // the last reference to it
