@@ -191,22 +191,7 @@ func inGroup(t *testing.T, group string, fn func()) {
 // version 1 can do that: in version 2, the kernel kills somebody instead.
 func limitedGroup(t *testing.T, limit string) (group string) {
 	t.Helper()
-	root := t.TempDir()
-	if err := unix.Mount("cgroup", root, "cgroup", 0, "memory"); err != nil {
-		t.Skipf("the kernel has no control groups of version 1 for memory: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(root, 0); err != nil {
-			t.Error(err)
-		}
-	})
-	group = filepath.Join(root, "limited")
-	if err := os.Mkdir(group, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		waitFor(t, "the group is empty", func() bool { return unix.Rmdir(group) == nil })
-	})
+	group = memoryGroup(t, 1)
 	for file, text := range map[string]string{"memory.limit_in_bytes": limit, "memory.oom_control": "1"} {
 		writeFile(t, filepath.Join(group, file), text)
 	}
