@@ -203,8 +203,21 @@ while read -r unit limit tests; do
 	cp $unit/*.ko /lib/modules
 	code=loading by= dirty=0
 	if insmod /lib/modules/bulkdump.ko; then
-		timeout -s KILL $((limit + 10)) ./mutants-tests -test.failfast -test.timeout ${limit}s -test.run "$tests" >log 2>&1 </dev/null
-		code=$?
+		rm -f code
+		{
+			timeout -s KILL $((limit + 10)) ./mutants-tests -test.failfast -test.timeout ${limit}s -test.run "$tests" >log 2>&1 </dev/null
+			echo $? >code
+		} &
+		seconds=0 # nothing ends what cannot be killed
+		until test -s code || test $seconds = $((limit + 20)); do
+			sleep 1
+			seconds=$((seconds + 1))
+		done
+		if ! test -s code; then
+			echo "mutants: end $unit 137 0"
+			exit 0
+		fi
+		code=$(cat code)
 		by=$(sed -n 's/^ *--- FAIL: \([^ ]*\).*/\1/p; s/^\(panic: .*\)/\1/p; s/^\(fatal error: .*\)/\1/p' log | tr '\n' ' ')
 		for module in bulkdump bulkdump_minimal bulkdump_nested; do
 			unload $module || dirty=unload
