@@ -197,27 +197,23 @@ const batchScript = `unload() { # a dump of a socket that was closed just now ma
 	done
 	return 1
 }
+watch() { # UNIT SECONDS: ends this script if the tests cannot be killed
+	for i in $(seq $2); do
+		sleep 1
+	done
+	echo "mutants: end $1 137 0"
+	kill -KILL $$
+}
 while read -r unit limit tests; do
 	echo "mutants: begin $unit"
 	cp original/*.ko /lib/modules
 	cp $unit/*.ko /lib/modules
 	code=loading by= dirty=0
 	if insmod /lib/modules/bulkdump.ko; then
-		rm -f code
-		{
-			timeout -s KILL $((limit + 10)) ./mutants-tests -test.failfast -test.timeout ${limit}s -test.run "$tests" >log 2>&1 </dev/null
-			echo $? >code
-		} &
-		seconds=0 # nothing ends what cannot be killed
-		until test -s code || test $seconds = $((limit + 20)); do
-			sleep 1
-			seconds=$((seconds + 1))
-		done
-		if ! test -s code; then
-			echo "mutants: end $unit 137 0"
-			exit 0
-		fi
-		code=$(cat code)
+		watch $unit $((limit + 20)) &
+		timeout -s KILL $((limit + 10)) ./mutants-tests -test.failfast -test.timeout ${limit}s -test.run "$tests" >log 2>&1 </dev/null
+		code=$?
+		kill $!
 		by=$(sed -n 's/^ *--- FAIL: \([^ ]*\).*/\1/p; s/^\(panic: .*\)/\1/p; s/^\(fatal error: .*\)/\1/p' log | tr '\n' ' ')
 		for module in bulkdump bulkdump_minimal bulkdump_nested; do
 			unload $module || dirty=unload
