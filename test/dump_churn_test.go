@@ -167,9 +167,8 @@ func TestDumpsAmongRemovals(t *testing.T) {
 	c := reload(t, fewBuckets)
 	ids := above(0, others)
 	makeEntries(t, c, "e", nil, append(ids, stays)...)
-	var stops []func()
-	for _, cursor := range []client.Cursor{client.CursorKey, client.CursorBucket} {
-		stops = append(stops, keepReading(t, 1, func(c *client.Client) {
+	stop := keepReading(t, 2, func(c *client.Client) {
+		for _, cursor := range []client.Cursor{client.CursorKey, client.CursorBucket} {
 			n := 0
 			for r, err := range c.Records(t.Context(), client.DumpOptions{Cursor: cursor}) {
 				if err != nil && !errors.Is(err, client.ErrInterrupted) {
@@ -182,8 +181,8 @@ func TestDumpsAmongRemovals(t *testing.T) {
 			if n != 1 {
 				t.Errorf("id %d came %d times with %v", stays, n, cursor)
 			}
-		}))
-	}
+		}
+	})
 	changes := newChurner(t, 0, 1, 1)
 	for range unwatched(500) {
 		for _, id := range ids {
@@ -194,7 +193,5 @@ func TestDumpsAmongRemovals(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, stop := range stops {
-		stop()
-	}
+	stop()
 }

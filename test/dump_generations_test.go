@@ -99,7 +99,7 @@ func TestIntrWhereTheGenerationOutgrows32Bits(t *testing.T) {
 // Rules 8, 20.
 func TestIntrOfAChangeDuringAPage(t *testing.T) {
 	c := setup(t)
-	fill(t, c, client.FillOptions{Count: large() / 4})
+	fill(t, c, client.FillOptions{Count: large()})
 	for range 20 {
 		before := state(t, c)
 		s := openRaw(t, client.FamilyName, 4<<10)

@@ -269,7 +269,7 @@ func playSync(ctx context.Context, c *client.Client) error {
 func TestSyncMemoryIsFlat(t *testing.T) {
 	const slack = 4 << 10 // KiB
 	c := setup(t)
-	count := large() / 25
+	count := large() * 4 / 25
 	fillForChurn(t, c, count)
 	stop := newChurner(t, 0, 1, count).churn(t, true)
 	cmd := roleCommand(t, roleSync)

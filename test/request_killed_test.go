@@ -83,7 +83,7 @@ func TestKilledWhileItWaitsForTheTable(t *testing.T) {
 // Rule 16.
 func TestKilledInAScan(t *testing.T) {
 	c := setup(t)
-	fill(t, c, client.FillOptions{Count: large() / 4})
+	fill(t, c, client.FillOptions{Count: large()})
 	for range 10 { // a scan may end before the signal comes
 		s := openRaw(t, client.FamilyName, 4<<10)
 		cmd := startSender(t, s, pin(t), flagDump, request(cmdEntryGet,

@@ -133,7 +133,7 @@ func TestGetByNameInAChangingBucket(t *testing.T) {
 	changes := newChurner(t, 0, 1, 1)
 	rounds := 100 // of 30, none may remove an entry just as a reader stands on it
 	if watcher() != "" {
-		rounds = 2
+		rounds = 6
 	}
 	for range rounds {
 		for nr, id := range ids {
