@@ -171,11 +171,12 @@ func checkCost(r *run) {
 		first, last = mean(least[:n]), mean(least[len(least)-1-n:len(least)-1])
 		ratio = float64(last) / float64(first)
 	}
+	text := fmt.Sprintf("a page at the end takes %.1f times as long as one at the start (%v, %v)",
+		ratio, last.Round(time.Microsecond), first.Round(time.Microsecond))
 	if ratio > steep {
-		r.weak("a page at the end takes %.1f times as long as one at the start (%v, %v): it looks at all before it",
-			ratio, last.Round(time.Microsecond), first.Round(time.Microsecond))
+		r.weak("%s: it looks at all before it", text)
 	}
-	r.info("a page at the end takes %.1f times as long as one at the start", ratio)
+	r.info("%s", text)
 }
 
 func mean(d []time.Duration) (sum time.Duration) {
