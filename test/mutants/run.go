@@ -79,8 +79,9 @@ const unzeroed = "init_on_alloc=0"
 
 // A stage is one run of tests.
 type stage struct {
-	name string
-	args []string
+	name    string
+	args    []string
+	silence time.Duration // in a guest: several times as long as any test
 }
 
 // cStages are the guests that a mutant of the module must survive after near. They
@@ -96,12 +97,12 @@ func (r *runner) cStages(m *mutant) []stage {
 		if name == "near" {
 			continue
 		}
-		of, limit := "", "1800"
+		of, limit, silence := "", "1800", 4*time.Minute
 		if kernelOf(name) == name { // it checks itself, and is slow
-			of, limit = r.debug, "3600"
+			of, limit, silence = r.debug, "3600", 10*time.Minute
 		}
 		if regex := tests(of); regex != "" {
-			all = append(all, stage{name, []string{"--kernel", kernelOf(name), "--timeout", limit, "--test", regex}})
+			all = append(all, stage{name, []string{"--kernel", kernelOf(name), "--timeout", limit, "--test", regex}, silence})
 		}
 	}
 	return all
@@ -138,9 +139,16 @@ func (r *runner) tryC(ctx context.Context, m *mutant) (result, error) {
 		}
 		out := filepath.Join(dir, "out")
 		args := append([]string{"--modprobe", "netlink_diag", "--append", unzeroed, "--module-dir", kmod, "--out", out}, s.args...)
-		said, err = r.vm(ctx, true, append(args, "--", "-test.failfast")...)
+		stdout := filepath.Join(out, "stdout")
+		watched, stop := untilSilent(ctx, stdout, s.silence, time.Second)
+		said, err = r.vm(watched, true, append(args, "--", "-test.failfast")...)
+		hangs := errors.Is(context.Cause(watched), errSilent)
+		stop()
 		if err == nil {
 			continue
+		}
+		if hangs && ctx.Err() == nil {
+			return result{State: killed, Stage: s.name, By: "hang of " + lastTest(stdout)}, nil
 		}
 		by, verr := readVerdict(out)
 		if verr != nil {
@@ -149,6 +157,40 @@ func (r *runner) tryC(ctx context.Context, m *mutant) (result, error) {
 		return result{State: killed, Stage: s.name, By: by}, nil
 	}
 	return result{State: survived, Stage: r.lastStage()}, nil
+}
+
+var errSilent = errors.New("the tests say nothing any more")
+
+// untilSilent returns a context that ends when a file has not grown for that long. A
+// mutant may hang where its test cannot end, and the limit of all tests is long.
+func untilSilent(ctx context.Context, file string, silence, step time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		var size int64
+		grown := time.Now()
+		for ctx.Err() == nil {
+			if st, err := os.Stat(file); err == nil && st.Size() != size {
+				size, grown = st.Size(), time.Now()
+			}
+			if size > 0 && time.Since(grown) > silence {
+				cancel(errSilent)
+			}
+			time.Sleep(step)
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
+var runLine = regexp.MustCompile(`(?m)^.?=== RUN +(Test\S+)$`)
+
+// lastTest is the test that began last, in the output of tests.
+func lastTest(file string) string {
+	text, err := os.ReadFile(file)
+	all := runLine.FindAllSubmatch(text, -1)
+	if err != nil || len(all) == 0 {
+		return "no test"
+	}
+	return string(all[len(all)-1][1])
 }
 
 var compilerLine = regexp.MustCompile(`(?m)^.*\berror: .*$|^ERROR: .*$`)
@@ -226,7 +268,7 @@ func (r *runner) tryGo(ctx context.Context, m *mutant, tests string) (result, er
 	if err := errors.Join(os.WriteFile(changed, []byte(m.text()), 0o644), os.WriteFile(file, overlay, 0o644)); err != nil {
 		return result{}, err
 	}
-	for _, s := range []stage{{"near", []string{"-timeout", "30s", "-run", tests, "./nldump"}}, {"all", []string{"-timeout", "120s", "./..."}}} {
+	for _, s := range []stage{{name: "near", args: []string{"-timeout", "30s", "-run", tests, "./nldump"}}, {name: "all", args: []string{"-timeout", "120s", "./..."}}} {
 		if !slices.Contains(r.stages, s.name) {
 			continue
 		}

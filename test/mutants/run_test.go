@@ -3,12 +3,16 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func TestVerdicts(t *testing.T) {
@@ -164,5 +168,45 @@ func TestCopy(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(to, "broken")); err == nil {
 		t.Error("kmod/broken is there, too")
+	}
+}
+
+// Tests that say nothing any more are ended; those that go on are not.
+func TestUntilSilent(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "stdout")
+	write := func(text string) {
+		f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteString(text); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+	}
+	synctest.Test(t, func(t *testing.T) {
+		const silence = time.Minute
+		ctx, stop := untilSilent(t.Context(), file, silence, time.Second)
+		defer stop()
+		time.Sleep(2 * silence) // a guest that boots says nothing
+		write("\x16=== RUN   TestA\n\x16--- PASS: TestA (0.00s)\n\x16=== NAME  \n\x16=== RUN   TestB\n")
+		for range 20 {
+			write("    b_test.go:1: it goes on\n\x16=== RUN   TestB/sub\n")
+			time.Sleep(silence - 5*time.Second)
+		}
+		if ctx.Err() != nil {
+			t.Fatal("tests that go on were ended")
+		}
+		time.Sleep(10 * time.Second)
+		if !errors.Is(context.Cause(ctx), errSilent) || lastTest(file) != "TestB/sub" {
+			t.Errorf("%v, %s", context.Cause(ctx), lastTest(file))
+		}
+	})
+	write("\x16=== RUN   TestC\n")
+	if got := lastTest(file); got != "TestC" {
+		t.Error(got)
+	}
+	if got := lastTest(file + "2"); got != "no test" {
+		t.Error(got)
 	}
 }
