@@ -46,7 +46,7 @@ func main() {
 	flag.IntVar(&f.jobs, "jobs", max(1, runtime.NumCPU()/2), "how many mutants at a time")
 	flag.IntVar(&f.batch, "batch", 12, "how many mutants share a build and a guest for the stage near")
 	flag.StringVar(&f.wrap, "wrap", "", "words to put before a vm/run that boots, such as: flock LOCKFILE")
-	flag.StringVar(&f.stages, "stages", "near,all,debug", "which tests run, in this order: near, all, debug, kcsan")
+	flag.StringVar(&f.stages, "stages", "near,litmus,all,debug", "which tests run, in this order: near, litmus, all, debug, kcsan")
 	flag.StringVar(&f.debug, "debug", "", "the tests of the stages debug and kcsan, a regular expression")
 	flag.Float64Var(&f.near, "near", 20, "how many seconds of tests the stage near has")
 	flag.Float64Var(&f.threshold, "threshold", 92, "per cent that must be killed")
@@ -86,7 +86,7 @@ func run(ctx context.Context, f *flags, stdout io.Writer) (good bool, err error)
 		return false, errors.New("-batch and -jobs are at least 1")
 	}
 	for s := range strings.SplitSeq(f.stages, ",") {
-		if !slices.Contains([]string{"near", "all", "debug", "kcsan"}, s) {
+		if !slices.Contains([]string{"near", "litmus", "all", "debug", "kcsan"}, s) {
 			return false, fmt.Errorf("-stages: there is no %q", s)
 		}
 	}

@@ -84,8 +84,8 @@ type stage struct {
 	silence time.Duration // in a guest: several times as long as any test
 }
 
-// cStages are the guests that a mutant of the module must survive after near. They
-// run what can see it.
+// cStages are what a mutant of the module must survive after near: guests that run
+// what can see it.
 func (r *runner) cStages(m *mutant) []stage {
 	unlike := r.cover.unlike(m)
 	tests := func(of string) string {
@@ -95,6 +95,10 @@ func (r *runner) cStages(m *mutant) []stage {
 	var all []stage
 	for _, name := range r.stages {
 		if name == "near" {
+			continue
+		}
+		if name == "litmus" {
+			all = append(all, stage{name: name})
 			continue
 		}
 		of, limit, silence := "", "1800", 4*time.Minute
@@ -130,6 +134,13 @@ func (r *runner) tryC(ctx context.Context, m *mutant) (result, error) {
 		return result{}, err
 	}
 	for _, s := range r.cStages(m) {
+		if s.name == "litmus" {
+			by, err := r.tryLitmus(ctx, kmod)
+			if by != "" || err != nil {
+				return result{State: killed, Stage: s.name, By: by}, err
+			}
+			continue
+		}
 		said, err := r.vm(ctx, false, "--module-dir", kmod, "--prepare", kernelOf(s.name))
 		if err != nil {
 			if ctx.Err() == nil && strings.Contains(said, "build the modules of") {
@@ -157,6 +168,22 @@ func (r *runner) tryC(ctx context.Context, m *mutant) (result, error) {
 		return result{State: killed, Stage: s.name, By: by}, nil
 	}
 	return result{State: survived, Stage: r.lastStage()}, nil
+}
+
+// tryLitmus says which test sees that the sources are not what the litmus tests are
+// about.
+func (r *runner) tryLitmus(ctx context.Context, kmod string) (by string, err error) {
+	cmd := r.command(ctx, "go", "test", "-count=1", "./test/litmus")
+	cmd.Dir = r.top
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=", "KMOD="+kmod)
+	out, err := cmd.CombinedOutput()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 1 && goFailed.Match(out) {
+		return goKilledBy(string(out)), nil
+	}
+	if err != nil {
+		err = fmt.Errorf("%w\n%s", err, out)
+	}
+	return "", err
 }
 
 var errSilent = errors.New("the tests say nothing any more")
