@@ -131,8 +131,12 @@ func prepareLateReader(cmd *exec.Cmd, _ string) (func() error, error) {
 		select {
 		case <-full:
 		case <-ended:
-			read <- errors.New("it ended before all was full")
-			return
+			select {
+			case <-full: // both, and what it wrote came first
+			default:
+				read <- errors.New("it ended before all was full")
+				return
+			}
 		}
 		errFull := isFullPipe(r)
 		got, err := io.ReadAll(r)
