@@ -121,22 +121,28 @@ func TestFaultsInNamespaceThatEnds(t *testing.T) {
 	needFaults(t)
 	setup(t)
 	f := injectInARow(t)
-	lacked := 0
+	lacked := false
 	inNewNetNS(t, func() {
 		there := dial(t)
 		defer there.Close()
 		makeEntry(t, there, client.Entry{ID: 0})
-		for bytes, failed := 0, 1; failed > 0; bytes += 100 {
-			far := uint32(1+bytes/100) << 18
-			text, _ := askFailing(t, request(cmdEntryNew, attrU32(attrID, far), attrText(attrName, "n")), func(send func()) {
-				failed = f.in(bytes, 2, send)
+		const step = 100 // bytes
+		tries := uint32(0)
+		try := func(place int) (failed int) {
+			tries++ // each id is far from the others
+			text, _ := askFailing(t, request(cmdEntryNew, attrU32(attrID, tries<<18), attrText(attrName, "n")), func(send func()) {
+				failed = f.in(place*step, 2, send)
 			})
-			if text == "no memory for the id" {
-				lacked++
-			}
+			lacked = lacked || text == "no memory for the id"
+			return failed
 		}
+		places := 0
+		for try(places) > 0 {
+			places++
+		}
+		again(func() bool { return lacked }, places, func(place int) { try(place) })
 	})
-	if lacked == 0 {
+	if !lacked {
 		t.Error("nothing said that there was no memory for the id")
 	}
 }
