@@ -279,7 +279,10 @@ type filterModel struct {
 
 func filterOf(nest []byte) (f filterModel, ok bool) {
 	f.to = math.MaxUint32
-	attrs, _ := policies[operation{cmdEntryGet, true}][attrFilter].nested.parse(nest)
+	attrs, ok := policies[operation{cmdEntryGet, true}][attrFilter].nested.parse(nest)
+	if !ok {
+		return f, false
+	}
 	u32 := func(typ uint16, to *uint32) bool {
 		value, ok := attrs[typ]
 		if ok {
