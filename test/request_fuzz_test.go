@@ -32,6 +32,7 @@ const (
 	fuzzEntries = 400 // max_entries
 	fuzzSockets = 3
 	fuzzTable   = 500 // after that many requests, the table is compared with the model
+	fuzzReport  = 20_000
 )
 
 // Requests that are valid, nearly valid and hostile, each with the answer that
@@ -58,6 +59,9 @@ func TestFuzzRequests(t *testing.T) {
 					break
 				}
 				f.step()
+				if f.made%fuzzReport == 0 {
+					figures(t, "%d requests of worker %d, %d places", f.made, nr+1, len(f.seen))
+				}
 			}
 			f.compare()
 			f.close()
