@@ -105,15 +105,16 @@ int bulkdump_entry_fill(struct sk_buff *skb, u8 cmd,
 
 int bulkdump_entry_fill_deleted(struct sk_buff *skb,
 				struct netlink_callback *cb, u32 id,
-				u64 generation)
+				u64 generation, u32 fields)
 {
 	void *hdr = bulkdump_entry_header(skb, BULKDUMP_CMD_ENTRY_GET, NULL, cb);
 	int err;
 
 	if (!hdr)
 		return -EMSGSIZE;
-	err = nla_put_u32(skb, BULKDUMP_A_ENTRY_ID, id) ?:
-	      nla_put_uint(skb, BULKDUMP_A_ENTRY_GENERATION, generation) ?:
-	      nla_put_flag(skb, BULKDUMP_A_ENTRY_DELETED);
+	err = nla_put_u32(skb, BULKDUMP_A_ENTRY_ID, id);
+	if (!err && fields & BULKDUMP_FIELD_GENERATION)
+		err = nla_put_uint(skb, BULKDUMP_A_ENTRY_GENERATION, generation);
+	err = err ?: nla_put_flag(skb, BULKDUMP_A_ENTRY_DELETED);
 	return message_end(skb, cb, hdr, err);
 }

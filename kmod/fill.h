@@ -35,6 +35,6 @@ int bulkdump_entry_fill(struct sk_buff *skb, u8 cmd,
 /* The same for a deleted entry: a record of a dump with since. */
 int bulkdump_entry_fill_deleted(struct sk_buff *skb,
 				struct netlink_callback *cb, u32 id,
-				u64 generation);
+				u64 generation, u32 fields);
 
 #endif /* BULKDUMP_FILL_H */

@@ -62,7 +62,7 @@ static int add_deleted(struct bulkdump_page *page, u32 id, u64 generation)
 		err = encoding->put_deleted(page, id, generation);
 	else
 		err = bulkdump_entry_fill_deleted(page->skb, page->cb, id,
-						  generation);
+						  generation, page->dump->fields);
 	if (!err)
 		page->records++;
 	return err;
