@@ -5,7 +5,10 @@ package test
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -134,8 +137,12 @@ func cString(value []byte) string {
 
 // A tableModel is what the table must hold, and what each request must do to it.
 type tableModel struct {
-	entries map[uint32]client.Entry
-	most    uint64 // max_entries
+	entries        map[uint32]client.Entry
+	most           uint64 // max_entries
+	generation     uint64
+	tombstones     map[uint64]uint32 // the ids of deleted entries, by generation
+	mostTombstones int               // max_tombstones
+	floor          uint64            // the change log begins after it
 }
 
 const attrSeed = 2 // of fill
@@ -144,7 +151,6 @@ const attrSeed = 2 // of fill
 const (
 	accepted = unix.Errno(0)
 	anyError = unix.Errno(1 << 20) // refused, with one of several errors
-	unsure   = unix.Errno(1 << 21)
 )
 
 // judge returns what the kernel must answer to a request, and the values of its
@@ -172,7 +178,7 @@ func (m *tableModel) judge(flags uint16, body []byte) (verdict unix.Errno, o ope
 	case operation{cmdEntryGet, false}:
 		return m.judgeGet(attrs), o, attrs
 	case operation{cmdEntryGet, true}:
-		return judgeDump(attrs), o, attrs
+		return m.judgeDump(attrs), o, attrs
 	case operation{cmdTableFill, false}:
 		return m.judgeFill(attrs), o, attrs
 	case operation{cmdEntryNew, false}, operation{cmdEntrySet, false}, operation{cmdEntryDel, false}:
@@ -256,17 +262,17 @@ func fillOf(attrs map[uint16][]byte) (f fillModel, ok bool) {
 	return f, ok
 }
 
-func judgeDump(attrs map[uint16][]byte) unix.Errno {
+func (m *tableModel) judgeDump(attrs map[uint16][]byte) unix.Errno {
 	f, ok := filterOf(attrs[attrFilter])
-	_, since := attrs[attrSince]
+	value, since := attrs[attrSince]
 	_, cursor := attrs[attrCursor]
 	switch {
 	case !ok:
 		return unix.EINVAL
 	case since && (cursor || f.prefix != "" || f.mask != 0):
 		return unix.EINVAL
-	case since: // depends on the log
-		return unsure
+	case since && (number(value) < m.floor || number(value) > m.generation):
+		return unix.ESTALE
 	}
 	return accepted
 }
@@ -309,14 +315,17 @@ func (f filterModel) wants(e client.Entry) bool {
 	return e.ID >= f.from && e.ID <= f.to && strings.HasPrefix(e.Name, f.prefix) && (e.Flags^f.flags)&f.mask == 0
 }
 
-// apply does an accepted request to the model. read returns the table's entries:
-// what a fill makes is taken from there.
-func (m *tableModel) apply(o operation, attrs map[uint16][]byte, read func() []client.Entry) {
-	id := func() uint32 { return uint32(number(attrs[attrID])) }
+// apply does an accepted change to the model, and returns the ids that it touches.
+// read returns the table's entries: what a fill makes is taken from there.
+func (m *tableModel) apply(o operation, attrs map[uint16][]byte, read func() []client.Entry) (touched []uint32, err error) {
+	id := uint32(0)
+	if value, ok := attrs[attrID]; ok {
+		id = uint32(number(value))
+	}
 	switch o.cmd {
 	case cmdEntryNew, cmdEntrySet:
-		e := m.entries[id()]
-		e.ID = id()
+		e := m.entries[id]
+		e.ID = id
 		if value, ok := attrs[attrName]; ok {
 			e.Name = cString(value)
 		}
@@ -329,17 +338,66 @@ func (m *tableModel) apply(o operation, attrs map[uint16][]byte, read func() []c
 		if value, ok := attrs[attrPayload]; ok {
 			e.Payload = bytes.Clone(value)
 		}
-		m.entries[e.ID] = e
+		m.generation++
+		e.Generation = m.generation
+		m.entries[id] = e
+		return []uint32{id}, nil
 	case cmdEntryDel:
-		delete(m.entries, id())
+		m.generation++
+		delete(m.entries, id)
+		m.bury(id, m.generation)
+		return []uint32{id}, nil
 	case cmdTableFlush:
+		touched = slices.Collect(maps.Keys(m.entries))
+		m.generation++
+		m.floor = m.generation
 		clear(m.entries)
-	case cmdTableFill:
-		f, _ := fillOf(attrs)
-		for _, e := range read() {
-			if n := uint64(e.ID) - f.start; uint64(e.ID) >= f.start && n%f.stride == 0 && n/f.stride < f.count {
-				m.entries[e.ID] = e
-			}
-		}
+		clear(m.tombstones)
+		return touched, nil
 	}
+	return m.applyFill(attrs, read())
+}
+
+// bury puts a deleted entry into the log, which may lose the oldest one for it.
+func (m *tableModel) bury(id uint32, generation uint64) {
+	m.tombstones[generation] = id
+	if len(m.tombstones) > m.mostTombstones {
+		m.floor = slices.Min(slices.Collect(maps.Keys(m.tombstones)))
+		delete(m.tombstones, m.floor)
+	}
+}
+
+func (m *tableModel) applyFill(attrs map[uint16][]byte, all []client.Entry) (touched []uint32, err error) {
+	f, _ := fillOf(attrs)
+	there := make(map[uint32]client.Entry)
+	for _, e := range all {
+		there[e.ID] = e
+	}
+	for i := range f.count {
+		id := uint32(f.start + i*f.stride)
+		m.generation++
+		e, ok := there[id]
+		if n := uint64(len(e.Payload)); !ok || n < f.payloadMin || n > f.payloadMax || e.Name == "" || e.Generation != m.generation {
+			return nil, fmt.Errorf("the fill made %+v (%t), want generation %d, and %d to %d bytes", e, ok, m.generation, f.payloadMin, f.payloadMax)
+		}
+		m.entries[id] = e
+		touched = append(touched, id)
+	}
+	return touched, nil
+}
+
+// undoFill does to the model what a fill does that meets an entry on its way: what it
+// has made until then is deleted.
+func (m *tableModel) undoFill(attrs map[uint16][]byte) (touched []uint32) {
+	f, _ := fillOf(attrs)
+	for i := range f.count {
+		id := uint32(f.start + i*f.stride)
+		if _, there := m.entries[id]; there {
+			break
+		}
+		m.bury(id, m.generation+1+i)
+		touched = append(touched, id)
+	}
+	m.generation += f.count
+	return touched
 }

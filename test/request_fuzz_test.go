@@ -12,6 +12,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"reflect"
 	"runtime"
 	"slices"
 	"sync"
@@ -21,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkdump/client"
+	"bulkdump/client/nldump"
 )
 
 var (
@@ -29,7 +31,8 @@ var (
 )
 
 const (
-	fuzzEntries = 400 // max_entries
+	fuzzEntries = 150 // max_entries
+	fuzzBuried  = 20  // max_tombstones
 	fuzzSockets = 3
 	fuzzTable   = 500 // after that many requests, the table is compared with the model
 	fuzzReport  = 20_000
@@ -37,11 +40,11 @@ const (
 
 // Requests that are valid, nearly valid and hostile, each with the answer that
 // bulkdump.yaml asks for; after them, the table is what the accepted ones make of
-// it. Each worker has a namespace, so its table is its own. Some dumps are left
-// open meanwhile. On a kernel with KCOV, what reaches new code is varied further
+// it. Each reply and each record is compared. Each worker has a namespace, so its table
+// is its own. Some dumps are left open meanwhile, and must have what did not change. On a kernel with KCOV, what reaches new code is varied further
 // (make fuzz-requests).
 func TestFuzzRequests(t *testing.T) {
-	reload(t, fmt.Sprintf("max_entries=%d", fuzzEntries))
+	reload(t, fmt.Sprintf("max_entries=%d max_tombstones=%d", fuzzEntries, fuzzBuried))
 	workers := uint64(min(2, runtime.NumCPU()))
 	var all sync.WaitGroup
 	var sums [2]fuzzer
@@ -71,34 +74,37 @@ func TestFuzzRequests(t *testing.T) {
 	all.Wait()
 	seen := make(map[uint64]bool)
 	answers := make(map[string]int)
-	requests := 0
+	requests, dumps, records := 0, 0, 0
 	for _, f := range sums {
 		requests += f.made
+		dumps += f.compared
+		records += f.records
 		maps.Copy(seen, f.seen)
 		for what, n := range f.answers {
 			answers[what] += n
 		}
 	}
-	figures(t, "%d requests, %d places in the module's code: %v", requests, len(seen), answers)
-	if !t.Failed() && answers["ok"] == 0 {
-		t.Error("none was accepted")
+	figures(t, "%d requests, %d places in the module's code: %v; %d dumps with %d records", requests, len(seen), answers, dumps, records)
+	if !t.Failed() && (answers["ok"] < requests/4 || dumps < requests/50 || records < 10*dumps) {
+		t.Error("too little was accepted")
 	}
 }
 
 // A fuzzer makes requests of one namespace and knows its table.
 type fuzzer struct {
-	t       *testing.T
-	seed    uint64
-	c       *client.Client
-	sockets []*rawSocket
-	busy    []bool // a dump is open
-	model   tableModel
-	cover   *kcov
-	seen    map[uint64]bool
-	grown   []uint32 // bases that reached new code
-	made    int
-	answers map[string]int
-	r       *rand.Rand
+	t                 *testing.T
+	seed              uint64
+	c                 *client.Client
+	sockets           []*rawSocket
+	dumps             []*dumpModel // of each socket, if one is open
+	model             tableModel
+	cover             *kcov
+	seen              map[uint64]bool
+	grown             []uint32 // bases that reached new code
+	made              int
+	compared, records int // dumps that came to their end, and what they sent
+	answers           map[string]int
+	r                 *rand.Rand
 }
 
 func newFuzzer(t *testing.T, seed uint64) *fuzzer {
@@ -107,10 +113,15 @@ func newFuzzer(t *testing.T, seed uint64) *fuzzer {
 		t.Fatal(err)
 	}
 	f := &fuzzer{
-		t: t, seed: seed, c: c, busy: make([]bool, fuzzSockets), cover: openKCOV(t), seen: make(map[uint64]bool),
-		model:   tableModel{entries: make(map[uint32]client.Entry), most: fuzzEntries},
+		t: t, seed: seed, c: c, dumps: make([]*dumpModel, fuzzSockets), cover: openKCOV(t), seen: make(map[uint64]bool),
+		model: tableModel{
+			entries: make(map[uint32]client.Entry), most: fuzzEntries,
+			tombstones: make(map[uint64]uint32), mostTombstones: fuzzBuried,
+		},
 		answers: make(map[string]int), r: rand.New(rand.NewPCG(seed, 0)),
 	}
+	s := state(t, c)
+	f.model.generation, f.model.floor = s.Generation, s.LogFloor
 	for range fuzzSockets {
 		f.sockets = append(f.sockets, openRaw(t, client.FamilyName, 256<<10))
 	}
@@ -132,89 +143,187 @@ func (f *fuzzer) step() {
 	if len(f.grown) > 0 && f.r.IntN(2) == 0 {
 		number = uint64(f.grown[f.r.IntN(len(f.grown))]) << 32
 	}
-	if f.r.IntN(3) > 0 {
+	if f.r.IntN(3) == 0 {
 		number |= uint64(f.r.Uint32())
 	}
 	flags, body := f.request(number)
 	nr := f.r.IntN(fuzzSockets)
 	s := f.sockets[nr]
-	if f.busy[nr] && f.r.IntN(2) == 0 {
+	if f.dumps[nr] != nil && f.r.IntN(2) == 0 {
 		f.drain(nr)
 	}
 	message := s.message(flags, body)
 	want, o, attrs := f.model.judge(flags, body)
+	what := func() string {
+		return fmt.Sprintf("request %d of -requests-seed %d: command %+v, flags %#x, %x", number, f.seed>>8, o, flags, body[:min(len(body), 200)])
+	}
+	var next *dumpModel
+	if o.dump && want == accepted {
+		next = f.model.dump(attrs)
+		next.seq = s.seq
+	}
+	busy := f.dumps[nr] != nil
 	new := f.cover.during(f.seen, func() {
 		if err := unix.Sendto(s.fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-			f.t.Fatalf("request %d of -requests-seed %d: %v", number, f.seed>>8, err)
+			f.t.Fatalf("%s: %v", what(), err)
 		}
 	})
 	if new {
 		f.grown = append(f.grown, uint32(number>>32))
 	}
 	f.made++
-	got := f.answer(nr, o)
+	got, replies, err := f.answer(nr, next)
+	if err != nil {
+		f.t.Fatalf("%s: %v", what(), err)
+	}
 	f.answers[cmp.Or(unix.ErrnoName(got), "ok")]++
 	switch {
-	case want == unsure, want == got, want == anyError && got != 0 && got != unix.EBUSY,
-		got == unix.EBUSY && flags&unix.NLM_F_DUMP == unix.NLM_F_DUMP && f.busy[nr]:
+	case want == got, want == anyError && got != 0 && got != unix.EBUSY,
+		got == unix.EBUSY && flags&unix.NLM_F_DUMP == unix.NLM_F_DUMP && busy:
 	default:
-		f.t.Errorf("request %d of -requests-seed %d: %v, want %v: command %+v, flags %#x, %x", number, f.seed>>8, got, want, o, flags, body[:min(len(body), 200)])
+		f.t.Fatalf("%s: %v, want %v", what(), got, want)
 	}
-	if got == 0 && !o.dump && attrs != nil {
-		f.model.apply(o, attrs, func() []client.Entry { return collect(f.t, f.c, client.DumpOptions{}) })
-	}
-	if len(f.model.entries) > fuzzEntries/2 && f.r.IntN(200) == 0 {
-		flush(f.t, f.c)
-		clear(f.model.entries)
+	if !o.dump && attrs != nil {
+		if err := f.follow(got, o, attrs, flags&unix.NLM_F_ECHO != 0, replies); err != nil {
+			f.t.Fatalf("%s: %v", what(), err)
+		}
 	}
 	if f.made%fuzzTable == 0 {
 		f.compare()
 	}
 }
 
-// answer returns the errno of the answer that waits. Netlink works within the
-// system call, so all of it is there. A dump that has more pages stays open, or is
-// read and compared.
-func (f *fuzzer) answer(nr int, o operation) unix.Errno {
+// follow does to the model what a request did to the table, and compares the reply. If
+// the request wants an echo, the event of a change comes before it.
+func (f *fuzzer) follow(got unix.Errno, o operation, attrs map[uint16][]byte, echo bool, replies []nldump.Message) error {
+	m, reply := &f.model, nldump.Message{}
+	if len(replies) > 0 {
+		reply = replies[len(replies)-1]
+	}
+	var touched []uint32
+	var err error
+	switch count := uint64(len(m.entries)); {
+	case o.cmd == cmdTableFill && got == unix.EEXIST:
+		touched = m.undoFill(attrs)
+	case got != 0:
+		return nil
+	case len(replies) != 1 && !(len(replies) == 2 && echo && o.cmd != cmdEntryGet && o.cmd != cmdTableGet):
+		return fmt.Errorf("%d replies", len(replies))
+	case o.cmd == cmdEntryGet:
+		d := dumpModel{fields: client.FieldsAll}
+		e := recordsOf(f.t, reply)[0]
+		value, byID := attrs[attrID]
+		if byID && e.ID != uint32(number(value)) || !byID && e.Name != cString(attrs[attrName]) || !reflect.DeepEqual(e, d.project(m.entries[e.ID])) {
+			return fmt.Errorf("the reply has %+v, want %+v", e, m.entries[e.ID])
+		}
+		return nil
+	case o.cmd == cmdTableGet:
+		want := map[uint16]uint64{attrTableCount: count, attrTableGeneration: m.generation, attrTombstones: uint64(len(m.tombstones)), attrLogFloor: m.floor}
+		return wantNumbers(reply, want)
+	default:
+		if touched, err = m.apply(o, attrs, func() []client.Entry { return collect(f.t, f.c, client.DumpOptions{}) }); err != nil {
+			return err
+		}
+		want := map[uint16]uint64{attrGeneration: m.generation}
+		if o.cmd == cmdTableFlush {
+			want = map[uint16]uint64{attrTableCount: count, attrTableGeneration: m.generation}
+		}
+		if err := wantNumbers(reply, want); err != nil {
+			return err
+		}
+	}
+	for _, d := range f.dumps {
+		if d != nil {
+			d.touch(touched)
+		}
+	}
+	return nil
+}
+
+const attrTableCount, attrLogFloor, attrTombstones = 1, 17, 18
+
+// wantNumbers returns an error if a message has another number in an attribute.
+func wantNumbers(m nldump.Message, want map[uint16]uint64) error {
+	got := make(map[uint16]uint64)
+	a := nldump.Parse(m.Data[4:])
+	for a.Next() {
+		if _, ok := want[a.Type()]; ok {
+			got[a.Type()] = number(a.Bytes())
+		}
+	}
+	if !maps.Equal(got, want) {
+		return fmt.Errorf("the reply has %v, want %v", got, want)
+	}
+	return nil
+}
+
+// answer returns the errno of the answer that waits, and the replies before it.
+// Netlink works within the system call, so all of it is there. A dump that has more
+// pages stays open. Pages of an older one may come first.
+func (f *fuzzer) answer(nr int, next *dumpModel) (errno unix.Errno, replies []nldump.Message, err error) {
 	s := f.sockets[nr]
-	was := f.busy[nr]
 	for {
 		n, _, err := unix.Recvfrom(s.fd, s.buf, unix.MSG_DONTWAIT)
-		if err == unix.EAGAIN {
-			return unix.EAGAIN // nobody answers: no request has that as its right answer
-		}
 		if err != nil {
-			f.t.Fatal(err)
+			return 0, nil, fmt.Errorf("no answer: %w", err)
 		}
 		ms := messages(f.t, slices.Clone(s.buf[:n]))
-		for _, m := range ms {
-			switch {
-			case m.Seq != s.seq: // a page of the dump that is open, read on the way
-				if m.Type == unix.NLMSG_DONE {
-					f.busy[nr], was = false, false
+		if d := f.dumps[nr]; d != nil {
+			d.made++
+			if ms[0].Seq == d.seq {
+				if err := f.take(nr, ms); err != nil {
+					return 0, nil, err
 				}
-			case m.Type == unix.NLMSG_DONE:
-				f.busy[nr] = false
-				return verdictOf(f.t, m).errno
-			case m.Type == unix.NLMSG_ERROR:
-				return verdictOf(f.t, m).errno
-			case m.Flags&unix.NLM_F_MULTI != 0:
-				if was {
-					f.t.Fatal("two dumps on a socket")
-				}
-				f.busy[nr] = ms[len(ms)-1].Type != unix.NLMSG_DONE
-				return 0
+				continue
 			}
+		}
+		m := ms[len(ms)-1]
+		switch {
+		case ms[0].Seq != s.seq:
+			return 0, nil, fmt.Errorf("a message with sequence number %d, want %d", m.Seq, s.seq)
+		case m.Type == unix.NLMSG_ERROR, m.Type == unix.NLMSG_DONE && next == nil:
+			return verdictOf(f.t, m).errno, replies, nil
+		case next == nil:
+			replies = append(replies, ms...)
+		default:
+			f.dumps[nr] = next
+			next.made++
+			return 0, nil, f.take(nr, ms)
 		}
 	}
 }
 
+// take gives a page to the dump that is open, and closes it after the last one.
+func (f *fuzzer) take(nr int, page []nldump.Message) error {
+	d := f.dumps[nr]
+	if page[0].Type != unix.NLMSG_DONE { // which may have found no room, and looks at nothing
+		d.read++
+	}
+	for _, m := range page {
+		if m.Seq != d.seq || f.dumps[nr] == nil {
+			return fmt.Errorf("a message with sequence number %d after the dump's end", m.Seq)
+		}
+		done, err := d.take(f.t, m)
+		if done {
+			f.dumps[nr] = nil
+			f.compared++
+			f.records += len(d.got)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // drain reads an open dump to its end.
 func (f *fuzzer) drain(nr int) {
-	s := f.sockets[nr]
-	for f.busy[nr] {
-		ms, _ := s.read()
-		f.busy[nr] = ms[len(ms)-1].Type != unix.NLMSG_DONE
+	for f.dumps[nr] != nil {
+		f.dumps[nr].made++
+		page, _ := f.sockets[nr].read()
+		if err := f.take(nr, page); err != nil {
+			f.t.Fatalf("after %d requests of -requests-seed %d: an open dump: %v", f.made, f.seed>>8, err)
+		}
 	}
 }
 
@@ -235,44 +344,9 @@ func (f *fuzzer) compare() {
 	if len(got) != len(f.model.entries) {
 		f.t.Fatalf("after %d requests of -requests-seed %d: %d entries, want %d", f.made, f.seed>>8, len(got), len(f.model.entries))
 	}
-	f.compareFiltered()
 	s := state(f.t, f.c)
-	if open := uint64(len(slices.DeleteFunc(slices.Clone(f.busy), func(b bool) bool { return !b }))); s.DumpsOpen > open {
+	if open := uint64(len(slices.DeleteFunc(slices.Clone(f.dumps), func(d *dumpModel) bool { return d == nil }))); s.DumpsOpen > open {
 		f.t.Fatalf("after %d requests of -requests-seed %d: %d dumps are open, want %d at most", f.made, f.seed>>8, s.DumpsOpen, open)
-	}
-}
-
-// compareFiltered compares a dump with some filter.
-func (f *fuzzer) compareFiltered() {
-	filter := bytes.Join(validAttrs(f.r, policies[operation{cmdEntryGet, true}][attrFilter].nested), nil)
-	m, ok := filterOf(filter)
-	if !ok {
-		return
-	}
-	var want, got []uint32
-	for id, e := range f.model.entries {
-		if m.wants(e) {
-			want = append(want, id)
-		}
-	}
-	slices.Sort(want)
-	s := openRaw(f.t, client.FamilyName, 128<<10)
-	defer s.close()
-	s.send(cmdEntryGet, flagDump, nest(attrFilter, filter))
-	pages, _ := s.readDump()
-	for _, page := range pages {
-		for _, r := range page {
-			switch r.Type {
-			case unix.NLMSG_DONE:
-			case unix.NLMSG_ERROR:
-				f.t.Fatalf("after %d requests of -requests-seed %d: with filter %+v, %+v", f.made, f.seed>>8, m, verdictOf(f.t, r))
-			default:
-				got = append(got, idOf(f.t, r))
-			}
-		}
-	}
-	if !slices.Equal(got, want) {
-		f.t.Fatalf("after %d requests of -requests-seed %d: with filter %+v, ids %v, want %v", f.made, f.seed>>8, m, got, want)
 	}
 }
 
@@ -291,7 +365,7 @@ func (f *fuzzer) request(number uint64) (flags uint16, body []byte) {
 	r := rand.New(rand.NewPCG(f.seed, number>>32))
 	o := fuzzOps[r.IntN(len(fuzzOps))]
 	// A flush leaves little to find, and a fill takes as long as a hundred others.
-	if (o.cmd == cmdTableFlush || o.cmd == cmdTableFill) && r.IntN(8) > 0 {
+	if o.cmd == cmdTableFlush && r.IntN(40) > 0 || o.cmd == cmdTableFill && r.IntN(8) > 0 {
 		o.cmd = cmdEntryNew
 	}
 	flags = unix.NLM_F_REQUEST | unix.NLM_F_ACK
@@ -299,6 +373,9 @@ func (f *fuzzer) request(number uint64) (flags uint16, body []byte) {
 		flags = flagDump
 	}
 	attrs := validAttrs(r, policies[o])
+	if r.IntN(4) > 0 {
+		attrs = f.sharpen(r, o, attrs)
+	}
 	header := []byte{o.cmd, 1, 0, 0}
 	if vary := uint32(number); vary != 0 {
 		r := rand.New(rand.NewPCG(f.seed, uint64(vary)))
@@ -309,10 +386,53 @@ func (f *fuzzer) request(number uint64) (flags uint16, body []byte) {
 	return flags, append(header, bytes.Join(attrs, nil)...)
 }
 
+// sharpen makes attributes that would be refused together fewer, and those that would
+// find nothing better.
+func (f *fuzzer) sharpen(r *rand.Rand, o operation, attrs [][]byte) (sharp [][]byte) {
+	delta := o.dump && r.IntN(3) == 0
+	for _, a := range attrs {
+		switch typ := binary.NativeEndian.Uint16(a[2:]) & nlaTypeMask; {
+		case o == operation{cmdEntryGet, false} && len(sharp) > 0: // either is enough
+		case o.dump && !delta && typ == attrSince, delta && typ == attrCursor:
+		case delta && typ == attrSince:
+			since := f.model.floor + r.Uint64N(f.model.generation-f.model.floor+1)
+			sharp = append(sharp, attr(attrSince, binary.NativeEndian.AppendUint64(nil, since)...))
+		case o.dump && typ == attrFilter:
+			sharp = append(sharp, f.filter(r, delta))
+		default:
+			sharp = append(sharp, a)
+		}
+	}
+	return sharp
+}
+
+// filter returns a filter that lets one entry through, and perhaps others. That of a
+// delta has ids only.
+func (f *fuzzer) filter(r *rand.Rand, delta bool) []byte {
+	ids := slices.Sorted(maps.Keys(f.model.entries))
+	if len(ids) == 0 {
+		return nest(attrFilter)
+	}
+	e := f.model.entries[ids[r.IntN(len(ids))]]
+	mask := r.Uint32() & r.Uint32()
+	var conditions [][]byte
+	for i, c := range [][][]byte{
+		{attrU32(attrIDFrom, e.ID-min(e.ID, r.Uint32N(100)))},
+		{attrU32(attrIDTo, e.ID+min(math.MaxUint32-e.ID, r.Uint32N(100)))},
+		{attrText(attrNamePrefix, e.Name[:1+r.IntN(len(e.Name))])},
+		{attrU32(attrFlagsValue, e.Flags&mask), attrU32(attrFlagsMask, mask)},
+	} {
+		if r.IntN(2) == 0 && (!delta || i < 2) {
+			conditions = append(conditions, c...)
+		}
+	}
+	return nest(attrFilter, conditions...)
+}
+
 // validAttrs returns some of a policy's attributes, with values that it takes.
 func validAttrs(r *rand.Rand, p policy) (attrs [][]byte) {
 	for _, typ := range slices.Sorted(maps.Keys(p)) {
-		if r.IntN(3) == 0 {
+		if r.IntN(5) == 0 {
 			continue
 		}
 		attrs = append(attrs, validAttr(r, typ, p[typ]))
