@@ -6,6 +6,10 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 SCRIPTS = .ci/run vm/run vm/deps vm/source test/cursors-check test/litmus/check test/module-path \
 	$(addprefix kmod/scripts/,coccicheck gen gen-check new-family new-family-check package-check)
 
+# The number that a variable holds, or another one if it is empty. A bad one is refused
+# before anything starts.
+number = $(if $($1),$(if $(shell case '$($1)' in (0* | *[!0-9]*) echo bad ;; esac),$(error $1=$($1): it is a number from 1 on),$($1)),$2)
+
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -42,7 +46,7 @@ vm-coverage: ## the lines of kmod that the tests do not execute on kernel debug,
 	go run ./vm/uncovered -base kmod -reasons test/coverage.txt "$$out" || status=$$?; exit $$status
 
 # The stage debug has the tests of vm-quick.
-MUTANTS_FLAGS = $(if $(filter quick,$(MUTANTS)),-quick) $(if $(OUT),-out $(abspath $(OUT))) $(if $(RUN),-only '$(value RUN)') \
+MUTANTS_FLAGS = $(if $(MUTANTS),$(if $(filter-out quick,$(MUTANTS)),$(error MUTANTS=$(MUTANTS): it is quick or nothing),-quick)) $(if $(OUT),-out $(abspath $(OUT))) $(if $(RUN),-only '$(value RUN)') \
 	-debug '^Test($(subst $(space),|,$(strip $(QUICK))))' $(ARGS)
 mutants: ## small wrong changes of kmod/ and nldump: which do the tests notice? (MUTANTS=quick, RUN=regexp, OUT=dir, ARGS=-list)
 	go -C test/mutants run . $(MUTANTS_FLAGS)
@@ -59,19 +63,19 @@ COPY_KMOD = dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cp -r kmod/. "$$d
 # On two processors and on four. TORTURE=3: three hours in all, on four kernels.
 TORTURE_KERNELS = $(or $(KERNELS),debug kcsan $(if $(TORTURE),6.1 7.3))
 TORTURE_CPUS = $(or $(CPUS),2 4)
-TORTURE_SECONDS = $(if $(TORTURE),$$(($(TORTURE) * 3600 / $(words $(TORTURE_KERNELS)) / $(words $(TORTURE_CPUS)))),30)
+TORTURE_SECONDS = $(if $(TORTURE),$$(($(call number,TORTURE) * 3600 / $(words $(TORTURE_KERNELS)) / $(words $(TORTURE_CPUS)))),30)
 vm-torture: ## everything at once, with delays at named functions (TORTURE=hours, KERNELS="debug 7.3", CPUS=2, SEED=n)
 	@$(COPY_KMOD) && cp -r test/delay "$$dir" && echo 'obj-m += delay/' >>"$$dir/Kbuild" && \
 	seconds=$(TORTURE_SECONDS) && for kernel in $(TORTURE_KERNELS); do for cpus in $(TORTURE_CPUS); do \
 		vm/run --kernel $$kernel --cpus $$cpus --module-dir "$$dir" --timeout $$((seconds + 1200)) \
-			--test '^TestTorture$$' -- -figures -torture $${seconds}s -torture-delays 6 -torture-seed $(or $(SEED),1) || exit; \
+			--test '^TestTorture$$' -- -figures -torture $${seconds}s -torture-delays 6 -torture-seed $(call number,SEED,1) || exit; \
 	done; done
 
 # KCOV counts what is built with KCOV_INSTRUMENT.
 fuzz-requests: ## requests of all kinds, held to a model of the family (REQUESTS=1000000, KERNEL=debug, SEED=n, OUT=dir for the lines that they reach)
 	@$(COPY_KMOD) && echo 'KCOV_INSTRUMENT := y' >>"$$dir/Kbuild" && \
 	vm/run --kernel $(or $(KERNEL),debug) --module-dir "$$dir" --timeout 20000 $(if $(OUT),--coverage '$(abspath $(OUT))') \
-		--test '^TestFuzzRequests$$' -- -figures -test.timeout 0 -requests $(or $(REQUESTS),1000000) -requests-seed $(or $(SEED),1)
+		--test '^TestFuzzRequests$$' -- -figures -test.timeout 0 -requests $(call number,REQUESTS,1000000) -requests-seed $(call number,SEED,1)
 
 litmus: ## the module's barriers in the kernel's memory model; needs herd7
 	test/litmus/check
@@ -181,9 +185,9 @@ vm-selftest: ## inject each fault that the harness must find (ARGS='--kernel deb
 	go run ./vm/selftest $(ARGS)
 
 vm-boots: ## boot guests, more at a time than there are processors: how many come up, and why others do not (BOOTS=2000, JOBS=8, KERNEL=debug, OUT=dir)
-	@seq $(or $(BOOTS),100) | xargs -P $(or $(JOBS),4) -I N \
+	@seq $(call number,BOOTS,100) | xargs -P $(call number,JOBS,4) -I N \
 		vm/run --no-module $(if $(KERNEL),--kernel $(KERNEL)) --boot-timeout 300 $(if $(OUT),--out '$(abspath $(OUT))/N') -- true 2>&1 | \
-		awk -v boots=$(or $(BOOTS),100) '/^vm: PASS/ { up++ } /^vm: FAIL/ { print } END { printf "%d of %d guests came up\n", up, boots; exit up != boots }'
+		awk -v boots=$(call number,BOOTS,100) '/^vm: PASS/ { up++ } /^vm: FAIL/ { print } END { printf "%d of %d guests came up\n", up, boots; exit up != boots }'
 
 kernels: ## fetch and build the kernels that the tests run on (KERNELS="debug kcsan" for some)
 	vm/run --prepare $(KERNELS)
@@ -235,7 +239,7 @@ test: ## the tests that need no virtual machine
 
 fuzz-reader: ## nldump reads scripted sockets, held to a model (DATAGRAMS=10000000; CONVERSATION=number: from that one on)
 	go -C client test ./nldump -count=1 -timeout 0 -v -run '^TestConversations$$' \
-		-datagrams $(or $(DATAGRAMS),10000000) -conversation $(or $(CONVERSATION),0)
+		-datagrams $(call number,DATAGRAMS,10000000) -conversation $(or $(CONVERSATION),0)
 
 lint: gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check ## everything that checks the source
 
