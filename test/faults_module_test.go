@@ -94,7 +94,8 @@ func TestFaultsInLookups(t *testing.T) {
 		t.Run(op.name, func(t *testing.T) {
 			f, j := injectFaults(t), judged{t, make(verdicts)}
 			said := make(map[string]bool)
-			sweep := func(nth int) (reached bool) {
+			heard := func() bool { return said["no memory for the reply"] }
+			places := f.eachUntil(heard, func(nth int) (reached bool) {
 				before := state(t, c)
 				text, err := askFailing(t, op.request, func(send func()) { reached = f.in(nth, send) })
 				said[text] = true
@@ -103,13 +104,10 @@ func TestFaultsInLookups(t *testing.T) {
 					t.Errorf("fault %d: from %+v to %+v", nth, before, after)
 				}
 				return reached
-			}
-			places := f.each(sweep)
+			})
 			if places < 2 {
 				t.Errorf("only %d allocations were failed", places)
 			}
-			heard := func() bool { return said["no memory for the reply"] }
-			again(heard, places, func(place int) { sweep(1 + place) })
 			j.outcomes.report(t, op.name, places)
 			if !heard() {
 				t.Errorf("nothing said that there was no memory for the reply: %v", said)

@@ -106,10 +106,9 @@ func TestFaultsInTheFirstEntry(t *testing.T) {
 		})
 		return reached
 	}
-	places := f.each(try)
-	j.outcomes.report(t, "new, in a new namespace", places)
 	heard := func() bool { return lacked["no memory for the hash table of names"] }
-	again(heard, places, func(place int) { try(1 + place) })
+	places := f.eachUntil(heard, try)
+	j.outcomes.report(t, "new, in a new namespace", places)
 	if !heard() {
 		t.Errorf("nothing said that there was no memory for the hash table of names: %v", lacked)
 	}
@@ -126,21 +125,15 @@ func TestFaultsInNamespaceThatEnds(t *testing.T) {
 		there := dial(t)
 		defer there.Close()
 		makeEntry(t, there, client.Entry{ID: 0})
-		const step = 100 // bytes
 		tries := uint32(0)
-		try := func(place int) (failed int) {
+		f.eachUntil(func() bool { return lacked }, 100, func(bytes int) (failed int) {
 			tries++ // each id is far from the others
 			text, _ := askFailing(t, request(cmdEntryNew, attrU32(attrID, tries<<18), attrText(attrName, "n")), func(send func()) {
-				failed = f.in(place*step, 2, send)
+				failed = f.in(bytes, 2, send)
 			})
 			lacked = lacked || text == "no memory for the id"
 			return failed
-		}
-		places := 0
-		for try(places) > 0 {
-			places++
-		}
-		again(func() bool { return lacked }, places, func(place int) { try(place) })
+		})
 	})
 	if !lacked {
 		t.Error("nothing said that there was no memory for the id")

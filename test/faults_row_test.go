@@ -49,6 +49,16 @@ func (f *failInARow) in(bytes, times int, call func()) (failed int) {
 	return times - left
 }
 
+// eachUntil tries after 0 bytes, step bytes and so on, until nothing fails any more.
+// Then it tries again until the wanted outcome was seen.
+func (f *failInARow) eachUntil(heard func() bool, step int, try func(bytes int) (failed int)) {
+	places := 0
+	for try(places*step) > 0 {
+		places++
+	}
+	again(heard, places, func(place int) { try(place * step) })
+}
+
 // If an XArray gets no memory, it tries a second allocation. Both fail here, at
 // each place of a change. The change is refused, and the table does not change.
 // Each new entry has an id far from the others, so no later one uses the nodes
@@ -95,10 +105,7 @@ func TestFaultsInARow(t *testing.T) {
 				return !slices.ContainsFunc(op.lacked, func(what string) bool { return !lacked[what] })
 			}
 			nodes := xarrayNodes(t)
-			bytes := 0
-			for ; try(bytes) > 0; bytes += step {
-			}
-			again(heard, bytes/step, func(place int) { try(place * step) })
+			f.eachUntil(heard, step, try)
 			if !heard() {
 				t.Errorf("not all said that there was no memory for it: %v of %v", lacked, op.lacked)
 			}
