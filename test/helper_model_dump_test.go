@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"testing"
@@ -35,7 +36,7 @@ type dumpModel struct {
 }
 
 // dump returns what an accepted request must send. A record has the fields that the
-// request names; Stats are not compared.
+// request names, without Stats.
 func (m *tableModel) dump(attrs map[uint16][]byte) *dumpModel {
 	filter, _ := filterOf(attrs[attrFilter])
 	d := &dumpModel{table: m, fields: client.FieldsAll, touched: make(map[uint32]bool), made: 1}
@@ -45,24 +46,22 @@ func (m *tableModel) dump(attrs map[uint16][]byte) *dumpModel {
 	if value, ok := attrs[attrCursor]; ok {
 		d.cursor = client.Cursor(number(value))
 	}
+	all := slices.Collect(maps.Values(m.entries))
 	var since uint64
 	if value, ok := attrs[attrSince]; ok {
 		since = number(value)
 		d.since = &since
 		for generation, id := range m.tombstones {
-			if generation > since && id >= filter.from && id <= filter.to {
-				d.want = append(d.want, client.Entry{ID: id, Generation: generation, Deleted: true})
-			}
+			all = append(all, client.Entry{ID: id, Generation: generation, Deleted: true})
 		}
 	}
-	for _, e := range m.entries {
+	d.sort(all)
+	for _, e := range all {
 		if e.Generation > since && filter.wants(e) {
-			d.want = append(d.want, e)
+			record := only(e, d.fields)
+			record.Deleted = e.Deleted
+			d.want = append(d.want, record)
 		}
-	}
-	d.sort(d.want)
-	for i := range d.want {
-		d.want[i] = d.project(d.want[i])
 	}
 	return d
 }
@@ -76,27 +75,6 @@ func (d *dumpModel) sort(all []client.Entry) {
 		}
 		return cmp.Compare(a.ID, b.ID)
 	})
-}
-
-// project leaves the fields that the dump sends.
-func (d *dumpModel) project(e client.Entry) client.Entry {
-	p := client.Entry{ID: e.ID, Deleted: e.Deleted}
-	if d.fields&client.FieldName != 0 {
-		p.Name = e.Name
-	}
-	if d.fields&client.FieldFlags != 0 {
-		p.Flags = e.Flags
-	}
-	if d.fields&client.FieldValue != 0 {
-		p.Value = e.Value
-	}
-	if d.fields&client.FieldPayload != 0 && len(e.Payload) > 0 {
-		p.Payload = e.Payload
-	}
-	if d.fields&client.FieldGeneration != 0 {
-		p.Generation = e.Generation
-	}
-	return p
 }
 
 // touch notes that an entry changes while the dump is open.

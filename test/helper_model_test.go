@@ -137,8 +137,8 @@ func cString(value []byte) string {
 
 // A tableModel is what the table must hold, and what each request must do to it.
 type tableModel struct {
-	entries        map[uint32]client.Entry
-	most           uint64 // max_entries
+	entries        map[uint32]client.Entry // without Stats
+	most           uint64                  // max_entries
 	generation     uint64
 	tombstones     map[uint64]uint32 // the ids of deleted entries, by generation
 	mostTombstones int               // max_tombstones
@@ -337,6 +337,9 @@ func (m *tableModel) apply(o operation, attrs map[uint16][]byte, read func() []c
 		}
 		if value, ok := attrs[attrPayload]; ok {
 			e.Payload = bytes.Clone(value)
+			if len(value) == 0 {
+				e.Payload = nil // as it is read
+			}
 		}
 		m.generation++
 		e.Generation = m.generation
@@ -370,7 +373,7 @@ func (m *tableModel) bury(id uint32, generation uint64) {
 func (m *tableModel) applyFill(attrs map[uint16][]byte, all []client.Entry) (touched []uint32, err error) {
 	f, _ := fillOf(attrs)
 	there := make(map[uint32]client.Entry)
-	for _, e := range all {
+	for _, e := range withoutStats(all) {
 		there[e.ID] = e
 	}
 	for i := range f.count {
