@@ -46,7 +46,8 @@ vm-coverage: ## the lines of kmod that the tests do not execute on kernel debug,
 	go run ./vm/uncovered -base kmod -reasons test/coverage.txt "$$out" || status=$$?; exit $$status
 
 # The stage debug has the tests of vm-quick.
-MUTANTS_FLAGS = $(if $(MUTANTS),$(if $(filter-out quick,$(MUTANTS)),$(error MUTANTS=$(MUTANTS): it is quick or nothing),-quick)) $(if $(OUT),-out $(abspath $(OUT))) $(if $(RUN),-only '$(value RUN)') \
+MUTANTS_FLAGS = $(if $(MUTANTS),$(if $(filter-out quick,$(MUTANTS)),$(error MUTANTS=$(MUTANTS): it is quick or nothing),-quick)) \
+	$(if $(OUT),-out $(abspath $(OUT))) $(if $(RUN),-only '$(value RUN)') \
 	-debug '^Test($(subst $(space),|,$(strip $(QUICK))))' $(ARGS)
 mutants: ## small wrong changes of kmod/ and nldump: which do the tests notice? (MUTANTS=quick, RUN=regexp, OUT=dir, ARGS=-list)
 	go -C test/mutants run . $(MUTANTS_FLAGS)
