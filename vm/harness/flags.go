@@ -37,18 +37,19 @@ What runs:
                         there is only one, and it has spaces
   --test [REGEX]        the Go test suite of ./test; REGEX as in go test -run
   --test-dir DIR        the tests of the Go package in DIR instead
-  --matrix [KERNEL…]    --test on each kernel (default: all), two at a time,
-                        and a table of the results; --out has a directory
-                        for each kernel
-  --prepare [KERNEL…]   nothing: fetch or build each kernel (default: all)
-                        and the modules for it, for later runs
+  --matrix [KERNEL…]    --test on each kernel (default: all but kmsan), two at
+                        a time, and a table of the results; --out has a
+                        directory for each kernel
+  --prepare [KERNEL…]   nothing: fetch or build each kernel (default: all but
+                        kmsan) and the modules for it, for later runs
   --shell               a shell on your terminal; leave it with exit or ^D, and
                         a guest that hangs with ^] three times
 On what:
-  --kernel NAME         6.1 (default), 6.12 or 7.3: Debian's; debug or kcsan:
-                        built from the newest source, to find errors or data
-                        races; or the directory, with a / in its name, of a
-                        kernel that you built
+  --kernel NAME         6.1 (default), 6.12 or 7.3: Debian's; debug, kcsan or
+                        kmsan: built from the newest source, to find errors,
+                        data races or memory that nobody wrote; or the
+                        directory, with a / in its name, of a kernel that you
+                        built
   --accel auto|kvm|tcg  auto (default) uses KVM if a guest really runs on it
   --cpus N              processors, default 2
   --mem MIB             memory, default 2048
@@ -77,7 +78,7 @@ How:
   --timeout S           seconds for COMMAND; default 900 with TCG, 300 with KVM
   --boot-timeout S      seconds for the boot; default 60 with TCG, 20 with KVM
                         (both defaults are three times as long with --icount,
-                        four times as long on debug and kcsan)
+                        four times as long on debug, kcsan, kmsan)
   --out DIR             write console.log, kernel.log, stdout, stderr,
                         verdict.txt and summary.json there; with --test also
                         test.json, junit.xml and results.ktap; of a guest that

@@ -43,7 +43,7 @@ func CheckCounting(name string) error {
 	switch {
 	case config["GCOV_KERNEL"] != "y":
 		return fmt.Errorf("the configuration of kernel %s lacks CONFIG_GCOV_KERNEL=y; debug has it", name)
-	case config["CC_IS_CLANG"] == "y":
+	case config.clang():
 		return fmt.Errorf("the kernel of %s was built by clang, whose counters gcov does not read", name)
 	}
 	return nil

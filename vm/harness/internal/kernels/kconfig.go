@@ -97,3 +97,13 @@ needs:
 	}
 	return lines
 }
+
+func (c kconfig) clang() bool { return c["CC_IS_CLANG"] == "y" }
+
+// compiler is make's argument for the compiler that built, or is to build, the kernel.
+func (c kconfig) compiler() []string {
+	if c.clang() {
+		return []string{"LLVM=1"}
+	}
+	return nil
+}

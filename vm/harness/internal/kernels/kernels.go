@@ -148,10 +148,10 @@ func (k *Kernel) Vmlinux() string {
 }
 
 // Chosen returns the kernels that the user named, each once; if there are none,
-// all but trees. flag is named in the error.
+// all but trees and onlyByName. flag is named in the error.
 func Chosen(flag string, chosen []string) ([]string, error) {
 	if len(chosen) == 0 {
-		return kernelNames(), nil
+		return slices.DeleteFunc(kernelNames(), func(name string) bool { return name == onlyByName }), nil
 	}
 	var names []string
 	for _, name := range chosen {

@@ -23,7 +23,11 @@ import (
 
 // sourceKernels are built here, from the newest source that Debian has, each
 // with its own configuration: vm/kernels/NAME.config.
-var sourceKernels = []string{"debug", "kcsan"}
+var sourceKernels = []string{"debug", "kcsan", "kmsan"}
+
+// onlyByName is built if it is asked for by its name: it takes three times as long as
+// the others.
+const onlyByName = "kmsan"
 
 // sourcePackage is in the last of sourceSuites.
 const sourcePackage = "linux-source-7.3"
@@ -35,20 +39,29 @@ var sourcePackages = []string{
 	sourcePackage, "libelf-dev", "zlib1g-dev", "libc6-dev", "flex", "bison", "m4", "bc", "xz-utils", "tar", "gzip", "diffutils", "gawk", "cpio",
 }
 
+// clangPackages are what a kernel is built with, too, whose configuration says
+// CONFIG_CC_IS_CLANG=y.
+var clangPackages = []string{"clang", "lld", "llvm"}
+
 // sourceRecipe changes when the way a kernel is built changes.
 const sourceRecipe = "1"
 
 // sourceRoot returns a root with the compiler and the packed source, which all
-// kernels share. identity changes with the source and with the compiler.
-func sourceRoot(ctx context.Context, c *cache.Cache) (root, identity string, err error) {
+// kernels of that compiler share. identity changes with the source and with the
+// compiler.
+func sourceRoot(ctx context.Context, c *cache.Cache, clang bool) (root, identity string, err error) {
+	kind, costs, names, out := "source", "half a minute and 500 MB", slices.Concat(rootPackages, sourcePackages), cache.NotForBuild
+	if clang {
+		kind, costs, names, out = "source-clang", "a minute and 1300 MB", append(names, clangPackages...), cache.Documentation
+	}
 	root, err = c.Fetch(ctx, cache.Parcel{
-		Kind:   "source",
+		Kind:   kind,
 		Recipe: rootRecipe + sourceRecipe,
 		What:   sourcePackage + " and its compiler",
-		Costs:  "half a minute and 500 MB",
+		Costs:  costs,
 		Suites: sourceSuites,
-		Names:  slices.Concat(rootPackages, sourcePackages),
-		Out:    cache.NotForBuild,
+		Names:  names,
+		Out:    out,
 		Finish: func(dir string) error {
 			if err := configureRoot(dir); err != nil {
 				return err
@@ -71,8 +84,9 @@ func writeIdentity(root string) error {
 	if len(compilers) != 1 {
 		return fmt.Errorf("%s has %d compilers, not one", root, len(compilers))
 	}
+	clang, _ := filepath.Glob(filepath.Join(root, "usr/lib/*/libclang-cpp.so.*"))
 	h := sha256.New()
-	for _, file := range []string{sourceTar(root), compilers[0]} {
+	for _, file := range slices.Concat([]string{sourceTar(root)}, compilers, clang) {
 		f, err := os.Open(file)
 		if err != nil {
 			return err
@@ -98,7 +112,8 @@ func sourceKernel(ctx context.Context, c *cache.Cache, name string) (string, err
 	if err != nil {
 		return "", err
 	}
-	root, identity, err := sourceRoot(ctx, c)
+	clang := parseKconfig(fragment).clang()
+	root, identity, err := sourceRoot(ctx, c, clang)
 	if err != nil {
 		return "", err
 	}
@@ -117,7 +132,11 @@ func buildKernel(ctx context.Context, c *cache.Cache, name, root, fragment, dir 
 	ctx, cancel := context.WithTimeout(ctx, buildLimit)
 	defer cancel()
 	start := time.Now()
-	c.Note("building kernel %s from %s: once; with two processors about ten minutes; 4 GB meanwhile, then 300 MB", name, sourcePackage)
+	minutes, asked := "ten minutes", parseKconfig(fragment)
+	if asked.clang() {
+		minutes = "half an hour"
+	}
+	c.Note("building kernel %s from %s: once; with two processors about %s; 4 GB meanwhile, then 300 MB", name, sourcePackage, minutes)
 	// The files are hard links to the shared root: nothing writes to them.
 	if err := host.Run(host.Command(ctx, "cp", "-al", root+"/.", dir)); err != nil {
 		return err
@@ -132,7 +151,7 @@ func buildKernel(ctx context.Context, c *cache.Cache, name, root, fragment, dir 
 	if err := os.WriteFile(filepath.Join(src, "asked.config"), []byte(fragment), 0o644); err != nil {
 		return err
 	}
-	if err := makeKernel(ctx, dir, "KCONFIG_ALLCONFIG=asked.config", "allnoconfig"); err != nil {
+	if err := makeKernel(ctx, dir, asked, "KCONFIG_ALLCONFIG=asked.config", "allnoconfig"); err != nil {
 		return err
 	}
 	config, err := readKconfig(filepath.Join(src, ".config"))
@@ -144,7 +163,7 @@ func buildKernel(ctx context.Context, c *cache.Cache, name, root, fragment, dir 
 	}
 	c.Note("unpacked and configured; compiling kernel %s", name)
 	// This kernel has no modules: the target is for Module.symvers.
-	if err := makeKernel(ctx, dir, "bzImage", "modules"); err != nil {
+	if err := makeKernel(ctx, dir, config, "bzImage", "modules"); err != nil {
 		return err
 	}
 	release, err := installKernel(dir, src)
@@ -157,7 +176,8 @@ func buildKernel(ctx context.Context, c *cache.Cache, name, root, fragment, dir 
 
 // makeKernel runs make in the kernel source of a root. A build takes long, so it
 // lets other processes go first.
-func makeKernel(ctx context.Context, root string, args ...string) error {
+func makeKernel(ctx context.Context, root string, config kconfig, args ...string) error {
+	args = append(args, config.compiler()...)
 	return host.Run(host.Command(ctx, "nice", append([]string{"-n", "10"}, makeIn(root, "/usr/src/"+sourcePackage, args...)...)...))
 }
 
