@@ -186,9 +186,9 @@ vm-selftest: ## inject each fault that the harness must find (ARGS='--kernel deb
 	go run ./vm/selftest $(ARGS)
 
 vm-boots: ## boot guests, more at a time than there are processors: how many come up, and why others do not (BOOTS=2000, JOBS=8, KERNEL=debug, OUT=dir)
-	@seq $(call number,BOOTS,100) | xargs -P $(call number,JOBS,4) -I N \
-		vm/run --no-module $(if $(KERNEL),--kernel $(KERNEL)) --boot-timeout 300 $(if $(OUT),--out '$(abspath $(OUT))/N') -- true 2>&1 | \
-		awk -v boots=$(call number,BOOTS,100) '/^vm: PASS/ { up++ } /^vm: FAIL/ { print } END { printf "%d of %d guests came up\n", up, boots; exit up != boots }'
+	@seq $(call number,BOOTS,100) | xargs -P $(call number,JOBS,4) -I N sh -c \
+		'said=$$(vm/run --no-module $(if $(KERNEL),--kernel $(KERNEL)) $(if $(OUT),--out "$(abspath $(OUT))/N") -- true 2>&1) && echo up || printf "guest N:\n%s\n" "$$said"' | \
+	(trap '' INT; exec awk -v boots=$(call number,BOOTS,100) '$$0 == "up" { up++; next } { print } END { printf "%d of %d guests came up\n", up, boots; exit up != boots }')
 
 kernels: ## fetch and build the kernels that the tests run on (KERNELS="debug kcsan" for some)
 	vm/run --prepare $(KERNELS)

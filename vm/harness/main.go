@@ -184,7 +184,7 @@ func conduct(ctx context.Context, opts *options, o *results.Outcome, stdout, std
 		}
 		through = o.Suite.Through
 	}
-	limit := machine.Limit(machine.PhaseCommand, emulator.Accel, &opts.Settings)
+	limit, _ := machine.Limit(machine.PhaseCommand, emulator.Accel, &opts.Settings)
 	guest, err := guest.New(&opts.Options, limit, kernel, modules, progs)
 	if err != nil {
 		return err

@@ -94,7 +94,7 @@ func TestDebuggerWaitsForTheStub(t *testing.T) {
 
 func TestGdbHasNoLimits(t *testing.T) {
 	for _, phase := range []string{PhaseBoot, PhaseLoad, PhaseCommand, PhaseUnload} {
-		if got := Limit(phase, "tcg", &Settings{Options: guest.Options{GDB: true}}); got != unlimited {
+		if got, _ := Limit(phase, "tcg", &Settings{Options: guest.Options{GDB: true}}); got != unlimited {
 			t.Errorf("%s: %v", phase, got)
 		}
 	}

@@ -22,9 +22,11 @@ var debugExitDevice = fmt.Sprintf("isa-debug-exit,iobase=%#x,iosize=1", proto.De
 
 // kernelArgs: a panic or an Oops ends the guest at once, and thereby QEMU, which
 // does not reboot. A warning does not. The kernel does not limit the rate at which
-// init and the tests write to its log.
+// init and the tests write to its log. It does not check the timer: that counts the
+// ticks while a loop of the processor goes on, finds none if the host is busy, and
+// panics (arch/x86/kernel/apic/io_apic.c:check_timer).
 const kernelArgs = "console=ttyS0 panic=-1 oops=panic loglevel=7 log_buf_len=4M 8250.nr_uarts=4 " +
-	"i8042.noaux i8042.nokbd i8042.nopnp nokaslr random.trust_cpu=on printk.devkmsg=on"
+	"i8042.noaux i8042.nokbd i8042.nopnp no_timer_check nokaslr random.trust_cpu=on printk.devkmsg=on"
 
 // The ports of a guest, in the order of their descriptors in QEMU.
 const (

@@ -35,7 +35,11 @@ type session struct {
 
 	debugger *debugger // with --gdb
 
-	phase  string
+	phase   string
+	waiting *waiting
+	waited  time.Duration // its sum when the timer was set, and
+	longer  time.Duration // what was added to the phase's limit since it began
+
 	err    error // the harness's own
 	timer  *time.Timer
 	detach func() // gives our terminal back
@@ -95,6 +99,7 @@ func bootOnce(ctx context.Context, opts *Settings, e *Emulator, g *guest.Guest, 
 		sinks:    sinks,
 		detach:   func() {},
 		timer:    time.NewTimer(time.Hour),
+		waiting:  &waiting{pid: m.cmd.Process.Pid, last: time.Now()},
 	}
 	s.enter(PhaseBoot)
 
@@ -108,6 +113,7 @@ func bootOnce(ctx context.Context, opts *Settings, e *Emulator, g *guest.Guest, 
 	go s.readControl(messages)
 	ended := make(chan struct{})
 	go func() { m.cmd.Wait(); close(ended) }()
+	go s.waiting.watch(ended)
 	defer func() { s.detach() }()
 
 	s.serve(ctx, messages, ended, panicked)
@@ -151,18 +157,42 @@ func (s *session) serve(ctx context.Context, messages <-chan proto.Message, ende
 }
 
 func (s *session) enter(phase string) {
-	s.phase = phase
-	s.timer.Reset(Limit(phase, s.seen.Accel, s.opts))
+	s.phase, s.waited, s.longer = phase, s.waiting.sum(), 0
+	limit, _ := Limit(phase, s.seen.Accel, s.opts)
+	s.timer.Reset(limit)
+}
+
+// patienceMost is how many times its limit a phase gets on a busy host, beside the
+// limit itself.
+const patienceMost = 9
+
+// patient gives the phase the time that QEMU waited for a processor since the timer
+// was set, and reports whether that is worth another look. A limit of the user's is
+// meant as it stands.
+func (s *session) patient() bool {
+	limit, asked := Limit(s.phase, s.seen.Accel, s.opts)
+	now := s.waiting.sum()
+	more := min(now-s.waited, patienceMost*limit-s.longer)
+	s.seen.Waited = s.longer + max(0, now-s.waited)
+	if asked || more < time.Second {
+		return false
+	}
+	s.waited, s.longer = now, s.longer+more
+	s.timer.Reset(more)
+	return true
 }
 
 // expire ends what took too long: first the command, so that the kernel's log says
 // where it hung, then the guest. From now on, output that is not read is dropped,
 // so that it cannot block the guest's end.
 func (s *session) expire() {
+	if s.patient() {
+		return
+	}
 	first := s.seen.TimedOut == ""
 	if first {
 		s.seen.TimedOut = s.phase
-		s.seen.Limit = Limit(s.phase, s.seen.Accel, s.opts)
+		s.seen.Limit, _ = Limit(s.phase, s.seen.Accel, s.opts)
 		s.seen.Unread = s.sinks.unread()
 	}
 	s.sinks.hurry()
@@ -283,10 +313,10 @@ const (
 // unlimited is long enough for any user.
 const unlimited = 365 * 24 * time.Hour
 
-// Limit is how long a phase may last. An emulated processor gets more time, and so
-// does a kernel that checks itself.
-func Limit(phase, accel string, opts *Settings) time.Duration {
-	limit := 20 * time.Second
+// Limit is how long a phase may last, and whether the user said so. An emulated
+// processor gets more time, and so does a kernel that checks itself.
+func Limit(phase, accel string, opts *Settings) (limit time.Duration, asked bool) {
+	limit = 20 * time.Second
 	if phase == PhaseCommand {
 		limit = 300 * time.Second
 	}
@@ -301,20 +331,20 @@ func Limit(phase, accel string, opts *Settings) time.Duration {
 	}
 	switch {
 	case opts.GDB:
-		return unlimited // the guest stands still while its user thinks
+		return unlimited, false // the guest stands still while its user thinks
 	case phase == PhaseBoot && opts.BootLimit != 0:
-		return opts.BootLimit
+		return opts.BootLimit, true
 	case phase == PhaseCommand && opts.Timeout != 0:
-		return opts.Timeout
+		return opts.Timeout, true
 	case phase == PhaseCommand && opts.Shell:
-		return unlimited
+		return unlimited, false
 	case phase == PhaseStop && opts.Timeout != 0:
 		// A short run does not wait long for a hang, either.
-		return min(limit, max(opts.Timeout, 10*time.Second))
+		return min(limit, max(opts.Timeout, 10*time.Second)), false
 	case phase == PhaseUnload && opts.Timeout != 0:
-		return min(limit, max(opts.Timeout, limit/3)) // kmemleak scans there
+		return min(limit, max(opts.Timeout, limit/3)), false // kmemleak scans there
 	}
-	return limit
+	return limit, false
 }
 
 // Seen is everything that was seen of a run. It starts empty: what was not seen did
@@ -337,8 +367,9 @@ type Seen struct {
 	Garbled  error    // what came on the control port was no message
 	TimedOut string   // the phase whose limit passed
 	Limit    time.Duration
-	Unread   string // which output was not read then
-	Machine  string // what QEMU said of the machine then, if the guest was ended at once
+	Waited   time.Duration // how long QEMU was ready to run in that phase, and the host was busy
+	Unread   string        // which output was not read then
+	Machine  string        // what QEMU said of the machine then, if the guest was ended at once
 	QEMUCode int
 	QEMULog  string
 	Console  []string // lines

@@ -116,11 +116,11 @@ func TestPhaseLimit(t *testing.T) {
 		{PhaseCommand, "kvm", Settings{Kernel: "debug"}, 20 * time.Minute},
 		{PhaseCommand, "tcg", Settings{Kernel: "kcsan"}, time.Hour},
 	} {
-		if got := Limit(tt.phase, tt.accel, &tt.opts); got != tt.want {
+		if got, _ := Limit(tt.phase, tt.accel, &tt.opts); got != tt.want {
 			t.Errorf("%s on %s with %+v: got %v, want %v", tt.phase, tt.accel, tt.opts, got, tt.want)
 		}
 	}
-	if got := Limit(PhaseCommand, "tcg", &Settings{Options: guest.Options{Shell: true}}); got < 24*time.Hour {
+	if got, _ := Limit(PhaseCommand, "tcg", &Settings{Options: guest.Options{Shell: true}}); got < 24*time.Hour {
 		t.Errorf("a shell ends after %v", got)
 	}
 }

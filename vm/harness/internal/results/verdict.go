@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"bulkdump/vm/harness/internal/host"
 	"bulkdump/vm/harness/internal/machine"
@@ -97,7 +98,7 @@ func (o *Outcome) judge() (code int, why string) {
 		if !o.Running {
 			code = ExitCrash
 		}
-		return code, fmt.Sprintf("timeout: %s took longer than %v", o.TimedOut, o.Limit) + o.hang()
+		return code, fmt.Sprintf("timeout: %s took longer than %v", o.TimedOut, o.Limit) + o.hang() + o.busyHost()
 	case !o.Hello:
 		return ExitCrash, "boot failure: the guest never spoke; " + o.QEMUEnd()
 	case !o.Running:
@@ -215,6 +216,14 @@ func (o *Outcome) findings() []finding {
 		}
 	})
 	return o.found
+}
+
+// busyHost tells how much of the time that was too short QEMU did not get.
+func (o *Outcome) busyHost() string {
+	if o.Waited < o.Limit/10 {
+		return ""
+	}
+	return fmt.Sprintf(" (busy host: it waited %v for a processor)", o.Waited.Round(time.Second))
 }
 
 // headline is the first finding that says what happened.

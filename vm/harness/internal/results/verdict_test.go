@@ -75,6 +75,9 @@ func TestVerdictNeedsEveryGuarantee(t *testing.T) {
 		}, 124, "timeout: the boot took longer than 1s, and the guest never spoke ("},
 		{"gone before the command", func(o *Outcome) { o.Running, o.Exit, o.Done, o.QEMUCode = false, nil, false, 0 }, 124,
 			"the command was not started: the guest went away without its last word; QEMU exited with 0 ("},
+		{"command timeout on a busy host", func(o *Outcome) {
+			o.TimedOut, o.Limit, o.Waited = machine.PhaseUnload, time.Minute, 400*time.Second
+		}, 123, "timeout: the unload took longer than 1m0s (busy host: it waited 6m40s for a processor)"},
 		{"command timeout", func(o *Outcome) { o.TimedOut, o.Limit = machine.PhaseCommand, 5*time.Second }, 123,
 			"timeout: the command took longer than 5s ("},
 		{"cannot be killed", func(o *Outcome) {
