@@ -59,23 +59,21 @@ stress: ## a minute of random changes against running dumps (KERNEL=debug; SECON
 	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --timeout 3600 --test '^TestStress$$' -- \
 		-figures -stress $(or $(SECONDS),60)s -stress-changes $(or $(CHANGES),0)
 
-COPY_KMOD = dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cp -r kmod/. "$$dir"
-
-# On two processors and on four. TORTURE=3: three hours in all, on four kernels.
+# Static functions stay functions, so that calls of them can be delayed.
+TORTURE_MODULES = --more-modules test/delay --make 'KCFLAGS=-fno-inline-functions-called-once -fno-inline-small-functions'
 TORTURE_KERNELS = $(or $(KERNELS),debug kcsan $(if $(TORTURE),6.1 7.3))
 TORTURE_CPUS = $(or $(CPUS),2 4)
 TORTURE_SECONDS = $(if $(TORTURE),$$(($(call number,TORTURE) * 3600 / $(words $(TORTURE_KERNELS)) / $(words $(TORTURE_CPUS)))),30)
-vm-torture: ## everything at once, with delays at named functions (TORTURE=hours, KERNELS="debug 7.3", CPUS=2, SEED=n)
-	@$(COPY_KMOD) && cp -r test/delay "$$dir" && echo 'obj-m += delay/' >>"$$dir/Kbuild" && \
-	seconds=$(TORTURE_SECONDS) && for kernel in $(TORTURE_KERNELS); do for cpus in $(TORTURE_CPUS); do \
-		vm/run --kernel $$kernel --cpus $$cpus --module-dir "$$dir" --timeout $$((seconds + 1200)) \
-			--test '^TestTorture$$' -- -figures -torture $${seconds}s -torture-delays 6 -torture-seed $(call number,SEED,1) || exit; \
-	done; done
+vm-torture: ## everything at once, with delays at named functions: minutes on each kernel, with 2 and 4 processors (TORTURE=3: three hours in all, KERNELS="debug 7.3", CPUS=2, SEED=n)
+	@vm/run $(TORTURE_MODULES) --prepare $(TORTURE_KERNELS) && \
+	seconds=$(TORTURE_SECONDS) status=0 && for kernel in $(TORTURE_KERNELS); do for cpus in $(TORTURE_CPUS); do \
+		vm/run --kernel $$kernel --cpus $$cpus $(TORTURE_MODULES) --timeout $$((seconds + 1200)) \
+			--test '^TestTorture$$' -- -figures -torture $${seconds}s -torture-delays 16 -torture-seed $(call number,SEED,1) || status=$$?; \
+	done; done; exit $$status
 
 # KCOV counts what is built with KCOV_INSTRUMENT.
 fuzz-requests: ## requests of all kinds, held to a model of the family (REQUESTS=1000000, KERNEL=debug, SEED=n, OUT=dir for the lines that they reach)
-	@$(COPY_KMOD) && echo 'KCOV_INSTRUMENT := y' >>"$$dir/Kbuild" && \
-	vm/run --kernel $(or $(KERNEL),debug) --module-dir "$$dir" --timeout 20000 $(if $(OUT),--coverage '$(abspath $(OUT))') \
+	vm/run --kernel $(or $(KERNEL),debug) --make KCOV_INSTRUMENT=y --timeout 20000 $(if $(OUT),--coverage '$(abspath $(OUT))') \
 		--test '^TestFuzzRequests$$' -- -figures -test.timeout 0 -requests $(call number,REQUESTS,1000000) -requests-seed $(call number,SEED,1)
 
 litmus: ## the module's barriers in the kernel's memory model; needs herd7

@@ -60,6 +60,10 @@ With what:
   --no-module           neither build nor load the project's module
   --module-dir DIR      build the modules of DIR instead of kmod/; all are put
                         into the guest's /lib/modules, and one is loaded
+  --more-modules DIR    build those of DIR, too, for the command to load
+                        (repeatable)
+  --make NAME=VALUE     set a variable of make when modules are built, such
+                        as KCFLAGS=-Og (repeatable)
   --module NAME         load this one, if there are several
   --param MODULE.K=V    a parameter for a module that is loaded (repeatable)
   --add FILE[:PATH]     put FILE (or a directory) into the guest, by default
@@ -142,6 +146,8 @@ func parseArgs(args []string) (*options, error) {
 	f.BoolVar(&o.ICount, "icount", false, "")
 	f.BoolVar(&o.NoModule, "no-module", false, "")
 	f.StringVar(&o.ModuleDir, "module-dir", "", "")
+	f.StringArrayVar(&o.moreModules, "more-modules", nil, "")
+	f.Func("make", "", func(v string) error { return addSetting(&o.make, v) })
 	f.StringVar(&o.Module, "module", "", "")
 	f.Func("param", "", o.addParam)
 	f.Func("add", "", func(v string) error {
@@ -152,7 +158,7 @@ func parseArgs(args []string) (*options, error) {
 	f.Func("packages", "", o.addPackages)
 	f.StringArrayVar(&o.modprobe, "modprobe", nil, "")
 	f.StringArrayVar(&o.users, "modprobe-users", nil, "")
-	f.Func("env", "", o.addEnv)
+	f.Func("env", "", func(v string) error { return addSetting(&o.Env, v) })
 	var timeout, bootLimit int
 	number(&timeout, "timeout", 1, 7*24*3600)
 	number(&bootLimit, "boot-timeout", 1, 24*3600)
@@ -220,6 +226,8 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return errNoCommand
 	case o.Module != "" && o.NoModule:
 		return errors.New("--module and --no-module exclude each other")
+	case o.NoModule && (o.moreModules != nil || o.make != nil):
+		return errors.New("--no-module builds none: it does not go with --more-modules and --make")
 	case o.ICount && o.Accel == "kvm":
 		return errors.New("--icount counts instructions, which only TCG does")
 	case o.ICount && f.Changed("cpus") && o.CPUs != 1:
@@ -274,7 +282,11 @@ var choosing = []string{"-test.run", "-test.skip", "-test.list"}
 
 // absolute makes the paths absolute: programs start in other directories.
 func (o *options) absolute() (err error) {
-	for _, p := range []*string{&o.Top, &o.ModuleDir, &o.TestDir, &o.OutDir, &o.coverageDir, &o.keepDir} {
+	paths := []*string{&o.Top, &o.ModuleDir, &o.TestDir, &o.OutDir, &o.coverageDir, &o.keepDir}
+	for i := range o.moreModules {
+		paths = append(paths, &o.moreModules[i])
+	}
+	for _, p := range paths {
 		if *p != "" && err == nil {
 			*p, err = filepath.Abs(*p)
 		}
@@ -282,11 +294,11 @@ func (o *options) absolute() (err error) {
 	return err
 }
 
-func (o *options) addEnv(v string) error {
+func addSetting(to *[]string, v string) error {
 	if k, _, ok := strings.Cut(v, "="); !ok || k == "" {
 		return errors.New("it is NAME=VALUE")
 	}
-	o.Env = append(o.Env, v)
+	*to = append(*to, v)
 	return nil
 }
 
@@ -301,14 +313,20 @@ func (o *options) addParam(v string) error {
 
 func (o *options) ownModules() string { return filepath.Join(o.Top, "kmod") }
 
-// build says how the modules are built.
-func (o *options) build() kernels.Build {
-	b := kernels.Build{Counted: o.coverageDir != ""}
-	// All that lies in the project is its own.
-	if rel, err := filepath.Rel(o.Top, o.ModuleDir); err == nil && filepath.IsLocal(rel) {
-		b.Checks = kernels.OwnChecks
+// builds says which modules are built, and how.
+func (o *options) builds() []kernels.Build {
+	builds := []kernels.Build{{Dir: o.ModuleDir, Counted: o.coverageDir != ""}}
+	for _, dir := range o.moreModules {
+		builds = append(builds, kernels.Build{Dir: dir})
 	}
-	return b
+	for i := range builds {
+		// All that lies in the project is its own.
+		if rel, err := filepath.Rel(o.Top, builds[i].Dir); err == nil && filepath.IsLocal(rel) {
+			builds[i].Checks = kernels.OwnChecks()
+		}
+		builds[i].Make = o.make
+	}
+	return builds
 }
 
 var packageName = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`)
@@ -332,8 +350,12 @@ type options struct {
 	modprobe []string // the kernel's own modules
 	users    []string // functions whose callers among them are loaded, too
 	keepDir  string
-	matrix   bool // of the kernels that are the arguments
-	prepare  bool // those kernels, and run nothing
+
+	moreModules []string // directories of modules that the command may load
+	make        []string // variables, for the build of all modules
+
+	matrix  bool // of the kernels that are the arguments
+	prepare bool // those kernels, and run nothing
 
 	coverageDir string // add what the modules executed to the files there
 }

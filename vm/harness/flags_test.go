@@ -65,10 +65,10 @@ func TestParseArgsModes(t *testing.T) {
 	if o := parse(t, "--out", "o", "x"); !filepath.IsAbs(o.OutDir) {
 		t.Errorf("--out: %q is not absolute", o.OutDir)
 	}
-	if o := parse(t, "--kernel", "debug", "--coverage", "c", "x"); !filepath.IsAbs(o.coverageDir) || !o.build().Counted {
-		t.Errorf("--coverage: %q, %+v", o.coverageDir, o.build())
+	if o := parse(t, "--kernel", "debug", "--coverage", "c", "x"); !filepath.IsAbs(o.coverageDir) || !o.builds()[0].Counted {
+		t.Errorf("--coverage: %q, %+v", o.coverageDir, o.builds())
 	}
-	if o := parse(t, "--coverage", "c", "--matrix", "debug"); !o.build().Counted {
+	if o := parse(t, "--coverage", "c", "--matrix", "debug"); !o.builds()[0].Counted {
 		t.Error("--coverage --matrix of a kernel that counts: the modules do not")
 	}
 	if o := parse(t, "--test-dir", "/t", "--matrix", "6.1"); !o.matrix || o.TestDir != "/t" || !slices.Equal(o.Args, []string{"6.1"}) {
@@ -137,6 +137,9 @@ func TestParseArgsRefuses(t *testing.T) {
 		"--coverage c --test":        "kernel 6.1 lacks CONFIG_GCOV_KERNEL=y",
 		"--coverage c --matrix":      "kernel 6.1 lacks CONFIG_GCOV_KERNEL=y",
 		"--coverage c --kernel debug --no-module x": "--no-module builds none",
+		"--no-module --more-modules . x":            "--no-module builds none",
+		"--no-module --make A=b x":                  "--no-module builds none",
+		"--make A x":                                "NAME=VALUE",
 	} {
 		_, err := parseArgs(strings.Fields(line))
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -171,13 +174,22 @@ func TestUsageNamesEveryFlag(t *testing.T) {
 
 // The project's modules, wherever they lie in it, are built with all checks.
 func TestBuildChecks(t *testing.T) {
-	for dir, want := range map[string]string{
-		"/p/kmod": kernels.OwnChecks, "/p/vm/selftest/kmod": kernels.OwnChecks, "/m": "", "/pp/kmod": "",
+	for dir, want := range map[string][]string{
+		"/p/kmod": kernels.OwnChecks(), "/p/vm/selftest/kmod": kernels.OwnChecks(), "/m": nil, "/pp/kmod": nil,
 	} {
 		o := &options{Settings: machine.Settings{Options: guest.Options{Top: "/p"}, ModuleDir: dir}}
-		if got := o.build(); got.Checks != want || got.Counted {
+		if got := o.builds(); !reflect.DeepEqual(got, []kernels.Build{{Dir: dir, Checks: want}}) {
 			t.Errorf("%s: %+v, want %q", dir, got, want)
 		}
+	}
+}
+
+func TestMoreModules(t *testing.T) {
+	o := parse(t, "--top", "/p", "--make", "A=b c", "--module-dir", "/p/kmod", "--more-modules", "/m", "--make=D=", "ls")
+	vars := []string{"A=b c", "D="}
+	want := []kernels.Build{{Dir: "/p/kmod", Checks: kernels.OwnChecks(), Make: vars}, {Dir: "/m", Make: vars}}
+	if got := o.builds(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -149,7 +150,7 @@ func conduct(ctx context.Context, opts *options, o *results.Outcome, stdout, std
 		wg                            sync.WaitGroup
 		errKernel, errGo, errEmulator error
 		kernel                        *kernels.Kernel
-		modules                       []string
+		modules, moreModules          []string
 		progs                         *guest.Programs
 		emulator                      *machine.Emulator
 	)
@@ -161,7 +162,7 @@ func conduct(ctx context.Context, opts *options, o *results.Outcome, stdout, std
 			errKernel = kernel.ModprobeUsers(ctx, c, opts.users)
 		}
 		if errKernel == nil && !opts.NoModule {
-			modules, errKernel = kernels.BuildModules(ctx, c, kernel, opts.ModuleDir, opts.build())
+			modules, moreModules, errKernel = buildModules(ctx, c, kernel, opts)
 		}
 	})
 	wg.Go(func() { progs, errGo = guest.BuildPrograms(ctx, c, &opts.Options) })
@@ -171,7 +172,7 @@ func conduct(ctx context.Context, opts *options, o *results.Outcome, stdout, std
 		return err
 	}
 	o.Kernel, o.Accel = kernel.Release, emulator.Accel
-	o.Vmlinux, o.Modules = kernel.Vmlinux(), modules
+	o.Vmlinux, o.Modules = kernel.Vmlinux(), slices.Concat(modules, moreModules)
 
 	var through func(io.Writer) io.WriteCloser
 	if opts.Test {
@@ -189,6 +190,7 @@ func conduct(ctx context.Context, opts *options, o *results.Outcome, stdout, std
 	if err != nil {
 		return err
 	}
+	guest.Modules = o.Modules
 	var notes *kernels.Notes
 	if opts.coverageDir != "" {
 		if notes, err = kernels.OpenNotes(modules); err != nil {
@@ -216,6 +218,31 @@ func conduct(ctx context.Context, opts *options, o *results.Outcome, stdout, std
 		return fmt.Errorf("--coverage: %w", err)
 	}
 	return nil
+}
+
+// buildModules returns the files of the modules of which one is loaded, and those of
+// --more-modules.
+func buildModules(ctx context.Context, c *cache.Cache, k *kernels.Kernel, opts *options) (modules, more []string, err error) {
+	of := make(map[string]string) // which directory each module is from
+	for i, b := range opts.builds() {
+		files, err := kernels.BuildModules(ctx, c, k, b)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, f := range files {
+			name := kernels.ModuleName(f)
+			if other, taken := of[name]; taken {
+				return nil, nil, fmt.Errorf("both %s and %s have a module %s", other, b.Dir, name)
+			}
+			of[name] = b.Dir
+		}
+		if i == 0 {
+			modules = files
+		} else {
+			more = append(more, files...)
+		}
+	}
+	return modules, more, nil
 }
 
 // addCoverage adds what the guest executed to the files of --coverage. If the

@@ -167,7 +167,7 @@ func prepare(ctx context.Context, opts *options, stdout io.Writer, note host.Not
 	for _, name := range names {
 		k, err := kernels.Prepare(ctx, c, name)
 		if err == nil && !opts.NoModule {
-			_, err = kernels.BuildModules(ctx, c, k, opts.ModuleDir, opts.build())
+			_, _, err = buildModules(ctx, c, k, opts)
 		}
 		if err != nil {
 			return err

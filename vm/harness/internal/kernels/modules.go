@@ -39,15 +39,19 @@ func makeIn(root, dir string, args ...string) []string {
 // OwnChecks are make's arguments for the project's own modules: each warning of
 // the compiler and of sparse is an error. Other modules are built as their Kbuild
 // says.
-const OwnChecks = "W=1 KCFLAGS=-Werror C=1 CF=-Wsparse-error"
+func OwnChecks() []string {
+	return []string{"W=1", "KCFLAGS=-Werror", "C=1", "CF=-Wsparse-error"}
+}
 
 // buildRecipe changes when the way a module is built changes.
-const buildRecipe = "2"
+const buildRecipe = "3"
 
-// Build says how modules are built.
+// Build says which modules are built, and how.
 type Build struct {
-	Checks  string // make's arguments for that, or ""
-	Counted bool   // count what they execute: see Notes
+	Dir     string
+	Checks  []string // make's arguments for that
+	Make    []string // the user's; they come last
+	Counted bool     // count what they execute: see Notes
 }
 
 // profile is kbuild's variable in the environment, where the Kbuild of a module
@@ -74,14 +78,14 @@ func isSource(name string) bool {
 	return strings.HasPrefix(name, "Kbuild") || strings.HasPrefix(name, "Makefile") || name == "Kconfig"
 }
 
-// BuildModules builds the modules of dir for the kernel, unless the same sources
-// were built before. It returns their files in the order of their names.
-func BuildModules(ctx context.Context, c *cache.Cache, k *Kernel, dir string, b Build) ([]string, error) {
-	sources, err := readSources(dir)
+// BuildModules builds modules for the kernel, unless the same sources were built
+// before. It returns their files in the order of their names.
+func BuildModules(ctx context.Context, c *cache.Cache, k *Kernel, b Build) ([]string, error) {
+	sources, err := readSources(b.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("modules to build: %w", err)
 	}
-	parts := []string{buildRecipe, k.identity(), k.Release, b.Checks, b.profile()}
+	parts := append([]string{buildRecipe, k.identity(), k.Release, b.profile()}, append(slices.Clone(b.Checks), b.Make...)...)
 	for _, s := range sources {
 		parts = append(parts, s.name, s.text)
 	}
@@ -90,7 +94,7 @@ func BuildModules(ctx context.Context, c *cache.Cache, k *Kernel, dir string, b 
 		return runMake(ctx, k, sources, b, key, out)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("build the modules of %s for %s: %w", dir, k.Release, err)
+		return nil, fmt.Errorf("build the modules of %s for %s: %w", b.Dir, k.Release, err)
 	}
 	files, err := filepath.Glob(filepath.Join(built, "*.ko"))
 	slices.Sort(files)
@@ -146,12 +150,16 @@ func runMake(ctx context.Context, k *Kernel, sources []source, b Build, key, out
 		if objects, err = filepath.EvalSymlinks(work); err != nil { // as the compiler names it
 			return err
 		}
-		if line, err = makeInTree(k, work); err != nil {
+		if line, err = makeInTree(k, work, b); err != nil {
 			return err
 		}
 	} else {
-		args := append([]string{"M=" + inside}, strings.Fields(b.Checks)...)
-		line = makeIn(k.root, "/usr/src/linux-headers-"+k.Release, append(args, "modules")...)
+		config, err := readKconfig(k.configFile())
+		if err != nil {
+			return err
+		}
+		args := slices.Concat([]string{"M=" + inside}, config.compiler(), b.Checks, b.Make, []string{"modules"})
+		line = makeIn(k.root, "/usr/src/linux-headers-"+k.Release, args...)
 	}
 	cmd := host.Command(ctx, line[0], line[1:]...)
 	cmd.Env = append(cmd.Env, b.profile())

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"bulkdump/vm/harness/internal/cache"
@@ -133,7 +134,7 @@ func (k *Kernel) identity() string {
 // makeInTree is the command line that builds the modules whose sources are in work
 // against a user's tree, with the host's compiler, which built the tree. It leaves
 // out OwnChecks, which are for the compilers of the build roots.
-func makeInTree(k *Kernel, work string) ([]string, error) {
+func makeInTree(k *Kernel, work string, b Build) ([]string, error) {
 	config, err := readKconfig(k.configFile())
 	if err != nil {
 		return nil, err
@@ -144,9 +145,5 @@ func makeInTree(k *Kernel, work string) ([]string, error) {
 	if _, err := os.Stat(filepath.Join(k.root, "Module.symvers")); err != nil {
 		return nil, fmt.Errorf("%s is not built whole: it has no Module.symvers; run make modules there", k.root)
 	}
-	line := []string{"make", "-C", k.root, "M=" + work, "modules"}
-	if config["CC_IS_CLANG"] == "y" {
-		line = append(line, "LLVM=1")
-	}
-	return line, nil
+	return slices.Concat([]string{"make", "-C", k.root, "M=" + work, "modules"}, config.compiler(), b.Make), nil
 }

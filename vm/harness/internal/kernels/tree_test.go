@@ -69,7 +69,7 @@ func TestOpenTree(t *testing.T) {
 	if k.identity() == first {
 		t.Error("it was built again, and passes for the same")
 	}
-	if _, err := makeInTree(k, dir); err == nil || !strings.Contains(err.Error(), "CONFIG_MODULES=y") {
+	if _, err := makeInTree(k, dir, Build{}); err == nil || !strings.Contains(err.Error(), "CONFIG_MODULES=y") {
 		t.Errorf("a module for a kernel without modules: %v", err)
 	}
 }
