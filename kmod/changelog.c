@@ -10,11 +10,27 @@ unsigned int bulkdump_max_tombstones = 1 << 20;
 module_param_named(max_tombstones, bulkdump_max_tombstones, uint, 0444);
 MODULE_PARM_DESC(max_tombstones, "how many deleted entries a table's change log keeps");
 
+static unsigned long log_slots = ULONG_MAX;
+module_param(log_slots, ulong, 0444);
+MODULE_PARM_DESC(log_slots, "after how many changes a table's change log starts again; for tests, at least max_entries");
+
+int bulkdump_changelog_check(void)
+{
+	if (log_slots >= bulkdump_max_entries)
+		return 0;
+	pr_err("bulkdump: log_slots=%lu is less than max_entries\n", log_slots);
+	return -EINVAL;
+}
+
 void bulkdump_changelog_init(struct bulkdump_table *table)
 {
-	/* A generation has 64 bits and is an index here: see Kbuild. */
-	BUILD_BUG_ON(sizeof(unsigned long) < sizeof(u64));
 	xa_init_flags(&table->log, XA_FLAGS_ACCOUNT);
+}
+
+static unsigned long log_index(const struct bulkdump_table *table,
+			       u64 generation)
+{
+	return generation - atomic64_read(&table->log_base);
 }
 
 void bulkdump_changelog_clear(struct bulkdump_table *table)
@@ -33,24 +49,27 @@ void bulkdump_changelog_clear(struct bulkdump_table *table)
 
 int bulkdump_changelog_reserve(struct bulkdump_table *table, u64 generation)
 {
-	return xa_reserve(&table->log, generation, GFP_KERNEL_ACCOUNT);
+	unsigned long index = log_index(table, generation);
+
+	return xa_reserve(&table->log, index, GFP_KERNEL_ACCOUNT);
 }
 
 void bulkdump_changelog_unreserve(struct bulkdump_table *table, u64 generation)
 {
-	xa_release(&table->log, generation);
+	xa_release(&table->log, log_index(table, generation));
 }
 
 /*
  * The entry is in its new slot before it leaves the old one, so readers see it
- * at least once.
+ * at least once. After a new start it may have no old one.
  */
 static void log_move(struct bulkdump_table *table, void *what, u64 generation,
 		     u64 old_generation)
 {
-	xa_store(&table->log, generation, what, 0);
-	if (old_generation != generation)
-		xa_erase(&table->log, old_generation);
+	xa_store(&table->log, log_index(table, generation), what, 0);
+	if (old_generation != generation &&
+	    old_generation > atomic64_read(&table->log_base))
+		xa_erase(&table->log, log_index(table, old_generation));
 }
 
 void bulkdump_changelog_entry(struct bulkdump_table *table,
@@ -61,18 +80,19 @@ void bulkdump_changelog_entry(struct bulkdump_table *table,
 
 static void forget_oldest(struct bulkdump_table *table)
 {
-	unsigned long generation = 0;
+	unsigned long index = 0;
 
-	if (!xa_find(&table->log, &generation, ULONG_MAX,
+	if (!xa_find(&table->log, &index, ULONG_MAX,
 		     BULKDUMP_CHANGELOG_TOMBSTONE))
 		return;
-	WRITE_ONCE(table->log_floor, generation);
+	atomic64_set(&table->log_floor,
+		     atomic64_read(&table->log_base) + index);
 	/*
 	 * Pairs with smp_rmb() in check_floor(): a reader that misses the
 	 * tombstone sees the new floor.
 	 */
 	smp_wmb();
-	xa_erase(&table->log, generation);
+	xa_erase(&table->log, index);
 	table->tombstones--;
 }
 
@@ -80,16 +100,30 @@ void bulkdump_changelog_delete(struct bulkdump_table *table, u32 id,
 			       u64 generation, u64 old_generation)
 {
 	log_move(table, xa_mk_value(id), generation, old_generation);
-	xa_set_mark(&table->log, generation, BULKDUMP_CHANGELOG_TOMBSTONE);
+	xa_set_mark(&table->log, log_index(table, generation),
+		    BULKDUMP_CHANGELOG_TOMBSTONE);
 	table->tombstones++;
 	if (table->tombstones > bulkdump_max_tombstones)
 		forget_oldest(table);
 }
 
-void bulkdump_changelog_flush(struct bulkdump_table *table, u64 generation)
+void bulkdump_changelog_restart(struct bulkdump_table *table, u64 generation)
 {
-	WRITE_ONCE(table->log_floor, generation);
-	/* Pairs with smp_rmb() in check_floor(), as above. */
+	atomic64_set(&table->log_floor, generation);
+	/*
+	 * Pairs with smp_rmb() in check_floor(), as above: a reader that misses
+	 * a change, or sees the new base, sees the new floor.
+	 */
 	smp_wmb();
 	bulkdump_changelog_clear(table);
+	atomic64_set(&table->log_base, generation);
+}
+
+void bulkdump_changelog_fit(struct bulkdump_table *table, u64 generation,
+			    u32 changes)
+{
+	u64 last = generation + changes - 1;
+
+	if (last - atomic64_read(&table->log_base) > log_slots)
+		bulkdump_changelog_restart(table, generation - 1);
 }

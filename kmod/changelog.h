@@ -10,6 +10,11 @@
  * to that one's generation, and a reader that knows nothing newer has to dump
  * the table.
  *
+ * A generation has 64 bits, and an index those of a long. So the index is the
+ * distance to table->log_base, and when that no longer fits, the log starts
+ * again: it forgets all, and base and floor are the generation of that moment. On
+ * 32 bits that is once in four billion changes.
+ *
  * Callers hold table->lock.
  */
 #ifndef BULKDUMP_CHANGELOG_H
@@ -22,8 +27,13 @@ extern unsigned int bulkdump_max_tombstones;
 /* Marks tombstones; the first marked slot has the oldest. */
 #define BULKDUMP_CHANGELOG_TOMBSTONE XA_MARK_0
 
+int bulkdump_changelog_check(void);
 void bulkdump_changelog_init(struct bulkdump_table *table);
 void bulkdump_changelog_clear(struct bulkdump_table *table);
+
+/* Starts again unless the log has room for that many changes from this generation on. */
+void bulkdump_changelog_fit(struct bulkdump_table *table, u64 generation,
+			    u32 changes);
 
 /* Makes room for the change with this generation, which then cannot fail. */
 int bulkdump_changelog_reserve(struct bulkdump_table *table, u64 generation);
@@ -34,7 +44,13 @@ void bulkdump_changelog_entry(struct bulkdump_table *table,
 			      struct bulkdump_entry *e, u64 old_generation);
 void bulkdump_changelog_delete(struct bulkdump_table *table, u32 id,
 			       u64 generation, u64 old_generation);
-/* All entries were deleted: the log knows nothing from before. */
-void bulkdump_changelog_flush(struct bulkdump_table *table, u64 generation);
+/* Forgets all changes up to this generation. The log must not have later ones. */
+void bulkdump_changelog_restart(struct bulkdump_table *table, u64 generation);
+
+/* For readers, who hold no lock: a change is lost below, or at, the floor. */
+static inline u64 bulkdump_changelog_floor(const struct bulkdump_table *table)
+{
+	return atomic64_read(&table->log_floor);
+}
 
 #endif /* BULKDUMP_CHANGELOG_H */

@@ -3,6 +3,7 @@
 
 #include <linux/module.h>
 
+#include "changelog.h"
 #include "guard.h"
 #include "names.h"
 #include "netlink_gen.h"
@@ -16,6 +17,9 @@ static int __init bulkdump_init(void)
 	int err;
 
 	err = bulkdump_guard_check();
+	if (err)
+		return err;
+	err = bulkdump_changelog_check();
 	if (err)
 		return err;
 	err = bulkdump_names_init();

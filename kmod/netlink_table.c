@@ -32,7 +32,7 @@ static int table_fill_size(struct sk_buff *skb, struct bulkdump_table *table)
 	    nla_put_u32(skb, BULKDUMP_A_TABLE_RECORD_MAX, table->record_max) ||
 	    nla_put_uint(skb, BULKDUMP_A_TABLE_ENTRIES_MAX,
 			 bulkdump_max_entries) ||
-	    nla_put_uint(skb, BULKDUMP_A_TABLE_LOG_FLOOR, table->log_floor) ||
+	    nla_put_uint(skb, BULKDUMP_A_TABLE_LOG_FLOOR, bulkdump_changelog_floor(table)) ||
 	    nla_put_uint(skb, BULKDUMP_A_TABLE_TOMBSTONES, table->tombstones) ||
 	    nla_put_uint(skb, BULKDUMP_A_TABLE_TOMBSTONES_MAX,
 			 bulkdump_max_tombstones))

@@ -27,7 +27,7 @@ static int cursor_since_start(struct bulkdump_table *table,
 	struct bulkdump_ctx *ctx = bulkdump_ctx(cb);
 	u64 since = ctx->dump->since;
 
-	if (since < READ_ONCE(table->log_floor))
+	if (since < bulkdump_changelog_floor(table))
 		return stale(extack);
 	if (since > ctx->dump->generation) {
 		NL_SET_ERR_MSG(extack,
@@ -43,7 +43,7 @@ static int check_floor(struct bulkdump_page *page, u64 next)
 {
 	/* Pairs with smp_wmb() in changelog.c. */
 	smp_rmb();
-	if (READ_ONCE(page->table->log_floor) < next)
+	if (bulkdump_changelog_floor(page->table) < next)
 		return 0;
 	return stale(page->cb->extack);
 }
@@ -70,22 +70,26 @@ static int add_deleted(struct bulkdump_page *page, u32 id, u64 generation)
 
 static int log_walk(struct bulkdump_page *page)
 {
+	/* If the log starts again below us, check_floor() says so. */
+	const u64 base = atomic64_read(&page->table->log_base);
 	struct bulkdump_ctx *ctx = bulkdump_ctx(page->cb);
-	XA_STATE(xas, &page->table->log, ctx->next);
+	XA_STATE(xas, &page->table->log, ctx->next - base);
 	void *what;
 	int err;
 
-	xas_for_each(&xas, what, page->dump->generation) {
+	if (ctx->next <= base)
+		return 0;
+	xas_for_each(&xas, what, page->dump->generation - base) {
 		if (xas_retry(&xas, what))
 			continue;
 		if (xa_is_value(what))
 			err = add_deleted(page, xa_to_value(what),
-					  xas.xa_index);
+					  base + xas.xa_index);
 		else
 			err = bulkdump_page_add(page, what);
 		if (err)
 			return err;
-		ctx->next = xas.xa_index + 1;
+		ctx->next = base + xas.xa_index + 1;
 	}
 	return 0;
 }

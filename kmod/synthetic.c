@@ -2,6 +2,7 @@
 /* table-fill: many synthetic entries from a seed, all or none. */
 
 #include <linux/kernel.h>
+#include <linux/math64.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
@@ -22,10 +23,10 @@ static u64 next_random(u64 *state)
 static void random_bytes(char *to, size_t len, u64 *state)
 {
 	size_t n;
-	u64 z;
+	__le64 z;
 
 	for (; len; to += n, len -= n) {
-		z = next_random(state);
+		z = cpu_to_le64(next_random(state));
 		n = min(len, sizeof(z));
 		memcpy(to, &z, n);
 	}
@@ -70,8 +71,11 @@ synthetic_entry(const struct bulkdump_synthetic *synthetic, u32 id)
 
 	name_len = scnprintf(name, sizeof(name), "entry-%u-%04x", id,
 			     (u16)next_random(&state));
-	if (spread)
-		payload_len += next_random(&state) % (spread + 1U);
+	if (spread) {
+		u64 random = next_random(&state);
+
+		payload_len += do_div(random, spread + 1U);
+	}
 	e = bulkdump_entry_alloc(name_len, payload_len);
 	if (!e)
 		return NULL;
@@ -167,6 +171,7 @@ int bulkdump_table_synthesize(struct bulkdump_table *table,
 	err = bulkdump_write_begin(&table->guard);
 	if (err)
 		return err;
+	bulkdump_changelog_fit(table, first, synthetic->count);
 	/* One generation an entry, as if they were made one by one. */
 	bulkdump_change_begin(table, synthetic->count);
 	synthetic->generation = first + synthetic->count - 1;

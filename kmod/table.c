@@ -158,8 +158,10 @@ static void unaccount(struct bulkdump_table *table,
 static int change_reserve(struct bulkdump_table *table, u64 generation,
 			  struct netlink_ext_ack *extack)
 {
-	int err = bulkdump_changelog_reserve(table, generation);
+	int err;
 
+	bulkdump_changelog_fit(table, generation, 1);
+	err = bulkdump_changelog_reserve(table, generation);
 	if (err)
 		NL_SET_ERR_MSG(extack, "no memory for the change log");
 	return err;
@@ -404,7 +406,7 @@ int bulkdump_table_flush(struct bulkdump_table *table, u32 *count,
 	*generation = bulkdump_change_next(table);
 	bulkdump_change_begin(table, 1);
 	/* First: the change log must not have an entry that is gone. */
-	bulkdump_changelog_flush(table, *generation);
+	bulkdump_changelog_restart(table, *generation);
 	xa_for_each(&table->entries, id, e) {
 		bulkdump_entry_remove(table, e);
 		cond_resched();

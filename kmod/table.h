@@ -122,6 +122,7 @@ struct bulkdump_size {
  * @names: the hash table of names; allocated with the first entry, so that a
  *	namespace without entries costs nothing
  * @log: the change log: generation to what changed then (changelog.h)
+ * @log_base: the generation that has index 0 in the change log
  * @log_floor: the change log has everything that changed after this generation
  * @tombstones: number of deleted entries in the change log
  * @count: number of entries
@@ -149,7 +150,8 @@ struct bulkdump_table {
 	struct xarray entries;
 	struct hlist_head *names;
 	struct xarray log;
-	u64 log_floor;
+	atomic64_t log_base;
+	atomic64_t log_floor;
 	u32 tombstones;
 	u32 count;
 	u64 bytes;

@@ -143,6 +143,7 @@ type tableModel struct {
 	tombstones     map[uint64]uint32 // the ids of deleted entries, by generation
 	mostTombstones int               // max_tombstones
 	floor          uint64            // the change log begins after it
+	base, slots    uint64            // its first slot is of the generation after base; it has that many
 }
 
 const attrSeed = 2 // of fill
@@ -341,11 +342,13 @@ func (m *tableModel) apply(o operation, attrs map[uint16][]byte, read func() []c
 				e.Payload = nil // as it is read
 			}
 		}
+		m.fit(1)
 		m.generation++
 		e.Generation = m.generation
 		m.entries[id] = e
 		return []uint32{id}, nil
 	case cmdEntryDel:
+		m.fit(1)
 		m.generation++
 		delete(m.entries, id)
 		m.bury(id, m.generation)
@@ -353,12 +356,24 @@ func (m *tableModel) apply(o operation, attrs map[uint16][]byte, read func() []c
 	case cmdTableFlush:
 		touched = slices.Collect(maps.Keys(m.entries))
 		m.generation++
-		m.floor = m.generation
+		m.forget()
 		clear(m.entries)
-		clear(m.tombstones)
 		return touched, nil
 	}
 	return m.applyFill(attrs, read())
+}
+
+// fit starts the log again if so many changes do not fit.
+func (m *tableModel) fit(changes uint64) {
+	if m.generation+changes-m.base > m.slots {
+		m.forget()
+	}
+}
+
+// forget starts the log again, with nothing in it.
+func (m *tableModel) forget() {
+	m.floor, m.base = m.generation, m.generation
+	clear(m.tombstones)
 }
 
 // bury puts a deleted entry into the log, which may lose the oldest one for it.
@@ -376,6 +391,7 @@ func (m *tableModel) applyFill(attrs map[uint16][]byte, all []client.Entry) (tou
 	for _, e := range withoutStats(all) {
 		there[e.ID] = e
 	}
+	m.fit(f.count)
 	for i := range f.count {
 		id := uint32(f.start + i*f.stride)
 		m.generation++
@@ -393,6 +409,7 @@ func (m *tableModel) applyFill(attrs map[uint16][]byte, all []client.Entry) (tou
 // has made until then is deleted.
 func (m *tableModel) undoFill(attrs map[uint16][]byte) (touched []uint32) {
 	f, _ := fillOf(attrs)
+	m.fit(f.count)
 	for i := range f.count {
 		id := uint32(f.start + i*f.stride)
 		if _, there := m.entries[id]; there {

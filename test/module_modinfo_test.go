@@ -59,7 +59,7 @@ func TestModinfoDescribesEachParameter(t *testing.T) {
 		alias   []string // loads the module when the family is looked up (net/netlink/genetlink.c:ctrl_getfamily)
 		params  []string
 	}{
-		"bulkdump":         {[]string{"1"}, []string{"net-pf-16-proto-16-family-bulkdump"}, []string{"guard", "hash_bits", "hash_salt", "max_entries", "max_tombstones", "userns_admin"}},
+		"bulkdump":         {[]string{"1"}, []string{"net-pf-16-proto-16-family-bulkdump"}, []string{"guard", "hash_bits", "hash_salt", "log_slots", "max_entries", "max_tombstones", "userns_admin"}},
 		"bulkdump_minimal": {nil, nil, []string{"entries", "entry"}},
 		"bulkdump_nested":  {nil, nil, []string{"parent"}},
 	} {

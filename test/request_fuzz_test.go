@@ -29,6 +29,7 @@ const (
 	fuzzEntries = 150 // max_entries
 	fuzzBuried  = 20  // max_tombstones
 	fuzzSockets = 3
+	fuzzSlots   = 400 // log_slots
 	fuzzTable   = 500 // after that many requests, the table is compared with the model
 	fuzzReport  = 20_000
 )
@@ -40,7 +41,7 @@ const (
 // change. On a kernel with KCOV, what reaches new code is varied further (make
 // fuzz-requests).
 func TestFuzzRequests(t *testing.T) {
-	reload(t, fmt.Sprintf("max_entries=%d max_tombstones=%d", fuzzEntries, fuzzBuried))
+	reload(t, fmt.Sprintf("max_entries=%d max_tombstones=%d log_slots=%d", fuzzEntries, fuzzBuried, fuzzSlots))
 	workers := uint64(min(2, runtime.NumCPU()))
 	var all sync.WaitGroup
 	var sums [2]fuzzer
@@ -113,7 +114,7 @@ func newFuzzer(t *testing.T, seed uint64) *fuzzer {
 		t: t, seed: seed, c: c, dumps: make([]*dumpModel, fuzzSockets), cover: openKCOV(t), seen: make(map[uint64]bool),
 		model: tableModel{
 			entries: make(map[uint32]client.Entry), most: fuzzEntries,
-			tombstones: make(map[uint64]uint32), mostTombstones: fuzzBuried,
+			tombstones: make(map[uint64]uint32), mostTombstones: fuzzBuried, slots: fuzzSlots,
 		},
 		answers: make(map[string]int), r: rand.New(rand.NewPCG(seed, 0)),
 	}

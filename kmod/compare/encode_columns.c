@@ -50,8 +50,11 @@ struct bulkdump_batch {
 	const struct bulkdump_entry *rows[];
 };
 
-/* All zero, so that most columns need no check for deleted entries. */
-static const struct bulkdump_entry nothing;
+/*
+ * All zero, so that most columns need no check for deleted entries. Not const: on
+ * some machines of 32 bits, atomic64_read() writes.
+ */
+static struct bulkdump_entry nothing;
 
 /* The most that a column needs besides its values. */
 #define COLUMN_OVERHEAD		(NLA_HDRLEN + NLA_ALIGNTO - 1)
