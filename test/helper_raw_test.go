@@ -214,7 +214,7 @@ func verdictOf(t testing.TB, m nldump.Message) verdict {
 		t.Fatalf("message of type %d, want an error or DONE", m.Type)
 	}
 	v := verdict{errno: unix.Errno(-int32(binary.NativeEndian.Uint32(m.Data))), done: m.Type == unix.NLMSG_DONE, intr: m.Flags&flagIntr != 0}
-	if len(m.Data) < skip {
+	if m.Flags&unix.NLM_F_ACK_TLVS == 0 {
 		return v
 	}
 	a := nldump.Parse(m.Data[skip:])

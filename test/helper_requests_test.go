@@ -161,10 +161,12 @@ func twist(r *rand.Rand, flags uint16, header []byte, attrs [][]byte) (uint16, [
 	if at >= 0 && len(attrs[at]) < unix.SizeofNlAttr { // what an earlier twist left
 		at = -1
 	}
-	switch n := r.IntN(16); {
+	switch n := r.IntN(17); {
+	case n == 16:
+		header, attrs = header[:r.IntN(len(header)+1)], nil
 	case n == 0:
 		header = []byte{byte(r.IntN(20)), byte(r.Uint32()), 0, 0}
-	case n == 1:
+	case n == 1 && len(header) > 0:
 		header = []byte{header[0], 1, byte(r.IntN(2)), byte(r.IntN(2))}
 	case n == 2:
 		flags ^= 1 << r.IntN(16)

@@ -4,6 +4,7 @@ package test
 
 import (
 	"cmp"
+	"encoding/binary"
 	"flag"
 	"fmt"
 	"maps"
@@ -28,8 +29,8 @@ var (
 const (
 	fuzzEntries = 150 // max_entries
 	fuzzBuried  = 20  // max_tombstones
-	fuzzSockets = 3
 	fuzzSlots   = 400 // log_slots
+	fuzzSockets = 3
 	fuzzTable   = 500 // after that many requests, the table is compared with the model
 	fuzzReport  = 20_000
 )
@@ -47,19 +48,17 @@ func TestFuzzRequests(t *testing.T) {
 	var sums [2]fuzzer
 	for nr := range workers {
 		all.Go(func() {
-			// The thread ends with its namespace.
+			// The thread ends with its namespace, and with its rights.
 			runtime.LockOSThread()
 			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 				t.Error(err)
 				return
 			}
 			f := newFuzzer(t, *fuzzSeed<<8+nr)
-			for range (*fuzzRequests + workers - 1) / workers {
-				if t.Failed() {
-					break
-				}
+			for !t.Failed() && uint64(f.made)*workers < *fuzzRequests {
+				before := f.made
 				f.step()
-				if f.made%fuzzReport == 0 {
+				if before/fuzzReport < f.made/fuzzReport {
 					figures(t, "%d requests of worker %d, %d places", f.made, nr+1, len(f.seen))
 				}
 			}
@@ -99,6 +98,7 @@ type fuzzer struct {
 	seen     map[uint64]bool
 	grown    []uint32 // bases that reached new code
 	made     int
+	recvs    int // since the last datagram was sent
 	compared int // dumps that came to their end
 	records  int // of those
 	answers  map[string]int
@@ -121,7 +121,23 @@ func newFuzzer(t *testing.T, seed uint64) *fuzzer {
 	s := state(t, c)
 	f.model.generation, f.model.floor = s.Generation, s.LogFloor
 	for range fuzzSockets {
-		f.sockets = append(f.sockets, openRaw(t, client.FamilyName, 256<<10))
+		s := openRaw(t, client.FamilyName, 256<<10)
+		// A datagram may have several large requests, and their errors repeat them.
+		for _, option := range []int{unix.SO_SNDBUFFORCE, unix.SO_RCVBUFFORCE} {
+			if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, option, 4<<20); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.sockets = append(f.sockets, s)
+	}
+	// What a socket asks of errors, and that it asks for no strict checks, changes no
+	// answer: generic netlink always checks strictly.
+	for nr, options := range [][]int{1: {unix.NETLINK_EXT_ACK, unix.NETLINK_CAP_ACK}, 2: {unix.NETLINK_GET_STRICT_CHK}} {
+		for _, option := range options {
+			if err := unix.SetsockoptInt(f.sockets[nr].fd, unix.SOL_NETLINK, option, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	return f
 }
@@ -134,61 +150,125 @@ func (f *fuzzer) close() {
 	f.cover.close()
 }
 
-// step makes one request. Its number and the table say all of it: the upper half is a
-// base, the lower half how that is varied, or 0.
-func (f *fuzzer) step() {
-	number := uint64(f.r.Uint32()) << 32
+// A fuzzed request is one of a datagram.
+type fuzzedRequest struct {
+	number uint64 // it and the table say all: the upper half is a base, the lower half how that is varied, or 0
+	flags  uint16
+	body   []byte
+	seq    uint32
+}
+
+func (q fuzzedRequest) fills() bool { return len(q.body) > 0 && q.body[0] == cmdTableFill }
+
+// next makes a request.
+func (f *fuzzer) next() fuzzedRequest {
+	q := fuzzedRequest{number: uint64(f.r.Uint32()) << 32}
 	if len(f.grown) > 0 && f.r.IntN(2) == 0 {
-		number = uint64(f.grown[f.r.IntN(len(f.grown))]) << 32
+		q.number = uint64(f.grown[f.r.IntN(len(f.grown))]) << 32
 	}
 	if f.r.IntN(3) == 0 {
-		number |= uint64(f.r.Uint32())
+		q.number |= uint64(f.r.Uint32())
 	}
-	flags, body := f.request(number)
+	q.flags, q.body = f.request(q.number)
+	return q
+}
+
+// step makes the requests of a datagram: one, or several that the kernel takes one
+// after the other. Some changes want no acknowledgement. Then another request comes
+// behind them, so that the end of their answer is known.
+func (f *fuzzer) step() {
 	nr := f.r.IntN(fuzzSockets)
 	s := f.sockets[nr]
 	if f.dumps[nr] != nil && f.r.IntN(2) == 0 {
 		f.drain(nr)
 	}
-	message := s.message(flags, body)
-	want, o, attrs := f.model.judge(flags, body)
+	requests := []fuzzedRequest{f.next()}
+	// What a fill made is read from the table, so no change may come behind it.
+	for f.r.IntN(4) == 0 && !requests[len(requests)-1].fills() {
+		requests = append(requests, f.next())
+	}
+	for i := range requests {
+		if q := &requests[i]; f.r.IntN(8) == 0 && q.flags&unix.NLM_F_DUMP != unix.NLM_F_DUMP {
+			q.flags &^= unix.NLM_F_ACK
+		}
+	}
+	if requests[len(requests)-1].flags&unix.NLM_F_ACK == 0 {
+		requests = append(requests, fuzzedRequest{flags: unix.NLM_F_REQUEST | unix.NLM_F_ACK, body: request(cmdTableGet)})
+	}
+	var datagram []byte
+	for i := range requests {
+		q := &requests[i]
+		datagram = append(datagram, make([]byte, -len(datagram)&3)...)
+		datagram = append(datagram, s.message(q.flags, q.body)...)
+		q.seq = s.seq
+	}
+	f.recvs = 0
+	may := f.r.IntN(16) > 0
+	new := f.cover.during(f.seen, func() {
+		if !may {
+			withRight(f.t, false)
+			defer withRight(f.t, true)
+		}
+		if err := unix.Sendto(s.fd, datagram, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+			f.t.Fatalf("%d requests: %v", len(requests), err)
+		}
+	})
+	if new {
+		f.grown = append(f.grown, uint32(requests[0].number>>32))
+	}
+	before := f.made
+	for _, q := range requests {
+		f.judge(nr, q, may)
+		f.made++
+	}
+	if before/fuzzTable < f.made/fuzzTable {
+		f.compare()
+	}
+}
+
+// judge reads the answer to a request, and compares it with the model's. The sender
+// may or may not change the table.
+func (f *fuzzer) judge(nr int, q fuzzedRequest, may bool) {
+	want, o, attrs := f.model.judge(q.flags, q.body)
+	if !may && attrs != nil && needsRight(o, attrs) {
+		if want == accepted {
+			want = unix.EPERM
+		} else {
+			want = anyError
+		}
+		attrs = nil
+	}
 	what := func() string {
-		return fmt.Sprintf("request %d of -requests-seed %d: command %+v, flags %#x, %x", number, f.seed>>8, o, flags, body[:min(len(body), 200)])
+		return fmt.Sprintf("request %d of -requests-seed %d: command %+v, flags %#x, %x", q.number, f.seed>>8, o, q.flags, q.body[:min(len(q.body), 200)])
 	}
 	var next *dumpModel
 	if o.dump && want == accepted {
 		next = f.model.dump(attrs)
-		next.seq = s.seq
+		next.seq = q.seq
 	}
 	busy := f.dumps[nr] != nil
-	new := f.cover.during(f.seen, func() {
-		if err := unix.Sendto(s.fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-			f.t.Fatalf("%s: %v", what(), err)
-		}
-	})
-	if new {
-		f.grown = append(f.grown, uint32(number>>32))
-	}
-	f.made++
-	got, replies, err := f.answer(nr, next)
+	got, replies, err := f.answer(nr, q, next)
 	if err != nil {
 		f.t.Fatalf("%s: %v", what(), err)
 	}
 	f.answers[cmp.Or(unix.ErrnoName(got), "ok")]++
 	switch {
 	case want == got, want == anyError && got != 0 && got != unix.EBUSY,
-		got == unix.EBUSY && flags&unix.NLM_F_DUMP == unix.NLM_F_DUMP && busy:
+		got == unix.EBUSY && q.flags&unix.NLM_F_DUMP == unix.NLM_F_DUMP && busy:
 	default:
 		f.t.Fatalf("%s: %v, want %v", what(), got, want)
 	}
 	if !o.dump && attrs != nil {
-		if err := f.follow(got, o, attrs, flags&unix.NLM_F_ECHO != 0, replies); err != nil {
+		if err := f.follow(got, o, attrs, q.flags&unix.NLM_F_ECHO != 0, replies); err != nil {
 			f.t.Fatalf("%s: %v", what(), err)
 		}
 	}
-	if f.made%fuzzTable == 0 {
-		f.compare()
-	}
+}
+
+// needsRight reports whether a request needs CAP_NET_ADMIN.
+func needsRight(o operation, attrs map[uint16][]byte) bool {
+	cursor, ok := attrs[attrCursor]
+	return o.dump && ok && client.Cursor(number(cursor)) != client.CursorKey || !o.dump && o.cmd != cmdEntryGet && o.cmd != cmdTableGet
 }
 
 // follow does to the model what a request did to the table, and compares the reply. If
@@ -254,40 +334,59 @@ func wantNumbers(m nldump.Message, want map[uint16]uint64) error {
 	return nil
 }
 
-// answer returns the errno of the answer that waits, and the replies before it.
+// answer returns the errno of the answer to a request, and the replies before it.
 // Netlink works within the system call, so all of it is there. A dump that has more
-// pages stays open. Pages of an older one may come first.
-func (f *fuzzer) answer(nr int, next *dumpModel) (errno unix.Errno, replies []nldump.Message, err error) {
+// pages stays open. Pages of an older one may come first. A request without an
+// acknowledgement was accepted if the answer to the next one follows its replies.
+func (f *fuzzer) answer(nr int, q fuzzedRequest, next *dumpModel) (errno unix.Errno, replies []nldump.Message, err error) {
 	s := f.sockets[nr]
 	for {
-		n, _, err := unix.Recvfrom(s.fd, s.buf, unix.MSG_DONTWAIT)
+		if q.flags&unix.NLM_F_ACK == 0 && next == nil {
+			n, err := f.recv(nr, unix.MSG_PEEK) // which makes a page of a dump, too
+			if err == nil && f.isLater(nr, q, binary.NativeEndian.Uint32(s.buf[8:min(n, 12)])) {
+				return 0, replies, nil
+			}
+		}
+		n, err := f.recv(nr, 0)
 		if err != nil {
 			return 0, nil, fmt.Errorf("no answer: %w", err)
 		}
 		ms := messages(f.t, slices.Clone(s.buf[:n]))
-		if d := f.dumps[nr]; d != nil {
-			d.made++
-			if ms[0].Seq == d.seq {
-				if err := f.take(nr, ms); err != nil {
-					return 0, nil, err
-				}
-				continue
+		if d := f.dumps[nr]; d != nil && ms[0].Seq == d.seq {
+			if err := f.take(nr, ms); err != nil {
+				return 0, nil, err
 			}
+			continue
 		}
 		m := ms[len(ms)-1]
 		switch {
-		case ms[0].Seq != s.seq:
-			return 0, nil, fmt.Errorf("a message with sequence number %d, want %d", ms[0].Seq, s.seq)
+		case ms[0].Seq != q.seq:
+			return 0, nil, fmt.Errorf("a message with sequence number %d, want %d", ms[0].Seq, q.seq)
 		case m.Type == unix.NLMSG_ERROR, m.Type == unix.NLMSG_DONE && next == nil:
 			return verdictOf(f.t, m).errno, replies, nil
 		case next == nil:
 			replies = append(replies, ms...)
 		default:
 			f.dumps[nr] = next
-			next.made++
+			next.made += f.recvs
 			return 0, nil, f.take(nr, ms)
 		}
 	}
+}
+
+// recv reads a datagram that waits. If a dump is open, the kernel makes a page of it.
+func (f *fuzzer) recv(nr, flags int) (n int, err error) {
+	f.recvs++
+	if d := f.dumps[nr]; d != nil {
+		d.made++
+	}
+	n, _, err = unix.Recvfrom(f.sockets[nr].fd, f.sockets[nr].buf, unix.MSG_DONTWAIT|flags)
+	return n, err
+}
+
+// isLater reports whether a message is about a later request of the same datagram.
+func (f *fuzzer) isLater(nr int, q fuzzedRequest, seq uint32) bool {
+	return seq > q.seq && (f.dumps[nr] == nil || seq != f.dumps[nr].seq)
 }
 
 // take gives a page to the dump that is open, and closes it after the last one.
