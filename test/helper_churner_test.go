@@ -51,7 +51,8 @@ type churner struct {
 	nr, of  uint32 // the number of this churner, among those that share the ids
 	count   uint32 // ids of each kind, of all churners
 	there   map[uint32]bool
-	filled  uint32 // entries of the last fill that are left
+	numbers map[uint32]uint32 // of the changed entries that have one: see fields()
+	filled  uint32            // entries of the last fill that are left
 	batch   []byte
 	queued  int
 	changes uint64
@@ -72,7 +73,7 @@ type mmsghdr struct {
 func newChurner(t testing.TB, nr, of, count uint32) *churner {
 	c := &churner{
 		s: openRaw(t, client.FamilyName, 4<<10), r: rand.New(rand.NewPCG(uint64(nr), 1)),
-		nr: nr, of: of, count: count, there: make(map[uint32]bool),
+		nr: nr, of: of, count: count, there: make(map[uint32]bool), numbers: make(map[uint32]uint32),
 	}
 	if err := unix.SetsockoptInt(c.s.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 1<<20); err != nil {
 		t.Fatal(err)
@@ -100,19 +101,16 @@ func (c *churner) id(kind uint32) uint32 {
 
 // step adds a random change to the batch. A fill makes many entries.
 func (c *churner) step() {
-	value := attr(attrValue, binary.NativeEndian.AppendUint64(nil, c.r.Uint64())...)
 	switch n := c.r.Uint32N(16); {
 	case n < 7: // an entry comes or goes
 		id := c.id(idComes + n%2)
 		if c.there[id] = !c.there[id]; c.there[id] {
-			c.put(cmdEntryNew, attrU32(attrID, id), attrText(attrName, fmt.Sprint("churn-", id)), value)
+			c.put(cmdEntryNew, append([][]byte{attrU32(attrID, id)}, c.fields(id, fieldsAll)...)...)
 		} else {
 			c.put(cmdEntryDel, attrU32(attrID, id))
 		}
-	case n < 12:
-		c.put(cmdEntrySet, attrU32(attrID, c.id(idChanged)), value)
-	case n < 14: // the name determines its bucket
-		c.put(cmdEntrySet, attrU32(attrID, c.id(idChanged)), attrText(attrName, fmt.Sprint("name-", c.r.Uint32())))
+	case n < 14:
+		c.set(c.id(idChanged))
 	case c.filled == 0:
 		c.put(cmdTableFill, attrU32(attrCount, fillCount), attrU32(attrFillStart, c.fillStart()))
 		c.filled = fillCount
@@ -122,6 +120,20 @@ func (c *churner) step() {
 		c.put(cmdEntryDel, attrU32(attrID, c.fillStart()+c.filled))
 	}
 	c.changes++
+}
+
+// set changes some of an entry's fields. The name determines its bucket.
+func (c *churner) set(id uint32) {
+	n, numbered := c.numbers[id]
+	which := 1 + c.r.IntN(fieldsAll)
+	if !numbered {
+		which = fieldsAll
+	}
+	if which == fieldsAll {
+		n = c.r.Uint32N(4)
+		c.numbers[id] = n
+	}
+	c.put(cmdEntrySet, append([][]byte{attrU32(attrID, id)}, c.fields(n, which)...)...)
 }
 
 func (c *churner) fillStart() uint32 { return fillBase + c.nr*fillCount }

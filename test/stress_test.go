@@ -24,13 +24,23 @@ var (
 )
 
 // A tally counts, for dumps with one cursor, how often the entries came that
-// existed throughout.
+// existed throughout. It checks what is in each record.
 type tally struct {
+	contents
 	dumps                          atomic.Uint64
+	interrupted                    uint64 // of the dumps
 	records                        uint64
 	missed, repeated               uint64 // of the untouched entries
 	changedMissed, changedRepeated uint64 // of the changed entries
 	times                          [2][]uint8
+}
+
+// newTally is for a table that fillForChurn filled with count entries.
+func newTally(count int) *tally {
+	return &tally{
+		contents: contents{filled: make(map[uint32]client.Checksum)},
+		times:    [2][]uint8{make([]uint8, count), make([]uint8, count)},
+	}
 }
 
 // dump makes one dump and counts it, unless ctx ends it.
@@ -44,9 +54,13 @@ func (y *tally) dump(ctx context.Context, c *client.Client, o client.DumpOptions
 			return err
 		}
 		if err != nil {
+			y.interrupted++
 			break
 		}
 		records++
+		if err := y.check(r); err != nil {
+			return err
+		}
 		if kind := r.ID % idKinds; r.ID < fillBase && kind <= idChanged {
 			if times := y.times[kind]; times[r.ID/idKinds] < 255 {
 				times[r.ID/idKinds]++
@@ -85,7 +99,7 @@ func TestStress(t *testing.T) {
 	var readers sync.WaitGroup
 	var tallies []*tally
 	for _, cursor := range cursors {
-		y := &tally{times: [2][]uint8{make([]uint8, count), make([]uint8, count)}}
+		y := newTally(count)
 		tallies = append(tallies, y)
 		readers.Go(func() {
 			if cursor == client.CursorIndex { // its dump already costs the square of the table
@@ -131,14 +145,23 @@ func TestStress(t *testing.T) {
 	if changes == 0 {
 		t.Error("nothing changed")
 	}
+	wantInterruptions(t, tallies)
+}
+
+// wantInterruptions checks that some dumps told of the changes.
+func wantInterruptions(t *testing.T, tallies []*tally) {
+	t.Helper()
+	if !slices.ContainsFunc(tallies, func(y *tally) bool { return y.interrupted > 0 }) {
+		t.Errorf("no dump was interrupted:\n%s", tallyTable(tallies))
+	}
 }
 
 func tallyTable(tallies []*tally) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "CURSOR\tDUMPS\tRECORDS\tUNTOUCHED MISSED\tREPEATED\tCHANGED MISSED\tREPEATED\t")
+	fmt.Fprintln(w, "CURSOR\tDUMPS\tINTERRUPTED\tRECORDS\tUNTOUCHED MISSED\tREPEATED\tCHANGED MISSED\tREPEATED\t")
 	for i, y := range tallies {
-		fmt.Fprintf(w, "%v\t%d\t%d\t%d\t%d\t%d\t%d\t\n", cursors[i], y.dumps.Load(), y.records,
+		fmt.Fprintf(w, "%v\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", cursors[i], y.dumps.Load(), y.interrupted, y.records,
 			y.missed, y.repeated, y.changedMissed, y.changedRepeated)
 	}
 	_ = w.Flush()
