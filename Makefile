@@ -17,7 +17,7 @@ demo: ## a million records out of a real kernel, in a virtual machine
 	vm/run -- demo
 
 vm-test: ## the tests that need the module, in a virtual machine (RUN=regexp for some, KERNEL=7.3 for another)
-	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --modprobe netlink_diag $(UNZEROED) --timeout $(SUITE_TIMEOUT) --test $(if $(RUN),'$(RUN)')
+	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --modprobe netlink_diag $(UNZEROED) --timeout $(SUITE_TIMEOUT) --test $(if $(RUN),'$(value RUN)')
 # Memory comes with what was in it before, so that bytes that nobody writes show.
 UNZEROED = --append init_on_alloc=0
 # A quiet machine needs five minutes.
@@ -42,7 +42,7 @@ vm-faults: ## each allocation of each operation fails once: how the operation en
 vm-coverage: ## the lines of kmod that the tests do not execute on kernel debug, each with its reason in test/coverage.txt (OUT=dir, RUN=regexp for other tests)
 	@out=$(if $(OUT),'$(abspath $(OUT))',$$(mktemp -d) && trap 'rm -r "$$out"' EXIT) && rm -f "$$out/coverage.info"; \
 	status=0; count() { vm/run --kernel debug --coverage "$$out" "$$@" || status=$$?; }; \
-	count --modprobe netlink_diag --test '$(or $(RUN),$(QUICK_TESTS)|^Test(GetByName|Trace|SocketsWith))'; \
+	count --modprobe netlink_diag --test '$(if $(RUN),$(value RUN),$(QUICK_TESTS)|^Test(GetByName|Trace|SocketsWith))'; \
 	go run ./vm/uncovered -base kmod -reasons test/coverage.txt "$$out" || status=$$?; exit $$status
 
 # The stage debug has the tests of vm-quick.
@@ -50,7 +50,7 @@ MUTANTS_FLAGS = $(if $(MUTANTS),$(if $(filter-out quick,$(MUTANTS)),$(error MUTA
 	$(if $(OUT),-out $(abspath $(OUT))) $(if $(RUN),-only '$(value RUN)') \
 	-debug '^Test($(subst $(space),|,$(strip $(QUICK))))' $(ARGS)
 mutants: ## small wrong changes of kmod/ and nldump: which do the tests notice? (MUTANTS=quick, RUN=regexp, OUT=dir, ARGS=-list)
-	go -C test/mutants run . $(MUTANTS_FLAGS)
+	@go -C test/mutants run . $(MUTANTS_FLAGS)
 
 mutants-profile: ## which tests reach which part of the module, for test/mutants/coverage.txt
 	go -C test/mutants run . -profile
@@ -183,6 +183,7 @@ findings: ## dumpcheck on every dump that a kernel has, held to FINDINGS.md (KER
 vm-selftest: ## inject each fault that the harness must find (ARGS='--kernel debug' for some, ARGS=--quick)
 	go run ./vm/selftest $(ARGS)
 
+# awk outlives ^C, to tell how many came up by then.
 vm-boots: ## boot guests, more at a time than there are processors: how many come up, and why others do not (BOOTS=2000, JOBS=8, KERNEL=debug, OUT=dir)
 	@seq $(call number,BOOTS,100) | xargs -P $(call number,JOBS,4) -I N sh -c \
 		'said=$$(vm/run --no-module $(if $(KERNEL),--kernel $(KERNEL)) $(if $(OUT),--out "$(abspath $(OUT))/N") -- true 2>&1) && echo up || printf "guest N:\n%s\n" "$$said"' | \

@@ -80,7 +80,13 @@ func run(ctx context.Context, f *flags, stdout io.Writer) (good bool, err error)
 		return false, err
 	}
 	if f.quick {
+		if set("stages") || set("out") || set("c") || set("go") {
+			return false, errors.New("-quick runs all of quick.txt anew, each with its test: it goes with -only, but with none of -stages, -out, -c, -go")
+		}
 		f.stages = "near"
+	}
+	if f.c < 0 || f.goes < 0 {
+		return false, errors.New("-c and -go are not negative")
 	}
 	if f.batch < 1 || f.jobs < 1 {
 		return false, errors.New("-batch and -jobs are at least 1")
@@ -119,6 +125,12 @@ func run(ctx context.Context, f *flags, stdout io.Writer) (good bool, err error)
 		return true, w.Flush()
 	}
 	return f.runTests(ctx, own, chosen, near, reasons, stdout)
+}
+
+// set reports whether a flag is on the command line.
+func set(name string) (is bool) {
+	flag.Visit(func(f *flag.Flag) { is = is || f.Name == name })
+	return is
 }
 
 // runTests runs the tests on the mutants, or makes a profile.
@@ -171,7 +183,12 @@ func (f *flags) runTests(ctx context.Context, own string, chosen []*mutant, near
 // quick.txt says so.
 func (f *flags) chosen(all []*mutant, own string) (chosen []*mutant, near map[string]string, err error) {
 	if f.quick {
-		return quick(all, filepath.Join(own, "quick.txt"))
+		chosen, near, err = quick(all, filepath.Join(own, "quick.txt"))
+		chosen = slices.DeleteFunc(chosen, func(m *mutant) bool { return !f.only.MatchString(m.String()) })
+		if err == nil && len(chosen) == 0 {
+			err = errors.New("no mutant of quick.txt matches")
+		}
+		return chosen, near, err
 	}
 	var c, goes []*mutant
 	for _, m := range all {

@@ -52,8 +52,8 @@ func (s *session) run(ctx context.Context, chosen []*mutant, workers, batch int)
 	return nil
 }
 
-// jobs are those of the mutants whose result is not known. Batches come first,
-// because they take longest.
+// jobs are those of the mutants whose result is not known. Batches come last: it takes
+// minutes until one has a result.
 func (s *session) jobs(chosen []*mutant, batch int) []job {
 	var batches, singles []job
 	var left []*mutant
@@ -69,7 +69,7 @@ func (s *session) jobs(chosen []*mutant, batch int) []job {
 	for ms := range slices.Chunk(left, batch) {
 		batches = append(batches, func(ctx context.Context) error { return s.several(ctx, ms) })
 	}
-	return append(batches, singles...)
+	return append(singles, batches...)
 }
 
 // lastStage is the last one of a mutant. What is known to survive need not be run
@@ -92,6 +92,9 @@ func (s *session) one(ctx context.Context, m *mutant) error {
 // several runs the stage near of a batch, and the other stages of what survives.
 // After an error it keeps what is known already.
 func (s *session) several(ctx context.Context, ms []*mutant) error {
+	s.mu.Lock()
+	fmt.Fprintf(s.r.stdout, "%d mutants of kmod/ are built, and tested in one guest: this takes some minutes\n", len(ms))
+	s.mu.Unlock()
 	results, err := s.r.nearAll(ctx, ms, s.tests)
 	for _, m := range ms {
 		res, ran := results[m.id]
