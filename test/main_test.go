@@ -108,6 +108,16 @@ func writeFile(t testing.TB, file, text string) {
 	}
 }
 
+// rcuBarrier waits until what was to be freed after a grace period is freed. 6.1 has
+// no file for that.
+func rcuBarrier(t testing.TB) {
+	t.Helper()
+	const file = "/sys/module/rcutree/parameters/do_rcu_barrier"
+	if _, err := os.Stat(file); err == nil {
+		writeFile(t, file, "1")
+	}
+}
+
 // readNumber reads a file of the kernel's that is one number.
 func readNumber(t testing.TB, file string) uint64 {
 	t.Helper()
@@ -169,6 +179,10 @@ func watcher() string {
 			return name
 		}
 	}
+	var name unix.Utsname
+	if err := unix.Uname(&name); err == nil && strings.HasSuffix(unix.ByteSliceToString(name.Release[:]), "-kmsan") {
+		return "kmsan" // which has no file
+	}
 	return ""
 }
 
@@ -179,10 +193,6 @@ func large() uint32 {
 }
 
 // unwatched returns n, and a fifth of it on a watched kernel, where the same takes
-	var name unix.Utsname
-	if err := unix.Uname(&name); err == nil && strings.HasSuffix(unix.ByteSliceToString(name.Release[:]), "-kmsan") {
-		return "kmsan" // which has no file
-	}
 // several times as long.
 func unwatched(n int) int {
 	if watcher() != "" {

@@ -18,6 +18,7 @@ import (
 // processes, which varies.
 func kernelMemory(t testing.TB) int {
 	t.Helper()
+	rcuBarrier(t)
 	text, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
 		t.Fatal(err)
@@ -124,24 +125,38 @@ func TestMemoryComesBack(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := setup(t)
 			tt.round(t, c) // some memory is allocated only once
-			// Frees of the first round may still be waiting for RCU.
-			var before int
-			waitFor(t, "the memory is at rest", func() bool {
-				last := before
-				before = kernelMemory(t)
-				return before == last
-			})
+			before := memoryAtRest(t)
 			for range rounds {
 				tt.round(t, c)
 			}
-			lost := 0
-			waitFor(t, "the memory comes back", func() bool {
-				lost = kernelMemory(t) - before
-				return lost < slack
-			})
-			t.Logf("%d KiB more after %d rounds", lost, rounds)
+			wantMemory(t, before, slack)
 		})
 	}
+}
+
+// memoryAtRest returns the kernel's memory when frees no longer change it. Some wait
+// for RCU.
+func memoryAtRest(t testing.TB) (now int) {
+	t.Helper()
+	waitFor(t, "the memory is at rest", func() bool {
+		last := now
+		now = kernelMemory(t)
+		return now == last
+	})
+	return now
+}
+
+// wantMemory waits until the kernel's memory is less than slack KiB more than before.
+func wantMemory(t testing.TB, before, slack int) {
+	t.Helper()
+	more := 0
+	if !within(func() bool {
+		more = kernelMemory(t) - before
+		return more < slack
+	}) {
+		t.Errorf("%d KiB more than before, want less than %d", more, slack)
+	}
+	t.Logf("%d KiB more than before", more)
 }
 
 // writeUntilGone loads a module, and unloads it while its parameters are written,

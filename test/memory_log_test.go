@@ -43,12 +43,7 @@ func TestLogMemoryIsBounded(t *testing.T) {
 // xarrayNodes returns the number of nodes of all XArrays in the kernel.
 func xarrayNodes(t testing.TB) (nodes int) {
 	t.Helper()
-	// Nodes that wait for a grace period are counted as in use, too. 6.1 cannot wait
-	// for them.
-	const barrier = "/sys/module/rcutree/parameters/do_rcu_barrier"
-	if _, err := os.Stat(barrier); err == nil {
-		writeFile(t, barrier, "1")
-	}
+	rcuBarrier(t) // nodes that wait for a grace period are counted as in use, too
 	// Nodes that a processor keeps in reserve are counted as in use.
 	writeFile(t, "/sys/kernel/slab/radix_tree_node/shrink", "1")
 	text, err := os.ReadFile("/proc/slabinfo")

@@ -21,7 +21,16 @@ func TestManyParkedDumps(t *testing.T) {
 	const parked, each = 1000, 8 << 10 // bytes beside the page
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 5000})
-	before := state(t, c)
+	var warm []*rawSocket // some memory is allocated only once
+	for range parked {
+		warm = append(warm, openRaw(t, client.FamilyName, 64<<10))
+	}
+	for _, s := range warm {
+		s.send(cmdEntryGet, flagDump)
+		s.close()
+	}
+	checkCounters(t, c)
+	before, memory := state(t, c), memoryAtRest(t)
 	var all []*rawSocket
 	for nr := range parked {
 		s := openRaw(t, client.FamilyName, 64<<10)
@@ -47,6 +56,7 @@ func TestManyParkedDumps(t *testing.T) {
 	if n := after.DumpsAbandoned - before.DumpsAbandoned; n != parked || after.DumpsMemory != 0 {
 		t.Errorf("%d were abandoned, and %d bytes are left; want %d and 0", n, after.DumpsMemory, parked)
 	}
+	wantMemory(t, memory, parked) // so not even a KiB of each
 }
 
 // With the smallest receive buffer, and with one of 64 MiB, a dump is whole.
@@ -150,7 +160,11 @@ func TestFlushOfALargeTableUnderDumps(t *testing.T) {
 func TestNamespacesComeAndGo(t *testing.T) {
 	c := setup(t)
 	makeEntry(t, c, client.Entry{ID: 1})
-	for range *manyNamespaces {
+	var memory int
+	for nr := range *manyNamespaces {
+		if nr == 1 { // some memory is allocated only once
+			memory = memoryAtRest(t)
+		}
 		ns := newNetNS(t)
 		there, err := client.Dial(client.Config{NetNS: int(ns.Fd())})
 		if err != nil {
@@ -172,4 +186,5 @@ func TestNamespacesComeAndGo(t *testing.T) {
 	if s := state(t, c); s.Count != 1 {
 		t.Errorf("%d entries here, want 1", s.Count)
 	}
+	wantMemory(t, memory, *manyNamespaces*8) // a table of 300 entries takes four times as much
 }
