@@ -99,8 +99,7 @@ func TestFilteredScanCanBeKilled(t *testing.T) {
 		var scanned uint64
 		for range 10 { // a scan may end before the signal comes
 			before := state(t, c)
-			scan := startScan(t, cursor, pin(t))
-			waitFor(t, "a dump that is open", func() bool { return state(t, c).DumpsStarted > before.DumpsStarted })
+			scan := startScan(t, c, cursor, pin(t))
 			if err := scan.Process.Signal(unix.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
@@ -172,8 +171,7 @@ func TestFilteredScanYields(t *testing.T) {
 	}()
 	defer func() { close(stop); <-stopped }()
 	// The slowest one: it counts from the first entry each time.
-	scan := startScan(t, client.CursorIndex, cpu)
-	waitFor(t, "a dump that is open", func() bool { return state(t, c).DumpsOpen == 1 })
+	scan := startScan(t, c, client.CursorIndex, cpu)
 	before := other.Load()
 	waitFor(t, "the other one goes on", func() bool { return other.Load() > before+share.Nanoseconds() })
 	if s := state(t, c); s.DumpsOpen != 1 {
@@ -206,12 +204,14 @@ func setAffinity(t testing.TB, cpu int) {
 	}
 }
 
-// startScan starts a process on a processor. It dumps with a filter that
-// matches nothing.
-func startScan(t testing.TB, cursor client.Cursor, cpu int) *exec.Cmd {
+// startScan starts a process on a processor. Its dump, which has begun, has a filter
+// that matches nothing.
+func startScan(t testing.TB, c *client.Client, cursor client.Cursor, cpu int) *exec.Cmd {
 	t.Helper()
+	before := state(t, c).DumpsStarted
 	cmd := exec.Command("bulkdump", "dump", "-o", "count", "--name-prefix", "nothing", "--cursor", cursor.String())
 	startOn(t, cmd, cpu)
+	waitFor(t, "a dump that has begun", func() bool { return state(t, c).DumpsStarted > before })
 	return cmd
 }
 
@@ -221,8 +221,7 @@ func startScan(t testing.TB, cursor client.Cursor, cpu int) *exec.Cmd {
 func TestScanHoldsNoLockOfTheCore(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: large()})
-	scan := startScan(t, client.CursorIndex, pin(t))
-	waitFor(t, "a dump that is open", func() bool { return state(t, c).DumpsOpen == 1 })
+	scan := startScan(t, c, client.CursorIndex, pin(t))
 	g, err := genetlink.Dial(nil)
 	if err != nil {
 		t.Fatal(err)

@@ -100,7 +100,7 @@ func TestIntrWhereTheGenerationOutgrows32Bits(t *testing.T) {
 func TestIntrOfAChangeDuringAPage(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: large()})
-	for range 20 {
+	waitFor(t, "a change before the scan is over", func() bool {
 		before := state(t, c)
 		s := openRaw(t, client.FamilyName, 4<<10)
 		// It looks at the table in one system call, again and again, and finds nothing.
@@ -116,7 +116,7 @@ func TestIntrOfAChangeDuringAPage(t *testing.T) {
 		p := s.page()
 		s.close()
 		if !during {
-			continue
+			return false
 		}
 		if p.done == nil || len(p.marked) != 1 {
 			t.Errorf("%d records, messages %v are marked, want DONE alone", len(p.ids), p.marked)
@@ -124,7 +124,6 @@ func TestIntrOfAChangeDuringAPage(t *testing.T) {
 		if n := checkCounters(t, c).DumpsInterrupted - before.DumpsInterrupted; n != 1 {
 			t.Errorf("interrupted dumps rose by %d, want 1", n)
 		}
-		return
-	}
-	t.Error("each scan was over before the change")
+		return true
+	})
 }
