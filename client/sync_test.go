@@ -4,6 +4,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -341,7 +342,7 @@ func TestSnapshotApplies(t *testing.T) {
 
 func checkSnapshot(t *rapid.T, s *Snapshot, want map[uint32]uint64) {
 	got := s.Entries()
-	if !slices.IsSortedFunc(got, func(a, b Entry) int { return int(int64(a.ID) - int64(b.ID)) }) || len(got) != len(want) {
+	if !slices.IsSortedFunc(got, func(a, b Entry) int { return cmp.Compare(a.ID, b.ID) }) || len(got) != len(want) {
 		t.Fatalf("got %v, want %v", got, want)
 	}
 	for _, e := range got {

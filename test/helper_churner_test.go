@@ -67,7 +67,6 @@ type churner struct {
 type mmsghdr struct {
 	hdr unix.Msghdr
 	len uint32
-	_   [4]byte
 }
 
 func newChurner(t testing.TB, nr, of, count uint32) *churner {
@@ -79,8 +78,10 @@ func newChurner(t testing.TB, nr, of, count uint32) *churner {
 		t.Fatal(err)
 	}
 	for i := range c.headers {
-		c.vectors[i] = unix.Iovec{Base: &c.replies[i][0], Len: uint64(len(c.replies[i]))}
-		c.headers[i].hdr = unix.Msghdr{Iov: &c.vectors[i], Iovlen: 1}
+		c.vectors[i].Base = &c.replies[i][0]
+		c.vectors[i].SetLen(len(c.replies[i]))
+		c.headers[i].hdr.Iov = &c.vectors[i]
+		c.headers[i].hdr.SetIovlen(1)
 	}
 	return c
 }

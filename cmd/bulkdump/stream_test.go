@@ -5,6 +5,7 @@ package main
 import (
 	"bulkdump/client/mirror"
 	"io"
+	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -19,7 +20,7 @@ func TestMirrorStatusFits(t *testing.T) {
 			const most = 1<<64 - 1
 			f := &fakeTable{
 				endless: true, lost: mirror.ErrLagged, events: oneOfEach, pace: 1500 * time.Millisecond,
-				mstats: mirror.Stats{Entries: 1 << 32, Generation: most, Events: most, Overruns: most, Deltas: most, FullPasses: most},
+				mstats: mirror.Stats{Entries: math.MaxInt32, Generation: most, Events: most, Overruns: most, Deltas: most, FullPasses: most},
 			}
 			a, _, stderr := newApp(f)
 			a.onTerminals(slowWriter{}, false, stderr, width)
@@ -31,7 +32,7 @@ func TestMirrorStatusFits(t *testing.T) {
 					t.Errorf("%d columns of %d: %q", len(status), width, status)
 				}
 			}
-			if !strings.Contains(stderr.String(), "4294967296 entries"[:min(width-1, 18)]) || !strings.Contains(stderr.String(), cleared+"bulkdump: warning: ") {
+			if !strings.Contains(stderr.String(), "2147483647 entries"[:min(width-1, 18)]) || !strings.Contains(stderr.String(), cleared+"bulkdump: warning: ") {
 				t.Errorf("%q", stderr)
 			}
 		}

@@ -6,6 +6,7 @@
 package loop
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -94,7 +95,7 @@ func Build(readers []Reader, calls []Call, traced []tracefs.Event, netns uint32)
 	if len(calls) == 0 {
 		return nil, errors.New("no reader has read")
 	}
-	slices.SortStableFunc(t.Calls, func(a, b Call) int { return int(int64(a.From) - int64(b.From)) })
+	slices.SortStableFunc(t.Calls, func(a, b Call) int { return cmp.Compare(a.From, b.From) })
 	start := t.Calls[0].From
 	for i := range t.Calls {
 		t.Calls[i].From -= start
