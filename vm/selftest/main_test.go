@@ -26,6 +26,7 @@ func TestParseVerdict(t *testing.T) {
 		{"vm: PASS (kernel 6.1.0, tcg, boot 6.5 s, command exited 0, log clean)", true, "PASS", true},
 		{"vm: FAIL: command exited 7 (kernel 6.1.0, tcg, log clean)", false, "command exited 7", true},
 		{"vm: FAIL: command killed by signal 9 (killed) (kernel 6.1.0)", false, "command killed by signal 9 (killed)", true},
+		{"vm: FAIL: timeout: the command took longer than 3s (busy host: it waited 2s for a processor) (kernel 6.1.0)", false, "timeout: the command took longer than 3s", true},
 		{"vm: FAIL: no disk", false, "no disk", true},
 		{"vm: FAIL: (kernel 6.1.0)", false, "vm: FAIL: (kernel 6.1.0)", false},
 		{"vm: PASS but not quite", false, "vm: PASS but not quite", false},
