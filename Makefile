@@ -23,14 +23,24 @@ UNZEROED = --append init_on_alloc=0
 # A quiet machine needs five minutes.
 SUITE_TIMEOUT = 2400
 
-vm-matrix: ## the same on each kernel, with a table of the results (KERNELS="6.1 7.3" for some)
-	vm/run --modprobe netlink_diag $(UNZEROED) --timeout $(SUITE_TIMEOUT) --matrix $(KERNELS)
+space = $() $()
+# Each of ARCHS with each of KERNELS, or with all that it has.
+on-archs = $(if $1,$(foreach a,$1,$(if $(KERNELS),$(addprefix $a:,$(KERNELS)),$a:)),$(KERNELS))
+vm-matrix: ## the same on each kernel, with a table of the results (KERNELS="6.1 7.3" for some, ARCHS="arm64 s390x" on other machines)
+	vm/run --modprobe netlink_diag $(UNZEROED) --timeout $(SUITE_TIMEOUT) --matrix $(call on-archs,$(ARCHS))
+
+# Encodings, alignment, numbers of 64 bits, cursors, the change log, the client.
+ARCH_TESTS = Cursors .*Page Since .*Columns Mirror Minimal Nested Encodings Padding Log FieldsBound Filters Refused Event Fill Set New$$ Walker \
+	Tombstones RecordMax Module Messages Dump[^E] GetBy Sync Watch Intr Hash Stream FuzzRequests
+ALL_ARCHS = arm64 armhf i386 ppc64el riscv64 s390x
+vm-archs: ## the tests of what differs between machines, on each of them, with a table (ARCHS="s390x i386" for some, KERNELS=6.12)
+	vm/run --modprobe netlink_diag --timeout $(SUITE_TIMEOUT) --only '^Test($(subst $(space),|,$(strip $(ARCH_TESTS))))' --matrix \
+		$(call on-archs,$(or $(ARCHS),$(ALL_ARCHS)))
 
 # Each path of the module once, because all tests take half an hour on debug.
 QUICK = Faults Module NamespaceEndsWith OwnerOf TwoNamespaces Guard GrabUnder GrabTrace CursorsSendAll CursorsUnderFlush Walker IntrNotAfter Minimal Nested \
 	Columns FieldsBound Filters RefusedRequests Killed RecordOutgrows New GetByNameUnder GetByNameInA GetByNameIs GetByNameAndID Set Delete$$ Flush Event Fill StreamAbandons SocketClosed PagesAreHeld TraceOf \
 	AmongRemovals WatchTells WatchEnds SinceTells SinceRefuses Tombstones ProcUnder ProcOf Padding RecordMaxNever Hash SyncStartsOver
-space = $() $()
 QUICK_TESTS = ^Test($(subst $(space),|,$(strip $(QUICK))))
 vm-quick: ## a test of each path of the module, on a kernel with KASAN, lockdep and kmemleak (KERNEL=kcsan for another)
 	vm/run --kernel $(or $(KERNEL),debug) --modprobe netlink_diag --test '$(QUICK_TESTS)'
@@ -288,4 +298,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go -C client run ./internal/gen $(if $(filter gen-check,$@),-check) -spec ../kmod/bulkdump.yaml -o .
 
-.PHONY: help demo vm-test vm-quick vm-faults vm-coverage vm-matrix stress vm-torture fuzz-requests litmus vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-nldump cursors-check vm-selftest vm-boots kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test fuzz-reader lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check
+.PHONY: help demo vm-test vm-quick vm-faults vm-coverage vm-matrix vm-archs stress vm-torture fuzz-requests litmus vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-nldump cursors-check vm-selftest vm-boots kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test fuzz-reader lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"bulkdump/vm/harness/internal/arch"
 	"bulkdump/vm/harness/internal/guest"
 	"bulkdump/vm/harness/internal/host"
 	"bulkdump/vm/harness/internal/kernels"
@@ -39,12 +40,18 @@ What runs:
   --test-dir DIR        the tests of the Go package in DIR instead
   --matrix [KERNEL…]    --test on each kernel (default: all but kmsan), two at
                         a time, and a table of the results; --out has a
-                        directory for each kernel
+                        directory for each kernel. ARCH:KERNEL is of another
+                        machine, and ARCH: all of that machine
+  --only REGEX          with --matrix: of the tests, these
   --prepare [KERNEL…]   nothing: fetch or build each kernel (default: all but
                         kmsan) and the modules for it, for later runs
   --shell               a shell on your terminal; leave it with exit or ^D, and
                         a guest that hangs with ^] three times
 On what:
+  --arch NAME           the machine: amd64 (default), arm64, armhf, i386,
+                        ppc64el, riscv64 or s390x. Debian has not each kernel
+                        for each of them; debug, kcsan, kmsan and your own
+                        are for amd64
   --kernel NAME         6.1 (default), 6.12 or 7.3: Debian's; debug, kcsan or
                         kmsan: built from the newest source, to find errors,
                         data races or memory that nobody wrote; or the
@@ -120,18 +127,16 @@ var (
 // parseArgs reads the command line. Flags end at the first word that is not one.
 func parseArgs(args []string) (*options, error) {
 	o := &options{}
-	o.Kernel, o.CPUs, o.Mem, o.Params = "6.1", 2, 2048, map[string][]string{}
+	o.Arch, o.CPUs, o.Mem, o.Params = arch.Host, 2, 2048, map[string][]string{}
 	f := pflag.NewFlagSet("vm/run", pflag.ContinueOnError)
 	f.SetInterspersed(false)
 	f.Usage = func() {}
 	f.StringVar(&o.Top, "top", ".", "")
-	f.Func("kernel", "", func(v string) (err error) {
-		o.Kernel = v
-		if err = kernels.Check(v); err == nil && kernels.IsTree(v) {
-			o.Kernel, err = filepath.Abs(v)
-		}
+	f.Func("arch", "", func(v string) (err error) {
+		o.Arch, err = arch.Find(v)
 		return err
 	})
+	f.StringVar(&o.Kernel, "kernel", "", "")
 	f.StringVar(&o.Accel, "accel", "auto", "")
 	number := func(to *int, name string, first, last int) {
 		f.Func(name, "", func(v string) (err error) {
@@ -171,6 +176,7 @@ func parseArgs(args []string) (*options, error) {
 	f.BoolVar(&o.GDB, "gdb", false, "")
 	f.StringVar(&o.keepDir, "keep", "", "")
 	f.BoolVar(&o.matrix, "matrix", false, "")
+	f.StringVar(&o.only, "only", "", "")
 	f.BoolVar(&o.prepare, "prepare", false, "")
 	if err := f.Parse(args); errors.Is(err, pflag.ErrHelp) {
 		return nil, errHelp
@@ -206,8 +212,13 @@ func (o *options) takeRegex() error {
 
 // check refuses flags that contradict each other, and sets what others imply.
 func (o *options) check(f *pflag.FlagSet) error {
-	if _, err := guest.SelectTests(nil, o.TestRegex); err != nil {
-		return fmt.Errorf("--test %s: %w", o.TestRegex, err)
+	for flag, regex := range map[string]string{"--test": o.TestRegex, "--only": o.only} {
+		if _, err := guest.SelectTests(nil, regex); err != nil {
+			return fmt.Errorf("%s %s: %w", flag, regex, err)
+		}
+	}
+	if err := o.checkKernel(); err != nil {
+		return err
 	}
 	switch {
 	case !slices.Contains([]string{"auto", "kvm", "tcg"}, o.Accel):
@@ -222,6 +233,8 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return errors.New("--matrix runs --test on each of KERNEL…; it goes with none of --test, --shell, --gdb, --keep, --kernel")
 	case o.prepare && (o.Test || o.Shell || o.GDB || o.keepDir != "" || o.matrix || f.Changed("kernel")):
 		return errors.New("--prepare makes each of KERNEL… ready; it goes with none of --test, --shell, --gdb, --keep, --matrix, --kernel")
+	case o.only != "" && !o.matrix:
+		return errors.New("--only is for --matrix; a run has --test REGEX")
 	case len(o.Args) == 0 && !o.Test && !o.Shell && !o.matrix && !o.prepare:
 		return errNoCommand
 	case o.Module != "" && o.NoModule:
@@ -257,6 +270,26 @@ func (o *options) check(f *pflag.FlagSet) error {
 	return o.absolute()
 }
 
+// checkKernel refuses a kernel that this machine does not have. The default is the
+// oldest one that it has.
+func (o *options) checkKernel() (err error) {
+	if o.Kernel == "" {
+		names, err := kernels.Chosen(o.Arch, "--kernel", nil)
+		if err == nil {
+			o.Kernel = names[0]
+		}
+		return err
+	}
+	if err = kernels.Check(o.Arch, o.Kernel); err != nil {
+		return fmt.Errorf("--kernel %s: %w", o.Kernel, err)
+	}
+	o.Arch, o.Kernel = kernels.Of(o.Arch, o.Kernel)
+	if kernels.IsTree(o.Kernel) {
+		o.Kernel, err = filepath.Abs(o.Kernel)
+	}
+	return err
+}
+
 // checkCoverage refuses a kernel that counts nothing.
 func (o *options) checkCoverage() error {
 	if o.NoModule {
@@ -265,7 +298,7 @@ func (o *options) checkCoverage() error {
 	names := []string{o.Kernel}
 	if o.matrix || o.prepare {
 		var err error
-		if names, err = kernels.Chosen("KERNEL", o.Args); err != nil {
+		if names, err = kernels.Chosen(o.Arch, "KERNEL", o.Args); err != nil {
 			return err
 		}
 	}
@@ -322,7 +355,7 @@ func (o *options) builds() []kernels.Build {
 	for i := range builds {
 		// All that lies in the project is its own.
 		if rel, err := filepath.Rel(o.Top, builds[i].Dir); err == nil && filepath.IsLocal(rel) {
-			builds[i].Checks = kernels.OwnChecks()
+			builds[i].Checks = kernels.OwnChecks(o.Arch)
 		}
 		builds[i].Make = o.make
 	}
@@ -354,8 +387,9 @@ type options struct {
 	moreModules []string // directories of modules that the command may load
 	make        []string // variables, for the build of all modules
 
-	matrix  bool // of the kernels that are the arguments
-	prepare bool // those kernels, and run nothing
+	matrix  bool   // of the kernels that are the arguments
+	only    string // the tests of the matrix
+	prepare bool   // those kernels, and run nothing
 
 	coverageDir string // add what the modules executed to the files there
 }

@@ -15,6 +15,8 @@ import (
 	"bulkdump/vm/harness/internal/guest"
 	"bulkdump/vm/harness/internal/kernels"
 	"bulkdump/vm/harness/internal/machine"
+
+	"bulkdump/vm/harness/internal/arch"
 )
 
 func parse(t *testing.T, line ...string) *options {
@@ -29,7 +31,7 @@ func parse(t *testing.T, line ...string) *options {
 func TestParseArgsDefaults(t *testing.T) {
 	o := parse(t, "--top", "/p", "ls", "-l")
 	want := &options{Settings: machine.Settings{
-		Options: guest.Options{Top: "/p", TestDir: "/p/test", Params: map[string][]string{}, Args: []string{"ls", "-l"}},
+		Options: guest.Options{Arch: arch.Host, Top: "/p", TestDir: "/p/test", Params: map[string][]string{}, Args: []string{"ls", "-l"}},
 		Kernel:  "6.1", Accel: "auto", CPUs: 2, Mem: 2048, ModuleDir: "/p/kmod"}}
 	if !reflect.DeepEqual(o, want) {
 		t.Errorf("got %+v\nwant %+v", o, want)
@@ -45,7 +47,7 @@ func TestParseArgsFlags(t *testing.T) {
 		"--module-dir", "/m", "--param", "a.x=1", "--param=a.y=2,3", "--add", file, "--add", file+":/x", "--add", "/:/y",
 		"--env", "A=b=c", "--env=B=", "--out", "/o", "--boot-timeout", "7", "--append", "x=1,2", "--append=y", "--", "--cpus", "9")
 	want := &options{Settings: machine.Settings{
-		Options: guest.Options{Top: "/p", TestDir: "/p/test", NoModule: true,
+		Options: guest.Options{Arch: arch.Host, Top: "/p", TestDir: "/p/test", NoModule: true,
 			Params: map[string][]string{"a": {"x=1", "y=2,3"}}, Adds: []guest.Addition{{Host: file}, {Host: file, Guest: "/x"}, {Host: "/", Guest: "/y"}},
 			Env: []string{"A=b=c", "B="}, Args: []string{"--cpus", "9"}},
 		Kernel: "6.1", Accel: "tcg", CPUs: 4, Mem: 512, Timeout: 5 * time.Second,
@@ -97,7 +99,7 @@ func TestParseArgsRefuses(t *testing.T) {
 		"":                           "no command given",
 		"--":                         "no command given",
 		"--frob x":                   "unknown flag: --frob",
-		"--kernel 5.10 x":            "none of 6.1",
+		"--kernel 5.10 x":            "of amd64 there are 6.1",
 		"--kernel":                   "flag needs an argument: --kernel",
 		"--accel hvf x":              "--accel hvf: it is auto, kvm or tcg",
 		"--cpus 0 x":                 `"0" for "--cpus" flag: it is a number from 1 to 64`,
@@ -175,9 +177,9 @@ func TestUsageNamesEveryFlag(t *testing.T) {
 // The project's modules, wherever they lie in it, are built with all checks.
 func TestBuildChecks(t *testing.T) {
 	for dir, want := range map[string][]string{
-		"/p/kmod": kernels.OwnChecks(), "/p/vm/selftest/kmod": kernels.OwnChecks(), "/m": nil, "/pp/kmod": nil,
+		"/p/kmod": kernels.OwnChecks(arch.Host), "/p/vm/selftest/kmod": kernels.OwnChecks(arch.Host), "/m": nil, "/pp/kmod": nil,
 	} {
-		o := &options{Settings: machine.Settings{Options: guest.Options{Top: "/p"}, ModuleDir: dir}}
+		o := &options{Settings: machine.Settings{Options: guest.Options{Arch: arch.Host, Top: "/p"}, ModuleDir: dir}}
 		if got := o.builds(); !reflect.DeepEqual(got, []kernels.Build{{Dir: dir, Checks: want}}) {
 			t.Errorf("%s: %+v, want %q", dir, got, want)
 		}
@@ -187,7 +189,7 @@ func TestBuildChecks(t *testing.T) {
 func TestMoreModules(t *testing.T) {
 	o := parse(t, "--top", "/p", "--make", "A=b c", "--module-dir", "/p/kmod", "--more-modules", "/m", "--make=D=", "ls")
 	vars := []string{"A=b c", "D="}
-	want := []kernels.Build{{Dir: "/p/kmod", Checks: kernels.OwnChecks(), Make: vars}, {Dir: "/m", Make: vars}}
+	want := []kernels.Build{{Dir: "/p/kmod", Checks: kernels.OwnChecks(arch.Host), Make: vars}, {Dir: "/m", Make: vars}}
 	if got := o.builds(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}

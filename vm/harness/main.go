@@ -155,7 +155,7 @@ func conduct(ctx context.Context, opts *options, o *results.Outcome, stdout, std
 		emulator                      *machine.Emulator
 	)
 	wg.Go(func() {
-		if kernel, errKernel = kernels.Prepare(ctx, c, opts.Kernel); errKernel == nil {
+		if kernel, errKernel = kernels.Prepare(ctx, c, opts.Arch, opts.Kernel); errKernel == nil {
 			errKernel = kernel.Modprobe(ctx, opts.modprobe)
 		}
 		if errKernel == nil && len(opts.users) > 0 {
@@ -166,7 +166,7 @@ func conduct(ctx context.Context, opts *options, o *results.Outcome, stdout, std
 		}
 	})
 	wg.Go(func() { progs, errGo = guest.BuildPrograms(ctx, c, &opts.Options) })
-	wg.Go(func() { emulator, errEmulator = machine.NewEmulator(ctx, c, opts.Accel) })
+	wg.Go(func() { emulator, errEmulator = machine.NewEmulator(ctx, c, opts.Arch, opts.Accel) })
 	wg.Wait()
 	if err := errors.Join(errKernel, errGo, errEmulator); err != nil {
 		return err

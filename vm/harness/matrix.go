@@ -35,7 +35,7 @@ func runMatrix(ctx context.Context, opts *options, args []string, stdout, stderr
 		note("FAIL: %v", err)
 		return results.ExitHarness
 	}
-	names, err := kernels.Chosen("--matrix", opts.Args)
+	names, err := kernels.Chosen(opts.Arch, "--matrix", opts.Args)
 	if err != nil {
 		return fail(err)
 	}
@@ -46,7 +46,13 @@ func runMatrix(ctx context.Context, opts *options, args []string, stdout, stderr
 		}
 		defer os.RemoveAll(dir)
 	}
-	flags := slices.DeleteFunc(slices.Clone(opts.flagWords(args)), func(w string) bool { return w == "--matrix" || w == "--matrix=true" })
+	flags := slices.Clone(opts.flagWords(args))
+	if i := slices.Index(flags, "--only"); i >= 0 {
+		flags = slices.Delete(flags, i, min(i+2, len(flags)))
+	}
+	flags = slices.DeleteFunc(flags, func(w string) bool {
+		return w == "--matrix" || w == "--matrix=true" || strings.HasPrefix(w, "--only=")
+	})
 
 	columns := make([]results.Column, len(names))
 	turns := make(chan struct{}, guestsAtOnce)
@@ -67,7 +73,11 @@ func runMatrix(ctx context.Context, opts *options, args []string, stdout, stderr
 			defer func() { <-turns }()
 			note("%s: starts", name)
 			child := append([]string{"--top", opts.Top}, flags...)
-			runColumn(ctx, append(child, "--kernel", name, "--out", out, "--test"), out)
+			child = append(child, "--kernel", name, "--out", out, "--test")
+			if opts.only != "" {
+				child = append(child, opts.only)
+			}
+			runColumn(ctx, child, out)
 			c := results.ReadColumn(name, out)
 			columns[slices.Index(names, name)] = c
 			note("%s: %s", name, c.Verdict)
@@ -154,7 +164,7 @@ func runPrepare(ctx context.Context, opts *options, stdout, stderr io.Writer) in
 }
 
 func prepare(ctx context.Context, opts *options, stdout io.Writer, note host.Notef) error {
-	names, err := kernels.Chosen("--prepare", opts.Args)
+	names, err := kernels.Chosen(opts.Arch, "--prepare", opts.Args)
 	if err != nil {
 		return err
 	}
@@ -165,7 +175,7 @@ func prepare(ctx context.Context, opts *options, stdout io.Writer, note host.Not
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "kernel\trelease\timage")
 	for _, name := range names {
-		k, err := kernels.Prepare(ctx, c, name)
+		k, err := kernels.Prepare(ctx, c, opts.Arch, name)
 		if err == nil && !opts.NoModule {
 			_, _, err = buildModules(ctx, c, k, opts)
 		}

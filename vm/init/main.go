@@ -43,6 +43,11 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	for _, path := range cfg.Drivers {
+		if err := load(proto.Module{Path: path}); err != nil {
+			return err
+		}
+	}
 	port, err := openPort(cfg.Control)
 	if err != nil {
 		return err
@@ -113,7 +118,7 @@ func serve(cfg *proto.Config, ctl *proto.Writer, orders <-chan proto.Message) er
 	}
 	unix.Sethostname([]byte("vm"))
 
-	for _, path := range cfg.Drivers {
+	for _, path := range cfg.Own {
 		if err := load(proto.Module{Path: path}); err != nil {
 			return err
 		}

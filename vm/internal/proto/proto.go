@@ -39,7 +39,8 @@ type Config struct {
 	Control string   // device of the control port
 	Stdout  string   // device that takes the command's stdout
 	Stderr  string   // device that takes the command's stderr
-	Drivers []string // modules that belong to the kernel, in order of loading
+	Drivers []string // modules that the ports need, in order of loading
+	Own     []string // other modules that belong to the kernel
 	Modules []Module // modules to load before the command
 	Command []string // exact argv
 	Env     []string // added to init's own environment

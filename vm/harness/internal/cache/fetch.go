@@ -22,6 +22,8 @@ type Parcel struct {
 	What   string             // it is, in words for the user
 	Costs  string             // in time and space, to fetch it once
 	Suites []string           // the last one is preferred
+	Arch   string             // of the packages, if not this machine's
+	Beside bool               // packages of this machine come, too; those of Arch are NAME:ARCH
 	Names  []string           // of packages
 	Out    []string           // patterns of files to leave out
 	Finish func(string) error // makes the directory usable; may be nil
@@ -43,7 +45,7 @@ func (c *Cache) Fetch(ctx context.Context, p Parcel) (string, error) {
 	name := p.Kind + "-" + Digest(parcelRecipe, p.Recipe, strings.Join(p.Suites, ","), include, strings.Join(p.Out, ","))
 	return c.Entry(ctx, name, func(dir string) error {
 		c.Note("fetching %s from %s: once, about %s", p.What, p.Suites[len(p.Suites)-1], p.Costs)
-		err := c.retry(ctx, dir, func(ctx context.Context) error { return unpackPackages(ctx, p.Suites, include, dir, p.Out) })
+		err := c.retry(ctx, dir, func(ctx context.Context) error { return unpackPackages(ctx, &p, dir) })
 		if err == nil && p.Finish != nil {
 			err = p.Finish(dir)
 		}
@@ -86,18 +88,23 @@ var Documentation = []string{"./usr/share/doc/*", "./usr/share/man/*", "./usr/sh
 // NotForBuild is what sparse and QEMU depend on, but do not need here.
 var NotForBuild = append([]string{"*/libLLVM*", "*/libicu*"}, Documentation...)
 
-// unpackPackages unpacks packages and their dependencies into dir, except the
-// files in leftOut.
-func unpackPackages(ctx context.Context, suites []string, include, dir string, leftOut []string) error {
+// unpackPackages unpacks the packages and their dependencies into dir.
+func unpackPackages(ctx context.Context, p *Parcel, dir string) error {
 	mode := "root"
 	if os.Getuid() != 0 {
 		mode = "unshare"
 	}
-	args, err := suiteArgs(suites, hostMirror(ctx, suites[0]))
+	args, err := suiteArgs(p.Suites, hostMirror(ctx, p.Suites[0]))
 	if err != nil {
 		return err
 	}
-	args = append([]string{"--mode=" + mode, "--variant=extract", "--format=tar", "--include=" + include}, args...)
+	args = append([]string{"--mode=" + mode, "--variant=extract", "--format=tar", "--include=" + strings.Join(p.Names, ",")}, args...)
+	switch {
+	case p.Beside:
+		args = append([]string{"--architectures=amd64," + p.Arch}, args...)
+	case p.Arch != "":
+		args = append([]string{"--architectures=" + p.Arch}, args...)
+	}
 	// mmdebstrap may leave files here if it is ended at a bad moment.
 	tmp, err := os.MkdirTemp("", "bulkdump-fetch.")
 	if err != nil {
@@ -108,7 +115,7 @@ func unpackPackages(ctx context.Context, suites []string, include, dir string, l
 		return err
 	}
 	unpack := []string{"tar", "-x", "-C", dir, "--no-same-owner", "--exclude=./dev/*"}
-	for _, pattern := range leftOut {
+	for _, pattern := range p.Out {
 		unpack = append(unpack, "--exclude="+pattern)
 	}
 	errFetch, errUnpack := host.RunPiped(ctx, append([]string{"mmdebstrap"}, args...), unpack, "TMPDIR="+tmp)

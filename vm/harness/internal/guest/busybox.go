@@ -4,6 +4,7 @@ package guest
 
 import (
 	"bytes"
+	"context"
 	"debug/elf"
 	"errors"
 	"fmt"
@@ -11,11 +12,14 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/cavaliergopher/cpio"
 
+	"bulkdump/vm/harness/internal/arch"
+	"bulkdump/vm/harness/internal/cache"
 	"bulkdump/vm/internal/proto"
 )
 
@@ -24,69 +28,100 @@ import (
 // of that name, whatever is on PATH. So it is for guests in which no other program
 // has such a name. The other busybox needs libraries, and follows PATH.
 const (
+	busyboxSuite   = "trixie" // of the static one, if it is not the host's
 	busyboxPackage = "busybox"
 	busyboxFile    = "/usr/bin/busybox" // in that package
 )
 
 // addBusybox adds links for the applets of the guest's busybox to /bin, and the
-// host's static busybox if the guest uses that. Files that are added later replace
-// a link.
+// static busybox if the guest uses that. Files that are added later replace a link.
 func (p *Programs) addBusybox(a *archive) error {
-	var line []string
-	if p.byPath {
-		// It needs its own libraries: those of the host may be older.
-		lib := filepath.Join(p.packages, "usr/lib/x86_64-linux-gnu")
-		line = []string{filepath.Join(lib, "ld-linux-x86-64.so.2"), "--inhibit-cache", "--library-path", lib, filepath.Join(p.packages, busyboxFile)}
-	} else {
-		file, text, err := staticBusybox()
+	file := filepath.Join(p.packages, busyboxFile)
+	if !p.byPath {
+		file = p.busybox
+		text, err := os.ReadFile(file)
 		if err != nil {
 			return err
 		}
 		a.file("/bin/busybox", 0o755, text)
-		line = []string{file}
 	}
-	names, err := applets(line...)
+	names, err := applets(file)
 	for _, name := range names {
 		a.link("/bin/"+name, "busybox")
 	}
 	return err
 }
 
-func staticBusybox() (file string, text []byte, err error) {
-	if file, err = exec.LookPath("busybox"); err != nil {
-		return "", nil, errors.New("busybox is not installed: run vm/deps")
+// staticBusybox returns the host's, or one for another machine.
+func staticBusybox(ctx context.Context, c *cache.Cache, a *arch.Arch) (file string, err error) {
+	if a == arch.Host {
+		if file, err = exec.LookPath("busybox"); err != nil {
+			return "", errors.New("busybox is not installed: run vm/deps")
+		}
+	} else {
+		dir, err := c.Fetch(ctx, cache.Parcel{
+			Kind: "busybox" + ofArch(a), What: "busybox for " + a.Name, Costs: "a minute", Suites: []string{busyboxSuite},
+			Arch: a.Name, Names: []string{"busybox-static"}, Out: append([]string{"./usr/share/*"}, notForGuest...),
+		})
+		if err != nil {
+			return "", err
+		}
+		files, _ := filepath.Glob(filepath.Join(dir, "*bin/busybox"))
+		more, _ := filepath.Glob(filepath.Join(dir, "usr/*bin/busybox"))
+		if files = append(files, more...); len(files) == 0 {
+			return "", fmt.Errorf("%s has no busybox", dir)
+		}
+		file = files[0]
 	}
-	if text, err = os.ReadFile(file); err != nil {
-		return "", nil, err
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = isStatic(text)
 	}
-	if err := isStatic(text); err != nil {
-		return "", nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return file, text, nil
-}
-
-// applets are the names of the applets of a busybox, except its own. line starts
-// it.
-func applets(line ...string) ([]string, error) {
-	text, err := exec.Command(line[0], append(line[1:], "--list")...).Output()
 	if err != nil {
-		return nil, fmt.Errorf("busybox --list: %w", err)
+		return "", fmt.Errorf("%s: %w", file, err)
 	}
-	return slices.DeleteFunc(strings.Fields(string(text)), func(name string) bool { return name == "busybox" }), nil
+	return file, nil
 }
 
-func staticApplets() ([]string, error) {
-	file, _, err := staticBusybox()
+// applets are the names of the applets of a busybox, except its own. It may be a
+// program of another machine, so the list is read from it: the names one after the
+// other, in order, each with a NUL behind it, from [ on (libbb/appletlib.c,
+// applet_names).
+func applets(file string) ([]string, error) {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	return applets(file)
+	for rest := text; ; {
+		_, after, found := bytes.Cut(rest, []byte("[\x00[[\x00"))
+		if !found {
+			return nil, fmt.Errorf("%s has no list of its applets", file)
+		}
+		names := []string{"[", "[["}
+		for list := after; ; {
+			name, more, _ := bytes.Cut(list, []byte{0})
+			if !appletName.Match(name) || string(name) <= names[len(names)-1] {
+				break
+			}
+			names, list = append(names, string(name)), more
+		}
+		if len(names) >= appletsLeast {
+			return slices.DeleteFunc(names, func(name string) bool { return name == "busybox" }), nil
+		}
+		rest = after
+	}
 }
+
+// appletsLeast tells the list from anything else that begins in the same way. Debian's
+// busyboxes have more than two hundred.
+const appletsLeast = 50
+
+var appletName = regexp.MustCompile(`^[a-z0-9_[.-]+$`)
 
 // hidesPrograms reports whether the static busybox would run an applet instead of
 // a program on PATH that was built or added.
 func hidesPrograms(p *Programs, adds []Addition) (bool, error) {
-	names, err := staticApplets()
+	names, err := applets(p.busybox)
 	if err != nil {
 		return false, err
 	}
@@ -104,16 +139,16 @@ func hidesPrograms(p *Programs, adds []Addition) (bool, error) {
 	}), nil
 }
 
-// hidesPackages reports the same for the programs of packages, which are in root.
-// If the user asked for the package busybox, that one is used.
-func hidesPackages(root string, asked []string) (bool, error) {
+// hidesPackages reports the same for the programs of packages. If the user asked for
+// the package busybox, that one is used.
+func hidesPackages(p *Programs, asked []string) (bool, error) {
 	if slices.Contains(asked, busyboxPackage) {
 		return true, nil
 	}
-	names, err := staticApplets()
+	names, err := applets(p.busybox)
 	return slices.ContainsFunc(names, func(name string) bool {
 		return slices.ContainsFunc([]string{"bin", "sbin", "usr/bin", "usr/sbin"}, func(dir string) bool {
-			_, err := os.Lstat(filepath.Join(root, dir, name))
+			_, err := os.Lstat(filepath.Join(p.packages, dir, name))
 			return err == nil
 		})
 	}), err

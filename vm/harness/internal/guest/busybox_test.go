@@ -3,11 +3,17 @@
 package guest
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"bulkdump/vm/harness/internal/hosttest"
+
+	"bulkdump/vm/harness/internal/arch"
 )
 
 // Where a program has a name of busybox's, the static one would hide it.
@@ -39,7 +45,7 @@ func TestHidesPrograms(t *testing.T) {
 		{"a directory of that name", nil, []Addition{{dir, "/root/ls"}}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := hidesPrograms(&Programs{bin: tt.bin}, tt.adds)
+			got, err := hidesPrograms(&Programs{busybox: hostBusybox(t), bin: tt.bin}, tt.adds)
 			if err != nil || got != tt.want {
 				t.Errorf("got %t, %v", got, err)
 			}
@@ -47,28 +53,53 @@ func TestHidesPrograms(t *testing.T) {
 	}
 }
 
+func hostBusybox(t *testing.T) string {
+	t.Helper()
+	file, err := staticBusybox(t.Context(), nil, arch.Host)
+	if err != nil {
+		t.Skip(err)
+	}
+	return file
+}
+
+// The names are those that the program itself prints.
+func TestApplets(t *testing.T) {
+	file := hostBusybox(t)
+	text, err := exec.Command(file, "--list").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := slices.DeleteFunc(strings.Fields(string(text)), func(name string) bool { return name == "busybox" })
+	if got, err := applets(file); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v\n%q, want\n%q", err, got, want)
+	}
+}
+
 // The names are those of the busybox that is in the guest.
 func TestBusyboxOfPackages(t *testing.T) {
 	root := t.TempDir()
-	loader := filepath.Join(root, "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2")
-	if err := os.MkdirAll(filepath.Dir(loader), 0o755); err != nil {
+	file := filepath.Join(root, busyboxFile)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	script := "#!/bin/sh\n[ \"$4 $5\" = '" + filepath.Join(root, "usr/bin/busybox") + " --list' ] && echo busybox ip\n"
-	if err := os.WriteFile(loader, []byte(script), 0o755); err != nil {
+	list := "[\x00[[\x00x\x00-[\x00[[\x00busybox\x00ip\x00"
+	for i := range appletsLeast {
+		list += fmt.Sprintf("z%02d\x00", i)
+	}
+	if err := os.WriteFile(file, []byte(list+"a\x00"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	a := newArchive()
 	if err := (&Programs{packages: root, byPath: true}).addBusybox(a); err != nil {
 		t.Fatal(err)
 	}
-	if len(a.entries) != 1 || string(a.entries["/bin/ip"].text) != "busybox" {
+	if len(a.entries) != 3+appletsLeast || string(a.entries["/bin/ip"].text) != "busybox" {
 		t.Errorf("got %v", a.entries)
 	}
 	if err := (&Programs{packages: t.TempDir(), byPath: true}).addBusybox(newArchive()); err == nil {
 		t.Error("packages without a busybox were taken")
 	}
-	if err := (&Programs{packages: root}).addBusybox(a); err != nil || a.entries["/bin/busybox"].text == nil || a.entries["/bin/sh"].text == nil {
+	if err := (&Programs{busybox: hostBusybox(t), packages: root}).addBusybox(a); err != nil || a.entries["/bin/busybox"].text == nil || a.entries["/bin/sh"].text == nil {
 		t.Errorf("the host's: %v", err)
 	}
 }
@@ -85,7 +116,7 @@ func TestHidesPackages(t *testing.T) {
 		{"usr/sbin/ip", []string{"iproute2"}, true},
 		{"bin/ls", []string{"coreutils"}, true},
 	} {
-		got, err := hidesPackages(hosttest.MakeTree(t, tt.file), tt.asked)
+		got, err := hidesPackages(&Programs{busybox: hostBusybox(t), packages: hosttest.MakeTree(t, tt.file)}, tt.asked)
 		if err != nil || got != tt.want {
 			t.Errorf("%q with %s: got %t, %v", tt.asked, tt.file, got, err)
 		}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"bulkdump/vm/harness/internal/arch"
 	"bulkdump/vm/harness/internal/host"
 	"bulkdump/vm/harness/internal/kernels"
 	"bulkdump/vm/internal/proto"
@@ -26,20 +27,38 @@ type Guest struct {
 	Config   *proto.Config // what init is told
 }
 
+// Ports says which of the guest's ports, besides the console, are serial and which are
+// virtio's. On a PC the control port is serial, which always works. Other machines
+// have one serial port. Output uses virtio if the kernel has it, which is many times
+// faster.
+func Ports(a *arch.Arch, k *kernels.Kernel) (serial, virtio []string) {
+	all := []string{"control", "stdout", "stderr"}
+	switch {
+	case !a.IsPC():
+		return nil, all
+	case k.Virtio:
+		return all[:1], all[1:]
+	}
+	return all, nil
+}
+
 // New decides what init is told. limit is how long the command may run.
 func New(opts *Options, limit time.Duration, k *kernels.Kernel, modules []string, p *Programs) (*Guest, error) {
 	cfg := &proto.Config{Token: rand.Text(), Env: opts.Env, Shell: opts.Shell, Wait: opts.GDB, Dir: "/root"}
-	// The control port is serial, which always works. Output uses virtio if the
-	// kernel has it, which is many times faster.
-	cfg.Control, cfg.Stdout, cfg.Stderr = "/dev/ttyS1", "/dev/ttyS2", "/dev/ttyS3"
-	if k.HasVirtio() {
-		cfg.Stdout, cfg.Stderr = "virtio:stdout", "virtio:stderr"
+	serial, virtio := Ports(k.Arch, k)
+	ports := map[string]string{}
+	for i, name := range serial {
+		ports[name] = fmt.Sprintf("/dev/ttyS%d", i+1)
 	}
-	for _, d := range k.Drivers {
-		cfg.Drivers = append(cfg.Drivers, "/lib/modules/"+filepath.Base(d))
+	for _, name := range virtio {
+		ports[name] = "virtio:" + name
+	}
+	cfg.Control, cfg.Stdout, cfg.Stderr = ports["control"], ports["stdout"], ports["stderr"]
+	for _, m := range k.Drivers {
+		cfg.Drivers = append(cfg.Drivers, "/lib/modules/"+m.Name+".ko")
 	}
 	for _, m := range k.Own {
-		cfg.Drivers = append(cfg.Drivers, "/lib/modules/"+m.Name+".ko")
+		cfg.Own = append(cfg.Own, "/lib/modules/"+m.Name+".ko")
 	}
 	loaded := ""
 	if !opts.NoModule {
@@ -86,6 +105,7 @@ func testCommand(opts *Options, limit time.Duration) []string {
 
 // Options are what the command line asks of the guest.
 type Options struct {
+	Arch      *arch.Arch
 	Top       string // the project's directory
 	Adds      []Addition
 	Packages  []string // Debian's

@@ -10,10 +10,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"bulkdump/vm/harness/internal/arch"
 )
 
 func TestGuestConfig(t *testing.T) {
-	k := &kernels.Kernel{Drivers: []string{"/r/virtio_console.ko"}}
+	k := &kernels.Kernel{Arch: arch.Host, Virtio: true, Drivers: []kernels.OwnModule{{Name: "virtio_console"}}}
 	modules := []string{"/m/bulkdump.ko", "/m/other.ko"}
 	opts := &Options{Args: []string{"ls"}, Params: map[string][]string{"bulkdump": {"a=1", "b=2"}}, Env: []string{"A=b"}}
 	g, err := New(opts, time.Minute, k, modules, nil)
@@ -41,14 +43,14 @@ func TestGuestConfig(t *testing.T) {
 		}
 	}
 
-	g, err = New(&Options{Args: []string{"ls"}, NoModule: true}, time.Minute, &kernels.Kernel{}, nil, nil)
+	g, err = New(&Options{Args: []string{"ls"}, NoModule: true}, time.Minute, &kernels.Kernel{Arch: arch.Host}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if cfg = g.Config; cfg.Modules != nil || cfg.Stdout != "/dev/ttyS2" || cfg.Stderr != "/dev/ttyS3" {
 		t.Errorf("without virtio and module: %+v, %v", cfg, err)
 	}
-	g, _ = New(&Options{Shell: true, NoModule: true}, time.Minute, &kernels.Kernel{}, nil, nil)
+	g, _ = New(&Options{Shell: true, NoModule: true}, time.Minute, &kernels.Kernel{Arch: arch.Host}, nil, nil)
 	if cfg = g.Config; !cfg.Shell || !slices.Equal(cfg.Command, []string{"sh", "-l"}) {
 		t.Errorf("--shell: %+v", cfg)
 	}

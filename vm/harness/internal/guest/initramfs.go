@@ -168,15 +168,11 @@ func (g *Guest) files(opts *Options) (*archive, error) {
 	a.file("/etc/group", 0o644, []byte(group))
 	a.file("/etc/hosts", 0o644, []byte(hosts))
 	a.file("/etc/profile", 0o644, []byte(profile))
-	for _, m := range g.Kernel.Own {
+	for _, m := range slices.Concat(g.Kernel.Drivers, g.Kernel.Own) {
 		a.file("/lib/modules/"+m.Name+".ko", 0o644, m.Text)
 	}
-	files := slices.Clone(g.Kernel.Drivers)
 	for _, m := range g.Modules {
-		files = append(files, kernels.Stripped(m))
-	}
-	for _, m := range files {
-		text, err := os.ReadFile(m)
+		text, err := os.ReadFile(kernels.Stripped(m))
 		if err != nil {
 			return nil, err
 		}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"bulkdump/vm/harness/internal/arch"
 	"bulkdump/vm/harness/internal/cache"
 )
 
@@ -25,7 +26,7 @@ var notForGuest = append([]string{
 // fetchPackages returns the directory that has the packages and their
 // dependencies, unpacked and not configured. It also has the busybox that follows
 // PATH, which the guest gets only if it needs it.
-func fetchPackages(ctx context.Context, c *cache.Cache, names []string) (string, error) {
+func fetchPackages(ctx context.Context, c *cache.Cache, a *arch.Arch, names []string) (string, error) {
 	what := "--packages " + strings.Join(names, ",")
 	if len(names) == 0 {
 		what = "the busybox that goes by PATH"
@@ -33,13 +34,22 @@ func fetchPackages(ctx context.Context, c *cache.Cache, names []string) (string,
 	names = append(slices.Clone(names), busyboxPackage)
 	slices.Sort(names)
 	return c.Fetch(ctx, cache.Parcel{
-		Kind:   "packages",
+		Kind:   "packages" + ofArch(a),
+		Arch:   a.Name,
 		What:   what,
 		Costs:  "a minute",
 		Suites: []string{packageSuite},
 		Names:  slices.Compact(names),
 		Out:    notForGuest,
 	})
+}
+
+// ofArch is the end of a cache entry's name.
+func ofArch(a *arch.Arch) string {
+	if a == arch.Host {
+		return ""
+	}
+	return "-" + a.Name
 }
 
 // merged is where a package's file is in the guest, where all programs are in

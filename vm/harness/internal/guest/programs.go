@@ -13,12 +13,14 @@ import (
 	"path/filepath"
 	"strings"
 
+	"bulkdump/vm/harness/internal/arch"
 	"bulkdump/vm/harness/internal/cache"
 	"bulkdump/vm/harness/internal/host"
 )
 
 // Programs are the Go binaries of a run, and the Debian packages.
 type Programs struct {
+	arch        *arch.Arch
 	init        string
 	bin         []string // go into the guest's /bin under their own names
 	test        string   // the compiled tests, or empty
@@ -26,6 +28,7 @@ type Programs struct {
 	TestPackage string   // its import path
 	testFiles   []string // its test files, as this build has them
 	packages    string   // the directory of Debian's packages, or empty
+	busybox     string   // a static one
 	byPath      bool     // the busybox of the packages is used
 
 	text map[string][]byte // what the files above held when they were built
@@ -44,16 +47,19 @@ func BuildPrograms(ctx context.Context, c *cache.Cache, opts *Options) (*Program
 	if err != nil {
 		return nil, err
 	}
+	if p.busybox, err = staticBusybox(ctx, c, opts.Arch); err != nil {
+		return nil, err
+	}
 	if p.byPath, err = hidesPrograms(p, opts.Adds); err != nil {
 		return nil, err
 	}
 	if p.byPath || len(opts.Packages) > 0 {
-		if p.packages, err = fetchPackages(ctx, c, opts.Packages); err != nil {
+		if p.packages, err = fetchPackages(ctx, c, opts.Arch, opts.Packages); err != nil {
 			return nil, err
 		}
 	}
 	if !p.byPath && p.packages != "" {
-		p.byPath, err = hidesPackages(p.packages, opts.Packages)
+		p.byPath, err = hidesPackages(p, opts.Packages)
 	}
 	return p, err
 }
@@ -62,8 +68,8 @@ func BuildPrograms(ctx context.Context, c *cache.Cache, opts *Options) (*Program
 // cache knows what is up to date. The binaries are in a directory for this source
 // tree, and are read under its lock.
 func buildOwn(ctx context.Context, c *cache.Cache, opts *Options) (*Programs, error) {
-	p := &Programs{testDir: opts.TestDir}
-	name := "bin-" + cache.Digest(opts.Top)
+	p := &Programs{arch: opts.Arch, testDir: opts.TestDir}
+	name := "bin-" + cache.Digest(opts.Top, opts.Arch.Name)
 	unlock, err := c.Lock(ctx, name)
 	if err != nil {
 		return nil, err
@@ -159,7 +165,8 @@ func (p *Programs) freeze() error {
 func (p *Programs) goTool(ctx context.Context, top string, args ...string) *exec.Cmd {
 	cmd := host.Command(ctx, "go", args...)
 	cmd.Dir = top
-	cmd.Env = append(cmd.Env, "GOTMPDIR="+p.work, "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOFLAGS=")
+	cmd.Env = append(cmd.Env, "GOTMPDIR="+p.work, "CGO_ENABLED=0", "GOOS=linux", "GOFLAGS=")
+	cmd.Env = append(cmd.Env, p.arch.Go...)
 	return cmd
 }
 

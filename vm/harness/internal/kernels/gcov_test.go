@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"bulkdump/vm/harness/internal/arch"
 )
 
 func TestCheckCounting(t *testing.T) {
@@ -78,7 +80,7 @@ func counted(t *testing.T) (*Notes, map[string][]byte) {
 
 func TestLines(t *testing.T) {
 	n, counters := counted(t)
-	k := &Kernel{tree: true} // so that the compiler is the host's
+	k := &Kernel{Arch: arch.Host, tree: true} // so that the compiler is the host's
 	files, err := n.Lines(t.Context(), k, counters)
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +102,7 @@ func TestLines(t *testing.T) {
 
 func TestLinesRefuses(t *testing.T) {
 	n, counters := counted(t)
-	k := &Kernel{tree: true}
+	k := &Kernel{Arch: arch.Host, tree: true}
 	other := append([]byte{}, counters["a.gcda"]...)
 	other[8]++ // the stamp of the compilation
 	for name, tt := range map[string]struct {

@@ -12,69 +12,84 @@ import (
 	"slices"
 	"strings"
 
+	"bulkdump/vm/harness/internal/arch"
 	"bulkdump/vm/harness/internal/cache"
+	"bulkdump/vm/harness/internal/host"
 )
 
 // debianKernel says where one of Debian's kernels comes from.
 type debianKernel struct {
-	name    string   // for --kernel
-	suites  []string // the last one is preferred
-	image   string   // package of the image
-	headers string   // package to build modules with
+	name   string   // for --kernel
+	suites []string // the last one is preferred
 }
 
 // kernels are Debian's that --kernel can choose.
 var kernels = []debianKernel{
-	{"6.1", []string{"bookworm"}, "linux-image-amd64", "linux-headers-amd64"},
-	// The cloud flavour is smaller, and has virtio built in.
-	{"6.12", []string{"trixie"}, "linux-image-cloud-amd64", "linux-headers-cloud-amd64"},
-	{"7.3", []string{"trixie", "trixie-backports"}, "linux-image-cloud-amd64", "linux-headers-cloud-amd64"},
+	{"6.1", []string{"bookworm"}},
+	{"6.12", []string{"trixie"}},
+	{"7.3", []string{"trixie", "trixie-backports"}},
 }
 
-// kernelNames are all names that --kernel takes, besides the user's own trees.
-func kernelNames() []string {
+// kernelNames are all names that --kernel takes for that machine, besides the user's
+// own trees.
+func kernelNames(a *arch.Arch) []string {
 	var names []string
 	for _, k := range kernels {
-		names = append(names, k.name)
+		if a.Flavour[k.name] != "" {
+			names = append(names, k.name)
+		}
 	}
-	return append(names, sourceKernels...)
+	if a == arch.Host {
+		names = append(names, sourceKernels...)
+	}
+	return names
+}
+
+// Of splits ARCH:NAME. A name without a machine is of a.
+func Of(a *arch.Arch, name string) (*arch.Arch, string) {
+	if before, after, ok := strings.Cut(name, ":"); ok {
+		if other, err := arch.Find(before); err == nil {
+			return other, after
+		}
+	}
+	return a, name
 }
 
 // Check reports a name that no kernel has, or a tree that cannot run, before
 // anything is built.
-func Check(name string) error {
+func Check(a *arch.Arch, name string) error {
+	a, name = Of(a, name)
 	if IsTree(name) {
-		_, err := openTree(name)
+		_, err := openTree(a, name)
 		return err
 	}
-	if !slices.Contains(kernelNames(), name) {
-		return fmt.Errorf("it is none of %s; a directory has a / in its name", strings.Join(kernelNames(), ", "))
+	if names := kernelNames(a); !slices.Contains(names, name) {
+		return fmt.Errorf("of %s there are %s; a directory has a / in its name", a.Name, strings.Join(names, ", "))
 	}
 	return nil
 }
 
-// transportModules carry the command's output. The order is that of loading. If a
-// kernel has none of them, they are built in, or the output uses the serial
-// ports.
-var transportModules = []string{
-	"virtio", "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci", "virtio_console",
-}
-
 // Kernel is a kernel that is ready to boot, in its build root.
 type Kernel struct {
+	Arch    *arch.Arch
 	root    string
 	Release string
 	Image   string
 	Boot    string      // what QEMU boots: the image, or the kernel unpacked from it
-	Drivers []string    // of transportModules, as files
-	Own     []OwnModule // those of --modprobe, in the order of loading
+	Virtio  bool        // the guest can have virtio's ports
+	Drivers []OwnModule // theirs, in the order of loading
+	Own     []OwnModule // those of --modprobe
 	tree    bool        // root is the user's own tree, not a build root
 }
 
 // Prepare returns the kernel of that name, and first makes what is missing: its
 // build root, its image unpacked. name is one of --kernel's.
-func Prepare(ctx context.Context, c *cache.Cache, name string) (*Kernel, error) {
-	k, err := findKernel(ctx, c, name)
+func Prepare(ctx context.Context, c *cache.Cache, a *arch.Arch, name string) (*Kernel, error) {
+	a, name = Of(a, name)
+	k, err := findKernel(ctx, c, a, name)
+	if err == nil {
+		err = k.addDrivers(ctx)
+	}
 	if err == nil {
 		err = unpackKernel(ctx, c, k)
 	}
@@ -84,56 +99,66 @@ func Prepare(ctx context.Context, c *cache.Cache, name string) (*Kernel, error) 
 	return k, nil
 }
 
-func findKernel(ctx context.Context, c *cache.Cache, name string) (*Kernel, error) {
+func findKernel(ctx context.Context, c *cache.Cache, a *arch.Arch, name string) (*Kernel, error) {
 	if IsTree(name) {
-		return openTree(name)
+		return openTree(a, name)
 	}
 	var root string
-	err := Check(name)
-	if i := slices.IndexFunc(kernels, func(d debianKernel) bool { return d.name == name }); i >= 0 {
-		root, err = buildRoot(ctx, c, kernels[i])
+	err := Check(a, name)
+	if i := slices.IndexFunc(kernels, func(d debianKernel) bool { return d.name == name }); i >= 0 && err == nil {
+		root, err = buildRoot(ctx, c, a, kernels[i])
 	} else if err == nil {
 		root, err = sourceKernel(ctx, c, name)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return openKernel(root)
+	return openKernel(a, root)
 }
 
 // openKernel looks where Debian puts the image: in boot/ for older kernels, next
 // to the modules for newer ones.
-func openKernel(root string) (*Kernel, error) {
-	images, _ := filepath.Glob(filepath.Join(root, "boot/vmlinuz-*"))
-	newer, _ := filepath.Glob(filepath.Join(root, "usr/lib/modules/*/vmlinuz"))
-	images = append(images, newer...)
+func openKernel(a *arch.Arch, root string) (*Kernel, error) {
+	var images []string
+	for _, pattern := range []string{"boot/vmlinu[xz]-*", "usr/lib/modules/*/vmlinu[xz]"} {
+		found, _ := filepath.Glob(filepath.Join(root, pattern))
+		images = append(images, found...)
+	}
 	if len(images) != 1 {
 		return nil, fmt.Errorf("%s holds %d kernel images, not one: remove it to have it made again", root, len(images))
 	}
-	k := &Kernel{root: root, Image: images[0]}
-	if release, ok := strings.CutPrefix(filepath.Base(k.Image), "vmlinuz-"); ok {
+	k := &Kernel{Arch: a, root: root, Image: images[0]}
+	if _, release, ok := strings.Cut(filepath.Base(k.Image), "-"); ok {
 		k.Release = release
 	} else {
 		k.Release = filepath.Base(filepath.Dir(k.Image))
 	}
-	for _, name := range transportModules {
-		for _, dir := range k.moduleDirs() {
-			if files, _ := filepath.Glob(filepath.Join(dir, "kernel/drivers/*", name+".ko")); len(files) > 0 {
-				k.Drivers = append(k.Drivers, files[0])
-				break
-			}
-		}
-	}
 	return k, nil
 }
 
-// HasVirtio reports whether the guest can have virtio ports.
-func (k *Kernel) HasVirtio() bool {
-	if len(k.Drivers) == 0 {
-		config, err := readKconfig(k.configFile())
-		return err == nil && config["VIRTIO_CONSOLE"] == "y" && config["VIRTIO_PCI"] == "y"
+// addDrivers finds the modules of virtio's ports. There are none if they are built
+// in, or if the kernel lacks them.
+func (k *Kernel) addDrivers(ctx context.Context) error {
+	config, err := readKconfig(k.configFile())
+	if err != nil {
+		return err
 	}
-	return filepath.Base(k.Drivers[len(k.Drivers)-1]) == "virtio_console.ko"
+	k.Virtio = config["VIRTIO_CONSOLE"] != "" && (config["VIRTIO_PCI"] != "" || config["VIRTIO_CCW"] != "")
+	if !k.Virtio {
+		return nil
+	}
+	for _, m := range []struct{ option, name string }{
+		{"VIRTIO_PCI", "virtio_pci"}, {"VIRTIO_CCW", "virtio_ccw"}, {"VIRTIO_CONSOLE", "virtio_console"},
+	} {
+		if config[m.option] != "m" {
+			continue
+		}
+		if err := k.addModule(ctx, m.name); err != nil {
+			return err
+		}
+	}
+	k.Drivers, k.Own = k.Own, nil
+	return nil
 }
 
 // Vmlinux is the kernel file with symbols, if there is one: in the tree that the
@@ -148,14 +173,24 @@ func (k *Kernel) Vmlinux() string {
 }
 
 // Chosen returns the kernels that the user named, each once; if there are none,
-// all but trees and onlyByName. flag is named in the error.
-func Chosen(flag string, chosen []string) ([]string, error) {
+// all but trees and onlyByName. ARCH: is all of that machine. flag is named in the
+// error.
+func Chosen(a *arch.Arch, flag string, chosen []string) ([]string, error) {
+	all := func(a *arch.Arch) []string {
+		return slices.DeleteFunc(kernelNames(a), func(name string) bool { return name == onlyByName })
+	}
 	if len(chosen) == 0 {
-		return slices.DeleteFunc(kernelNames(), func(name string) bool { return name == onlyByName }), nil
+		return all(a), nil
 	}
 	var names []string
 	for _, name := range chosen {
-		if err := Check(name); err != nil {
+		if other, rest := Of(a, name); name != "" && rest == "" {
+			for _, k := range all(other) {
+				names = append(names, other.Name+":"+k)
+			}
+			continue
+		}
+		if err := Check(a, name); err != nil {
 			return nil, fmt.Errorf("%s %s: %w", flag, name, err)
 		}
 		if !slices.Contains(names, name) {
@@ -177,25 +212,54 @@ const rootRecipe = "1"
 // buildRoot returns the directory that holds the kernel, its headers and the
 // compiler of its suite. All files in it belong to the caller, so that a user
 // namespace is enough to make it, use it and remove it.
-func buildRoot(ctx context.Context, c *cache.Cache, k debianKernel) (string, error) {
-	return c.Fetch(ctx, cache.Parcel{
+func buildRoot(ctx context.Context, c *cache.Cache, a *arch.Arch, k debianKernel) (string, error) {
+	p := cache.Parcel{
 		Kind:   "root-" + k.name,
 		Recipe: rootRecipe,
 		What:   "the build root of kernel " + k.name,
 		Costs:  "half a minute and 700 MB",
 		Suites: k.suites,
-		Names:  append([]string{k.image, k.headers}, rootPackages...),
+		Names:  append([]string{"linux-image-" + a.Flavour[k.name], "linux-headers-" + a.Flavour[k.name]}, rootPackages...),
 		Out:    cache.NotForBuild,
-		Finish: finishRoot,
+		Finish: func(dir string) error { return finishRoot(a, dir) },
+	}
+	if a == arch.Host {
+		return c.Fetch(ctx, p)
+	}
+	// The kernel and its headers come with a compiler that runs on that machine. It
+	// gives way to one that runs here, in the same places.
+	tools, err := c.Fetch(ctx, cache.Parcel{
+		Kind:   "tools-" + a.Name + "-" + k.name,
+		What:   "a compiler for " + a.Name,
+		Costs:  "half a minute and 400 MB",
+		Suites: k.suites,
+		Names:  append([]string{"gcc-" + a.GNU}, rootPackages...),
+		Out:    cache.NotForBuild,
 	})
+	if err != nil {
+		return "", err
+	}
+	p.Kind += "-" + a.Name
+	p.What += " for " + a.Name
+	p.Arch, p.Beside = a.Name, true
+	p.Names = []string{"linux-image-" + a.Flavour[k.name] + ":" + a.Name, "linux-headers-" + a.Flavour[k.name] + ":" + a.Name}
+	p.Out = append([]string{"./usr/bin/*", "./usr/sbin/*", "./bin/*", "./sbin/*", "./lib/*-linux-*", "./usr/lib/*-linux-*", "./usr/lib/gcc*", "./usr/libexec/*"}, p.Out...)
+	p.Finish = func(dir string) error {
+		// The files are hard links to the shared tools: nothing writes to them.
+		if err := host.Run(host.Command(ctx, "cp", "-alf", tools+"/.", dir)); err != nil {
+			return err
+		}
+		return finishRoot(a, dir)
+	}
+	return c.Fetch(ctx, p)
 }
 
 // finishRoot makes a root usable, and checks that it holds a kernel.
-func finishRoot(dir string) error {
+func finishRoot(a *arch.Arch, dir string) error {
 	if err := configureRoot(dir); err != nil {
 		return err
 	}
-	_, err := openKernel(dir)
+	_, err := openKernel(a, dir)
 	return err
 }
 

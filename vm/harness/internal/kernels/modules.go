@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"bulkdump/vm/harness/internal/arch"
 	"bulkdump/vm/harness/internal/cache"
 	"bulkdump/vm/harness/internal/host"
 )
@@ -39,8 +40,12 @@ func makeIn(root, dir string, args ...string) []string {
 // OwnChecks are make's arguments for the project's own modules: each warning of
 // the compiler and of sparse is an error. Other modules are built as their Kbuild
 // says.
-func OwnChecks() []string {
-	return []string{"W=1", "KCFLAGS=-Werror", "C=1", "CF=-Wsparse-error"}
+func OwnChecks(a *arch.Arch) []string {
+	checks := []string{"W=1", "KCFLAGS=-Werror"}
+	if a == arch.Host { // sparse does not know all machines
+		checks = append(checks, "C=1", "CF=-Wsparse-error")
+	}
+	return checks
 }
 
 // buildRecipe changes when the way a module is built changes.
@@ -158,7 +163,7 @@ func runMake(ctx context.Context, k *Kernel, sources []source, b Build, key, out
 		if err != nil {
 			return err
 		}
-		args := slices.Concat([]string{"M=" + inside}, config.compiler(), b.Checks, b.Make, []string{"modules"})
+		args := slices.Concat([]string{"M=" + inside}, k.cross(), config.compiler(), b.Checks, b.Make, []string{"modules"})
 		line = makeIn(k.root, "/usr/src/linux-headers-"+k.Release, args...)
 	}
 	cmd := host.Command(ctx, line[0], line[1:]...)
@@ -182,8 +187,36 @@ func runMake(ctx context.Context, k *Kernel, sources []source, b Build, key, out
 		if err := host.CopyFile(to, path); err != nil {
 			return err
 		}
-		return host.Run(host.Command(ctx, "strip", "--strip-debug", "-o", Stripped(to), to))
+		rel, err := filepath.Rel(work, path)
+		if err != nil {
+			return err
+		}
+		return k.strip(ctx, inside, rel, path, Stripped(to))
 	})
+}
+
+// cross are make's arguments for another machine than this. Types for BPF would need
+// pahole, and nobody asks for them.
+func (k *Kernel) cross() []string {
+	if k.Arch == arch.Host {
+		return nil
+	}
+	return []string{"ARCH=" + k.Arch.Linux, "CROSS_COMPILE=" + k.Arch.GNU + "-", "CONFIG_DEBUG_INFO_BTF_MODULES="}
+}
+
+// strip leaves debug symbols out of a file of a build root: inside it is dir/name,
+// outside it is file.
+func (k *Kernel) strip(ctx context.Context, dir, name, file, to string) error {
+	if k.Arch == arch.Host {
+		return host.Run(host.Command(ctx, "strip", "--strip-debug", "-o", to, file))
+	}
+	inside := filepath.Join(dir, name)
+	line := append(append([]string{"unshare"}, unshareArgs()...), "sh", "-c", `PATH=$PATH:/usr/sbin:/sbin; exec chroot "$@"`, "sh",
+		k.root, "/usr/bin/"+k.Arch.GNU+"-strip", "--strip-debug", "-o", inside+".stripped", inside)
+	if err := host.Run(host.Command(ctx, line[0], line[1:]...)); err != nil {
+		return err
+	}
+	return host.CopyFile(to, file+".stripped")
 }
 
 // unshareArgs let a program mount what ends with it, as root or in a user

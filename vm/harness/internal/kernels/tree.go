@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"bulkdump/vm/harness/internal/arch"
 	"bulkdump/vm/harness/internal/cache"
 )
 
@@ -21,7 +22,10 @@ func IsTree(name string) bool { return strings.Contains(name, "/") || name == ".
 
 // openTree opens a kernel that the user built. dir is the directory where make
 // ran, or its O=. Nothing is written there.
-func openTree(dir string) (*Kernel, error) {
+func openTree(a *arch.Arch, dir string) (*Kernel, error) {
+	if a != arch.Host {
+		return nil, fmt.Errorf("a tree of your own is for %s, not %s", arch.Host.Name, a.Name)
+	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
@@ -32,7 +36,7 @@ func openTree(dir string) (*Kernel, error) {
 		}
 		return nil, fmt.Errorf("%s is no kernel's tree: it has no Makefile", dir)
 	}
-	k := &Kernel{root: dir, tree: true, Image: filepath.Join(dir, "arch/x86/boot/bzImage")}
+	k := &Kernel{Arch: a, root: dir, tree: true, Image: filepath.Join(dir, "arch/x86/boot/bzImage")}
 	config, err := readKconfig(k.configFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s is not configured: it has no .config", dir)
@@ -56,8 +60,7 @@ func openTree(dir string) (*Kernel, error) {
 	case built != k.Release:
 		return nil, fmt.Errorf("%s was built as %s, and is %s now: run make there", k.Image, built, k.Release)
 	}
-	k.Drivers, err = treeDrivers(dir, config)
-	return k, err
+	return k, nil
 }
 
 // imageRelease reads the release in the header of an image.
@@ -79,34 +82,6 @@ func imageRelease(file string) (string, error) {
 		return "", fmt.Errorf("%s does not say of which release it is", file)
 	}
 	return string(release), nil
-}
-
-// treeDrivers finds the transportModules that are not built in. There are none
-// without virtio: then output uses the serial ports.
-func treeDrivers(dir string, config kconfig) ([]string, error) {
-	if config["VIRTIO_PCI"] == "" || config["VIRTIO_CONSOLE"] == "" {
-		return nil, nil
-	}
-	var drivers []string
-	options := map[string]string{
-		"virtio": "VIRTIO", "virtio_ring": "VIRTIO", "virtio_pci_modern_dev": "VIRTIO_PCI_LIB",
-		"virtio_pci_legacy_dev": "VIRTIO_PCI_LIB_LEGACY", "virtio_pci": "VIRTIO_PCI", "virtio_console": "VIRTIO_CONSOLE",
-	}
-	for _, name := range transportModules {
-		if config[options[name]] != "m" {
-			continue
-		}
-		sub := "drivers/virtio"
-		if name == "virtio_console" {
-			sub = "drivers/char"
-		}
-		file := filepath.Join(dir, sub, name+".ko")
-		if _, err := os.Stat(file); err != nil {
-			return nil, fmt.Errorf("%s is not built whole: it has no %s/%s.ko; run make there", dir, sub, name)
-		}
-		drivers = append(drivers, file)
-	}
-	return drivers, nil
 }
 
 func (k *Kernel) configFile() string {

@@ -26,6 +26,9 @@ import (
 // or if the compression is unknown here.
 func unpackKernel(ctx context.Context, c *cache.Cache, k *Kernel) error {
 	k.Boot = k.Image
+	if !k.Arch.IsPC() {
+		return nil
+	}
 	const name = "vmlinux"
 	dir, err := c.Entry(ctx, "unpacked-"+cache.Digest(k.identity(), k.Image), func(dir string) error {
 		image, err := os.ReadFile(k.Image)

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
+
+	"bulkdump/vm/harness/internal/arch"
 )
 
 // note is an ELF note as a kernel has it.
@@ -94,7 +96,7 @@ func TestUnpack(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := openCacheOf(t)
-			k := &Kernel{root: "/root-" + tt.name, Image: filepath.Join(t.TempDir(), "bzImage")}
+			k := &Kernel{Arch: arch.Host, root: "/root-" + tt.name, Image: filepath.Join(t.TempDir(), "bzImage")}
 			os.WriteFile(k.Image, packedImage(tt.packed), 0o644)
 			for range 2 { // made, and found
 				if err := unpackKernel(t.Context(), c, k); err != nil {
@@ -125,7 +127,7 @@ func TestUnpackRefuses(t *testing.T) {
 		"gzip":                      whole,
 	} {
 		c := openCacheOf(t)
-		k := &Kernel{root: "/root", Image: filepath.Join(t.TempDir(), "bzImage")}
+		k := &Kernel{Arch: arch.Host, root: "/root", Image: filepath.Join(t.TempDir(), "bzImage")}
 		os.WriteFile(k.Image, image, 0o644)
 		err := unpackKernel(t.Context(), c, k)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), k.Image) {

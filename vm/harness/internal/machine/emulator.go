@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"bulkdump/vm/harness/internal/arch"
 	"bulkdump/vm/harness/internal/cache"
 	"bulkdump/vm/harness/internal/host"
 	"bulkdump/vm/internal/proto"
@@ -26,42 +27,57 @@ import (
 // translation"); see traceWithoutNames in the guest's init for the rest.
 var emulatorSuites = []string{"trixie"}
 
-// emulatorScript runs QEMU with its own libraries: those of the host may be older.
+// emulatorScript runs the QEMU of the script's own name with its own libraries: those
+// of the host may be older.
 const emulatorScript = `#!/bin/sh
 top=$(dirname -- "$0")
 lib=$top/usr/lib/x86_64-linux-gnu
 exec "$lib/ld-linux-x86-64.so.2" --inhibit-cache --library-path "$lib" \
-	"$top/usr/bin/qemu-system-x86_64" -L "$top/usr/share/qemu" -L "$top/usr/share/seabios" "$@"
+	"$top/usr/bin/${0##*/}" -L "$top/usr/share/qemu" -L "$top/usr/share/seabios" "$@"
 `
 
 // Emulator is a QEMU, and the accelerator that works on this host: kvm or tcg.
-type Emulator struct{ path, Accel string }
+type Emulator struct {
+	arch        *arch.Arch
+	path, Accel string
+}
 
 // NewEmulator fetches QEMU, and chooses the accelerator. wish is that of --accel.
 // That /dev/kvm opens proves nothing: on some machines a guest on it never leaves
 // the BIOS. So auto boots a boot sector once, and remembers the result.
-func NewEmulator(ctx context.Context, c *cache.Cache, wish string) (*Emulator, error) {
+func NewEmulator(ctx context.Context, c *cache.Cache, a *arch.Arch, wish string) (*Emulator, error) {
 	dir, err := c.Fetch(ctx, cache.Parcel{
-		Kind:   "qemu",
+		Kind:   strings.TrimSuffix("qemu-"+strings.TrimPrefix(a.Package, "qemu-system-"), "-x86"),
 		Recipe: emulatorScript,
-		What:   "QEMU",
+		What:   a.Package,
 		Costs:  "half a minute and 150 MB",
 		Suites: emulatorSuites,
-		Names:  []string{"qemu-system-x86"},
+		Names:  []string{a.Package},
 		Out:    cache.NotForBuild,
 		Finish: func(dir string) error {
-			qemu := filepath.Join(dir, "qemu")
-			if err := os.WriteFile(qemu, []byte(emulatorScript), 0o755); err != nil {
-				return err
+			programs, err := filepath.Glob(filepath.Join(dir, "usr/bin/qemu-system-*"))
+			if err != nil || len(programs) == 0 {
+				return fmt.Errorf("%s has no program: %w", a.Package, err)
 			}
-			return host.Run(host.Command(ctx, qemu, "--version"))
+			for _, p := range programs {
+				if err := os.WriteFile(filepath.Join(dir, filepath.Base(p)), []byte(emulatorScript), 0o755); err != nil {
+					return err
+				}
+			}
+			return host.Run(host.Command(ctx, filepath.Join(dir, a.QEMU), "--version"))
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	e := &Emulator{filepath.Join(dir, "qemu"), "tcg"}
+	e := &Emulator{a, filepath.Join(dir, a.QEMU), "tcg"}
 	if wish == "tcg" {
+		return e, nil
+	}
+	if !a.IsNative() {
+		if wish == "kvm" {
+			return nil, fmt.Errorf("--accel kvm: this host's processor does not run %s", a.Name)
+		}
 		return e, nil
 	}
 	works, why, err := kvmWorks(ctx, c, e.path)

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 
+	"bulkdump/vm/harness/internal/arch"
 	"bulkdump/vm/harness/internal/host"
 	"bulkdump/vm/harness/internal/kernels"
 	"bulkdump/vm/internal/proto"
@@ -27,18 +28,19 @@ import (
 // sees the first answer of the stopped guest. Only then does it tell the guest to
 // start the command, which happens when gdb lets the guest continue.
 type debugger struct {
+	arch     *arch.Arch
 	dir      string
 	listener net.Listener
 	answered chan struct{} // closed at the stub's first answer
 	once     sync.Once
 }
 
-func newDebugger() (*debugger, error) {
+func newDebugger(a *arch.Arch) (*debugger, error) {
 	dir, err := os.MkdirTemp("", "bulkdump-gdb.")
 	if err != nil {
 		return nil, err
 	}
-	d := &debugger{dir: dir, answered: make(chan struct{})}
+	d := &debugger{arch: a, dir: dir, answered: make(chan struct{})}
 	if d.listener, err = net.Listen("unix", d.socket()); err != nil {
 		os.RemoveAll(dir)
 		return nil, fmt.Errorf("the socket for gdb: %w", err)
@@ -102,6 +104,9 @@ func (d *debugger) invite(vmlinux string, modules []string, sections map[string]
 		return "", err
 	}
 	line := "gdb"
+	if d.arch != arch.Host {
+		line = "gdb-multiarch"
+	}
 	if vmlinux != "" {
 		line += " " + host.Quote(vmlinux)
 	}
@@ -110,7 +115,11 @@ func (d *debugger) invite(vmlinux string, modules []string, sections map[string]
 
 func (d *debugger) scriptText(modules []string, sections map[string]proto.Sections, sources string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "set architecture i386:x86-64\nset confirm off\ntarget remote %s\n", d.socket())
+	order := "little"
+	if d.arch.Big {
+		order = "big"
+	}
+	fmt.Fprintf(&b, "set architecture %s\nset endian %s\nset confirm off\ntarget remote %s\n", d.arch.GDB, order, d.socket())
 	for _, file := range modules {
 		s, ok := sections[kernels.ModuleName(file)]
 		if !ok || s[".text"] == "" {

@@ -15,15 +15,18 @@ import (
 	"bulkdump/vm/harness/internal/host"
 	"bulkdump/vm/harness/internal/kernels"
 	"bulkdump/vm/internal/proto"
+
+	"bulkdump/vm/harness/internal/arch"
 )
 
 func TestGdbScript(t *testing.T) {
-	d := &debugger{dir: "/d"}
+	d := &debugger{arch: arch.Host, dir: "/d"}
 	got := d.scriptText([]string{`/c/modules-6.1-0123abc/my-mod.ko`, "/c/modules-6.1-0123abc/other.ko"}, map[string]proto.Sections{
 		"my_mod": {".text": "0x1000", ".data": "0x2000", ".bss": "0x3000", ".init.text": "0x4000", "__ksymtab": "0x5000", ".text.unlikely": "0x1800"},
 		"virtio": {".text": "0x9000"},
 	}, `/src/a "b"`)
 	const want = `set architecture i386:x86-64
+set endian little
 set confirm off
 target remote /d/gdb
 set substitute-path /build/0123abc "/src/a \"b\""
@@ -39,7 +42,7 @@ set confirm on
 // has merely connected.
 func TestDebuggerWaitsForTheStub(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	d, err := newDebugger()
+	d, err := newDebugger(arch.Host)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +105,7 @@ func TestGdbHasNoLimits(t *testing.T) {
 
 func TestBootText(t *testing.T) {
 	k := &kernels.Kernel{Boot: "/x/vmlinuz"}
-	got := bootText(&Settings{CPUs: 1, Mem: 512, KernelArgs: []string{"it's"}}, &Emulator{"/a b/qemu", "tcg"}, k)
+	got := bootText(&Settings{CPUs: 1, Mem: 512, KernelArgs: []string{"it's"}}, &Emulator{arch.Host, "/a b/qemu", "tcg"}, k)
 	for _, want := range []string{"-kernel kernel \\\n", "-initrd initramfs \\\n", `it'\''s`, "path=/dev/fdset/2,append=on", `"$@"`, "exec 3>>/dev/stderr 4>>/dev/stdout", "command -v '/a b/qemu' ||"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in:\n%s", want, got)
@@ -111,7 +114,7 @@ func TestBootText(t *testing.T) {
 	if strings.Contains(got, "fd=7") || strings.Contains(got, "stdio") || k.Boot != "/x/vmlinuz" {
 		t.Errorf("it needs the harness's descriptors, or a terminal:\n%s", got)
 	}
-	if got := bootText(&Settings{Options: guest.Options{Shell: true}}, &Emulator{"qemu", "tcg"}, k); !strings.Contains(got, "stdio,id=stdout,signal=off") {
+	if got := bootText(&Settings{Options: guest.Options{Shell: true}}, &Emulator{arch.Host, "qemu", "tcg"}, k); !strings.Contains(got, "stdio,id=stdout,signal=off") {
 		t.Error("a shell has no keys")
 	}
 }

@@ -28,12 +28,12 @@ const bootScript = `#!/bin/sh
 # the command's, or 124 if the guest did not end as it should. QEMU=PATH runs
 # another QEMU; on another machine, the script runs the QEMU that is installed.
 cd -- "$(dirname -- "$0")" || exit
-: "${QEMU:=$(command -v %[2]s || echo qemu-system-x86_64)}"
+: "${QEMU:=$(command -v %[2]s || echo %[4]s)}"
 # QEMU wants a descriptor that can only be written. A file is not truncated.
 exec 3>>/dev/stderr 4>>/dev/stdout
 "$QEMU" %[3]s "$@"
 code=$?
-if [ "$code" != %[1]d ]; then
+if [ "$code" != %[1]d ] || ! grep -q '"kind":"done"' control.log; then
 	echo "QEMU exited with $code: see console.log" >&2
 	exit 124
 fi
@@ -87,7 +87,7 @@ func Keep(dir string, opts *Settings, e *Emulator, g *guest.Guest) (string, erro
 	}
 	boot := filepath.Join(dir, "boot")
 	err = errors.Join(
-		os.WriteFile(filepath.Join(dir, "cmdline"), []byte(kernelLine(opts)+"\n"), 0o644),
+		os.WriteFile(filepath.Join(dir, "cmdline"), []byte(e.kernelLine(opts)+"\n"), 0o644),
 		os.WriteFile(boot, []byte(bootText(opts, e, g.Kernel)), 0o755),
 	)
 	return host.Quote(boot), err
@@ -117,5 +117,9 @@ func bootText(opts *Settings, e *Emulator, k *kernels.Kernel) string {
 			line += " " + host.Quote(a)
 		}
 	}
-	return fmt.Sprintf(bootScript, proto.DebugExitCode, host.Quote(e.path), strings.TrimPrefix(line, " "))
+	code := proto.DebugExitCode
+	if !e.arch.IsPC() {
+		code = 0
+	}
+	return fmt.Sprintf(bootScript, code, host.Quote(e.path), strings.TrimPrefix(line, " "), e.arch.QEMU)
 }

@@ -5,67 +5,100 @@ package machine
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"regexp"
 	"strings"
 	"time"
+
+	"bulkdump/vm/harness/internal/arch"
 )
 
 // monitorPatience is how long QEMU may take for all its answers.
 const monitorPatience = 3 * time.Second
 
-// askMonitor asks QEMU about a guest that does not go on: where each processor is,
-// whether it takes interrupts, and when its timer is due. It returns the answers
-// that come in time (docs/interop/qmp-spec.rst in QEMU's source).
-func askMonitor(monitor *os.File, cpus int) string {
-	var text strings.Builder
-	if err := monitor.SetDeadline(time.Now().Add(monitorPatience)); err != nil {
-		return ""
-	}
-	answers := json.NewDecoder(monitor)
-	if _, err := askQMP(monitor, answers, "qmp_capabilities", nil); err != nil {
-		return ""
-	}
-	questions := []string{"info status", "info registers -a", "info irq"}
-	for cpu := range cpus {
-		questions = append(questions, fmt.Sprint("info lapic ", cpu))
-	}
-	for _, question := range questions {
-		answer, err := askQMP(monitor, answers, "human-monitor-command", map[string]string{"command-line": question})
-		if err != nil {
-			break
-		}
-		fmt.Fprintf(&text, "%s\n%s\n", question, strings.ReplaceAll(answer, "\r", ""))
-	}
-	return text.String()
+// A monitor talks to QEMU (docs/interop/qmp-spec.rst in its source).
+type monitor struct {
+	port    *os.File
+	answers chan json.RawMessage // closed at QEMU's end
+	reason  string               // why the machine ended; known when answers is closed
 }
 
-// askQMP runs one command. Greetings and events come between its answers.
-func askQMP(to io.Writer, from *json.Decoder, command string, arguments map[string]string) (answer string, err error) {
+func openMonitor(port *os.File) *monitor {
+	m := &monitor{port: port, answers: make(chan json.RawMessage, 1)}
+	go m.read()
+	_ = m.send("qmp_capabilities", nil) // from here on, it tells what happens
+	return m
+}
+
+// read hands the answers on, and keeps the reason of the end. QEMU greets first.
+func (m *monitor) read() {
+	defer close(m.answers)
+	agreed := false
+	for from := json.NewDecoder(m.port); ; {
+		var line struct {
+			Return, Error json.RawMessage
+			Event         string
+			Data          struct{ Reason string }
+		}
+		if err := from.Decode(&line); err != nil {
+			return
+		}
+		switch {
+		case line.Event == "SHUTDOWN":
+			m.reason = line.Data.Reason
+		case line.Return == nil && line.Error == nil:
+		case !agreed: // the answer to the capabilities
+			agreed = true
+		default:
+			m.answers <- line.Return // nil for an error
+		}
+	}
+}
+
+// end waits for QEMU's end, and returns why the machine ended.
+func (m *monitor) end() (reason string) {
+	for range m.answers {
+	}
+	return m.reason
+}
+
+func (m *monitor) send(command string, arguments map[string]string) error {
 	question := map[string]any{"execute": command}
 	if arguments != nil {
 		question["arguments"] = arguments
 	}
-	if err := json.NewEncoder(to).Encode(question); err != nil {
-		return "", err
-	}
-	for {
-		var m struct {
-			Return json.RawMessage
-			Error  json.RawMessage
-		}
-		if err := from.Decode(&m); err != nil {
-			return "", err
-		}
-		switch {
-		case m.Error != nil:
-			return "", fmt.Errorf("QEMU: %s: %s", command, m.Error)
-		case m.Return != nil:
-			_ = json.Unmarshal(m.Return, &answer) // {}, if it has nothing to say
-			return answer, nil
+	return json.NewEncoder(m.port).Encode(question)
+}
+
+// askAll asks about a guest that does not go on: where each processor is, whether it
+// takes interrupts, and when its timer is due. It returns the answers that come in
+// time.
+func (m *monitor) askAll(a *arch.Arch, cpus int) string {
+	questions := []string{"info status", "info registers -a"}
+	if a.IsPC() {
+		questions = append(questions, "info irq")
+		for cpu := range cpus {
+			questions = append(questions, fmt.Sprint("info lapic ", cpu))
 		}
 	}
+	var text strings.Builder
+	late := time.After(monitorPatience)
+	for _, question := range questions {
+		if m.send("human-monitor-command", map[string]string{"command-line": question}) != nil {
+			break
+		}
+		select {
+		case <-late:
+			return text.String()
+		case raw, ok := <-m.answers:
+			var answer string
+			if !ok || json.Unmarshal(raw, &answer) != nil {
+				return text.String()
+			}
+			fmt.Fprintf(&text, "%s\n%s\n", question, strings.ReplaceAll(answer, "\r", ""))
+		}
+	}
+	return text.String()
 }
 
 var (

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"bulkdump/vm/harness/internal/arch"
 )
 
 // QEMU's greeting and its events are no answers. What comes before it stops
@@ -42,15 +44,21 @@ func TestAskMonitor(t *testing.T) {
 			case 2:
 				fmt.Fprintln(theirs, `{"event": "RESUME"}`)
 				fmt.Fprintln(theirs, `{"return": "VM status: running\r\n"}`)
+			case 3:
+				fmt.Fprintln(theirs, `{"event": "SHUTDOWN", "data": {"guest": true, "reason": "guest-reset"}}`)
 			}
 		}
 		asked <- all
 	}()
-	if got, want := askMonitor(ours, 2), "info status\nVM status: running\n\n"; got != want {
+	m := openMonitor(ours)
+	if got, want := m.askAll(arch.Host, 2), "info status\nVM status: running\n\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	if all := <-asked; len(all) != 3 || !strings.Contains(all[2], "info registers -a") {
 		t.Errorf("it was asked %q", all)
+	}
+	if reason := m.end(); reason != "guest-reset" {
+		t.Errorf("the machine ended because of %q", reason)
 	}
 }
 

@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"bulkdump/vm/harness/internal/arch"
 	"bulkdump/vm/harness/internal/guest"
 	"bulkdump/vm/harness/internal/kernels"
 	"bulkdump/vm/internal/proto"
@@ -22,11 +24,8 @@ var debugExitDevice = fmt.Sprintf("isa-debug-exit,iobase=%#x,iosize=1", proto.De
 
 // kernelArgs: a panic or an Oops ends the guest at once, and thereby QEMU, which
 // does not reboot. A warning does not. The kernel does not limit the rate at which
-// init and the tests write to its log. It does not check the timer: that counts the
-// ticks while a loop of the processor goes on, finds none if the host is busy, and
-// panics (arch/x86/kernel/apic/io_apic.c:check_timer).
-const kernelArgs = "console=ttyS0 panic=-1 oops=panic loglevel=7 log_buf_len=4M 8250.nr_uarts=4 " +
-	"i8042.noaux i8042.nokbd i8042.nopnp no_timer_check nokaslr random.trust_cpu=on printk.devkmsg=on"
+// init and the tests write to its log.
+const kernelArgs = "panic=-1 oops=panic loglevel=7 log_buf_len=4M nokaslr printk.devkmsg=on"
 
 // The ports of a guest, in the order of their descriptors in QEMU.
 const (
@@ -45,25 +44,20 @@ type machine struct {
 	log   bytes.Buffer // what QEMU itself says
 }
 
-// noLA57 leaves out the fifth level of page tables. While a kernel identifies its
-// processor, arch/x86/kernel/cpu/common.c clears the feature bits for a moment.
-// pgtable_l5_enabled() reads them, so that addresses seem to have four levels.
-// KASAN then reports an interrupt that comes at that moment.
-const noLA57 = ",la57=off"
-
 // accelArgs choose processor and accelerator, on which every figure depends.
-func accelArgs(opts *Settings, accel string) []string {
+func (e *Emulator) accelArgs(opts *Settings) []string {
 	switch {
 	case opts.ICount:
-		return []string{"-accel", "tcg,thread=single", "-icount", "shift=0", "-cpu", "max" + noLA57}
-	case accel == "tcg":
-		return []string{"-accel", "tcg,thread=multi", "-cpu", "max" + noLA57}
+		return []string{"-accel", "tcg,thread=single", "-icount", "shift=0", "-cpu", e.arch.CPU}
+	case e.Accel == "tcg":
+		return []string{"-accel", "tcg,thread=multi", "-cpu", e.arch.CPU}
 	}
-	return []string{"-accel", accel, "-cpu", "host" + noLA57}
+	return []string{"-accel", e.Accel, "-cpu", "host" + arch.NoLA57}
 }
 
-func kernelLine(opts *Settings) string {
-	return strings.Join(append([]string{kernelArgs}, opts.KernelArgs...), " ")
+func (e *Emulator) kernelLine(opts *Settings) string {
+	line := append([]string{"console=" + e.arch.Serial, kernelArgs}, strings.Fields(e.arch.Line)...)
+	return strings.Join(append(line, opts.KernelArgs...), " ")
 }
 
 var portNames = [portCount]string{"console", "control", "stdout", "stderr", "monitor"}
@@ -80,27 +74,45 @@ func inheritedPorts() (chardevs [portCount]string) {
 var inheritedImage = fmt.Sprintf("/proc/self/fd/%d", 3+portCount)
 
 func (e *Emulator) args(opts *Settings, k *kernels.Kernel, initramfs string, chardevs [portCount]string) []string {
-	args := []string{
-		"-M", "q35", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+	args := append(slices.Clone(e.arch.Machine),
+		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
 		"-m", fmt.Sprint(opts.Mem), "-smp", fmt.Sprint(opts.CPUs),
 		"-kernel", k.Boot, "-initrd", initramfs,
-		"-append", kernelLine(opts),
-		"-device", debugExitDevice,
+		"-append", e.kernelLine(opts))
+	if e.arch.IsPC() {
+		args = append(args, "-device", debugExitDevice)
 	}
-	args = append(args, accelArgs(opts, e.Accel)...)
+	args = append(args, e.accelArgs(opts)...)
 	for _, c := range chardevs {
 		args = append(args, "-chardev", c)
 	}
-	args = append(args, "-mon", "chardev=monitor,mode=control", "-serial", "chardev:console", "-serial", "chardev:control")
-	if k.HasVirtio() {
-		args = append(args, "-device", "virtio-serial-pci")
-		for _, name := range portNames[portStdout:portMonitor] {
-			args = append(args, "-device", fmt.Sprintf("virtserialport,chardev=%s,name=%s", name, name))
-		}
+	args = append(args, "-mon", "chardev=monitor,mode=control")
+	if e.arch.Console != "" {
+		args = append(args, "-device", e.arch.Console+",chardev=console")
 	} else {
-		args = append(args, "-serial", "chardev:stdout", "-serial", "chardev:stderr")
+		args = append(args, "-serial", "chardev:console")
+	}
+	serial, virtio := guest.Ports(e.arch, k)
+	for _, name := range serial {
+		args = append(args, "-serial", "chardev:"+name)
+	}
+	if len(virtio) > 0 {
+		args = append(args, "-device", e.arch.Virtio)
+	}
+	for _, name := range virtio {
+		args = append(args, "-device", fmt.Sprintf("virtserialport,chardev=%s,name=%s", name, name))
 	}
 	return args
+}
+
+// left reports whether QEMU ended because init left the machine. On a PC, that is a
+// status that has no other cause. Other machines power off, which QEMU calls a
+// shutdown of the guest's, while a panic resets the machine.
+func (e *Emulator) left(code int, reason string) bool {
+	if e.arch.IsPC() {
+		return code == proto.DebugExitCode
+	}
+	return code == 0 && reason == "guest-shutdown"
 }
 
 // startQEMU starts QEMU. It gets nothing of the host but the descriptors. The

@@ -7,17 +7,19 @@ import (
 	"testing"
 
 	"bulkdump/vm/harness/internal/kernels"
+
+	"bulkdump/vm/harness/internal/arch"
 )
 
 func TestQemuArgs(t *testing.T) {
-	line := func(o Settings, k kernels.Kernel, accel string) string {
+	line := func(a *arch.Arch, o Settings, k kernels.Kernel, accel string) string {
 		k.Boot = "/vmlinuz"
-		return strings.Join((&Emulator{"qemu", accel}).args(&o, &k, inheritedImage, inheritedPorts()), " ")
+		return strings.Join((&Emulator{a, "qemu", accel}).args(&o, &k, inheritedImage, inheritedPorts()), " ")
 	}
-	serial := line(Settings{CPUs: 1, Mem: 512, ICount: true, KernelArgs: []string{"a=b c", "--", "d"}}, kernels.Kernel{}, "tcg")
-	virtio := line(Settings{CPUs: 2, Mem: 512}, kernels.Kernel{Drivers: []string{"virtio_console.ko"}}, "kvm")
+	serial := line(arch.Host, Settings{CPUs: 1, Mem: 512, ICount: true, KernelArgs: []string{"a=b c", "--", "d"}}, kernels.Kernel{}, "tcg")
+	virtio := line(arch.Host, Settings{CPUs: 2, Mem: 512}, kernels.Kernel{Virtio: true}, "kvm")
 	for _, want := range []string{"-nodefaults", "-no-reboot", "-m 512 -smp 1", "-initrd /proc/self/fd/8", "-icount shift=0",
-		"thread=single", "-cpu max,la57=off", " printk.devkmsg=on a=b c -- d -device ", "isa-debug-exit,iobase=0xf4", "-serial chardev:console -serial chardev:control -serial chardev:stdout"} {
+		"thread=single", "-cpu max,la57=off", " random.trust_cpu=on a=b c -- d -device ", "isa-debug-exit,iobase=0xf4", "-serial chardev:console -serial chardev:control -serial chardev:stdout"} {
 		if !strings.Contains(serial, want) {
 			t.Errorf("%q is not in %s", want, serial)
 		}

@@ -34,6 +34,7 @@ type session struct {
 	started time.Time
 
 	debugger *debugger // with --gdb
+	monitor  *monitor
 
 	phase   string
 	waiting *waiting
@@ -66,7 +67,7 @@ func Boot(ctx context.Context, opts *Settings, e *Emulator, g *guest.Guest, imag
 	notes.Hurry()
 	note := func(format string, args ...any) { fmt.Fprintf(notes, "vm: "+format+"\n", args...) }
 
-	note("booting %s with %s, cpus: %d, %d MiB", g.Kernel.Release, strings.Join(accelArgs(opts, e.Accel), " "), opts.CPUs, opts.Mem)
+	note("booting %s with %s, cpus: %d, %d MiB", g.Kernel.Release, strings.Join(e.accelArgs(opts), " "), opts.CPUs, opts.Mem)
 	if n := runtime.NumCPU(); opts.CPUs > n {
 		note("this machine has %d of those %d cpus: the guest's will wait for each other", n, opts.CPUs)
 	}
@@ -82,7 +83,7 @@ func Boot(ctx context.Context, opts *Settings, e *Emulator, g *guest.Guest, imag
 func bootOnce(ctx context.Context, opts *Settings, e *Emulator, g *guest.Guest, image *os.File, seen *Seen, sinks *sinks, note host.Notef) (err error) {
 	var d *debugger
 	if opts.GDB {
-		if d, err = newDebugger(); err != nil {
+		if d, err = newDebugger(g.Kernel.Arch); err != nil {
 			return err
 		}
 		defer d.close()
@@ -114,10 +115,12 @@ func bootOnce(ctx context.Context, opts *Settings, e *Emulator, g *guest.Guest, 
 	ended := make(chan struct{})
 	go func() { m.cmd.Wait(); close(ended) }()
 	go s.waiting.watch(ended)
+	s.monitor = openMonitor(m.ports[portMonitor])
 	defer func() { s.detach() }()
 
 	s.serve(ctx, messages, ended, panicked)
 	seen.QEMUCode, seen.QEMULog = m.cmd.ProcessState.ExitCode(), m.complaint()
+	seen.Left = e.left(seen.QEMUCode, s.monitor.end())
 	if !seen.Whole && !seen.emulatorFailed() {
 		sinks.hurry()
 	}
@@ -204,7 +207,7 @@ func (s *session) expire() {
 		s.enter(PhaseOutput)
 	default:
 		if first { // the guest has not said where it hangs
-			s.seen.Machine = askMonitor(s.m.ports[portMonitor], s.opts.CPUs)
+			s.seen.Machine = s.monitor.askAll(s.guest.Kernel.Arch, s.opts.CPUs)
 		}
 		s.m.kill()
 	}
@@ -370,6 +373,7 @@ type Seen struct {
 	Waited   time.Duration // how long QEMU was ready to run in that phase, and the host was busy
 	Unread   string        // which output was not read then
 	Machine  string        // what QEMU said of the machine then, if the guest was ended at once
+	Left     bool          // the machine ended as init ends it, and as nothing else does
 	QEMUCode int
 	QEMULog  string
 	Console  []string // lines

@@ -16,6 +16,8 @@ import (
 	"bulkdump/vm/harness/internal/guest"
 	"bulkdump/vm/harness/internal/kernels"
 	"bulkdump/vm/internal/proto"
+
+	"bulkdump/vm/harness/internal/arch"
 )
 
 // An emulator that fails is started once more; one that ends, or fails again, is
@@ -48,7 +50,7 @@ func TestBootAgain(t *testing.T) {
 			defer image.Close()
 			o := &Seen{Accel: "tcg"}
 			var stderr bytes.Buffer
-			if err := Boot(t.Context(), &Settings{CPUs: 1}, &Emulator{qemu, "tcg"}, &guest.Guest{Kernel: &kernels.Kernel{Release: "6.1"}, Config: &proto.Config{}}, image, o, nil, new(bytes.Buffer), &stderr); err != nil {
+			if err := Boot(t.Context(), &Settings{CPUs: 1}, &Emulator{arch.Host, qemu, "tcg"}, &guest.Guest{Kernel: &kernels.Kernel{Arch: arch.Host, Release: "6.1"}, Config: &proto.Config{}}, image, o, nil, new(bytes.Buffer), &stderr); err != nil {
 				t.Fatal(err)
 			}
 			text, err := os.ReadFile(starts)
@@ -80,8 +82,8 @@ func TestBootTakesTooLong(t *testing.T) {
 	defer cancel()
 	var o Seen
 	settings := &Settings{CPUs: 1, BootLimit: 10 * time.Millisecond}
-	g := &guest.Guest{Kernel: &kernels.Kernel{Release: "6.1"}, Config: &proto.Config{}}
-	if err := Boot(ctx, settings, &Emulator{qemu, "tcg"}, g, image, &o, nil, io.Discard, io.Discard); err != nil {
+	g := &guest.Guest{Kernel: &kernels.Kernel{Arch: arch.Host, Release: "6.1"}, Config: &proto.Config{}}
+	if err := Boot(ctx, settings, &Emulator{arch.Host, qemu, "tcg"}, g, image, &o, nil, io.Discard, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	if o.TimedOut != PhaseBoot || o.Limit != settings.BootLimit || o.Hello {

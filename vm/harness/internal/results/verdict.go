@@ -13,7 +13,6 @@ import (
 
 	"bulkdump/vm/harness/internal/host"
 	"bulkdump/vm/harness/internal/machine"
-	"bulkdump/vm/internal/proto"
 )
 
 // Exit codes besides the command's own.
@@ -153,7 +152,7 @@ func (o *Outcome) dirt(findings []finding) []string {
 	if !o.Whole {
 		dirt = append(dirt, "output was lost")
 	}
-	if !o.Done || o.QEMUCode != proto.DebugExitCode {
+	if !o.Done || !o.Left {
 		dirt = append(dirt, o.gone())
 	}
 	return dirt

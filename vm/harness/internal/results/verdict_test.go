@@ -26,9 +26,9 @@ func goodOutcome() *Outcome {
 		Unloaded: &proto.Message{Kind: proto.KindUnloaded},
 		Taint:    &proto.Message{Kind: proto.KindTaint, Taint: 1<<12 | 1<<13},
 		Done:     true,
-		QEMUCode: proto.DebugExitCode,
-		Console:  log,
-		Kmsg:     slices.Clone(log),
+		Left:     true, QEMUCode: proto.DebugExitCode,
+		Console: log,
+		Kmsg:    slices.Clone(log),
 	}}
 }
 
@@ -73,7 +73,7 @@ func TestVerdictNeedsEveryGuarantee(t *testing.T) {
 		{"silent", func(o *Outcome) {
 			*o = Outcome{Seen: machine.Seen{Kernel: "6.1", TimedOut: machine.PhaseBoot, Limit: time.Second, QEMUCode: -1}}
 		}, 124, "timeout: the boot took longer than 1s, and the guest never spoke ("},
-		{"gone before the command", func(o *Outcome) { o.Running, o.Exit, o.Done, o.QEMUCode = false, nil, false, 0 }, 124,
+		{"gone before the command", func(o *Outcome) { o.Running, o.Exit, o.Done, o.Left, o.QEMUCode = false, nil, false, false, 0 }, 124,
 			"the command was not started: the guest went away without its last word; QEMU exited with 0 ("},
 		{"command timeout on a busy host", func(o *Outcome) {
 			o.TimedOut, o.Limit, o.Waited = machine.PhaseUnload, time.Minute, 400*time.Second
@@ -126,7 +126,7 @@ func TestVerdictNeedsEveryGuarantee(t *testing.T) {
 		{"taint", func(o *Outcome) { o.Taint.Taint |= 1<<9 | 1<<5 }, 122, "kernel tainted: B (bit 5), W (bit 9)"},
 		{"unknown taint", func(o *Outcome) { o.Taint.Taint |= 1 << 40 }, 122, "kernel tainted: ? (bit 40)"},
 		{"output lost", func(o *Outcome) { o.Whole = false }, 122, "output was lost"},
-		{"QEMU's end", func(o *Outcome) { o.QEMUCode = 0 }, 122, "the guest did not end as it should; QEMU exited with 0"},
+		{"QEMU's end", func(o *Outcome) { o.Left, o.QEMUCode = false, 0 }, 122, "the guest did not end as it should; QEMU exited with 0"},
 		{"suite", func(o *Outcome) { o.Suite = &Suite{tests: []*testResult{{name: "TestX", result: resultFail}}} }, 1,
 			"1 of 1 tests failed: TestX"},
 		{"status", func(o *Outcome) { o.Exit.Status = 7 }, 7, "command exited 7"},

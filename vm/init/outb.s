@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
+//go:build amd64 || 386
+
 #include "textflag.h"
 
 // func outb(port uint16, value uint8)
