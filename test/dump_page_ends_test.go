@@ -73,6 +73,7 @@ func TestLargestIDIsSentOnce(t *testing.T) {
 // none. DONE comes with the last record or alone, and every record comes once.
 // Rules 1, 20, 23.
 func TestDoneAloneInItsPage(t *testing.T) {
+	goodSize, _ := rooms(t, setup(t))
 	eachKind(t, func(t *testing.T, k kind) {
 		c := setup(t)
 		two := func(payload int) (ids []uint32, pages []page) {
@@ -83,7 +84,7 @@ func TestDoneAloneInItsPage(t *testing.T) {
 			makeEntry(t, c, client.Entry{ID: 1, Payload: make([]byte, payload)})
 			return all(t, k, generation)
 		}
-		const start = goodSize/2 - 400
+		start := goodSize/2 - 400
 		_, pages := two(start)
 		// With that many bytes more in each, two records fill the page.
 		fits := start + (goodSize-pages[0].size)/2&^3

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -14,19 +15,29 @@ import (
 )
 
 const (
-	// Capacities of a page with pages of 4 KiB and 64 bits
-	// (af_netlink.c:netlink_dump): NLMSG_GOODSIZE on a socket that was not
-	// read yet, then the reader's buffer, but no more than
-	// SKB_WITH_OVERHEAD(32768).
-	goodSize   = 4096 - 320
-	largestCap = 32768 - 320
-
 	payloadMax = 60000
 	doneSize   = unix.SizeofNlMsghdr + 4
 )
 
+// rooms returns the capacities of a page (af_netlink.c:netlink_dump). On a socket that
+// was not read yet, it is NLMSG_GOODSIZE: a page of the machine, 8 KiB at most, less
+// what the kernel keeps behind it. Then it is the reader's buffer, but no more than
+// 32 KiB less the same. What is kept differs between machines, so the trace tells.
+func rooms(t testing.TB, c *client.Client) (goodSize, largest int) {
+	t.Helper()
+	tr := trace(t, "dump_page")
+	makeEntry(t, c, client.Entry{ID: 1})
+	mustDump(t, c, client.DumpOptions{})
+	flush(t, c)
+	goodSize = int(tr.events()[0].number("room"))
+	return goodSize, 32<<10 - (smallBuffer - goodSize)
+}
+
+// smallBuffer is the smallest receive buffer into which a first page fits.
+var smallBuffer = min(os.Getpagesize(), 8<<10)
+
 // bufferSizes are the receive buffers that every set is read with.
-var bufferSizes = []int{4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10}
+var bufferSizes = []int{smallBuffer, 8 << 10, 16 << 10, 32 << 10, 64 << 10}
 
 // recordSize returns the length of the record of an entry with that payload.
 func recordSize(t testing.TB, c *client.Client, payload int) int {
@@ -76,8 +87,9 @@ func TestDumpPageFilledToTheByte(t *testing.T) {
 	ids := []uint32{0, 1, 2, 3, 4, 5, 6}
 	overhead := recordSize(t, c, 4) - 4 // with a payload that is a multiple of 4
 	doneAlone, doneShared := false, false
+	goodSize, largestCap := rooms(t, c)
 	for _, tt := range []struct{ capacity, perPage, buffer int }{
-		{goodSize, 2, 4 << 10}, {goodSize, 4, 64 << 10}, {4 << 10, 2, 4 << 10}, {8 << 10, 2, 8 << 10},
+		{goodSize, 2, smallBuffer}, {goodSize, 4, 64 << 10}, {smallBuffer, 2, smallBuffer}, {8 << 10, 2, 8 << 10},
 		{16 << 10, 4, 16 << 10}, {largestCap, 3, 32 << 10}, {largestCap, 2, 64 << 10},
 	} {
 		filled := false
@@ -127,7 +139,7 @@ func TestDumpPageFilledToTheByte(t *testing.T) {
 func TestDumpRecordAsLargeAsTheBuffer(t *testing.T) {
 	c := setup(t)
 	overhead := recordSize(t, c, 4) - 4
-	for _, buffer := range []int{4 << 10, 8 << 10, 16 << 10, 32 << 10} {
+	for _, buffer := range []int{smallBuffer, 8 << 10, 16 << 10, 32 << 10} {
 		for payload := buffer - overhead - 2*doneSize; payload <= buffer-overhead+2*doneSize; payload += 4 {
 			flush(t, c)
 			for id := range uint32(3) {

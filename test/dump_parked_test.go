@@ -68,7 +68,7 @@ func checkParked(t *testing.T, c *client.Client, page uint32) {
 			}
 			// A pointer for each record of a page of 32 KiB; one takes 60 bytes
 			// and more.
-			if least := uint64(32<<10/60) * 8; encoding == client.EncodingColumns && beside < least {
+			if least := uint64(32 << 10 / 60 * unsafe.Sizeof(uintptr(0))); encoding == client.EncodingColumns && beside < least {
 				t.Errorf("%s: %d bytes beside the pages, want at least %d", name, beside, least)
 			}
 			mostBeside = max(mostBeside, beside)

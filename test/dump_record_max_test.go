@@ -26,6 +26,8 @@ func largestRecord(name, payload int) uint32 {
 // same side of a page's size.
 func TestRecordMaxFollowsTheTable(t *testing.T) {
 	c := setup(t)
+	room, _ := rooms(t, c)
+	goodSize := uint32(room)
 	r := rand.New(rand.NewPCG(7, 8))
 	sizes := make(map[uint32]uint32) // of the records, by id
 	check := func(what string) {
@@ -42,7 +44,7 @@ func TestRecordMaxFollowsTheTable(t *testing.T) {
 	payload := func() []byte {
 		// A third of the payloads have any size, a third just about fill a
 		// page, and the others are small.
-		n := [...]int{r.IntN(payloadMax + 1), goodSize - 400 + r.IntN(800), r.IntN(300)}
+		n := [...]int{r.IntN(payloadMax + 1), room - 400 + r.IntN(800), r.IntN(300)}
 		return make([]byte, n[r.IntN(len(n))])
 	}
 	check("empty")
@@ -93,7 +95,7 @@ func TestRecordMaxFollowsTheTable(t *testing.T) {
 		flush(t, c)
 	}
 	exactly(900, 600, true)
-	full := goodSize - int(largestRecord(1, 0)) // with it, the record fills a page
+	full := room - int(largestRecord(1, 0)) // with it, the record fills a page
 	exactly(full+4, full, false)
 
 	// If a fill fails, its entries are gone.
