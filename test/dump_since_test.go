@@ -453,7 +453,6 @@ func TestLogStartsAgain(t *testing.T) {
 		}
 		changed(1, id)
 	}
-	starts := base
 	next := uint32(0)
 	for round := range 4 {
 		makeEntry(t, c, client.Entry{ID: next})
@@ -463,12 +462,12 @@ func TestLogStartsAgain(t *testing.T) {
 		parked := openRaw(t, client.FamilyName, 64<<10)
 		seq := parked.parkBeforeFirstPage(c, attrU32(attrSince, uint32(state(t, c).Generation-1)))
 		fill(t, c, client.FillOptions{Count: 30, IDStart: next + 1})
+		starts := base
 		changed(30, idsFrom(next+1, 30)...)
 		stale := base > starts // the fill did not fit
 		if v := parked.endOf(seq); (v.errno == unix.ESTALE) != stale || v.errno != 0 && !stale {
 			t.Errorf("round %d: a delta that was parked before a fill ended with %+v, stale is %t", round, v, stale)
 		}
-		starts = base
 		touch(t, c, next) // an entry whose last change the log may have lost
 		changed(1, next)
 		if _, err := c.Fill(t.Context(), client.FillOptions{Count: 5, IDStart: next + 26 + 10*uint32(round%2)}); round%2 == 0 && err == nil {
@@ -485,7 +484,6 @@ func TestLogStartsAgain(t *testing.T) {
 			del(id)
 		}
 		next += 100
-		starts = base
 	}
 	if base < 3*slots {
 		t.Errorf("the log started at %d, generation %d", base, state(t, c).Generation)
