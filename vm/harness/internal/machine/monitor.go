@@ -102,20 +102,27 @@ func (m *monitor) askAll(a *arch.Arch, cpus int) string {
 }
 
 var (
-	cpuRegisters = regexp.MustCompile(`(?ms)^CPU#(\d+)\n(.*?)^GDT=`)
-	programAt    = regexp.MustCompile(`RIP=([0-9a-f]+)`)
+	ofProcessor = regexp.MustCompile(`(?m)^CPU#(\d+)\r?$`)
+	// Each machine has a name of its own for it.
+	programAt = regexp.MustCompile(`(?m)(?:\b(?:RIP|EIP|PC|R15)=|\bNIP |^ ?pc +|PSW=mask [0-9a-f]+ addr )([0-9a-f]+)`)
 )
 
 // Processors says in a few words where they were, "" if that is not known.
 func (s *Seen) Processors() string {
 	var all []string
-	for _, m := range cpuRegisters.FindAllStringSubmatch(s.Machine, -1) {
+	found := ofProcessor.FindAllStringSubmatchIndex(s.Machine, -1)
+	for i, m := range found {
+		end := len(s.Machine)
+		if i+1 < len(found) {
+			end = found[i+1][0]
+		}
+		registers := s.Machine[m[1]:end]
 		how := "runs"
-		if strings.Contains(m[2], "HLT=1") {
+		if strings.Contains(registers, "HLT=1") {
 			how = "is halted"
 		}
-		if at := programAt.FindStringSubmatch(m[2]); at != nil {
-			all = append(all, fmt.Sprintf("processor %s %s at %s", m[1], how, at[1]))
+		if at := programAt.FindStringSubmatch(registers); at != nil {
+			all = append(all, fmt.Sprintf("processor %s %s at %s", s.Machine[m[2]:m[3]], how, at[1]))
 		}
 	}
 	return strings.Join(all, ", ")

@@ -69,6 +69,19 @@ func TestProcessors(t *testing.T) {
 	if got := s.Processors(); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
+	for machine, at := range map[string]string{
+		"i386":    "EIP=c1a4e8cb EFL=00000246",
+		"arm64":   " PC=ffff800010a4e8cb X00=0000000000000000",
+		"armhf":   "R12=00000000 R13=c1a00000 R14=c0100000 R15=c0a4e8cb",
+		"ppc64el": "NIP c000000000a4e8cb   LR c000000000000000",
+		"riscv64": " pc       ffffffff80a4e8cb\n mhartid  0000000000000000",
+		"s390x":   "PSW=mask 0706400180000000 addr 0000000000a4e8cb cc 00",
+	} {
+		s := Seen{Machine: "info registers -a\n\nCPU#0\n" + at + "\n\nCPU#1\n"}
+		if got := s.Processors(); !strings.HasPrefix(got, "processor 0 runs at ") || !strings.HasSuffix(got, "a4e8cb") {
+			t.Errorf("%s: %q", machine, got)
+		}
+	}
 	if got := (&Seen{}).Processors(); got != "" {
 		t.Errorf("%q of nothing", got)
 	}
