@@ -5,7 +5,9 @@
  *
  *	insmod bulkdump_delay.ko functions=bulkdump:bulkdump_names_add,xa_store
  *
- * While a delay lasts, its processor does nothing else. The others go on.
+ * While a delay lasts, its processor does nothing else. The others go on. After a
+ * delay, its function has none for fifty times as long: one that is called for each
+ * record would leave no time for anything.
  */
 
 #include <linux/atomic.h>
@@ -14,6 +16,7 @@
 #include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/prandom.h>
+#include <linux/timekeeping.h>
 
 #define FUNCTIONS_MAX 64
 
@@ -45,19 +48,34 @@ static const struct kernel_param_ops delays_ops = { .get = delays_get };
 module_param_cb(delays, &delays_ops, NULL, 0444);
 MODULE_PARM_DESC(delays, "how many there were");
 
-static struct kprobe probes[FUNCTIONS_MAX];
+/**
+ * struct point - a function whose calls are delayed
+ * @probe: at its start
+ * @next: no delay before this time, in ns
+ */
+struct point {
+	struct kprobe probe;
+	u64 next;
+};
+
+static struct point points[FUNCTIONS_MAX];
 
 /* Per processor and without a lock: a probe may hit anywhere. */
 static DEFINE_PER_CPU(struct rnd_state, dice);
 
 static int delay(struct kprobe *probe, struct pt_regs *regs)
 {
+	struct point *point = container_of(probe, struct point, probe);
 	struct rnd_state *state = this_cpu_ptr(&dice);
+	u64 now = ktime_get_mono_fast_ns();
+	u32 length;
 
-	if (prandom_u32_state(state) % rarity)
+	if (now < READ_ONCE(point->next) || prandom_u32_state(state) % rarity)
 		return 0;
+	length = 1 + prandom_u32_state(state) % longest;
+	WRITE_ONCE(point->next, now + 50ULL * length * NSEC_PER_USEC);
 	atomic_inc(&delays);
-	udelay(1 + prandom_u32_state(state) % longest);
+	udelay(length);
 	return 0;
 }
 
@@ -73,9 +91,9 @@ static int __init delay_init(void)
 	for_each_possible_cpu(cpu)
 		prandom_seed_state(per_cpu_ptr(&dice, cpu), seed + cpu);
 	for (i = 0; i < functions_nr; i++) {
-		probes[i].symbol_name = functions[i];
-		probes[i].pre_handler = delay;
-		err = register_kprobe(&probes[i]);
+		points[i].probe.symbol_name = functions[i];
+		points[i].probe.pre_handler = delay;
+		err = register_kprobe(&points[i].probe);
 		if (err) {
 			pr_err("bulkdump_delay: %s: %d\n", functions[i], err);
 			goto unwind;
@@ -84,7 +102,7 @@ static int __init delay_init(void)
 	return 0;
 unwind:
 	while (i--)
-		unregister_kprobe(&probes[i]);
+		unregister_kprobe(&points[i].probe);
 	return err;
 }
 
@@ -93,7 +111,7 @@ static void __exit delay_exit(void)
 	unsigned int i;
 
 	for (i = 0; i < functions_nr; i++)
-		unregister_kprobe(&probes[i]);
+		unregister_kprobe(&points[i].probe);
 }
 
 module_init(delay_init);
