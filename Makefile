@@ -2,6 +2,7 @@
 # make help lists the targets.
 PREFIX = /usr/local
 AS_ROOT = $(if $(filter-out 0,$(shell id -u)),sudo)
+ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 SCRIPTS = .ci/run vm/run vm/deps vm/source test/cursors-check test/litmus/check test/module-path \
 	$(addprefix kmod/scripts/,coccicheck gen gen-check new-family new-family-check package-check)
@@ -251,7 +252,10 @@ fuzz-reader: ## nldump reads scripted sockets, held to a model (DATAGRAMS=100000
 	go -C client test ./nldump -count=1 -timeout 0 -v -run '^TestConversations$$' \
 		-datagrams $(call number,DATAGRAMS,10000000) -conversation $(or $(CONVERSATION),0)
 
-lint: gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check ## everything that checks the source
+lint: gofmt vet staticcheck shellcheck actionlint checkpatch coccicheck kmod-check ## everything that checks the source
+
+actionlint:
+	go run $(ACTIONLINT)
 
 gofmt:
 	@out=$$(gofmt -l client cmd kmod test vm); test -z "$$out" || { echo "not gofmt-ed: $$out"; exit 1; }
@@ -298,4 +302,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go -C client run ./internal/gen $(if $(filter gen-check,$@),-check) -spec ../kmod/bulkdump.yaml -o .
 
-.PHONY: help demo vm-test vm-quick vm-faults vm-coverage vm-matrix vm-archs stress vm-torture fuzz-requests litmus vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-nldump cursors-check vm-selftest vm-boots kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test fuzz-reader lint gofmt vet staticcheck shellcheck checkpatch coccicheck kmod-check module-path gen gen-check
+.PHONY: help demo vm-test vm-quick vm-faults vm-coverage vm-matrix vm-archs stress vm-torture fuzz-requests litmus vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-nldump cursors-check vm-selftest vm-boots kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test fuzz-reader lint gofmt vet staticcheck shellcheck actionlint checkpatch coccicheck kmod-check module-path gen gen-check
