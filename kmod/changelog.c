@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The change log: see changelog.h. */
 
+#include <linux/bits.h>
 #include <linux/moduleparam.h>
 #include <linux/sched.h>
 
@@ -99,9 +100,13 @@ static void forget_oldest(struct bulkdump_table *table)
 void bulkdump_changelog_delete(struct bulkdump_table *table, u32 id,
 			       u64 generation, u64 old_generation)
 {
-	log_move(table, xa_mk_value(id), generation, old_generation);
-	xa_set_mark(&table->log, log_index(table, generation),
-		    BULKDUMP_CHANGELOG_TOMBSTONE);
+	unsigned long index = log_index(table, generation);
+	u32 value = id & GENMASK(BULKDUMP_CHANGELOG_ID_BITS - 1, 0);
+
+	log_move(table, xa_mk_value(value), generation, old_generation);
+	xa_set_mark(&table->log, index, BULKDUMP_CHANGELOG_TOMBSTONE);
+	if (id != value)
+		xa_set_mark(&table->log, index, BULKDUMP_CHANGELOG_TOP_BIT);
 	table->tombstones++;
 	if (table->tombstones > bulkdump_max_tombstones)
 		forget_oldest(table);

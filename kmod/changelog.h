@@ -27,6 +27,14 @@ extern unsigned int bulkdump_max_tombstones;
 /* Marks tombstones; the first marked slot has the oldest. */
 #define BULKDUMP_CHANGELOG_TOMBSTONE XA_MARK_0
 
+/*
+ * A value entry has one bit less than a long, and so not all of an id everywhere.
+ * Marks a tombstone whose id has the top bit. It is set after the value, but in a
+ * slot that readers reach only when the change is complete.
+ */
+#define BULKDUMP_CHANGELOG_TOP_BIT XA_MARK_1
+#define BULKDUMP_CHANGELOG_ID_BITS 31
+
 int bulkdump_changelog_check(void);
 void bulkdump_changelog_init(struct bulkdump_table *table);
 void bulkdump_changelog_clear(struct bulkdump_table *table);
@@ -46,6 +54,17 @@ void bulkdump_changelog_delete(struct bulkdump_table *table, u32 id,
 			       u64 generation, u64 old_generation);
 /* Forgets all changes up to this generation. The log must not have later ones. */
 void bulkdump_changelog_restart(struct bulkdump_table *table, u64 generation);
+
+/* The id of a tombstone. */
+static inline u32 bulkdump_changelog_id(const struct xa_state *xas,
+					const void *tombstone)
+{
+	u32 id = xa_to_value(tombstone);
+
+	if (xas_get_mark(xas, BULKDUMP_CHANGELOG_TOP_BIT))
+		id |= BIT(BULKDUMP_CHANGELOG_ID_BITS);
+	return id;
+}
 
 /* For readers, who hold no lock: a change is lost below, or at, the floor. */
 static inline u64 bulkdump_changelog_floor(const struct bulkdump_table *table)

@@ -83,7 +83,7 @@ static int log_walk(struct bulkdump_page *page)
 		if (xas_retry(&xas, what))
 			continue;
 		if (xa_is_value(what))
-			err = add_deleted(page, xa_to_value(what),
+			err = add_deleted(page, bulkdump_changelog_id(&xas, what),
 					  base + xas.xa_index);
 		else
 			err = bulkdump_page_add(page, what);
