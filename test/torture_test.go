@@ -94,6 +94,7 @@ func tortureOnce(t *testing.T, seed uint64, long time.Duration) map[string]uint6
 	var all sync.WaitGroup
 	var tallies []*tally
 	actors := torturers(t, c, grab)
+	var alone sync.Mutex // with grab: four dumps at a time would leave no moment to a writer
 	flushed := newFlushed(t)
 	actors["flushes"] = flushed.act
 	for _, cursor := range cursors {
@@ -102,6 +103,10 @@ func tortureOnce(t *testing.T, seed uint64, long time.Duration) map[string]uint6
 		n := 0
 		actors["dumps by "+cursor.String()] = func(*rand.Rand) error {
 			n++
+			if grab {
+				alone.Lock()
+				defer alone.Unlock()
+			}
 			return y.dump(ctx, c, client.DumpOptions{Cursor: cursor, Encoding: encodings[n%len(encodings)]})
 		}
 	}
