@@ -69,12 +69,11 @@ func (m *tableModel) dump(attrs map[uint16][]byte) *dumpModel {
 // sort puts records in the order that the cursor promises, or in some order if it
 // promises none.
 func (d *dumpModel) sort(all []client.Entry) {
-	slices.SortFunc(all, func(a, b client.Entry) int {
-		if d.since != nil {
-			return cmp.Compare(a.Generation, b.Generation)
-		}
-		return cmp.Compare(a.ID, b.ID)
-	})
+	if d.since == nil {
+		byID(all)
+		return
+	}
+	slices.SortFunc(all, func(a, b client.Entry) int { return cmp.Compare(a.Generation, b.Generation) })
 }
 
 // touch notes that an entry changes while the dump is open.

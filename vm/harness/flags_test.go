@@ -12,11 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"bulkdump/vm/harness/internal/arch"
 	"bulkdump/vm/harness/internal/guest"
 	"bulkdump/vm/harness/internal/kernels"
 	"bulkdump/vm/harness/internal/machine"
-
-	"bulkdump/vm/harness/internal/arch"
 )
 
 func parse(t *testing.T, line ...string) *options {

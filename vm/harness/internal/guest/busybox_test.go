@@ -11,9 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"bulkdump/vm/harness/internal/hosttest"
-
 	"bulkdump/vm/harness/internal/arch"
+	"bulkdump/vm/harness/internal/hosttest"
 )
 
 // Where a program has a name of busybox's, the static one would hide it.

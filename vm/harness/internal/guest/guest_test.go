@@ -3,8 +3,6 @@
 package guest
 
 import (
-	"bulkdump/vm/harness/internal/kernels"
-	"bulkdump/vm/internal/proto"
 	"reflect"
 	"slices"
 	"strings"
@@ -12,6 +10,8 @@ import (
 	"time"
 
 	"bulkdump/vm/harness/internal/arch"
+	"bulkdump/vm/harness/internal/kernels"
+	"bulkdump/vm/internal/proto"
 )
 
 func TestGuestConfig(t *testing.T) {

@@ -15,10 +15,9 @@ import (
 
 	"github.com/cavaliergopher/cpio"
 
+	"bulkdump/vm/harness/internal/arch"
 	"bulkdump/vm/harness/internal/kernels"
 	"bulkdump/vm/internal/proto"
-
-	"bulkdump/vm/harness/internal/arch"
 )
 
 // unpack returns an archive's entries, "MODE TEXT" by name, and fails if a name

@@ -8,10 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"bulkdump/vm/harness/internal/hosttest"
-
 	"bulkdump/vm/harness/internal/arch"
 	"bulkdump/vm/harness/internal/cache"
+	"bulkdump/vm/harness/internal/hosttest"
 )
 
 func TestOpenKernel(t *testing.T) {

@@ -11,12 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"bulkdump/vm/harness/internal/arch"
 	"bulkdump/vm/harness/internal/guest"
 	"bulkdump/vm/harness/internal/host"
 	"bulkdump/vm/harness/internal/kernels"
 	"bulkdump/vm/internal/proto"
-
-	"bulkdump/vm/harness/internal/arch"
 )
 
 func TestGdbScript(t *testing.T) {

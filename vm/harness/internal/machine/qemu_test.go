@@ -6,9 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"bulkdump/vm/harness/internal/kernels"
-
 	"bulkdump/vm/harness/internal/arch"
+	"bulkdump/vm/harness/internal/kernels"
 )
 
 func TestQemuArgs(t *testing.T) {

@@ -13,11 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"bulkdump/vm/harness/internal/arch"
 	"bulkdump/vm/harness/internal/guest"
 	"bulkdump/vm/harness/internal/kernels"
 	"bulkdump/vm/internal/proto"
-
-	"bulkdump/vm/harness/internal/arch"
 )
 
 // An emulator that fails is started once more; one that ends, or fails again, is
