@@ -110,15 +110,15 @@ func bootOnce(ctx context.Context, opts *Settings, e *Emulator, g *guest.Guest, 
 	readers.Go(func() { errErr = relay(m.ports[portStderr], sinks.stderr, &s.errBytes, s.progress) })
 	panicked := make(chan struct{})
 	readers.Go(func() { seen.Console, errConsole = readConsole(m.ports[portConsole], sinks.console, panicked) })
-	messages := make(chan proto.Message)
-	go s.readControl(messages)
+	words := make(chan word)
+	go readControl(m.ports[portControl], words)
 	ended := make(chan struct{})
 	go func() { m.cmd.Wait(); close(ended) }()
 	go s.waiting.watch(ended)
 	s.monitor = openMonitor(m.ports[portMonitor])
 	defer func() { s.detach() }()
 
-	s.serve(ctx, messages, ended, panicked)
+	s.serve(ctx, words, ended, panicked)
 	seen.QEMUCode, seen.QEMULog = m.cmd.ProcessState.ExitCode(), m.complaint()
 	seen.Left = e.left(seen.QEMUCode, s.monitor.end())
 	if !seen.Whole && !seen.emulatorFailed() {
@@ -129,15 +129,19 @@ func bootOnce(ctx context.Context, opts *Settings, e *Emulator, g *guest.Guest, 
 }
 
 // serve handles the guest's messages until QEMU has ended and they are all read.
-func (s *session) serve(ctx context.Context, messages <-chan proto.Message, ended, panicked <-chan struct{}) {
+func (s *session) serve(ctx context.Context, words <-chan word, ended, panicked <-chan struct{}) {
 	cancelled := ctx.Done()
-	for messages != nil || ended != nil {
+	for words != nil || ended != nil {
 		select {
-		case m, ok := <-messages:
-			if !ok {
-				messages = nil
-			} else {
-				s.handle(m)
+		case w, ok := <-words:
+			switch {
+			case !ok:
+				words = nil
+			case s.seen.Garbled != nil: // no more of it can be trusted
+			case w.err != nil:
+				s.garbled(w.err)
+			default:
+				s.handle(w.Message)
 			}
 		case <-s.progress:
 			s.checkOutput()
@@ -249,8 +253,7 @@ func (s *session) handle(m proto.Message) {
 		o.Taint = &m
 	case proto.KindDone:
 		if m.Text != s.guest.Config.Token {
-			o.Garbled = errors.New("its last word has not this run's token")
-			s.m.kill()
+			s.garbled(errors.New("its last word has not this run's token"))
 			return
 		}
 		o.Done = true
@@ -286,19 +289,30 @@ func (s *session) checkOutput() {
 	}
 }
 
-func (s *session) readControl(messages chan<- proto.Message) {
-	defer close(messages)
-	r := proto.NewReader(s.m.ports[portControl])
-	for {
+// garbled ends a guest whose messages cannot be trusted.
+func (s *session) garbled(why error) {
+	s.seen.Garbled = why
+	s.m.kill()
+}
+
+// A word is a message of the guest, or why what it wrote is none.
+type word struct {
+	proto.Message
+	err error
+}
+
+// readControl reads the guest's messages until QEMU ends, which may cut off the last one.
+func readControl(port io.Reader, words chan<- word) {
+	defer close(words)
+	for r := proto.NewReader(port); ; {
 		m, err := r.Next()
-		if err != nil {
-			if !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrClosed) {
-				s.seen.Garbled = err
-				s.m.kill() // none of its messages can be trusted
-			}
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, os.ErrClosed) {
 			return
 		}
-		messages <- m
+		words <- word{m, err}
+		if err != nil {
+			return
+		}
 	}
 }
 

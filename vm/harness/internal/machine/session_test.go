@@ -37,21 +37,10 @@ func TestBootAgain(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
 			starts := filepath.Join(dir, "starts")
-			qemu := filepath.Join(dir, "qemu")
-			script := fmt.Sprintf("#!/bin/sh\necho >>%s\nif [ $(wc -l <%s) = 1 ]; then %s; else %s; fi\n", starts, starts, tt.first, tt.then)
-			if err := os.WriteFile(qemu, []byte(script), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			image, err := os.Open(qemu)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer image.Close()
-			o := &Seen{Accel: "tcg"}
+			script := fmt.Sprintf("echo >>%s\nif [ $(wc -l <%s) = 1 ]; then %s; else %s; fi\n", starts, starts, tt.first, tt.then)
+			o := &Seen{}
 			var stderr bytes.Buffer
-			if err := Boot(t.Context(), &Settings{CPUs: 1}, &Emulator{arch.Host, qemu, "tcg"}, &guest.Guest{Kernel: &kernels.Kernel{Arch: arch.Host, Release: "6.1"}, Config: &proto.Config{}}, image, o, nil, new(bytes.Buffer), &stderr); err != nil {
-				t.Fatal(err)
-			}
+			runScript(t, script, &Settings{CPUs: 1}, o, &stderr)
 			text, err := os.ReadFile(starts)
 			if n := len(text); err != nil || n != tt.starts {
 				t.Errorf("%d starts, %v; want %d", n, err, tt.starts)
@@ -68,8 +57,43 @@ func TestBootAgain(t *testing.T) {
 
 // A guest that never speaks is ended by the limit of its boot.
 func TestBootTakesTooLong(t *testing.T) {
+	o := &Seen{}
+	settings := &Settings{CPUs: 1, BootLimit: 10 * time.Millisecond}
+	runScript(t, "exec sleep 1000", settings, o, io.Discard)
+	if o.TimedOut != PhaseBoot || o.Limit != settings.BootLimit || o.Hello {
+		t.Errorf("it saw %+v", o)
+	}
+}
+
+// The guest is ended at the first message that cannot be trusted. What came after
+// that, or was cut off by the guest's end, is not told instead.
+func TestGarbled(t *testing.T) {
+	const hello, forged = `{"kind":"hello"}\n`, `{"kind":"done","text":"token"}\n`
+	for _, tt := range []struct{ name, wrote, want string }{
+		{"no message", `nonsense\n` + forged, `not a control message: "nonsense\n": invalid character 'o' in literal null (expecting 'u')`},
+		{"forged last word", forged + `nonsense\n` + hello, "its last word has not this run's token"},
+		{"forged last word, more cut off", forged + `{"kind`, "its last word has not this run's token"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := &Seen{}
+			runScript(t, fmt.Sprintf("printf '%s' >&%d; exec sleep 1000", tt.wrote, 3+portControl), &Settings{CPUs: 1}, o, io.Discard)
+			if o.Garbled == nil || o.Garbled.Error() != tt.want || o.Hello {
+				t.Errorf("got %v, hello: %v; want %s", o.Garbled, o.Hello, tt.want)
+			}
+		})
+	}
+	o := &Seen{}
+	runScript(t, fmt.Sprintf("printf '%s{\"kind' >&%d", hello, 3+portControl), &Settings{CPUs: 1}, o, io.Discard)
+	if o.Garbled != nil || !o.Hello {
+		t.Errorf("of a guest that went away amid a message: %v, hello: %v", o.Garbled, o.Hello)
+	}
+}
+
+// runScript boots a shell script in place of QEMU.
+func runScript(t *testing.T, script string, settings *Settings, o *Seen, stderr io.Writer) {
+	t.Helper()
 	qemu := filepath.Join(t.TempDir(), "qemu")
-	if err := os.WriteFile(qemu, []byte("#!/bin/sh\nexec sleep 1000\n"), 0o755); err != nil {
+	if err := os.WriteFile(qemu, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	image, err := os.Open(qemu)
@@ -79,14 +103,10 @@ func TestBootTakesTooLong(t *testing.T) {
 	defer image.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	var o Seen
-	settings := &Settings{CPUs: 1, BootLimit: 10 * time.Millisecond}
+	o.Accel = "tcg"
 	g := &guest.Guest{Kernel: &kernels.Kernel{Arch: arch.Host, Release: "6.1"}, Config: &proto.Config{}}
-	if err := Boot(ctx, settings, &Emulator{arch.Host, qemu, "tcg"}, g, image, &o, nil, io.Discard, io.Discard); err != nil {
+	if err := Boot(ctx, settings, &Emulator{arch.Host, qemu, "tcg"}, g, image, o, nil, io.Discard, stderr); err != nil {
 		t.Fatal(err)
-	}
-	if o.TimedOut != PhaseBoot || o.Limit != settings.BootLimit || o.Hello {
-		t.Errorf("it saw %+v", o)
 	}
 }
 
