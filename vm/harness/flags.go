@@ -86,6 +86,9 @@ With what:
                         FUNC, such as genl_register_family (repeatable)
   --env K=V             set in the command's environment (repeatable)
 How:
+  --expect REGEXP       the kernel's log has a report, such as a WARNING, with a
+                        line that matches; that is no failure then, and its
+                        absence is one (repeatable)
   --timeout S           seconds for COMMAND; default 900 with TCG, 300 with KVM
   --boot-timeout S      seconds for the boot; default 60 with TCG, 20 with KVM
                         (both defaults are three times as long with --icount,
@@ -124,9 +127,8 @@ var (
 	errNoCommand = errors.New("no command given")
 )
 
-// parseArgs reads the command line. Flags end at the first word that is not one.
-func parseArgs(args []string) (*options, error) {
-	o := &options{}
+// flags sets the defaults, and returns the flags that change them.
+func (o *options) flags() *pflag.FlagSet {
 	o.Arch, o.CPUs, o.Mem, o.Params = arch.Host, 2, 2048, map[string][]string{}
 	f := pflag.NewFlagSet("vm/run", pflag.ContinueOnError)
 	f.SetInterspersed(false)
@@ -138,16 +140,20 @@ func parseArgs(args []string) (*options, error) {
 	})
 	f.StringVar(&o.Kernel, "kernel", "", "")
 	f.StringVar(&o.Accel, "accel", "auto", "")
-	number := func(to *int, name string, first, last int) {
-		f.Func(name, "", func(v string) (err error) {
-			if *to, err = strconv.Atoi(v); err != nil || *to < first || *to > last {
+	number := func(name string, first, last int, set func(int)) {
+		f.Func(name, "", func(v string) error {
+			n, err := strconv.Atoi(v)
+			if err != nil || n < first || n > last {
 				return fmt.Errorf("it is a number from %d to %d", first, last)
 			}
+			set(n)
 			return nil
 		})
 	}
-	number(&o.CPUs, "cpus", 1, 64)
-	number(&o.Mem, "mem", 128, 1<<20)
+	number("cpus", 1, 64, func(n int) { o.CPUs = n })
+	number("mem", 128, 1<<20, func(n int) { o.Mem = n })
+	number("timeout", 1, 7*24*3600, func(n int) { o.Timeout = time.Duration(n) * time.Second })
+	number("boot-timeout", 1, 24*3600, func(n int) { o.BootLimit = time.Duration(n) * time.Second })
 	f.BoolVar(&o.ICount, "icount", false, "")
 	f.BoolVar(&o.NoModule, "no-module", false, "")
 	f.StringVar(&o.ModuleDir, "module-dir", "", "")
@@ -164,9 +170,11 @@ func parseArgs(args []string) (*options, error) {
 	f.StringArrayVar(&o.modprobe, "modprobe", nil, "")
 	f.StringArrayVar(&o.users, "modprobe-users", nil, "")
 	f.Func("env", "", func(v string) error { return addSetting(&o.Env, v) })
-	var timeout, bootLimit int
-	number(&timeout, "timeout", 1, 7*24*3600)
-	number(&bootLimit, "boot-timeout", 1, 24*3600)
+	f.Func("expect", "", func(v string) error {
+		re, err := regexp.Compile(v)
+		o.expect = append(o.expect, re)
+		return err
+	})
 	f.StringArrayVar(&o.KernelArgs, "append", nil, "")
 	f.StringVar(&o.OutDir, "out", "", "")
 	f.StringVar(&o.coverageDir, "coverage", "", "")
@@ -178,13 +186,18 @@ func parseArgs(args []string) (*options, error) {
 	f.BoolVar(&o.matrix, "matrix", false, "")
 	f.StringVar(&o.only, "only", "", "")
 	f.BoolVar(&o.prepare, "prepare", false, "")
+	return f
+}
+
+// parseArgs reads the command line. Flags end at the first word that is not one.
+func parseArgs(args []string) (*options, error) {
+	o := &options{}
+	f := o.flags()
 	if err := f.Parse(args); errors.Is(err, pflag.ErrHelp) {
 		return nil, errHelp
 	} else if err != nil {
 		return nil, err
 	}
-	o.Timeout = time.Duration(timeout) * time.Second
-	o.BootLimit = time.Duration(bootLimit) * time.Second
 	o.Args = f.Args()
 	if o.Test && f.ArgsLenAtDash() != 0 {
 		if err := o.takeRegex(); err != nil {
@@ -233,6 +246,8 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return errors.New("--matrix runs --test on each of KERNEL…; it goes with none of --test, --shell, --gdb, --keep, --kernel")
 	case o.prepare && (o.Test || o.Shell || o.GDB || o.keepDir != "" || o.matrix || f.Changed("kernel")):
 		return errors.New("--prepare makes each of KERNEL… ready; it goes with none of --test, --shell, --gdb, --keep, --matrix, --kernel")
+	case o.prepare && o.expect != nil:
+		return errors.New("--prepare runs nothing whose log could have what --expect says")
 	case o.only != "" && !o.matrix:
 		return errors.New("--only is for --matrix; a run has --test REGEX")
 	case len(o.Args) == 0 && !o.Test && !o.Shell && !o.matrix && !o.prepare:
@@ -390,6 +405,8 @@ type options struct {
 	matrix  bool   // of the kernels that are the arguments
 	only    string // the tests of the matrix
 	prepare bool   // those kernels, and run nothing
+
+	expect []*regexp.Regexp // lines of reports in the kernel's log
 
 	coverageDir string // add what the modules executed to the files there
 }

@@ -102,6 +102,9 @@ func run(ctx context.Context, opts *options, stdout, stderr io.Writer) int {
 	note := func(format string, args ...any) { fmt.Fprintf(stderr, "vm: "+format+"\n", args...) }
 	o := &results.Outcome{}
 	o.Kernel = opts.Kernel
+	for _, line := range opts.expect {
+		o.Expect(line)
+	}
 	if err := conduct(ctx, opts, o, stdout, stderr, note); err != nil {
 		o.Err = err
 	}

@@ -55,6 +55,8 @@ type finding struct {
 	line string
 	at   int // index of the line in what was scanned
 
+	report int // its number in what was scanned
+
 	onConsole bool     // and nowhere else
 	tests     []string // that ran when it came
 	after     string   // the test that had ended before, if none ran
@@ -66,14 +68,16 @@ var consolePrefix = regexp.MustCompile(`^\[ *\d+\.\d+\](\[ *[TC]\d+\])? `)
 // scanLog returns the findings in lines of the log or of the console.
 func scanLog(lines []string) []finding {
 	var found []finding
+	var r reports
 	for i, line := range lines {
 		text := consolePrefix.ReplaceAllString(strings.TrimRight(line, "\r"), "")
+		r.sees(text)
 		for _, t := range trouble {
 			if t.re.MatchString(text) {
 				if t.name == "KCSAN" && !inModule(lines[i:]) {
 					break
 				}
-				f := finding{name: t.name, line: text, at: i}
+				f := finding{name: t.name, line: text, at: i, report: r.of(t.name)}
 				f.tests, f.after = guest.TestsDuring(lines, i)
 				found = append(found, f)
 				break

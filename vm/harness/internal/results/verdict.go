@@ -23,8 +23,8 @@ const (
 	ExitCrash   = 124 // no boot, a panic, or an end without the last word
 )
 
-// allowedTaint: the modules are out of tree (12) and not signed (13).
-const allowedTaint = 1<<12 | 1<<13
+// modulesTaint: the modules are out of tree (12) and not signed (13).
+const modulesTaint = 1<<12 | 1<<13
 
 // taintNames are the letters of the kernel's taint bits.
 const taintNames = "PFSRMBUDAWCIOELKXTN"
@@ -40,6 +40,8 @@ type Outcome struct {
 
 	scan  sync.Once
 	found []finding
+
+	expected []expectation
 }
 
 // Verdict is the run's exit code and its last line.
@@ -63,6 +65,8 @@ func (o *Outcome) Verdict() (int, string) {
 		switch n := len(o.findings()); {
 		case n > 0:
 			facts = append(facts, fmt.Sprintf("log: %d bad lines", n))
+		case o.Done && len(o.expected) > 0:
+			facts = append(facts, "log as expected")
 		case o.Done:
 			facts = append(facts, "log clean")
 		}
@@ -130,7 +134,7 @@ func (o *Outcome) judge() (code int, why string) {
 
 // dirt lists what is not clean about a run whose command ended.
 func (o *Outcome) dirt(findings []finding) []string {
-	dirt := slices.Clone(o.Faults)
+	dirt := append(slices.Clone(o.Faults), o.missing()...)
 	if len(findings) > 0 {
 		dirt = append(dirt, "kernel log: "+headline(findings))
 	}
@@ -146,8 +150,8 @@ func (o *Outcome) dirt(findings []finding) []string {
 	switch {
 	case o.Taint == nil:
 		dirt = append(dirt, "no word of the kernel's taint")
-	case o.Taint.Taint&^allowedTaint != 0:
-		dirt = append(dirt, "kernel tainted: "+taintLetters(o.Taint.Taint&^allowedTaint))
+	case o.Taint.Taint&^o.allowedTaint() != 0:
+		dirt = append(dirt, "kernel tainted: "+taintLetters(o.Taint.Taint&^o.allowedTaint()))
 	}
 	if !o.Whole {
 		dirt = append(dirt, "output was lost")
@@ -198,8 +202,8 @@ func (o *Outcome) command() string {
 }
 
 // findings are those in the kernel's log as the guest sent it, and those that only
-// the console has, because a dying kernel sends nothing more. Call it when all
-// output is read.
+// the console has, because a dying kernel sends nothing more, without the expected
+// ones. Call it when all output is read.
 func (o *Outcome) findings() []finding {
 	o.scan.Do(func() {
 		o.found = scanLog(o.Kmsg)
@@ -207,7 +211,8 @@ func (o *Outcome) findings() []finding {
 		for _, f := range o.found {
 			seen[f.line] = true
 		}
-		for _, f := range scanLog(o.Console) {
+		o.found = o.withoutExpected(o.found)
+		for _, f := range o.withoutExpected(scanLog(o.Console)) {
 			if !seen[f.line] {
 				f.onConsole = true
 				o.found = append(o.found, f)

@@ -209,8 +209,8 @@ func TestEvidence(t *testing.T) {
 	}
 }
 
-func TestAllowedTaintIsOursAlone(t *testing.T) {
-	if got, want := taintLetters(allowedTaint), "O (bit 12), E (bit 13)"; got != want {
+func TestModulesTaintIsOursAlone(t *testing.T) {
+	if got, want := taintLetters(modulesTaint), "O (bit 12), E (bit 13)"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
