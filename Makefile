@@ -93,7 +93,7 @@ litmus: ## the module's barriers in the kernel's memory model; needs herd7
 # Memory and time that must not grow with the table.
 LARGE_TESTS = DumpExactlyOnceOverAMillion|ReaderMemoryIsFlat|SyncMemoryIsFlat|FilteredScanCanBeKilled|FilteredScanYields|SinceCostsWhatChanged|\
 NamespaceEndsBesideParkedDump|FlushOfALargeTableUnderDumps|NamespacesComeAndGo
-vm-large: ## the tests of what must not grow with the table, with ten million entries and ten thousand namespaces, in 8 GiB
+vm-large: ## the tests of what must not grow with the table, with ten million entries and ten thousand namespaces, in 8 GiB (KERNEL=7.3 on another)
 	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --mem 8192 --timeout 7200 \
 		--test '^Test($(subst $(space),,$(LARGE_TESTS)))$$' -- -figures -entries 10000000 -namespaces 10000
 

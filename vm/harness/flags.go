@@ -41,7 +41,7 @@ What runs:
   --matrix [KERNEL…]    --test on each kernel (default: all but kmsan), two at
                         a time, and a table of the results; --out has a
                         directory for each kernel. ARCH:KERNEL is of another
-                        machine, and ARCH: all of that machine
+                        machine, and ARCH: all of that machine (but 64k)
   --only REGEX          with --matrix: of the tests, these
   --prepare [KERNEL…]   nothing: fetch or build each kernel (default: all but
                         kmsan) and the modules for it, for later runs
@@ -51,12 +51,12 @@ On what:
   --arch NAME           the machine: amd64 (default), arm64, armhf, i386,
                         ppc64el, riscv64 or s390x. Debian has not each kernel
                         for each of them; debug, kcsan, kmsan and your own
-                        are for amd64
+                        are for amd64, and 64k for arm64
   --kernel NAME         6.1 (default), 6.12 or 7.3: Debian's; debug, kcsan or
                         kmsan: built from the newest source, to find errors,
-                        data races or memory that nobody wrote; or the
-                        directory, with a / in its name, of a kernel that you
-                        built
+                        data races or memory that nobody wrote; 64k: built
+                        from it, with pages of 64 KiB; or the directory,
+                        with a / in its name, of a kernel that you built
   --accel auto|kvm|tcg  auto (default) uses KVM if a guest really runs on it
   --cpus N              processors, default 2
   --mem MIB             memory, default 2048

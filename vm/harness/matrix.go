@@ -17,6 +17,7 @@ import (
 	"bulkdump/vm/harness/internal/host"
 	"bulkdump/vm/harness/internal/kernels"
 	"bulkdump/vm/harness/internal/results"
+	configs "bulkdump/vm/kernels"
 )
 
 // guestsAtOnce is how many kernels run at a time. Each guest has two processors.
@@ -112,7 +113,7 @@ func runMatrix(ctx context.Context, opts *options, args []string, stdout, stderr
 // and the run waits for the last one.
 func longestFirst(names []string) []string {
 	checks := func(name string) int {
-		if kernels.ChecksItself(name) {
+		if configs.ChecksItself(name) {
 			return 0
 		}
 		return 1

@@ -18,6 +18,8 @@ type Arch struct {
 	GDB     string            // what gdb calls it
 	Big     bool              // byte order
 	Flavour map[string]string // of Debian's kernels, by the name that --kernel has
+	Source  []string          // the kernels that the harness builds from source: those of vm/kernels
+	Image   string            // what a build leaves to boot, in the kernel's tree
 
 	Package string   // Debian's, with its QEMU
 	QEMU    string   // the program
@@ -35,6 +37,7 @@ var All = []*Arch{
 		Name: "amd64", Go: []string{"GOARCH=amd64"}, GNU: "x86_64-linux-gnu", Linux: "x86_64", GDB: "i386:x86-64",
 		// The cloud flavour is smaller, and has virtio built in.
 		Flavour: map[string]string{"6.1": "amd64", "6.12": "cloud-amd64", "7.3": "cloud-amd64"},
+		Source:  []string{"debug", "kcsan", "kmsan"}, Image: "arch/x86/boot/bzImage",
 		Package: "qemu-system-x86", QEMU: "qemu-system-x86_64", Machine: []string{"-M", "q35"}, CPU: "max" + NoLA57,
 		Serial: "ttyS0", Line: linePC, Virtio: "virtio-serial-pci",
 	},
@@ -49,6 +52,7 @@ var All = []*Arch{
 	{
 		Name: "arm64", Go: []string{"GOARCH=arm64"}, GNU: "aarch64-linux-gnu", Linux: "arm64", GDB: "aarch64",
 		Flavour: map[string]string{"6.1": "arm64", "6.12": "cloud-arm64", "7.3": "cloud-arm64"},
+		Source:  []string{"64k"}, Image: "arch/arm64/boot/Image",
 		// Pointers that are signed as the architecture says cost half of the time.
 		Package: "qemu-system-arm", QEMU: "qemu-system-aarch64", Machine: []string{"-M", "virt"}, CPU: "max,pauth-impdef=on",
 		Serial: "ttyAMA0", Virtio: "virtio-serial-pci",

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"bulkdump/vm/harness/internal/arch"
 )
 
 // kconfig is a kernel's configuration: the options that are y, m or have a value,
@@ -100,10 +102,14 @@ needs:
 
 func (c kconfig) clang() bool { return c["CC_IS_CLANG"] == "y" }
 
-// compiler is make's argument for the compiler that built, or is to build, the kernel.
-func (c kconfig) compiler() []string {
-	if c.clang() {
+// compiler are make's arguments for the compiler that built, or is to build, the kernel
+// of that machine.
+func (c kconfig) compiler(a *arch.Arch) []string {
+	switch {
+	case c.clang():
 		return []string{"LLVM=1"}
+	case a != arch.Host:
+		return []string{"ARCH=" + a.Linux, "CROSS_COMPILE=" + a.GNU + "-"}
 	}
 	return nil
 }

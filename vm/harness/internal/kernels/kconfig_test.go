@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"bulkdump/vm/harness/internal/arch"
 	configs "bulkdump/vm/kernels"
 )
 
@@ -39,7 +40,7 @@ func TestKconfigDifferences(t *testing.T) {
 
 // A kernel that we build is one that can run here, and says what it is.
 func TestSourceKernelsCanRunHere(t *testing.T) {
-	for _, name := range sourceKernels {
+	for _, name := range arch.Host.Source {
 		text, err := configs.Config(name)
 		if err != nil {
 			t.Fatal(err)

@@ -39,10 +39,7 @@ func kernelNames(a *arch.Arch) []string {
 			names = append(names, k.name)
 		}
 	}
-	if a == arch.Host {
-		names = append(names, sourceKernels...)
-	}
-	return names
+	return append(names, a.Source...)
 }
 
 // Of splits ARCH:NAME. A name without a machine is of a.
@@ -108,7 +105,7 @@ func findKernel(ctx context.Context, c *cache.Cache, a *arch.Arch, name string) 
 	if i := slices.IndexFunc(kernels, func(d debianKernel) bool { return d.name == name }); i >= 0 && err == nil {
 		root, err = buildRoot(ctx, c, a, kernels[i])
 	} else if err == nil {
-		root, err = sourceKernel(ctx, c, name)
+		root, err = sourceKernel(ctx, c, a, name)
 	}
 	if err != nil {
 		return nil, err
@@ -173,11 +170,11 @@ func (k *Kernel) Vmlinux() string {
 }
 
 // Chosen returns the kernels that the user named, each once; if there are none,
-// all but trees and onlyByName. ARCH: is all of that machine. flag is named in the
+// all but trees and takesLong. ARCH: is all of that machine. flag is named in the
 // error.
 func Chosen(a *arch.Arch, flag string, chosen []string) ([]string, error) {
 	all := func(a *arch.Arch) []string {
-		return slices.DeleteFunc(kernelNames(a), func(name string) bool { return name == onlyByName })
+		return slices.DeleteFunc(kernelNames(a), takesLong)
 	}
 	if len(chosen) == 0 {
 		return all(a), nil

@@ -163,7 +163,7 @@ func runMake(ctx context.Context, k *Kernel, sources []source, b Build, key, out
 		if err != nil {
 			return err
 		}
-		args := slices.Concat([]string{"M=" + inside}, k.cross(), config.compiler(), b.Checks, b.Make, []string{"modules"})
+		args := slices.Concat([]string{"M=" + inside}, k.withoutBTF(), config.compiler(k.Arch), b.Checks, b.Make, []string{"modules"})
 		line = makeIn(k.root, "/usr/src/linux-headers-"+k.Release, args...)
 	}
 	cmd := host.Command(ctx, line[0], line[1:]...)
@@ -195,13 +195,13 @@ func runMake(ctx context.Context, k *Kernel, sources []source, b Build, key, out
 	})
 }
 
-// cross are make's arguments for another machine than this. Types for BPF would need
-// pahole, and nobody asks for them.
-func (k *Kernel) cross() []string {
+// withoutBTF is make's argument for another machine than this. Types for BPF would
+// need pahole there, and nobody asks for them.
+func (k *Kernel) withoutBTF() []string {
 	if k.Arch == arch.Host {
 		return nil
 	}
-	return []string{"ARCH=" + k.Arch.Linux, "CROSS_COMPILE=" + k.Arch.GNU + "-", "CONFIG_DEBUG_INFO_BTF_MODULES="}
+	return []string{"CONFIG_DEBUG_INFO_BTF_MODULES="}
 }
 
 // strip leaves debug symbols out of a file of a build root: inside it is dir/name,

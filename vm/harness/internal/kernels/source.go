@@ -17,19 +17,16 @@ import (
 
 	configs "bulkdump/vm/kernels"
 
+	"bulkdump/vm/harness/internal/arch"
 	"bulkdump/vm/harness/internal/cache"
 	"bulkdump/vm/harness/internal/host"
 )
 
-// sourceKernels are built here, from the newest source that Debian has, each
-// with its own configuration: vm/kernels/NAME.config.
-var sourceKernels = []string{"debug", "kcsan", "kmsan"}
+// takesLong reports whether a kernel is built only if it is asked for by its name:
+// clang is slow, and so is a guest of another machine.
+func takesLong(name string) bool { return name == "kmsan" || name == "64k" }
 
-// onlyByName is built if it is asked for by its name: it takes three times as long as
-// the others.
-const onlyByName = "kmsan"
-
-// sourcePackage is in the last of sourceSuites.
+// sourcePackage is the newest source that Debian has, in the last of sourceSuites.
 const sourcePackage = "linux-source-7.3"
 
 var sourceSuites = []string{"trixie", "trixie-backports"}
@@ -49,10 +46,13 @@ const sourceRecipe = "1"
 // sourceRoot returns a root with the compiler and the packed source, which all
 // kernels of that compiler share. identity changes with the source and with the
 // compiler.
-func sourceRoot(ctx context.Context, c *cache.Cache, clang bool) (root, identity string, err error) {
+func sourceRoot(ctx context.Context, c *cache.Cache, a *arch.Arch, clang bool) (root, identity string, err error) {
 	kind, costs, names, out := "source", "half a minute and 500 MB", slices.Concat(rootPackages, sourcePackages), cache.NotForBuild
-	if clang {
+	switch {
+	case clang:
 		kind, costs, names, out = "source-clang", "a minute and 1300 MB", append(names, clangPackages...), cache.Documentation
+	case a != arch.Host:
+		kind, names = "source-"+a.Name, append(names, "gcc-"+a.GNU)
 	}
 	root, err = c.Fetch(ctx, cache.Parcel{
 		Kind:   kind,
@@ -80,9 +80,9 @@ func sourceRoot(ctx context.Context, c *cache.Cache, clang bool) (root, identity
 const identityFile = "identity"
 
 func writeIdentity(root string) error {
-	compilers, _ := filepath.Glob(filepath.Join(root, "usr/libexec/gcc/*/*/cc1"))
-	if len(compilers) != 1 {
-		return fmt.Errorf("%s has %d compilers, not one", root, len(compilers))
+	compilers, _ := filepath.Glob(filepath.Join(root, "usr/libexec/gcc*/*/*/cc1"))
+	if len(compilers) == 0 {
+		return fmt.Errorf("%s has no compiler", root)
 	}
 	clang, _ := filepath.Glob(filepath.Join(root, "usr/lib/*/libclang-cpp.so.*"))
 	h := sha256.New()
@@ -107,18 +107,18 @@ func sourceTar(root string) string {
 // sourceKernel returns the root of the kernel of that name. It looks like a root
 // of Debian's: the image and the kernel with its symbols in boot/, what modules
 // are built with in usr/src, and the compiler.
-func sourceKernel(ctx context.Context, c *cache.Cache, name string) (string, error) {
+func sourceKernel(ctx context.Context, c *cache.Cache, a *arch.Arch, name string) (string, error) {
 	fragment, err := configs.Config(name)
 	if err != nil {
 		return "", err
 	}
-	clang := parseKconfig(fragment).clang()
-	root, identity, err := sourceRoot(ctx, c, clang)
+	asked := parseKconfig(fragment)
+	root, identity, err := sourceRoot(ctx, c, a, asked.clang())
 	if err != nil {
 		return "", err
 	}
 	return c.Entry(ctx, "kernel-"+name+"-"+cache.Digest(sourceRecipe, identity, fragment), func(dir string) error {
-		if err := buildKernel(ctx, c, name, root, fragment, dir); err != nil {
+		if err := buildKernel(ctx, c, a, name, root, fragment, dir); err != nil {
 			return fmt.Errorf("build kernel %s: %w", name, err)
 		}
 		return nil
@@ -128,7 +128,7 @@ func sourceKernel(ctx context.Context, c *cache.Cache, name string) (string, err
 // buildLimit is long enough for a slow machine that is busy.
 const buildLimit = 2 * time.Hour
 
-func buildKernel(ctx context.Context, c *cache.Cache, name, root, fragment, dir string) error {
+func buildKernel(ctx context.Context, c *cache.Cache, a *arch.Arch, name, root, fragment, dir string) error {
 	ctx, cancel := context.WithTimeout(ctx, buildLimit)
 	defer cancel()
 	start := time.Now()
@@ -151,7 +151,7 @@ func buildKernel(ctx context.Context, c *cache.Cache, name, root, fragment, dir 
 	if err := os.WriteFile(filepath.Join(src, "asked.config"), []byte(fragment), 0o644); err != nil {
 		return err
 	}
-	if err := makeKernel(ctx, dir, asked, "KCONFIG_ALLCONFIG=asked.config", "allnoconfig"); err != nil {
+	if err := makeKernel(ctx, dir, append(asked.compiler(a), "KCONFIG_ALLCONFIG=asked.config", "allnoconfig")); err != nil {
 		return err
 	}
 	config, err := readKconfig(filepath.Join(src, ".config"))
@@ -163,10 +163,10 @@ func buildKernel(ctx context.Context, c *cache.Cache, name, root, fragment, dir 
 	}
 	c.Note("unpacked and configured; compiling kernel %s", name)
 	// This kernel has no modules: the target is for Module.symvers.
-	if err := makeKernel(ctx, dir, config, "bzImage", "modules"); err != nil {
+	if err := makeKernel(ctx, dir, append(config.compiler(a), filepath.Base(a.Image), "modules")); err != nil {
 		return err
 	}
-	release, err := installKernel(dir, src)
+	release, err := installKernel(a, dir, src)
 	if err != nil {
 		return err
 	}
@@ -176,14 +176,13 @@ func buildKernel(ctx context.Context, c *cache.Cache, name, root, fragment, dir 
 
 // makeKernel runs make in the kernel source of a root. A build takes long, so it
 // lets other processes go first.
-func makeKernel(ctx context.Context, root string, config kconfig, args ...string) error {
-	args = append(args, config.compiler()...)
+func makeKernel(ctx context.Context, root string, args []string) error {
 	return host.Run(host.Command(ctx, "nice", append([]string{"-n", "10"}, makeIn(root, "/usr/src/"+sourcePackage, args...)...)...))
 }
 
 // installKernel moves the kernel to where openKernel looks. Of the source it keeps
 // what modules are built with, a twentieth.
-func installKernel(dir, src string) (release string, err error) {
+func installKernel(a *arch.Arch, dir, src string) (release string, err error) {
 	text, err := os.ReadFile(filepath.Join(src, "include/config/kernel.release"))
 	if err != nil {
 		return "", err
@@ -194,14 +193,19 @@ func installKernel(dir, src string) (release string, err error) {
 	}
 	kept := filepath.Join(dir, "usr/src/linux-headers-"+release)
 	for from, to := range map[string]string{
-		"arch/x86/boot/bzImage": filepath.Join(dir, "boot/vmlinuz-"+release),
-		"vmlinux":               filepath.Join(dir, "boot/vmlinux"),
+		a.Image:   filepath.Join(dir, "boot/vmlinuz-"+release),
+		"vmlinux": filepath.Join(dir, "boot/vmlinux"),
 	} {
 		if err := os.Rename(filepath.Join(src, from), to); err != nil {
 			return "", err
 		}
 	}
-	for _, name := range moduleBuildNeeds {
+	machine := filepath.Dir(filepath.Dir(a.Image))
+	needs := append([]string{machine + "/Makefile*", machine + "/include"}, moduleBuildNeeds...)
+	if a == arch.Host {
+		needs = append(needs, "tools/objtool/objtool")
+	}
+	for _, name := range needs {
 		files, _ := filepath.Glob(filepath.Join(src, name))
 		if len(files) == 0 {
 			return "", fmt.Errorf("the kernel's build left no %s", name)
@@ -217,12 +221,8 @@ func installKernel(dir, src string) (release string, err error) {
 	return release, os.RemoveAll(src)
 }
 
-// moduleBuildNeeds are the files of a kernel's tree that make M= reads.
+// moduleBuildNeeds are the files of a kernel's tree that make M= reads, besides those
+// of the machine.
 var moduleBuildNeeds = []string{
 	".config", "Makefile", "Kbuild", "Module.symvers", "scripts", "include",
-	"arch/x86/Makefile*", "arch/x86/include", "tools/objtool/objtool",
 }
-
-// ChecksItself reports whether a kernel looks for errors as it runs. Such a kernel
-// is slow.
-func ChecksItself(name string) bool { return slices.Contains(sourceKernels, name) }

@@ -120,5 +120,5 @@ func makeInTree(k *Kernel, work string, b Build) ([]string, error) {
 	if _, err := os.Stat(filepath.Join(k.root, "Module.symvers")); err != nil {
 		return nil, fmt.Errorf("%s is not built whole: it has no Module.symvers; run make modules there", k.root)
 	}
-	return slices.Concat([]string{"make", "-C", k.root, "M=" + work, "modules"}, config.compiler(), b.Make), nil
+	return slices.Concat([]string{"make", "-C", k.root, "M=" + work, "modules"}, config.compiler(k.Arch), b.Make), nil
 }

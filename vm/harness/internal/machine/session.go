@@ -19,8 +19,8 @@ import (
 
 	"bulkdump/vm/harness/internal/guest"
 	"bulkdump/vm/harness/internal/host"
-	"bulkdump/vm/harness/internal/kernels"
 	"bulkdump/vm/internal/proto"
+	configs "bulkdump/vm/kernels"
 )
 
 // session is a running guest, and what is known of it.
@@ -343,7 +343,7 @@ func Limit(phase, accel string, opts *Settings) (limit time.Duration, asked bool
 	if opts.ICount {
 		limit *= 3
 	}
-	if kernels.ChecksItself(opts.Kernel) {
+	if configs.ChecksItself(opts.Kernel) {
 		limit *= 4
 	}
 	switch {
