@@ -18,7 +18,7 @@ var files embed.FS
 var parts = map[string][]string{
 	"debug": {"pc", "base", "checks", "debug"},
 	"kcsan": {"pc", "base", "checks", "kcsan"},
-	"kmsan": {"pc", "base", "checks", "kmsan"},
+	"kmsan": {"pc", "base", "kmsan"},
 	"64k":   {"arm64", "base", "64k"},
 }
 
@@ -41,4 +41,6 @@ func Config(name string) (string, error) {
 
 // ChecksItself reports whether a kernel looks for errors as it runs. Such a kernel is
 // slow.
-func ChecksItself(name string) bool { return slices.Contains(parts[name], "checks") }
+func ChecksItself(name string) bool {
+	return name == "kmsan" || slices.Contains(parts[name], "checks")
+}
