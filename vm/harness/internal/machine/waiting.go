@@ -53,16 +53,22 @@ func (w *waiting) sum() time.Duration {
 }
 
 func (w *waiting) look(now time.Time) {
-	passed, longest := now.Sub(w.last), time.Duration(0)
 	threads := map[string]thread{}
 	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", w.pid))
 	for _, file := range files {
 		text, _ := os.ReadFile(file) // a thread may have ended
 		if t, ok := readThread(text); ok {
 			threads[file] = t
-			if before, known := w.threads[file]; known && before.ready && t.ready {
-				longest = max(longest, passed-(t.ran-before.ran))
-			}
+		}
+	}
+	w.add(now, threads)
+}
+
+func (w *waiting) add(now time.Time, threads map[string]thread) {
+	passed, longest := now.Sub(w.last), time.Duration(0)
+	for file, t := range threads {
+		if before, known := w.threads[file]; known && before.ready && t.ready {
+			longest = max(longest, passed-(t.ran-before.ran))
 		}
 	}
 	w.last, w.threads = now, threads

@@ -59,6 +59,33 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
+// A thread waited if it was ready at both looks, and did not run all the time between
+// them. That of several threads which waited longest counts.
+func TestWaitingOfThreads(t *testing.T) {
+	start := time.Now()
+	w := &waiting{last: start}
+	ready := func(ran time.Duration) thread { return thread{true, ran * time.Second} }
+	asleep := func(ran time.Duration) thread { return thread{false, ran * time.Second} }
+	for i, tt := range []struct { // ten seconds each
+		threads map[string]thread
+		want    time.Duration
+	}{
+		{map[string]thread{"a": ready(5)}, 0}, // new
+		{map[string]thread{"a": ready(15)}, 0},
+		{map[string]thread{"a": ready(18)}, 7},
+		{map[string]thread{"a": asleep(18), "b": ready(0)}, 7},
+		{map[string]thread{"a": ready(18), "b": asleep(0)}, 7},
+		{map[string]thread{"a": ready(24), "b": ready(1), "c": ready(2)}, 7 + 4},
+		{map[string]thread{"a": ready(32), "b": ready(2), "c": ready(3)}, 7 + 4 + 9},
+		{map[string]thread{"b": ready(12)}, 7 + 4 + 9}, // and the others ended
+	} {
+		w.add(start.Add(time.Duration(i+1)*10*time.Second), tt.threads)
+		if got := w.sum(); got != tt.want*time.Second {
+			t.Errorf("step %d: %v, want %d s", i, got, tt.want)
+		}
+	}
+}
+
 // Time that QEMU waits for is added to a limit, but not without end, and not to one
 // of the user's.
 func TestPatience(t *testing.T) {
