@@ -101,6 +101,12 @@ func TestPlan(t *testing.T) {
 			t.Errorf("nothing must be green on %s", kernel)
 		}
 	}
+	if n := count(all, "kmsan"); n > 0 {
+		t.Errorf("kmsan gets %d rows, and was not asked for", n)
+	}
+	if special, _ := plan([]string{"kmsan"}, nil, false); count(special, "kmsan") == 0 {
+		t.Error("kmsan has no rows")
+	}
 	if other, _ := plan([]string{"9.9"}, nil, false); count(other, "9.9") != anywhere {
 		t.Errorf("another kernel gets %d rows", count(other, "9.9"))
 	}

@@ -172,6 +172,8 @@ var table = []check{
 	{fault: "coverage of a guest that dies", kernel: "debug", flags: faulty, command: set("panic"), host: notCounted,
 		code: 124, reason: `kernel panic: .*faulty: a panic to order`},
 
+	{fault: "memory that nobody wrote", kernel: "kmsan", flags: faulty, command: set("uninit"),
+		code: 122, reason: `kernel log: BUG: KMSAN: uninit-value in fault_uninit`},
 	{fault: "data race", kernel: "kcsan", flags: faulty, command: set("race"),
 		code: 122, reason: `kernel log: BUG: KCSAN: data-race in racer`},
 }

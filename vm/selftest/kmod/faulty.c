@@ -186,6 +186,24 @@ static int fault_shift(void)
 	return 0;
 }
 
+/* The compiler would see that nobody writes it. */
+static noinline int *uninit_alloc(void)
+{
+	return kmalloc(sizeof(int), GFP_KERNEL);
+}
+
+static int fault_uninit(void)
+{
+	int *p = uninit_alloc();
+
+	if (!p)
+		return -ENOMEM;
+	if (*p)
+		pr_info("faulty: %p\n", p);
+	kfree(p);
+	return 0;
+}
+
 struct timed {
 	struct timer_list timer;
 };
@@ -330,6 +348,7 @@ static const struct {
 	{ "spin", fault_spin },
 	{ "stuck", fault_stuck },
 	{ "taint", fault_taint },
+	{ "uninit", fault_uninit },
 	{ "unload", fault_unload },
 	{ "use-after-free", fault_use_after_free },
 	{ "warn", fault_warn },

@@ -29,6 +29,7 @@ var trouble = []struct {
 	{"general protection fault", regexp.MustCompile(`^general protection fault\b`)},
 	{"KASAN", regexp.MustCompile(`KASAN: `)},
 	{"KCSAN", regexp.MustCompile(`KCSAN: `)},
+	{"KMSAN", regexp.MustCompile(`KMSAN: `)},
 	{"KFENCE", regexp.MustCompile(`KFENCE: .* in `)},
 	{"UBSAN", regexp.MustCompile(`UBSAN: `)},
 	{"BUG", regexp.MustCompile(`^\s*(\[ )?BUG[: ]`)},

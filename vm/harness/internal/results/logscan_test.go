@@ -30,6 +30,7 @@ var badLines = []struct{ name, line string }{
 	{"KASAN", "BUG: KASAN: slab-use-after-free in bulkdump_dump+0x1c4/0x2a0"},
 	{"KASAN", "KASAN: null-ptr-deref in range [0x0000000000000000-0x0000000000000007]"},
 	{"KCSAN", "BUG: KCSAN: data-race in entry_fill / entry_set"},
+	{"KMSAN", "BUG: KMSAN: uninit-value in fault_uninit+0x7f/0x110 [faulty]"},
 	{"KFENCE", "BUG: KFENCE: use-after-free read in test_use_after_free_read+0xb3/0x143"},
 	{"UBSAN", "UBSAN: array-index-out-of-bounds in kmod/table.c:12:3"},
 	{"UBSAN", "UBSAN: shift-out-of-bounds in net/core/dev.c:1:1"},
