@@ -3,39 +3,121 @@
 package client
 
 import (
-	"encoding/binary"
+	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"slices"
 	"unsafe"
 
 	"bulkdump/client/internal/uapi"
 	"bulkdump/client/nldump"
 )
 
-// columns are the arrays of a page of encoding columns, in place. One that was not
-// sent is nil.
-type columns struct {
-	id                            []num32
-	deleted                       []byte
-	nameEnd, payloadEnd           []num16
-	names, payloads               []byte
-	flags                         []num32
-	value                         []num64
-	hits, bytes, created, updated []num64
-	generation                    []num64
+// Columns are the records of one page as arrays: the i-th element of each is of the
+// i-th record. An array that was not sent is nil.
+type Columns struct {
+	IDs         []uint32
+	Deleted     []byte // not 0: deleted, and only ID and Generation are known
+	NameEnds    []uint16
+	Names       []byte // all names, one after the other: the i-th ends at NameEnds[i]
+	Flags       []uint32
+	Values      []uint64
+	PayloadEnds []uint16
+	Payloads    []byte // as Names
+	Hits        []uint64
+	Bytes       []uint64
+	Created     []uint64 // ns since the epoch
+	Updated     []uint64 // ns since the epoch
+	Generations []uint64
 
-	more bool // some besides id, name, flags, value and generation were sent
+	// In a page, 8 bytes are at a multiple of 4. These hold copies at multiples of 8.
+	values, hits, bytes, created, updated, generations []uint64
 }
 
-// decodeColumns hands over the rows of a page, and tells whether more are wanted.
-// It checks all lengths before the first row.
+// Columns dumps with EncodingColumns, and yields a page at a time, as it is: the
+// cheapest way to read a table. The Columns and their arrays are valid until the next
+// iteration. All arrays that were sent have the same length, at least 1, and the ends
+// are checked. With an error the Columns are nil.
+func (c *Client) Columns(ctx context.Context, o DumpOptions) iter.Seq2[*Columns, error] {
+	o.Encoding = EncodingColumns
+	return func(yield func(*Columns, error) bool) {
+		d := decoder{pages: func(page *Columns) bool { return yield(page, nil) }}
+		if err := c.dump(ctx, o, &d); err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// Len is the number of records.
+func (c *Columns) Len() int { return len(c.IDs) }
+
+// Name is the name of the i-th record, without a final NUL; nil if it has none.
+func (c *Columns) Name(i int) []byte { return between(c.NameEnds, c.Names, i) }
+
+// Payload is the payload of the i-th record; nil if it has none.
+func (c *Columns) Payload(i int) []byte { return between(c.PayloadEnds, c.Payloads, i) }
+
+// Record sets r to the i-th record; r then points into the page.
+func (c *Columns) Record(i int, r *Record) {
+	*r = Record{ID: c.IDs[i], Name: c.Name(i), Payload: c.Payload(i)}
+	r.Flags = at(c.Flags, i)
+	r.Value = at(c.Values, i)
+	r.Generation = at(c.Generations, i)
+	r.Stats.Hits = at(c.Hits, i)
+	r.Stats.Bytes = at(c.Bytes, i)
+	r.Deleted = at(c.Deleted, i) != 0
+	if r.Deleted { // it has no times
+		return
+	}
+	if i < len(c.Created) {
+		r.Stats.Created = decodeTime(c.Created[i])
+	}
+	if i < len(c.Updated) {
+		r.Stats.Updated = decodeTime(c.Updated[i])
+	}
+}
+
+// at is the i-th element of a column, or 0 if it was not sent.
+func at[T any](column []T, i int) (element T) {
+	if i < len(column) {
+		element = column[i]
+	}
+	return element
+}
+
+// between returns the bytes of the i-th record, or nil if there are none.
+func between(ends []uint16, all []byte, i int) []byte {
+	if i >= len(ends) {
+		return nil
+	}
+	start := 0
+	if i > 0 {
+		start = int(ends[i-1])
+	}
+	end := int(ends[i])
+	if end == start {
+		return nil
+	}
+	return all[start:end:end]
+}
+
+// decodeColumns hands over a page, or its records, and tells whether more are wanted.
+// It checks all lengths before that.
 func (d *decoder) decodeColumns(a nldump.Attrs) (more bool, err error) {
-	var c columns
+	c := &d.columns
 	if err := c.read(a); err != nil {
 		return false, fmt.Errorf("%w: columns: %w", ErrBadReply, err)
 	}
-	for i := range c.id {
-		c.row(i, &d.record)
+	if d.pages != nil {
+		d.records += uint64(c.Len())
+		return d.pages(c), nil
+	}
+	if c.isUsual() {
+		return d.usualRows(c), nil
+	}
+	for i := range c.IDs {
+		c.Record(i, &d.record)
 		d.records++
 		if !d.yield(&d.record, nil) {
 			return false, nil
@@ -44,8 +126,36 @@ func (d *decoder) decodeColumns(a nldump.Attrs) (more bool, err error) {
 	return true, nil
 }
 
+// isUsual reports whether a page has exactly what a dump without payloads and
+// statistics sends.
+func (c *Columns) isUsual() bool {
+	return c.NameEnds != nil && c.Flags != nil && c.Values != nil && c.Generations != nil &&
+		c.Deleted == nil && c.PayloadEnds == nil && c.Hits == nil && c.Bytes == nil && c.Created == nil && c.Updated == nil
+}
+
+// usualRows is the loop of decodeColumns for a usual page. It does half of the work:
+// what is not there is not looked for in each record, and no index is checked.
+func (d *decoder) usualRows(c *Columns) (more bool) {
+	n := len(c.IDs)
+	ends, flags, values, generations := c.NameEnds[:n], c.Flags[:n], c.Values[:n], c.Generations[:n]
+	r, start := &d.record, 0
+	*r = Record{}
+	for i, id := range c.IDs {
+		r.ID, r.Flags, r.Value, r.Generation = id, flags[i], values[i], generations[i]
+		end := int(ends[i])
+		r.Name = c.Names[start:end:end]
+		start = end
+		d.records++
+		if !d.yield(r, nil) {
+			return false
+		}
+	}
+	return true
+}
+
 // read reads the columns' attributes.
-func (c *columns) read(a nldump.Attrs) error {
+func (c *Columns) read(a nldump.Attrs) error {
+	*c = Columns{values: c.values, hits: c.hits, bytes: c.bytes, created: c.created, updated: c.updated, generations: c.generations}
 	for a.Next() {
 		if err := c.set(a.Type(), a.Bytes()); err != nil {
 			return err
@@ -58,51 +168,42 @@ func (c *columns) read(a nldump.Attrs) error {
 }
 
 // set sets the column of the type, if there is one.
-func (c *columns) set(typ uint16, b []byte) error {
+func (c *Columns) set(typ uint16, b []byte) (err error) {
 	switch typ {
 	case uapi.AttrColumnsID:
-		return setArray(&c.id, "id", b)
+		c.IDs, err = arrayOf[uint32]("id", b, nil)
 	case uapi.AttrColumnsDeleted:
-		c.deleted = b
+		c.Deleted = b
 	case uapi.AttrColumnsNameEnd:
-		return setArray(&c.nameEnd, "name-end", b)
+		c.NameEnds, err = arrayOf[uint16]("name-end", b, nil)
 	case uapi.AttrColumnsNames:
-		c.names = b
+		c.Names = b
 	case uapi.AttrColumnsFlags:
-		return setArray(&c.flags, "flags", b)
+		c.Flags, err = arrayOf[uint32]("flags", b, nil)
 	case uapi.AttrColumnsValue:
-		return setArray(&c.value, "value", b)
+		c.Values, err = arrayOf("value", b, &c.values)
 	case uapi.AttrColumnsPayloadEnd:
-		return setArray(&c.payloadEnd, "payload-end", b)
+		c.PayloadEnds, err = arrayOf[uint16]("payload-end", b, nil)
 	case uapi.AttrColumnsPayloads:
-		c.payloads = b
+		c.Payloads = b
 	case uapi.AttrColumnsHits:
-		return setArray(&c.hits, "hits", b)
+		c.Hits, err = arrayOf("hits", b, &c.hits)
 	case uapi.AttrColumnsBytes:
-		return setArray(&c.bytes, "bytes", b)
+		c.Bytes, err = arrayOf("bytes", b, &c.bytes)
 	case uapi.AttrColumnsCreated:
-		return setArray(&c.created, "created", b)
+		c.Created, err = arrayOf("created", b, &c.created)
 	case uapi.AttrColumnsUpdated:
-		return setArray(&c.updated, "updated", b)
+		c.Updated, err = arrayOf("updated", b, &c.updated)
 	case uapi.AttrColumnsGeneration:
-		return setArray(&c.generation, "generation", b)
+		c.Generations, err = arrayOf("generation", b, &c.generations)
 	}
-	return nil
-}
-
-func setArray[T num16 | num32 | num64](array *[]T, name string, b []byte) error {
-	var number T
-	if len(b)%len(number) != 0 {
-		return fmt.Errorf("%s of %d bytes, not a multiple of %d", name, len(b), len(number))
-	}
-	*array = arrayOf[T](b)
-	return nil
+	return err
 }
 
 // check refuses columns with different numbers of rows, and bytes beyond the last
 // row.
-func (c *columns) check() error {
-	n := len(c.id)
+func (c *Columns) check() error {
+	n := len(c.IDs)
 	if n == 0 {
 		return errors.New("no ids")
 	}
@@ -111,34 +212,33 @@ func (c *columns) check() error {
 		sent bool
 		rows int
 	}{
-		{"deleted", c.deleted != nil, len(c.deleted)},
-		{"name-end", c.nameEnd != nil, len(c.nameEnd)},
-		{"payload-end", c.payloadEnd != nil, len(c.payloadEnd)},
-		{"flags", c.flags != nil, len(c.flags)},
-		{"value", c.value != nil, len(c.value)},
-		{"hits", c.hits != nil, len(c.hits)},
-		{"bytes", c.bytes != nil, len(c.bytes)},
-		{"created", c.created != nil, len(c.created)},
-		{"updated", c.updated != nil, len(c.updated)},
-		{"generation", c.generation != nil, len(c.generation)},
+		{"deleted", c.Deleted != nil, len(c.Deleted)},
+		{"name-end", c.NameEnds != nil, len(c.NameEnds)},
+		{"payload-end", c.PayloadEnds != nil, len(c.PayloadEnds)},
+		{"flags", c.Flags != nil, len(c.Flags)},
+		{"value", c.Values != nil, len(c.Values)},
+		{"hits", c.Hits != nil, len(c.Hits)},
+		{"bytes", c.Bytes != nil, len(c.Bytes)},
+		{"created", c.Created != nil, len(c.Created)},
+		{"updated", c.Updated != nil, len(c.Updated)},
+		{"generation", c.Generations != nil, len(c.Generations)},
 	} {
 		if column.sent && column.rows != n {
 			return fmt.Errorf("%d rows, but %d of %s", n, column.rows, column.name)
 		}
 	}
-	c.more = c.deleted != nil || c.payloadEnd != nil || c.hits != nil || c.bytes != nil || c.created != nil || c.updated != nil
-	if err := checkEnds("name", c.nameEnd, c.names, NameLenMax); err != nil {
+	if err := checkEnds("name", c.NameEnds, c.Names, NameLenMax); err != nil {
 		return err
 	}
-	return checkEnds("payload", c.payloadEnd, c.payloads, PayloadLenMax)
+	return checkEnds("payload", c.PayloadEnds, c.Payloads, PayloadLenMax)
 }
 
 // checkEnds refuses an end that is before the previous one, and a last end that is
 // not that of all bytes.
-func checkEnds(name string, ends []num16, all []byte, longest int) error {
+func checkEnds(name string, ends []uint16, all []byte, longest int) error {
 	last := 0
-	for i := range ends {
-		end := ends[i].get()
+	for _, end := range ends {
+		end := int(end)
 		if end < last || end-last > longest {
 			return fmt.Errorf("%s from %d to %d", name, last, end)
 		}
@@ -150,80 +250,26 @@ func checkEnds(name string, ends []num16, all []byte, longest int) error {
 	return nil
 }
 
-// row sets r to the i-th row; r then points into the columns. An array that was
-// not sent has no i-th number.
-func (c *columns) row(i int, r *Record) {
-	// A literal would be made elsewhere and copied.
-	*r = Record{}
-	r.ID = c.id[i].get()
-	if i < len(c.flags) {
-		r.Flags = c.flags[i].get()
+// arrayOf is b as numbers in the host's byte order: in place, or in a copy if they are
+// not aligned there.
+func arrayOf[T uint16 | uint32 | uint64](name string, b []byte, copies *[]T) ([]T, error) {
+	size := int(unsafe.Sizeof(T(0)))
+	n := len(b) / size
+	if n*size != len(b) {
+		return nil, fmt.Errorf("%s of %d bytes, not a multiple of %d", name, len(b), size)
 	}
-	if i < len(c.value) {
-		r.Value = c.value[i].get()
+	at := unsafe.Pointer(unsafe.SliceData(b))
+	if uintptr(at)%unsafe.Alignof(T(0)) == 0 {
+		return unsafe.Slice((*T)(at), n), nil
 	}
-	if i < len(c.generation) {
-		r.Generation = c.generation[i].get()
+	var array []T
+	if copies != nil {
+		array = *copies
 	}
-	r.Name = between(c.nameEnd, c.names, i)
-	if c.more {
-		c.rowMore(i, r)
+	array = slices.Grow(array[:0], n)[:n]
+	copy(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(array))), len(b)), b)
+	if copies != nil {
+		*copies = array
 	}
-}
-
-func (c *columns) rowMore(i int, r *Record) {
-	r.Payload = between(c.payloadEnd, c.payloads, i)
-	r.Deleted = i < len(c.deleted) && c.deleted[i] != 0
-	if i < len(c.hits) {
-		r.Stats.Hits = c.hits[i].get()
-	}
-	if i < len(c.bytes) {
-		r.Stats.Bytes = c.bytes[i].get()
-	}
-	// A deleted entry has no times.
-	if r.Deleted {
-		return
-	}
-	if i < len(c.created) {
-		r.Stats.Created = decodeTime(c.created[i].get())
-	}
-	if i < len(c.updated) {
-		r.Stats.Updated = decodeTime(c.updated[i].get())
-	}
-}
-
-// between returns the bytes of the i-th row, or nil if there are none.
-func between(ends []num16, all []byte, i int) []byte {
-	if i >= len(ends) {
-		return nil
-	}
-	start := 0
-	if i > 0 {
-		start = ends[i-1].get()
-	}
-	end := ends[i].get()
-	if end-start <= 0 { // < only tells the compiler that there are bytes after this
-		return nil
-	}
-	return all[start:end:end]
-}
-
-// A number of 2, 4 or 8 bytes in the host's byte order. It has no alignment: an
-// attribute begins at any multiple of 4 in a page.
-type (
-	num16 [2]byte
-	num32 [4]byte
-	num64 [8]byte
-)
-
-func (n *num16) get() int    { return int(binary.NativeEndian.Uint16(n[:])) }
-func (n *num32) get() uint32 { return binary.NativeEndian.Uint32(n[:]) }
-func (n *num64) get() uint64 { return binary.NativeEndian.Uint64(n[:]) }
-
-// arrayOf is b as an array of numbers, without what is left over at its end. Its
-// index is only compared with its length. An index of bytes would be multiplied,
-// and the bytes cut out of the slice.
-func arrayOf[T num16 | num32 | num64](b []byte) []T {
-	var number T
-	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/len(number))
+	return array, nil
 }

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"bulkdump/client/internal/script"
 	"bulkdump/client/internal/uapi"
@@ -41,6 +43,16 @@ var wholePage = slices.Concat(
 	array(uapi.AttrColumnsGeneration, uint64(51), uint64(52), uint64(53)),
 )
 
+// usualPage is one without payloads and statistics.
+var usualPage = slices.Concat(
+	array(uapi.AttrColumnsID, uint32(1), uint32(2)),
+	array(uapi.AttrColumnsNameEnd, uint16(3), uint16(4)),
+	script.Attr(uapi.AttrColumnsNames, []byte("oneX")),
+	array(uapi.AttrColumnsFlags, uint32(11), uint32(12)),
+	array(uapi.AttrColumnsValue, uint64(21), uint64(22)),
+	array(uapi.AttrColumnsGeneration, uint64(51), uint64(52)),
+)
+
 var wholePageIs = []Entry{
 	{ID: 1, Name: "one", Flags: 11, Value: 21, Generation: 51,
 		Stats: Stats{Hits: 31, Bytes: 41, Created: time.Unix(1, 0).UTC(), Updated: time.Unix(1, 1).UTC()}},
@@ -49,12 +61,26 @@ var wholePageIs = []Entry{
 		Stats: Stats{Hits: 33, Bytes: 43, Created: time.Unix(3, 0).UTC(), Updated: time.Unix(3, 1).UTC()}},
 }
 
-func decodePage(b []byte) (all []Entry, err error) {
+// decodePage decodes a page to its records, and once more to its columns.
+func decodePage(t *testing.T, b []byte) (all []Entry, err error) {
+	t.Helper()
 	d := decoder{yield: func(r *Record, _ error) bool {
 		all = append(all, r.Entry())
 		return true
 	}}
 	_, err = d.decodeColumns(nldump.Parse(b))
+	var rows []Entry
+	d = decoder{pages: func(c *Columns) bool {
+		r := Record{Name: []byte("of before"), Payload: []byte{1}, Deleted: true, Stats: Stats{Hits: 1}}
+		for i := range c.Len() {
+			c.Record(i, &r)
+			rows = append(rows, r.Entry())
+		}
+		return true
+	}}
+	if _, err2 := d.decodeColumns(nldump.Parse(b)); (err == nil) != (err2 == nil) || !reflect.DeepEqual(all, rows) {
+		t.Errorf("by record %+v, %v\nby column %+v, %v", all, err, rows, err2)
+	}
 	return all, err
 }
 
@@ -69,9 +95,10 @@ func TestDecodeColumns(t *testing.T) {
 		{"ids only", id, []Entry{{ID: 5}, {ID: 6}}},
 		{"unknown column", append(script.U32(99, 1), id...), []Entry{{ID: 5}, {ID: 6}}},
 		{"flags", append(array(uapi.AttrColumnsFlags, uint32(1), uint32(2)), id...), []Entry{{ID: 5, Flags: 1}, {ID: 6, Flags: 2}}},
+		{"as most dumps have it", usualPage, []Entry{{ID: 1, Name: "one", Flags: 11, Value: 21, Generation: 51}, {ID: 2, Name: "X", Flags: 12, Value: 22, Generation: 52}}},
 		{"no payloads", append(array(uapi.AttrColumnsPayloadEnd, uint16(0), uint16(0)), id...), []Entry{{ID: 5}, {ID: 6}}},
 	} {
-		if got, err := decodePage(tt.in); err != nil || !reflect.DeepEqual(got, tt.want) {
+		if got, err := decodePage(t, tt.in); err != nil || !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%s:\ngot  %+v, %v\nwant %+v", tt.name, got, err, tt.want)
 		}
 	}
@@ -106,7 +133,7 @@ func TestDecodeColumnsEach(t *testing.T) {
 		for i := range want {
 			want[i].ID = uint32(i) + 1
 		}
-		if got, err := decodePage(append(tt.in, id...)); err != nil || !reflect.DeepEqual(got, want) {
+		if got, err := decodePage(t, append(tt.in, id...)); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s:\ngot  %+v, %v\nwant %+v", name, got, err, want)
 		}
 	}
@@ -143,7 +170,7 @@ func TestDecodeColumnsRefuses(t *testing.T) {
 		"payloads without ends":  append(script.Attr(uapi.AttrColumnsPayloads, []byte("abc")), id...),
 		"attribute that is none": append(slices.Clone(id), 1, 0, 1, 0),
 	} {
-		if got, err := decodePage(in); !errors.Is(err, ErrBadReply) || len(got) > 0 {
+		if got, err := decodePage(t, in); !errors.Is(err, ErrBadReply) || len(got) > 0 {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
@@ -165,11 +192,90 @@ func TestDecodeColumnsLends(t *testing.T) {
 }
 
 func TestDecodeColumnsDoesNotAllocate(t *testing.T) {
-	d := decoder{yield: func(*Record, error) bool { return true }}
-	if n := testing.AllocsPerRun(100, func() {
-		_, _ = d.decodeColumns(nldump.Parse(wholePage))
-	}); n != 0 {
-		t.Errorf("%v allocations for a page", n)
+	for name, d := range map[string]*decoder{
+		"records": {yield: func(*Record, error) bool { return true }},
+		"columns": {pages: func(*Columns) bool { return true }},
+	} {
+		for _, page := range [][]byte{wholePage, usualPage, shifted(wholePage)} {
+			if n := testing.AllocsPerRun(100, func() {
+				if _, err := d.decodeColumns(nldump.Parse(page)); err != nil {
+					t.Fatal(err)
+				}
+			}); n != 0 {
+				t.Errorf("%s: %v allocations for a page", name, n)
+			}
+		}
+	}
+}
+
+// shifted is a page whose numbers of 8 bytes are aligned where those of b are not.
+func shifted(b []byte) []byte {
+	return append(script.Attr(99), b...)
+}
+
+// Columns yields pages as they are, wherever their arrays lie.
+func TestColumns(t *testing.T) {
+	page := func(columns []byte) []byte {
+		return script.Record(0, []byte{uapi.CmdEntryGet, uapi.Version, 0, 0}, script.Attr(uapi.AttrEntryColumns, columns))
+	}
+	for name, columns := range map[string][]byte{"as it comes": wholePage, "shifted": shifted(wholePage)} {
+		k := &scriptedKernel{}
+		c := dialFake(t, k, []script.Step{script.Page(page(columns)), script.Page(page(columns), done())})
+		var stats nldump.Stats
+		pages := 0
+		for got, err := range c.Columns(t.Context(), DumpOptions{Stats: &stats}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			pages++
+			if at := unsafe.Pointer(&got.Generations[0]); uintptr(at)%unsafe.Alignof(uint64(0)) != 0 {
+				t.Errorf("%s: numbers at %p", name, at)
+			}
+			same := *got
+			same.values, same.hits, same.bytes, same.created, same.updated, same.generations = nil, nil, nil, nil, nil, nil
+			want := Columns{
+				IDs: []uint32{1, 0, 0xffffffff}, Deleted: []byte{0, 1, 0}, Flags: []uint32{11, 0, 13}, Values: []uint64{21, 0, 1 << 63},
+				NameEnds: []uint16{3, 3, 4}, Names: []byte("oneX"), PayloadEnds: []uint16{0, 0, 2}, Payloads: []byte{7, 8},
+				Hits: []uint64{31, 0, 33}, Bytes: []uint64{41, 0, 43}, Created: []uint64{1e9, 0, 3e9}, Updated: []uint64{1e9 + 1, 0, 3e9 + 1},
+				Generations: []uint64{51, 52, 53},
+			}
+			if !reflect.DeepEqual(same, want) {
+				t.Errorf("%s: got  %+v\nwant %+v", name, same, want)
+			}
+			if string(got.Name(0)) != "one" || got.Name(1) != nil || string(got.Name(2)) != "X" || got.Payload(0) != nil || len(got.Payload(2)) != 2 {
+				t.Errorf("%s: names %q %q %q, payloads %x %x", name, got.Name(0), got.Name(1), got.Name(2), got.Payload(0), got.Payload(2))
+			}
+		}
+		if pages != 2 || stats.Records != 6 || stats.Pages != 2 {
+			t.Errorf("%s: %d pages, %+v", name, pages, stats)
+		}
+	}
+}
+
+// A loop over columns can be left, and gets an error with no columns.
+func TestColumnsEnd(t *testing.T) {
+	whole := script.Record(0, []byte{uapi.CmdEntryGet, uapi.Version, 0, 0}, script.Attr(uapi.AttrEntryColumns, usualPage))
+	plain := script.Record(0, []byte{uapi.CmdEntryGet, uapi.Version, 0, 0}, script.U32(uapi.AttrEntryID, 1))
+	c := dialFake(t, &scriptedKernel{}, []script.Step{script.Page(whole, plain)}, []script.Step{script.Page(whole), script.Page(whole, done())})
+	var errs []error
+	for page, err := range c.Columns(t.Context(), DumpOptions{}) {
+		if (page == nil) != (err != nil) {
+			t.Errorf("%v with %v", page, err)
+		}
+		errs = append(errs, err)
+	}
+	if len(errs) != 2 || errs[0] != nil || !errors.Is(errs[1], ErrBadReply) || !strings.Contains(errs[1].Error(), "not in columns") {
+		t.Errorf("a record among columns: %v", errs)
+	}
+	var stats nldump.Stats
+	for _, err := range c.Columns(t.Context(), DumpOptions{Stats: &stats}) {
+		if err != nil {
+			t.Error(err)
+		}
+		break
+	}
+	if stats.Records != 2 {
+		t.Errorf("left after the first page: %+v", stats)
 	}
 }
 
@@ -191,6 +297,8 @@ func TestDumpOfColumns(t *testing.T) {
 // of other kinds.
 func FuzzDecodeColumns(f *testing.F) {
 	f.Add(wholePage)
+	f.Add(usualPage)
+	f.Add(shifted(wholePage))
 	f.Add(array(uapi.AttrColumnsID, uint32(5), uint32(6)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		before := bytes.Clone(b)
@@ -203,6 +311,7 @@ func FuzzDecodeColumns(f *testing.F) {
 			return true
 		}}
 		_, err := d.decodeColumns(nldump.Parse(b))
+		_, _ = decodePage(t, b)
 		if !bytes.Equal(b, before) {
 			t.Fatal("the bytes were changed")
 		}

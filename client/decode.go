@@ -28,8 +28,10 @@ var nul = []byte{0}
 type decoder struct {
 	family  uint16
 	yield   yield
-	records uint64 // how many yield got
-	record  Record // what yield gets
+	record  Record              // what yield gets
+	pages   func(*Columns) bool // in place of yield: gets whole pages
+	columns Columns             // what pages gets
+	records uint64              // how many were handed over
 }
 
 // page hands over the records of a page, and tells whether more are wanted.
@@ -39,7 +41,7 @@ func (d *decoder) page(p nldump.Page) (more bool, err error) {
 		if ms.Type() != d.family {
 			return false, errForeign
 		}
-		if decodeUsual(ms.Bytes(), &d.record) {
+		if d.pages == nil && decodeUsual(ms.Bytes(), &d.record) {
 			d.records++
 			if !d.yield(&d.record, nil) {
 				return false, nil
@@ -62,6 +64,8 @@ func (d *decoder) decodeUnusual(b []byte) (more bool, err error) {
 	b = b[genlHeaderLen:]
 	if a := nldump.Parse(b); a.Next() && a.Type() == uapi.AttrEntryColumns {
 		more, err = d.decodeColumns(a.Nested())
+	} else if d.pages != nil {
+		err = fmt.Errorf("%w: a record that is not in columns", ErrBadReply)
 	} else if err = decodeRecord(b, &d.record); err == nil {
 		d.records++
 		more = d.yield(&d.record, nil)

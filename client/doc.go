@@ -18,7 +18,8 @@
 //
 // [Client.Dump] yields entries that you may keep. [Client.Records] yields the
 // same dump without an allocation per record: it lends one [Record] again and
-// again. Both stream: the table is never held in memory. Package
+// again. [Client.Columns] lends a page at a time, as arrays. All stream: the table is
+// never held in memory. Package
 // [bulkdump/client/nldump] has the loop below them, and says what it checks.
 //
 // # A table that changes

@@ -84,7 +84,7 @@ func (c *Client) Dump(ctx context.Context, o DumpOptions) iter.Seq2[Entry, error
 // record. With an error the Record is nil.
 func (c *Client) Records(ctx context.Context, o DumpOptions) iter.Seq2[*Record, error] {
 	return func(yield func(*Record, error) bool) {
-		if err := c.records(ctx, o, yield); err != nil {
+		if err := c.dump(ctx, o, &decoder{yield: yield}); err != nil {
 			yield(nil, err)
 		}
 	}
@@ -94,23 +94,22 @@ func (c *Client) Records(ctx context.Context, o DumpOptions) iter.Seq2[*Record, 
 // is the caller's own, with nothing in between.
 type yield = func(*Record, error) bool
 
-// records dumps on a stream of its own.
-func (c *Client) records(ctx context.Context, o DumpOptions, yield yield) error {
+// dump dumps on a stream of its own.
+func (c *Client) dump(ctx context.Context, o DumpOptions, d *decoder) error {
 	s, err := c.acquire(nldump.Config{BufferSize: o.BufferSize})
 	if err != nil {
 		return err
 	}
 	defer c.release(s)
-	return c.pass(ctx, s, o, yield)
+	return c.pass(ctx, s, o, d)
 }
 
 // pass dumps on the stream.
-func (c *Client) pass(ctx context.Context, s *nldump.Stream, o DumpOptions, yield yield) error {
+func (c *Client) pass(ctx context.Context, s *nldump.Stream, o DumpOptions, d *decoder) error {
 	raw, err := o.Request()
 	if err != nil {
 		return err
 	}
-	d := decoder{yield: yield}
 	defer func() {
 		if o.Stats != nil {
 			*o.Stats = s.Stats()

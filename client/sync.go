@@ -217,12 +217,12 @@ func (s *syncer) read(ctx context.Context, o DumpOptions) (stopped bool, last ui
 	}
 	var stats nldump.Stats
 	o.Stats = &stats
-	err = s.c.pass(ctx, s.stream, o, func(r *Record, _ error) bool {
+	err = s.c.pass(ctx, s.stream, o, &decoder{yield: func(r *Record, _ error) bool {
 		s.Records++
 		last = r.Generation
 		stopped = !s.yield(r, nil)
 		return !stopped
-	})
+	}})
 	addStats(&s.stats, stats)
 	return stopped, last, err
 }

@@ -39,12 +39,13 @@ func Each(ctx context.Context, use func(client.Entry)) error {
 
 func SumOfValues(ctx context.Context, c *client.Client) (sum uint64, err error) {
 	fields := client.FieldValue
-	o := client.DumpOptions{Fields: &fields, Encoding: client.EncodingColumns}
-	for r, err := range c.Records(ctx, o) {
+	for page, err := range c.Columns(ctx, client.DumpOptions{Fields: &fields}) {
 		if err != nil {
 			return 0, err
 		}
-		sum += r.Value // r is reused: copy what you keep
+		for _, value := range page.Values { // the arrays are reused: copy what you keep
+			sum += value
+		}
 	}
 	return sum, nil
 }

@@ -74,6 +74,7 @@ func contenders(n uint32) []contender {
 		{name: "go plain, values", read: readValues},
 		{name: "go direct", read: readLent, options: direct},
 		{name: "go columns", read: readLent, options: columns},
+		{name: "go columns, arrays", read: readArrays, options: columns},
 		{name: "go bucket cursor", read: readLent, options: client.DumpOptions{Cursor: client.CursorBucket}},
 		{name: "go index cursor", read: readLent, options: client.DumpOptions{Cursor: client.CursorIndex}, atMost: smallTable, square: true},
 		{name: "go walker cursor", read: readLent, options: client.DumpOptions{Cursor: client.CursorWalker}},

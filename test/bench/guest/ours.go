@@ -23,6 +23,22 @@ func readLent(ctx context.Context, j *job, s *sink) error {
 	return nil
 }
 
+func readArrays(ctx context.Context, j *job, s *sink) error {
+	for page, err := range ours.Columns(ctx, j.options) {
+		if err != nil {
+			return err
+		}
+		if s.countColumns(page); s.check {
+			var r client.Record
+			for i := range page.Len() {
+				page.Record(i, &r)
+				s.checksum.Add(&r)
+			}
+		}
+	}
+	return nil
+}
+
 func readValues(ctx context.Context, j *job, s *sink) error {
 	for e, err := range ours.Dump(ctx, j.options) {
 		if err != nil {

@@ -35,6 +35,24 @@ func (s *sink) count(r *client.Record) {
 	s.sum += uint64(r.ID) + uint64(r.Flags) + r.Value + r.Generation + uint64(len(r.Name))
 }
 
+// countColumns is count for each record of a page.
+func (s *sink) countColumns(c *client.Columns) {
+	s.records += uint64(c.Len())
+	for _, id := range c.IDs {
+		s.sum += uint64(id)
+	}
+	for _, flags := range c.Flags {
+		s.sum += uint64(flags)
+	}
+	for _, value := range c.Values {
+		s.sum += value
+	}
+	for _, generation := range c.Generations {
+		s.sum += generation
+	}
+	s.sum += uint64(len(c.Names))
+}
+
 func (s *sink) countEntry(e *client.Entry) {
 	s.records++
 	s.sum += uint64(e.ID) + uint64(e.Flags) + e.Value + e.Generation + uint64(len(e.Name))
