@@ -152,6 +152,9 @@ told-table: ## measure again which dumps tell of a change, for nldump's document
 	for kernel in 6.1 6.12 7.3; do vm/run --kernel $$kernel $(TOOLS) --out $$out/$$kernel --test '^TestWhichDumpsTell$$' || true; done && \
 	go test -count=1 ./test/tools -run '^TestToldTable' -told $$out && rm -r $$out
 
+vm-arrow: ## the test of bulkdump-arrow with the module, in a virtual machine (KERNEL=7.3 on another)
+	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --test-dir cmd/bulkdump-arrow --test '^TestKernel$$'
+
 vm-nldump: ## the tests of nldump with the kernel's own dumps, on each kernel (KERNELS=7.3 for some)
 	for kernel in $(or $(KERNELS),6.1 6.12 7.3); do \
 		vm/run --kernel $$kernel --no-module --modprobe veth --modprobe bridge --modprobe team --modprobe nf_tables \
@@ -242,7 +245,7 @@ new-family-check: ## test what new-family refuses, and the families that it make
 	kmod/scripts/new-family-check
 
 # The Go modules. ./... in one leaves out the others.
-MODULES = . client test/bench test/mutants
+MODULES = . client cmd/bulkdump-arrow test/bench test/mutants
 in-each-module = set -e; for m in $(MODULES); do (cd $$m && $(1)); done
 
 test: ## the tests that need no virtual machine
@@ -302,4 +305,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go -C client run ./internal/gen $(if $(filter gen-check,$@),-check) -spec ../kmod/bulkdump.yaml -o .
 
-.PHONY: help demo vm-test vm-quick vm-faults vm-coverage vm-matrix vm-archs stress vm-torture fuzz-requests litmus vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-nldump cursors-check vm-selftest vm-boots kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test fuzz-reader lint gofmt vet staticcheck shellcheck actionlint checkpatch coccicheck kmod-check module-path gen gen-check
+.PHONY: help demo vm-test vm-quick vm-faults vm-coverage vm-matrix vm-archs stress vm-torture fuzz-requests litmus vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-arrow vm-nldump cursors-check vm-selftest vm-boots kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test fuzz-reader lint gofmt vet staticcheck shellcheck actionlint checkpatch coccicheck kmod-check module-path gen gen-check

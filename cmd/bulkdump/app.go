@@ -204,7 +204,11 @@ func (a *app) runsAlone(fn func(*cobra.Command, []string) error, more ...string)
 	return func(cmd *cobra.Command, args []string) error {
 		known := append(slices.Clone(output.Formats), more...)
 		if !slices.Contains(known, a.out.Format) {
-			return usagef("%s has no output format %q, only %s", cmd.Name(), a.out.Format, strings.Join(known, ", "))
+			hint := ""
+			if a.out.Format == "arrow" || a.out.Format == "parquet" {
+				hint = "; bulkdump-arrow writes an Arrow stream"
+			}
+			return usagef("%s has no output format %q, only %s%s", cmd.Name(), a.out.Format, strings.Join(known, ", "), hint)
 		}
 		a.running = true
 		ctx, cancel := within(cmd.Context(), a.timeout)

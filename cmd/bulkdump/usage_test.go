@@ -145,6 +145,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"guard", "--entries", "999"}, `invalid argument "999" for "--entries" flag: must be a number from 1000 to 10000000`, "guard"},
 		{[]string{"trace", "x"}, `trace takes no arguments: "x"`, "trace"},
 		{[]string{"trace", "-o", "png"}, `trace has no output format "png", only table, json, jsonl, csv, svg`, "trace"},
+		{[]string{"dump", "-o", "arrow"}, `dump has no output format "arrow", only table, json, jsonl, csv, count; bulkdump-arrow writes an Arrow stream`, "dump"},
 		{[]string{"dump", "-o", "svg"}, `dump has no output format "svg", only`, "dump"},
 		{[]string{"trace", "--scenario", "x"}, `there is no scenario "x", only mid-dump-change, slow-reader, small-buffer, two-readers`, "trace"},
 		{[]string{"trace", "--scenario", "slow-reader", "--peek"}, `--scenario says how to read: leave --peek out`, "trace"},
