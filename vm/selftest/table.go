@@ -28,16 +28,15 @@ func set(fault string) []string {
 	return []string{"echo " + fault + " > /sys/module/faulty/parameters/fault"}
 }
 
-// mattersMost are the rows of the quick form: faults that users rely on, and one
-// moment of each part of a run.
+// mattersMost are the rows of the quick form: faults that users rely on, and two
+// moments: that of a child on the host, and that of a guest.
 var mattersMost = []string{
 	"none", "none as a shell uses a package",
 	"silent guest", "boot failure", "module does not load", "module does not unload",
 	"failing command", "killed command", "hang of the command", "hang of the guest", "missing test", "forged last word",
 	"panic", "WARN", "taint", "log overrun",
 	"use after free", "slab leak", "lock inversion",
-	"SIGTERM as programs are built", "SIGINT as a build root is fetched", "SIGTERM as a module is built",
-	"SIGINT as the guest boots", "SIGTERM as the command runs",
+	"SIGTERM as a module is built", "SIGTERM as the command runs",
 }
 
 var (
