@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -40,7 +41,7 @@ func measure(ctx context.Context, f *flags) (*figure.Report, error) {
 		if err := runGuest(ctx, f, kernel, p, nil, report); err != nil {
 			return nil, fmt.Errorf("kernel %s: %w", kernel, err)
 		}
-		if f.only.MatchString(figure.Grabbed) {
+		if slices.ContainsFunc(figure.UnderGrab, func(name string) bool { return f.only.MatchString(name + figure.GuardGrab) }) {
 			if err := runGuest(ctx, f, kernel, p, []string{"--param", "bulkdump.guard=grab"}, report); err != nil {
 				return nil, fmt.Errorf("kernel %s, guard grab: %w", kernel, err)
 			}

@@ -34,9 +34,11 @@ const Ours = "go plain"
 // bytes from a file.
 const CopyOf = "copy of "
 
-// Grabbed is ours with the module's guard set to grab, not rcu. It runs in a
-// guest of its own.
-const Grabbed = Ours + ", guard grab"
+// UnderGrab are the contenders that are measured with the module's guard set to grab,
+// not rcu, too. They run in a guest of their own, and have GuardGrab after their names.
+var UnderGrab = []string{Ours, "set", "set, 10 dumps open"}
+
+const GuardGrab = ", guard grab"
 
 // A Clock is a test of the guest's clock, with loops whose number of
 // instructions is known.

@@ -27,7 +27,7 @@ type contender struct {
 
 	atMost uint32 // the largest table; 0: any
 	square bool   // its cost is the square of the table's size
-	file   bool   // it reads /proc: there are no pages, and the kernel does not count records
+	file   bool   // it dumps nothing: there are no pages, and the kernel does not count records
 	opaque bool   // it starts other processes, so its system calls say nothing
 }
 
@@ -48,6 +48,9 @@ const (
 	everything share = iota
 	valueOnly        // id and value of every entry
 	middleHalf       // the entries of the middle half of the ids
+	lastTen          // the entries of the last ten changes
+	lastThousand
+	changed // none: the table is changed
 	shares
 )
 
@@ -95,6 +98,14 @@ func contenders(n uint32) []contender {
 		{name: "vishvananda iter", read: readVishvanandaIter},
 		{name: "proc, go", read: readProc, file: true},
 		{name: "proc, cat", read: catProc, file: true, opaque: true},
+		{name: "go delta of 10", read: readDelta(10), share: lastTen},
+		{name: "go delta of 1000", read: readDelta(1000), share: lastThousand},
+		// These come last: the table is another one after them.
+		{name: "set", read: setting(0, 0), share: changed, file: true},
+		{name: "set, 1 dump open", read: setting(1, 0), share: changed, file: true},
+		{name: "set, 10 dumps open", read: setting(10, 0), share: changed, file: true},
+		{name: "set, 1 subscriber", read: setting(0, 1), share: changed, file: true},
+		{name: "set, 100 subscribers", read: setting(0, 100), share: changed, file: true},
 	}
 	for i := range all {
 		all[i].options = plain(all[i].options)

@@ -38,11 +38,18 @@ func refill(ctx context.Context, c *client.Client, n uint32) (*expected, error) 
 		if r.ID >= from && r.ID <= to {
 			e[middleHalf].add(r)
 		}
+		if r.ID >= n-10 { // they were filled in the order of their ids
+			e[lastTen].add(r)
+		}
+		if r.ID >= n-1000 {
+			e[lastThousand].add(r)
+		}
 	}
 	if e[everything].checksum != filled.Checksum || e[everything].records != uint64(n) {
 		return nil, fmt.Errorf("a dump has %d records with the checksum %v; %d entries with %v were created",
 			e[everything].records, e[everything].checksum, n, filled.Checksum)
 	}
+	e[changed].records = changes
 	return e, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 
 	"github.com/mdlayher/genetlink"
 
@@ -25,7 +26,7 @@ type bench struct {
 	self   string // this program
 	tell   func(figure.Line) error
 	wanted func(contender string) bool
-	grab   bool // the module's guard is grab: only ours is measured
+	grab   bool // the module's guard is grab: only figure.UnderGrab is measured
 }
 
 func newBench(kernel string) (*bench, error) {
@@ -96,7 +97,7 @@ func (b *bench) table(ctx context.Context, n uint32) error {
 // measures reports whether a contender is measured in this guest.
 func (b *bench) measures(contender string) bool {
 	if b.grab {
-		return contender == figure.Ours && b.wanted(figure.Grabbed)
+		return slices.Contains(figure.UnderGrab, contender) && b.wanted(contender+figure.GuardGrab)
 	}
 	return b.wanted(contender)
 }
@@ -162,7 +163,7 @@ func (b *bench) figure(c contender, n uint32, r result) *figure.Figure {
 		Instructions: uint64(r.Instructions), Mallocs: r.Mallocs,
 	}
 	if b.grab {
-		f.Contender = figure.Grabbed
+		f.Contender += figure.GuardGrab
 	}
 	if !c.opaque {
 		f.PeakRSS = &r.PeakRSS
