@@ -139,8 +139,8 @@ func (d *decoder) usualRows(c *Columns) (more bool) {
 	n := len(c.IDs)
 	ends, flags, values, generations := c.NameEnds[:n], c.Flags[:n], c.Values[:n], c.Generations[:n]
 	r, start := &d.record, 0
-	*r = Record{}
 	for i, id := range c.IDs {
+		*r = Record{} // the caller may have changed it
 		r.ID, r.Flags, r.Value, r.Generation = id, flags[i], values[i], generations[i]
 		end := int(ends[i])
 		r.Name = c.Names[start:end:end]
