@@ -118,8 +118,8 @@ bench-check: ## fail if a figure differs from test/bench/figures.json by more th
 bench-profile: ## in which functions a record's instructions are (CONTENDER='go columns', KERNEL=7.3)
 	go -C test/bench run . -kernels $(or $(KERNEL),6.1) -sizes $(BENCH_SIZES_quick) -profile '$(or $(CONTENDER),go plain)'
 
-bench-keep: ## measure those figures again, and rewrite the bench's README
-	go -C test/bench run . -kernels 6.1 -sizes $(BENCH_SIZES_quick) -parallel $(BENCH_PARALLEL) -keep figures.json -readme README.md
+bench-keep: ## measure those figures again, and rewrite the bench's README (RUN='go|columns' for some)
+	go -C test/bench run . -kernels 6.1 -sizes $(BENCH_SIZES_quick) $(if $(RUN),-run '$(value RUN)',-parallel $(BENCH_PARALLEL)) -keep figures.json -readme README.md
 
 COMPARE = vm/deps compare && go -C test/bench run ./compare
 compare: ## a million routes, neighbours, conntrack, xfrm policies: nldump, the Go libraries and ip, timed (as root; KERNEL=6.1 in a virtual machine, BENCH=quick, OUT=dir, RUN=regexp)

@@ -59,7 +59,7 @@ func parseFlags(args []string) (*flags, error) {
 	only := set.String("run", "", "measure only the contenders that match this `regexp`")
 	set.StringVar(&f.out, "out", "", "write bench.json and the plots to this `directory`")
 	set.StringVar(&f.check, "check", "", "measure the figures of this `file` again (with -run, only those that match), and fail if one differs")
-	set.StringVar(&f.keep, "keep", "", "write the figures to this `file`, for -check")
+	set.StringVar(&f.keep, "keep", "", "write the figures to this `file`, for -check; with -run, put them in place of those that it has")
 	set.StringVar(&f.readme, "readme", "", "replace the tables in this `file`")
 	set.StringVar(&f.profile, "profile", "", "only print how many instructions this `contender` executes in each function")
 	set.StringVar(&f.parallel, "parallel", "", "also time two processors, with a table of that many `entries`")
@@ -117,6 +117,16 @@ func run(ctx context.Context, f *flags) error {
 		}
 	}
 	if f.keep != "" {
+		if f.only.String() != "" {
+			all, err := figure.Read(f.keep)
+			if err == nil {
+				err = all.Merge(report)
+			}
+			if err != nil {
+				return err
+			}
+			report = all
+		}
 		if err := report.Write(f.keep); err != nil {
 			return err
 		}

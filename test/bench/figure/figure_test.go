@@ -156,3 +156,23 @@ func TestREADMEHasTheFigures(t *testing.T) {
 		t.Error("README.md and figures.json have different tables: make bench-keep makes both")
 	}
 }
+
+// What was measured again replaces what was kept, and what is new has its place.
+func TestMerge(t *testing.T) {
+	f := func(contender string, cost uint64) Figure {
+		return Figure{Kernel: "6.1", Contender: contender, Entries: 10, Records: 1, Instructions: cost}
+	}
+	kept := &Report{Go: "1", Figures: []Figure{f("a", 1), f("b", 2), f("c", 3)}, Speedups: []Speedup{{Times: 2}}}
+	other := f("b", 7)
+	other.Entries = 20
+	if err := kept.Merge(&Report{Go: "1", Figures: []Figure{f("new", 4), f("b", 5), f("after b", 6), other}}); err != nil {
+		t.Fatal(err)
+	}
+	want := []Figure{f("new", 4), f("a", 1), f("b", 5), f("after b", 6), other, f("c", 3)}
+	if !reflect.DeepEqual(kept.Figures, want) || len(kept.Speedups) != 1 {
+		t.Errorf("%+v", kept)
+	}
+	if err := kept.Merge(&Report{Go: "2", Figures: []Figure{f("a", 8)}}); err == nil || kept.Figures[1].Instructions != 1 {
+		t.Errorf("figures of two compilers are mixed: %v", err)
+	}
+}

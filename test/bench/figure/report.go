@@ -39,6 +39,27 @@ func (r *Report) Only(wanted func(contender string) bool) *Report {
 	return &only
 }
 
+// Merge puts the figures of another report in place of the same ones of r. New ones come
+// after the one that is before them there.
+func (r *Report) Merge(now *Report) error {
+	if r.Processor != now.Processor || r.Go != now.Go || r.CC != now.CC {
+		return fmt.Errorf("the others were measured with %s, %s, %s; these with %s, %s, %s: measure all", r.Processor, r.Go, r.CC, now.Processor, now.Go, now.CC)
+	}
+	at := -1
+	for _, f := range now.Figures {
+		same := slices.IndexFunc(r.Figures, func(old Figure) bool {
+			return old.Kernel == f.Kernel && old.Contender == f.Contender && old.Entries == f.Entries
+		})
+		if at++; same >= 0 {
+			at = same
+			r.Figures[at] = f
+		} else {
+			r.Figures = slices.Insert(r.Figures, at, f)
+		}
+	}
+	return nil
+}
+
 // Kernels returns the kernels of the figures, in order of appearance.
 func (r *Report) Kernels() []string {
 	return distinct(r, func(f *Figure) string { return f.Kernel })

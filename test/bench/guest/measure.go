@@ -191,7 +191,7 @@ func (b *bench) split(ctx context.Context, f *figure.Figure, c contender, args [
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.name, err)
 	}
-	if !c.opaque {
+	if !c.opaque && !c.prepares {
 		f.System, f.Calls, f.Reads, f.Bytes = &calls.instructions, &calls.n, &calls.reads, &calls.bytes
 	}
 	return nil
