@@ -80,7 +80,7 @@ func flush(t testing.TB, c *client.Client) {
 
 // patience is the limit for what the kernel does some time after a system call.
 // If RCU frees a closed socket, done() runs in a work queue.
-const patience = 30 * time.Second
+const patience = 180 * time.Second
 
 // waitFor polls until ok returns true.
 func waitFor(t testing.TB, what string, ok func() bool) {
