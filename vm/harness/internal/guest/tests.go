@@ -195,20 +195,22 @@ func markFile(src string) (pkg, marked string, err error) {
 	return f.Name.Name, b.String() + src[done:], nil
 }
 
-// TestsDuring returns the tests that ran when line number at was logged, and the
-// last test that had ended before. Several tests run at a time only if they are
-// parallel.
-func TestsDuring(lines []string, at int) (live []string, last string) {
-	for _, line := range lines[:at] {
-		m := markLine.FindStringSubmatch(line)
-		switch {
-		case m == nil:
-		case m[2] == "starts":
-			live = append(live, m[1])
-		default:
-			last = m[1]
-			live = slices.DeleteFunc(live, func(t string) bool { return t == last })
-		}
+// TestsDuring knows which tests run as it sees the log, line by line. Several tests run
+// at a time only if they are parallel.
+type TestsDuring struct {
+	Live []string // that run now; never changed, but replaced
+	Last string   // that ended last
+}
+
+// Sees takes the log's next line.
+func (d *TestsDuring) Sees(line string) {
+	m := markLine.FindStringSubmatch(line)
+	switch {
+	case m == nil:
+	case m[2] == "starts":
+		d.Live = append(slices.Clip(d.Live), m[1])
+	default:
+		d.Last = m[1]
+		d.Live = slices.DeleteFunc(slices.Clone(d.Live), func(t string) bool { return t == d.Last })
 	}
-	return live, last
 }

@@ -70,16 +70,18 @@ var consolePrefix = regexp.MustCompile(`^\[ *\d+\.\d+\](\[ *[TC]\d+\])? `)
 func scanLog(lines []string) []finding {
 	var found []finding
 	var r reports
+	var during guest.TestsDuring
 	for i, line := range lines {
 		text := consolePrefix.ReplaceAllString(strings.TrimRight(line, "\r"), "")
 		r.sees(text)
+		during.Sees(text)
 		for _, t := range trouble {
 			if t.re.MatchString(text) {
 				if t.name == "KCSAN" && !inModule(lines[i:]) {
 					break
 				}
 				f := finding{name: t.name, line: text, at: i, report: r.of(t.name)}
-				f.tests, f.after = guest.TestsDuring(lines, i)
+				f.tests, f.after = during.Live, during.Last
 				found = append(found, f)
 				break
 			}

@@ -7,8 +7,8 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
-	"bulkdump/vm/harness/internal/guest"
 	"bulkdump/vm/harness/internal/host"
 )
 
@@ -229,12 +229,36 @@ func TestTestsDuring(t *testing.T) {
 		"[    6.800000] bulkdump-vm: test TestD starts late", // 9: no mark
 		"[    6.900000] WARNING: in C",                       // 10
 	}
-	for at, want := range map[int]string{0: "", 2: " (during TestA)", 4: " (after TestA)",
-		7: " (during TestB or TestC)", 10: " (during TestC)"} {
-		var f finding
-		f.tests, f.after = guest.TestsDuring(lines, at)
-		if got := f.where(); got != want {
-			t.Errorf("line %d: got %q, want %q", at, got, want)
+	want := []string{"", " (during TestA)", " (after TestA)", " (during TestB or TestC)", " (during TestC)"}
+	var got []string
+	for _, f := range scanLog(lines) {
+		got = append(got, f.where())
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A report at each line takes as long as one more line, however long the log is.
+func TestScanLogIsLinear(t *testing.T) {
+	log := func(n int) []string {
+		lines := make([]string, n)
+		for i := range lines {
+			lines[i] = "[    6.000000] WARNING: CPU: 0 PID: 1 at my.c:1 my+0x1/0x2 [my]"
 		}
+		return lines
+	}
+	least := func(lines []string) time.Duration {
+		best := time.Hour
+		for range 5 {
+			start := time.Now()
+			scanLog(lines)
+			best = min(best, time.Since(start))
+		}
+		return best
+	}
+	few, many := least(log(2000)), least(log(20_000))
+	if many > 40*few { // a square would be 100 times
+		t.Errorf("ten times as many lines take %v instead of %v", many, few)
 	}
 }

@@ -308,17 +308,22 @@ func taintLetters(t uint64) string {
 }
 
 // Blame fails each test that ran when the kernel logged a finding, whatever the
-// test's own result. Call it when all output is read.
+// test's own result. It tells each line once. Call it when all output is read.
 func (o *Outcome) Blame() {
 	if o.Suite == nil {
 		return
 	}
+	type blamed struct{ test, line string }
+	told := map[blamed]bool{}
 	for _, f := range o.findings() {
 		if f.line == cutHere || f.name == "call trace" {
 			continue
 		}
 		for _, name := range f.tests {
-			o.Suite.blame(name, "kernel log: "+f.line)
+			if b := (blamed{name, f.line}); !told[b] {
+				told[b] = true
+				o.Suite.blame(name, "kernel log: "+f.line)
+			}
 		}
 	}
 }
