@@ -110,16 +110,17 @@ func TestModuleParametersHaveBounds(t *testing.T) {
 	setup(t)
 	mustUnload(t, "bulkdump")
 	for params, says := range map[string]string{
-		"hash_bits=3":          "bulkdump: hash_bits=3 is not in 4..24",
-		"hash_bits=25":         "bulkdump: hash_bits=25 is not in 4..24",
-		"hash_bits=4294967295": "bulkdump: hash_bits=4294967295 is not in 4..24",
+		"hash_bits=3":                "bulkdump: hash_bits=3 is not in 4..24",
+		"hash_bits=25":               "bulkdump: hash_bits=25 is not in 4..24",
+		"hash_bits=4294967295":       "bulkdump: hash_bits=4294967295 is not in 4..24",
+		"max_entries=10 log_slots=9": "bulkdump: log_slots=9 is less than max_entries",
 	} {
 		wantNotLoaded(t, "bulkdump", params, says, unix.EINVAL)
 	}
 
 	load(t, "bulkdump", "hash_bits=24")
 	mustUnload(t, "bulkdump")
-	load(t, "bulkdump", "max_entries=10 hash_bits=4")
+	load(t, "bulkdump", "max_entries=10 log_slots=10 hash_bits=4")
 	c := dial(t)
 	if s := state(t, c); s.EntriesMax != 10 {
 		t.Errorf("limit of %d, want 10", s.EntriesMax)
