@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
@@ -57,7 +58,11 @@ func parse(args []string) (*options, error) {
 	f.Usage = func() {}
 	id := func(name string, to **uint32) {
 		f.Func(name, "", func(text string) error {
-			v, err := strconv.ParseUint(text, 0, 32)
+			digits, base := text, 10 // as bulkdump reads numbers: with base 0, 010 would be 8
+			if rest, ok := strings.CutPrefix(strings.ToLower(text), "0x"); ok {
+				digits, base = rest, 16
+			}
+			v, err := strconv.ParseUint(digits, base, 32)
 			if err != nil {
 				return errors.New("must be a number from 0 to 4294967295")
 			}

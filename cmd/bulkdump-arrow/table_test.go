@@ -207,7 +207,7 @@ func TestCommandLine(t *testing.T) {
 		}
 		out.Close()
 	}
-	o, err := parse(strings.Fields("--from 0x10 --to 20 --fields value,stats --name-prefix eth --allow-interrupted"))
+	o, err := parse(strings.Fields("--from 0x10 --to 020 --fields value,stats --name-prefix eth --allow-interrupted"))
 	if err != nil || *o.dump.IDFrom != 16 || *o.dump.IDTo != 20 || *o.dump.Fields != client.FieldValue|client.FieldStats ||
 		o.dump.NamePrefix != "eth" || !o.allowInterrupted {
 		t.Errorf("%+v, %v", o, err)
