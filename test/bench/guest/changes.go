@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"time"
 
@@ -60,20 +59,8 @@ func readDelta(n uint64) func(ctx context.Context, j *job, s *sink) error {
 		if err != nil {
 			return err
 		}
-		o := j.options
-		o.Since = new(table.Generation - n)
+		j.options.Since = new(table.Generation - n)
 		j.less = time.Since(start).Nanoseconds()
-		for r, err := range ours.Records(ctx, o) {
-			if err != nil {
-				return err
-			}
-			if s.count(r); s.check {
-				s.checksum.Add(r)
-			}
-		}
-		if s.records != n {
-			return fmt.Errorf("%d records since %d of %d", s.records, *o.Since, table.Generation)
-		}
-		return nil
+		return readLent(ctx, j, s)
 	}
 }
