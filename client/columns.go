@@ -31,7 +31,12 @@ type Columns struct {
 	Updated     []uint64 // ns since the epoch
 	Generations []uint64
 
-	// In a page, 8 bytes are at a multiple of 4. These hold copies at multiples of 8.
+	copies copies
+}
+
+// In a page, 8 bytes are at a multiple of 4. These are copies at multiples of 8. They are
+// kept from page to page.
+type copies struct {
 	values, hits, bytes, created, updated, generations []uint64
 }
 
@@ -155,7 +160,7 @@ func (d *decoder) usualRows(c *Columns) (more bool) {
 
 // read reads the columns' attributes.
 func (c *Columns) read(a nldump.Attrs) error {
-	*c = Columns{values: c.values, hits: c.hits, bytes: c.bytes, created: c.created, updated: c.updated, generations: c.generations}
+	*c = Columns{copies: c.copies}
 	for a.Next() {
 		if err := c.set(a.Type(), a.Bytes()); err != nil {
 			return err
@@ -181,21 +186,21 @@ func (c *Columns) set(typ uint16, b []byte) (err error) {
 	case uapi.AttrColumnsFlags:
 		c.Flags, err = arrayOf[uint32]("flags", b, nil)
 	case uapi.AttrColumnsValue:
-		c.Values, err = arrayOf("value", b, &c.values)
+		c.Values, err = arrayOf("value", b, &c.copies.values)
 	case uapi.AttrColumnsPayloadEnd:
 		c.PayloadEnds, err = arrayOf[uint16]("payload-end", b, nil)
 	case uapi.AttrColumnsPayloads:
 		c.Payloads = b
 	case uapi.AttrColumnsHits:
-		c.Hits, err = arrayOf("hits", b, &c.hits)
+		c.Hits, err = arrayOf("hits", b, &c.copies.hits)
 	case uapi.AttrColumnsBytes:
-		c.Bytes, err = arrayOf("bytes", b, &c.bytes)
+		c.Bytes, err = arrayOf("bytes", b, &c.copies.bytes)
 	case uapi.AttrColumnsCreated:
-		c.Created, err = arrayOf("created", b, &c.created)
+		c.Created, err = arrayOf("created", b, &c.copies.created)
 	case uapi.AttrColumnsUpdated:
-		c.Updated, err = arrayOf("updated", b, &c.updated)
+		c.Updated, err = arrayOf("updated", b, &c.copies.updated)
 	case uapi.AttrColumnsGeneration:
-		c.Generations, err = arrayOf("generation", b, &c.generations)
+		c.Generations, err = arrayOf("generation", b, &c.copies.generations)
 	}
 	return err
 }

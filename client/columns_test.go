@@ -232,7 +232,7 @@ func TestColumns(t *testing.T) {
 				t.Errorf("%s: numbers at %p", name, at)
 			}
 			same := *got
-			same.values, same.hits, same.bytes, same.created, same.updated, same.generations = nil, nil, nil, nil, nil, nil
+			same.copies = copies{}
 			want := Columns{
 				IDs: []uint32{1, 0, 0xffffffff}, Deleted: []byte{0, 1, 0}, Flags: []uint32{11, 0, 13}, Values: []uint64{21, 0, 1 << 63},
 				NameEnds: []uint16{3, 3, 4}, Names: []byte("oneX"), PayloadEnds: []uint16{0, 0, 2}, Payloads: []byte{7, 8},
