@@ -448,6 +448,15 @@ func (o *options) again(args []string, regex string) string {
 	return strings.Join(words, " ")
 }
 
+// isHere says that the command is a path, and the path of a file of the host.
+func (o *options) isHere() bool {
+	if len(o.Args) == 0 || !strings.Contains(o.Args[0], "/") {
+		return false
+	}
+	info, err := os.Stat(o.Args[0])
+	return err == nil && info.Mode().IsRegular()
+}
+
 // runPath is the path of vm/run, as short as it works from this directory.
 func (o *options) runPath() string {
 	if dir, err := os.Getwd(); err == nil && dir == o.Top {

@@ -216,6 +216,14 @@ func TestAddPackages(t *testing.T) {
 	}
 }
 
+func TestIsHere(t *testing.T) {
+	for command, want := range map[string]bool{"./flags_test.go": true, "flags_test.go": false, "./nosuch": false, "./": false} {
+		if got := parse(t, command).isHere(); got != want {
+			t.Errorf("%s: %t", command, got)
+		}
+	}
+}
+
 func TestAgain(t *testing.T) {
 	for _, tt := range []struct {
 		args  []string

@@ -123,6 +123,9 @@ func run(ctx context.Context, opts *options, stdout, stderr io.Writer) int {
 		}
 	}
 	if code != 0 && o.Signal == 0 && !opts.Shell {
+		if o.Exit != nil && o.Exit.Text != "" && opts.isHere() {
+			note("%[1]s is here, but not in the guest; --add %[1]s puts it there, as ./%[2]s", opts.Args[0], filepath.Base(opts.Args[0]))
+		}
 		note("again: %s", opts.again(withoutTop(os.Args[1:]), o.Suite.FailedRegex(opts.TestRegex)))
 	}
 	if o.Suite != nil {

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -85,10 +87,13 @@ func (c *command) run(ctl *proto.Writer, orders <-chan proto.Message) proto.Mess
 			f.Close()
 		}
 	}
-	path, err := exec.LookPath(c.cfg.Command[0])
+	path, err := find(c.cfg.Command[0], c.cfg.Dir)
 	if err != nil {
 		closeEnds()
-		return c.cannot(statusNotFound, fmt.Errorf("%s: command not found", c.cfg.Command[0]))
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound) {
+			return c.cannot(statusNotFound, fmt.Errorf("%s: command not found", c.cfg.Command[0]))
+		}
+		return c.cannot(statusCannot, err)
 	}
 	p, err := os.StartProcess(path, c.cfg.Command, attr)
 	closeEnds()
@@ -122,6 +127,15 @@ func (c *command) run(ctl *proto.Writer, orders <-chan proto.Message) proto.Mess
 			}
 		}
 	}
+}
+
+// find returns the program that name stands for. A name with a slash counts from dir,
+// where the command runs.
+func find(name, dir string) (string, error) {
+	if strings.Contains(name, "/") && !filepath.IsAbs(name) {
+		name = filepath.Join(dir, name)
+	}
+	return exec.LookPath(name)
 }
 
 // hangUp closes a pipe that nobody reads on the host, so that its writer gets

@@ -5,7 +5,10 @@ package main
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"syscall"
@@ -97,6 +100,33 @@ func TestCopier(t *testing.T) {
 	}
 	if _, err := w.Write([]byte("1")); !errors.Is(err, syscall.EPIPE) {
 		t.Errorf("the port failed, and who writes waits for ever: %v", err)
+	}
+}
+
+func TestFind(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir)
+	for name, mode := range map[string]fs.FileMode{"program": 0o755, "text": 0o644} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	program := filepath.Join(dir, "program")
+	for _, tt := range []struct {
+		name, want string
+		err        error
+	}{
+		{"program", program, nil},
+		{"./program", program, nil},
+		{program, program, nil},
+		{"program2", "", exec.ErrNotFound},
+		{"./program2", "", fs.ErrNotExist},
+		{"./text", "", fs.ErrPermission},
+	} {
+		got, err := find(tt.name, dir)
+		if got != tt.want || !errors.Is(err, tt.err) {
+			t.Errorf("%s: got %q, %v, want %q, %v", tt.name, got, err, tt.want, tt.err)
+		}
 	}
 }
 

@@ -98,6 +98,8 @@ var table = []check{
 	{fault: "killed command", flags: bare, command: []string{"sh", "-c", "kill -SEGV $$"},
 		code: 139, reason: `command killed by signal 11 \(segmentation fault\)$`},
 	{fault: "no such command", flags: bare, command: []string{"nosuch"}, code: 127, reason: `command not run: nosuch: command not found$`},
+	{fault: "command that cannot be run", flags: with(bare, "--add", "go.mod"), command: []string{"./go.mod"},
+		code: 126, reason: `command not run: exec: "/root/go.mod": permission denied$`},
 	{fault: "hang of the command", flags: with(bare, "--timeout", "3"), command: []string{"sleep", "1000"},
 		code: 123, reason: `timeout: the command took longer than 3s$`},
 	{fault: "command that cannot die", flags: with(faulty, "--timeout", "3"), command: set("stuck"),
