@@ -59,6 +59,8 @@ On what:
                         with a / in its name, of a kernel that you built
   --accel auto|kvm|tcg  auto (default) uses KVM if a guest really runs on it
   --cpus N              processors, default 2
+  --cpu-features LIST   what they have or have not, after their name in QEMU's
+                        -cpu, such as erms=off,fsrm=off
   --mem MIB             memory, default 2048
   --append ARG          add to the kernel's command line (repeatable)
   --icount              guest time counts instructions: for repeatable figures
@@ -151,6 +153,15 @@ func (o *options) flags() *pflag.FlagSet {
 		})
 	}
 	number("cpus", 1, 64, func(n int) { o.CPUs = n })
+	f.Func("cpu-features", "", func(v string) error {
+		for f := range strings.SplitSeq(v, ",") {
+			if name, value, _ := strings.Cut(f, "="); name == "" || value == "" {
+				return fmt.Errorf("%q is not NAME=VALUE", f)
+			}
+		}
+		o.Features = v
+		return nil
+	})
 	number("mem", 128, 1<<20, func(n int) { o.Mem = n })
 	number("timeout", 1, 7*24*3600, func(n int) { o.Timeout = time.Duration(n) * time.Second })
 	number("boot-timeout", 1, 24*3600, func(n int) { o.BootLimit = time.Duration(n) * time.Second })

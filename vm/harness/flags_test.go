@@ -45,14 +45,14 @@ func TestParseArgsFlags(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	o := parse(t, "--top=/p", "--kernel", "6.1", "--accel=tcg", "--cpus=4", "--mem", "512", "--timeout", "5", "--no-module",
+	o := parse(t, "--top=/p", "--kernel", "6.1", "--accel=tcg", "--cpus=4", "--cpu-features", "a=on,b=off", "--mem", "512", "--timeout", "5", "--no-module",
 		"--module-dir", "/m", "--param", "a.x=1", "--param=a.y=2,3", "--add", file, "--add", file+":/x", "--add", "/:/y",
 		"--env", "A=b=c", "--env=B=", "--out", "/o", "--boot-timeout", "7", "--append", "x=1,2", "--append=y", "--", "--cpus", "9")
 	want := &options{Settings: machine.Settings{
 		Options: guest.Options{Arch: arch.Host, Top: "/p", TestDir: "/p/test", NoModule: true,
 			Params: map[string][]string{"a": {"x=1", "y=2,3"}}, Adds: []guest.Addition{{Host: file}, {Host: file, Guest: "/x"}, {Host: "/", Guest: "/y"}},
 			Env: []string{"A=b=c", "B="}, Args: []string{"--cpus", "9"}},
-		Kernel: "6.1", Accel: "tcg", CPUs: 4, Mem: 512, Timeout: 5 * time.Second,
+		Kernel: "6.1", Accel: "tcg", CPUs: 4, Features: "a=on,b=off", Mem: 512, Timeout: 5 * time.Second,
 		BootLimit: 7 * time.Second, KernelArgs: []string{"x=1,2", "y"}, ModuleDir: "/m", OutDir: "/o"}}
 	if !reflect.DeepEqual(o, want) {
 		t.Errorf("got %+v\nwant %+v", o, want)
@@ -106,6 +106,8 @@ func TestParseArgsRefuses(t *testing.T) {
 		"--accel hvf x":              "--accel hvf: it is auto, kvm or tcg",
 		"--cpus 0 x":                 `"0" for "--cpus" flag: it is a number from 1 to 64`,
 		"--cpus many x":              `"many" for "--cpus" flag: it is a number from 1 to 64`,
+		"--cpu-features erms=off, x": `"" is not NAME=VALUE`,
+		"--cpu-features erms x":      `"erms" is not NAME=VALUE`,
 		"--mem 64 x":                 `"64" for "--mem" flag: it is a number from 128`,
 		"--timeout 0 x":              `"0" for "--timeout" flag: it is a number from 1`,
 		"--timeout -1 x":             `"-1" for "--timeout" flag: it is a number from 1`,

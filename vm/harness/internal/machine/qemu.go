@@ -46,13 +46,20 @@ type machine struct {
 
 // accelArgs choose processor and accelerator, on which every figure depends.
 func (e *Emulator) accelArgs(opts *Settings) []string {
+	cpu := e.arch.CPU
+	if e.Accel != "tcg" {
+		cpu = "host" + arch.NoLA57
+	}
+	if opts.Features != "" {
+		cpu += "," + opts.Features
+	}
 	switch {
 	case opts.ICount:
-		return []string{"-accel", "tcg,thread=single", "-icount", "shift=0", "-cpu", e.arch.CPU}
+		return []string{"-accel", "tcg,thread=single", "-icount", "shift=0", "-cpu", cpu}
 	case e.Accel == "tcg":
-		return []string{"-accel", "tcg,thread=multi", "-cpu", e.arch.CPU}
+		return []string{"-accel", "tcg,thread=multi", "-cpu", cpu}
 	}
-	return []string{"-accel", e.Accel, "-cpu", "host" + arch.NoLA57}
+	return []string{"-accel", e.Accel, "-cpu", cpu}
 }
 
 func (e *Emulator) kernelLine(opts *Settings) string {
@@ -164,6 +171,7 @@ type Settings struct {
 	Kernel     string
 	Accel      string
 	CPUs, Mem  int
+	Features   string // of the processor, as after its name in QEMU's -cpu
 	ICount     bool
 	KernelArgs []string      // added to the kernel's command line
 	Timeout    time.Duration // of the command; 0: by the accelerator
