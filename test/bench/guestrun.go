@@ -38,12 +38,12 @@ func measure(ctx context.Context, f *flags) (*figure.Report, error) {
 	}
 	report := &figure.Report{Go: p.goVersion, CC: p.ccVersion}
 	for _, kernel := range f.kernels {
-		if err := runGuest(ctx, f, kernel, p, nil, report); err != nil {
-			return nil, fmt.Errorf("kernel %s: %w", kernel, err)
-		}
-		if slices.ContainsFunc(figure.UnderGrab, func(name string) bool { return f.only.MatchString(name + figure.GuardGrab) }) {
-			if err := runGuest(ctx, f, kernel, p, []string{"--param", "bulkdump.guard=grab"}, report); err != nil {
-				return nil, fmt.Errorf("kernel %s, guard grab: %w", kernel, err)
+		for _, s := range figure.Settings {
+			if s.Of != nil && !slices.ContainsFunc(s.Of, func(name string) bool { return f.only.MatchString(name + s.Name) }) {
+				continue
+			}
+			if err := runGuest(ctx, f, kernel, p, s, report); err != nil {
+				return nil, fmt.Errorf("kernel %s%s: %w", kernel, s.Name, err)
 			}
 		}
 		if f.parallel != "" {
@@ -56,10 +56,10 @@ func measure(ctx context.Context, f *flags) (*figure.Report, error) {
 }
 
 // runGuest boots a kernel and adds the guest's figures to the report.
-func runGuest(ctx context.Context, f *flags, kernel string, p *programs, vmFlags []string, report *figure.Report) error {
-	cmd := guestCommand(ctx, f.sizes, kernel, p, append(vmFlags, "--icount"), "-run", f.only.String())
+func runGuest(ctx context.Context, f *flags, kernel string, p *programs, s figure.Setting, report *figure.Report) error {
+	cmd := guestCommand(ctx, f.sizes, kernel, p, slices.Concat(s.VM, []string{"--icount"}), "-setting", s.Name, "-run", f.only.String())
 	said, err := takeAll(cmd, report)
-	if err == nil {
+	if err == nil && s.Name == "" {
 		report.Processor = processor(said)
 	}
 	return err

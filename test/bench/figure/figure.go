@@ -4,6 +4,11 @@
 // comparisons and plots.
 package figure
 
+import (
+	"slices"
+	"strings"
+)
+
 // A Figure is the cost of reading one table once with one contender.
 type Figure struct {
 	Kernel    string `json:"kernel"`
@@ -34,11 +39,46 @@ const Ours = "go plain"
 // bytes from a file.
 const CopyOf = "copy of "
 
-// UnderGrab are the contenders that are measured with the module's guard set to grab,
-// not rcu, too. They run in a guest of their own, and have GuardGrab after their names.
-var UnderGrab = []string{Ours, "set", "set, 10 dumps open"}
+// A Setting is another guest, in which some contenders are measured, too. They have
+// its name after their own.
+type Setting struct {
+	Name string
+	VM   []string // flags for vm/run
+	Of   []string // the contenders
+}
 
-const GuardGrab = ", guard grab"
+// Settings are all of them. The first is the one of most figures.
+var Settings = []Setting{
+	{},
+	{
+		Name: ", guard grab", VM: []string{"--param", "bulkdump.guard=grab"},
+		Of: []string{Ours, "set", "set, 10 dumps open"},
+	},
+	// The kernel copies eight bytes with each instruction, not as many as there are
+	// with one. QEMU counts that one as an instruction for each byte.
+	{
+		Name: ", no rep movsb", VM: []string{"--cpu-features", "erms=off,fsrm=off"},
+		Of: []string{
+			Ours, "go direct", "go columns", "go columns, arrays", "c plain", "c direct", "c columns",
+			"mdlayher iter", CopyOf + Ours, CopyOf + "go columns",
+		},
+	},
+}
+
+// Has reports whether a contender is measured in this setting.
+func (s *Setting) Has(contender string) bool {
+	return s.Of == nil || slices.Contains(s.Of, contender)
+}
+
+// settingOf returns the name of the setting in which a figure was measured.
+func settingOf(contender string) string {
+	for _, s := range Settings[1:] {
+		if strings.HasSuffix(contender, s.Name) {
+			return s.Name
+		}
+	}
+	return ""
+}
 
 // A Clock is a test of the guest's clock, with loops whose number of
 // instructions is known.

@@ -176,3 +176,27 @@ func TestMerge(t *testing.T) {
 		t.Errorf("figures of two compilers are mixed: %v", err)
 	}
 }
+
+// A figure of another setting is split by the copy that was measured there, or, if
+// none was, by the first setting's.
+func TestSplitInSettings(t *testing.T) {
+	r := sample()
+	ours, floor := r.Figures[0], r.Figures[2]
+	for _, in := range []string{", guard grab", ", no rep movsb"} {
+		other := ours
+		other.Contender += in
+		r.Figures = append(r.Figures, other)
+	}
+	floor.Contender += ", no rep movsb"
+	floor.System = new(uint64(20_000))
+	r.Figures = append(r.Figures, floor)
+	for in, want := range map[string]Split{
+		"":               {Fill: 600, Copy: 100, User: 300},
+		", guard grab":   {Fill: 600, Copy: 100, User: 300},
+		", no rep movsb": {Fill: 680, Copy: 20, User: 300},
+	} {
+		if got, ok := r.Split(r.Find("6.1", Ours+in, 1000)); !ok || got != want {
+			t.Errorf("%s%s: %+v, want %+v", Ours, in, got, want)
+		}
+	}
+}

@@ -71,7 +71,10 @@ type Split struct {
 
 // Split splits a figure. It returns false if the parts are unknown.
 func (r *Report) Split(f *Figure) (s Split, ok bool) {
-	floor := r.Find(f.Kernel, CopyOf+Ours, f.Entries)
+	floor := r.Find(f.Kernel, CopyOf+Ours+settingOf(f.Contender), f.Entries)
+	if floor == nil {
+		floor = r.Find(f.Kernel, CopyOf+Ours, f.Entries)
+	}
 	if f.System == nil || f.Bytes == nil || floor == nil || floor.System == nil || floor.Bytes == nil {
 		return s, false
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"slices"
 	"testing"
 
 	"bulkdump/test/bench/figure"
@@ -56,20 +57,28 @@ func TestContenders(t *testing.T) {
 	}
 }
 
-// With guard=grab, few are measured.
+// In other settings than the first, few are measured.
 func TestMeasures(t *testing.T) {
-	for _, grab := range []bool{false, true} {
-		b := bench{grab: grab, wanted: func(name string) bool { return name != "unwanted" }}
-		if !b.measures(figure.Ours) || b.measures("libmnl") == grab || b.measures("unwanted") {
-			t.Errorf("under grab: %v", grab)
+	var all []string
+	for _, c := range contenders(100000) {
+		all = append(all, c.name, figure.CopyOf+c.name)
+	}
+	for i, in := range figure.Settings {
+		for _, name := range in.Of {
+			if !slices.Contains(all, name) {
+				t.Errorf("there is no %q%s", name, in.Name)
+			}
 		}
-		b.wanted = func(name string) bool { return name != figure.Ours+figure.GuardGrab }
-		if b.measures(figure.Ours) == grab {
-			t.Errorf("what is not wanted is measured under grab: %v", grab)
+		b := bench{in: in, wanted: func(name string) bool { return name != "unwanted"+in.Name }}
+		if !b.measures(figure.Ours) || b.measures("libmnl") != (i == 0) || b.measures("unwanted") {
+			t.Errorf("what is measured%s", in.Name)
 		}
-		f := b.figure(contender{name: figure.Ours}, 10, result{})
-		if want := figure.Ours; (f.Contender == want+figure.GuardGrab) != grab || (f.Contender == want) == grab {
-			t.Errorf("%q under grab: %v", f.Contender, grab)
+		b.wanted = func(name string) bool { return name != figure.Ours+in.Name }
+		if b.measures(figure.Ours) {
+			t.Errorf("what is not wanted is measured%s", in.Name)
+		}
+		if f := b.figure(contender{name: figure.Ours}, 10, result{}); f.Contender != figure.Ours+in.Name {
+			t.Errorf("%q%s", f.Contender, in.Name)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,6 +36,7 @@ func runBench(ctx context.Context, args []string) (err error) {
 	kernel := f.String("kernel", "", "`name` of the kernel, for the figures")
 	sizes := f.String("sizes", "100000", "entries of the tables, with commas between them")
 	only := f.String("run", "", "measure only the contenders that match this `regexp`")
+	setting := f.String("setting", "", "`name` of this guest's setting")
 	race := f.Bool("parallel", false, "time what two processors do, and nothing else")
 	profiled := f.String("profile", "", "run only this `contender`, undisturbed, then print /proc/kallsyms")
 	_ = f.Parse(args)
@@ -51,9 +53,11 @@ func runBench(ctx context.Context, args []string) (err error) {
 	out := json.NewEncoder(os.Stdout)
 	b.tell = func(l figure.Line) error { return out.Encode(l) }
 	b.wanted = wanted.MatchString
-	if b.grab, err = underGrab(); err != nil {
-		return err
+	i := slices.IndexFunc(figure.Settings, func(s figure.Setting) bool { return s.Name == *setting })
+	if i < 0 {
+		return fmt.Errorf("-setting %q: there is none", *setting)
 	}
+	b.in = figure.Settings[i]
 
 	if *profiled != "" {
 		n, err := strconv.ParseUint(*sizes, 10, 32)
@@ -84,10 +88,4 @@ func runBench(ctx context.Context, args []string) (err error) {
 		}
 	}
 	return nil
-}
-
-// underGrab reports whether the module's guard is grab.
-func underGrab() (bool, error) {
-	guard, err := os.ReadFile("/sys/module/bulkdump/parameters/guard")
-	return string(guard) == "grab\n", err
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"slices"
 
 	"github.com/mdlayher/genetlink"
 
@@ -26,7 +25,7 @@ type bench struct {
 	self   string // this program
 	tell   func(figure.Line) error
 	wanted func(contender string) bool
-	grab   bool // the module's guard is grab: only figure.UnderGrab is measured
+	in     figure.Setting // of this guest
 }
 
 func newBench(kernel string) (*bench, error) {
@@ -96,10 +95,7 @@ func (b *bench) table(ctx context.Context, n uint32) error {
 
 // measures reports whether a contender is measured in this guest.
 func (b *bench) measures(contender string) bool {
-	if b.grab {
-		return slices.Contains(figure.UnderGrab, contender) && b.wanted(contender+figure.GuardGrab)
-	}
-	return b.wanted(contender)
+	return b.in.Has(contender) && b.wanted(contender+b.in.Name)
 }
 
 // runs returns how often a contender runs undisturbed. The least of the runs
@@ -159,11 +155,8 @@ func (b *bench) clean(ctx context.Context, c contender, n uint32, want *expected
 // figure makes a figure from the result of an undisturbed run.
 func (b *bench) figure(c contender, n uint32, r result) *figure.Figure {
 	f := &figure.Figure{
-		Kernel: b.kernel, Contender: c.name, Entries: n, Records: r.Records,
+		Kernel: b.kernel, Contender: c.name + b.in.Name, Entries: n, Records: r.Records,
 		Instructions: uint64(r.Instructions), Mallocs: r.Mallocs,
-	}
-	if b.grab {
-		f.Contender += figure.GuardGrab
 	}
 	if !c.opaque {
 		f.PeakRSS = &r.PeakRSS
