@@ -115,7 +115,7 @@ bench: ## how many instructions a record costs, by each way to read it (BENCH=qu
 bench-check: ## fail if a figure differs from test/bench/figures.json by more than 2 %, or 4 % in Go (RUN='go|columns' for some)
 	go -C test/bench run . -check figures.json $(BENCH_OUT) $(if $(RUN),-run '$(value RUN)')
 
-bench-profile: ## in which functions a record's instructions are (CONTENDER='go columns', KERNEL=7.3)
+bench-profile: ## in which functions a record's instructions and cache misses are (CONTENDER='go columns', KERNEL=7.3)
 	go -C test/bench run . -kernels $(or $(KERNEL),6.1) -sizes $(BENCH_SIZES_quick) -profile '$(or $(CONTENDER),go plain)'
 
 bench-keep: ## measure those figures again, and rewrite the bench's README (RUN='go|columns' for some)

@@ -4,6 +4,7 @@ package main
 
 import (
 	"io"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -75,5 +76,16 @@ func TestJudge(t *testing.T) {
 func TestMemory(t *testing.T) {
 	if got := memory([]string{"1000000", "20000"}); got != 1024+1464 {
 		t.Errorf("%d MiB", got)
+	}
+}
+
+// The cache in which the profile's plugin looks forgets what was not used for longest.
+func TestCache(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "cache")
+	if err := compile(t.Context(), program, "c/cache_test.c"); err != nil {
+		t.Fatal(err)
+	}
+	if err := command(t.Context(), ".", program).Run(); err != nil {
+		t.Errorf("line of cache_test.c: %v", err)
 	}
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package profile assigns the instructions that a QEMU plugin counted
-// (c/count.c) to functions.
+// Package profile assigns to functions what a QEMU plugin (c/count.c) counted:
+// instructions, and accesses that missed the caches.
 package profile
 
 import (
@@ -96,29 +96,42 @@ func (s *Symbols) name(address uint64) string {
 	return s.all[i-1].name
 }
 
-// A Function has the number of instructions executed in one function.
+// A Function has what was counted in one function.
 type Function struct {
 	Name         string
 	Kernel       bool
 	Instructions uint64
+	Missed       [2]uint64 // accesses that missed the first cache, and the second, too
 }
 
 // Attribute reads the plugin's output, and returns the functions with the most
 // instructions first.
 func (s *Symbols) Attribute(blocks io.Reader) ([]Function, error) {
-	counts := map[Function]uint64{}
+	type name struct {
+		of     string
+		kernel bool
+	}
+	counts := map[name]*Function{}
 	lines := bufio.NewScanner(blocks)
 	for lines.Scan() {
 		var address, instructions, times uint64
-		if n, _ := fmt.Sscanf(lines.Text(), "%x %d %d", &address, &instructions, &times); n != 3 {
+		var missed [2]uint64
+		if n, _ := fmt.Sscanf(lines.Text(), "%x %d %d %d %d", &address, &instructions, &times, &missed[0], &missed[1]); n != 5 {
 			return nil, fmt.Errorf("counted blocks: %q", lines.Text())
 		}
-		counts[Function{Name: s.name(address), Kernel: address >= kernelSpace}] += instructions * times
+		in := name{s.name(address), address >= kernelSpace}
+		f := counts[in]
+		if f == nil {
+			f = &Function{Name: in.of, Kernel: in.kernel}
+			counts[in] = f
+		}
+		f.Instructions += instructions * times
+		f.Missed[0] += missed[0]
+		f.Missed[1] += missed[1]
 	}
 	var all []Function
-	for f, n := range counts {
-		f.Instructions = n
-		all = append(all, f)
+	for _, f := range counts {
+		all = append(all, *f)
 	}
 	slices.SortFunc(all, func(a, b Function) int {
 		return cmp.Or(cmp.Compare(b.Instructions, a.Instructions), strings.Compare(a.Name, b.Name))
@@ -127,23 +140,27 @@ func (s *Symbols) Attribute(blocks io.Reader) ([]Function, error) {
 }
 
 // Write writes a table of the functions with one instruction per record or
-// more.
+// more, or a hundredth of a miss.
 func Write(w io.Writer, all []Function, records uint64) error {
+	per := func(n uint64) float64 { return float64(n) / float64(records) }
 	var sums [2]float64 // user, kernel
+	var missed [2]uint64
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tw, "KERNEL\tUSER\t  FUNCTION")
+	fmt.Fprintln(tw, "KERNEL\tUSER\tL1 MISSES\tL2 MISSES\t  FUNCTION")
 	for _, f := range all {
-		n := float64(f.Instructions) / float64(records)
-		line := "\t%.1f\t  %s\n"
+		n := per(f.Instructions)
+		line := "\t%.1f\t%.2f\t%.2f\t  %s\n"
 		space := 0
 		if f.Kernel {
-			line, space = "%.1f\t\t  %s\n", 1
+			line, space = "%.1f\t\t%.2f\t%.2f\t  %s\n", 1
 		}
 		sums[space] += n
-		if n >= 1 {
-			fmt.Fprintf(tw, line, n, f.Name)
+		missed[0] += f.Missed[0]
+		missed[1] += f.Missed[1]
+		if n >= 1 || per(f.Missed[0]) >= 0.01 {
+			fmt.Fprintf(tw, line, n, per(f.Missed[0]), per(f.Missed[1]), f.Name)
 		}
 	}
-	fmt.Fprintf(tw, "%.1f\t%.1f\t  all\n", sums[1], sums[0])
+	fmt.Fprintf(tw, "%.1f\t%.1f\t%.2f\t%.2f\t  all\n", sums[1], sums[0], per(missed[0]), per(missed[1]))
 	return tw.Flush()
 }

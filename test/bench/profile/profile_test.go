@@ -24,18 +24,19 @@ func TestAttribute(t *testing.T) {
 	if got := s.Address("two"); got != 0xffffffff81003000 {
 		t.Errorf("two is at %x", got)
 	}
-	const blocks = `ffffffff81001000 3 2
-ffffffff81002fff 1 1
-ffffffff81003000 10 10
-ffffffffc0001234 1 5
-402010 2 7
-401fff 1 2
-1000 1 3
-402020 1 1
+	const blocks = `ffffffff81001000 3 2 0 0
+ffffffff81002fff 1 1 7 2
+ffffffff81003000 10 10 30 20
+ffffffffc0001234 1 5 0 0
+402010 2 7 0 0
+401fff 1 2 0 0
+1000 1 3 1 0
+402020 1 1 0 0
 `
 	got, err := s.Attribute(strings.NewReader(blocks))
 	want := []Function{
-		{"two", true, 100}, {"main.read", false, 14}, {"one", true, 7}, {"three", true, 5}, {"(unknown)", false, 4}, {"main.main", false, 2},
+		{"two", true, 100, [2]uint64{30, 20}}, {"main.read", false, 14, [2]uint64{}}, {"one", true, 7, [2]uint64{7, 2}},
+		{"three", true, 5, [2]uint64{}}, {"(unknown)", false, 4, [2]uint64{1, 0}}, {"main.main", false, 2, [2]uint64{}},
 	}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v, %v; want %v", got, err, want)
@@ -45,7 +46,13 @@ ffffffffc0001234 1 5
 	if err := Write(&b, got, 10); err != nil {
 		t.Fatal(err)
 	}
-	const table = "  KERNEL  USER  FUNCTION\n    10.0        two\n           1.4  main.read\n    11.2   2.0  all\n"
+	const table = `  KERNEL  USER  L1 MISSES  L2 MISSES  FUNCTION
+    10.0             3.00       2.00  two
+           1.4       0.00       0.00  main.read
+     0.7             0.70       0.20  one
+           0.4       0.10       0.00  (unknown)
+    11.2   2.0       3.80       2.20  all
+`
 	if b.String() != table {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), table)
 	}
@@ -56,7 +63,7 @@ func TestBadInput(t *testing.T) {
 	if err := s.AddKernel(strings.NewReader("no symbols\n")); err == nil {
 		t.Error("kallsyms of something else")
 	}
-	if _, err := s.Attribute(strings.NewReader("12 x 3\n")); err == nil {
+	if _, err := s.Attribute(strings.NewReader("12 3 4 5 x\n")); err == nil {
 		t.Error("blocks of something else")
 	}
 	if err := s.AddProgram(os.DevNull); err == nil {
