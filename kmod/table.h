@@ -46,10 +46,6 @@ struct bulkdump_node {
 
 /**
  * struct bulkdump_entry - one entry
- * @id: the key
- * @flags: the user's
- * @value: the user's
- * @generation: the table's at the last change of the entry
  * @created: ns since the epoch
  * @updated: ns since the epoch
  * @hits: how many lookups found it
@@ -57,15 +53,18 @@ struct bulkdump_node {
  * @by_name: in a bucket of table->names
  * @node: in table->order
  * @rcu: frees it after the last reader
+ * @generation: the table's at the last change of the entry
+ * @value: the user's
+ * @id: the key
+ * @flags: the user's
  * @payload_len: bytes of payload
  * @name_len: bytes of name, without the NUL
  * @data: the name, its NUL, the payload
+ *
+ * A dump waits for memory more than for anything else, and most dumps want the
+ * members from @generation on. So these are neighbours.
  */
 struct bulkdump_entry {
-	u32 id;
-	u32 flags;
-	u64 value;
-	u64 generation;
 	u64 created;
 	u64 updated;
 	atomic64_t hits;
@@ -73,6 +72,10 @@ struct bulkdump_entry {
 	struct hlist_node by_name;
 	struct bulkdump_node node;
 	struct rcu_head rcu;
+	u64 generation;
+	u64 value;
+	u32 id;
+	u32 flags;
 	u16 payload_len;
 	u8 name_len;
 	char data[];
