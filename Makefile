@@ -9,7 +9,9 @@ SCRIPTS = .ci/run vm/run vm/deps vm/source test/cursors-check test/litmus/check 
 
 # The number that a variable holds, or another one if it is empty. A bad one is refused
 # before anything starts.
-number = $(if $($1),$(if $(shell case '$($1)' in (0* | *[!0-9]*) echo bad ;; esac),$(error $1=$($1): it is a number from 1 on),$($1)),$2)
+number = $(if $($1),$(if $(call bad,$($1)),$(error $1=$($1): it is a number from 1 to 999999999),$($1)),$2)
+numbers = $(if $($1),$(if $(strip $(foreach n,$($1),$(call bad,$n))),$(error $1=$($1): these are numbers from 1 to 999999999),$($1)),$2)
+bad = $(shell case '$1' in (0* | *[!0-9]* | ??????????*) echo bad ;; esac)
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,17 +52,17 @@ vm-faults: ## each allocation of each operation fails once: how the operation en
 	vm/run --kernel $(or $(KERNEL),debug) --test '^TestFaults' -- -figures -every-fault
 
 # Runs add up: each is a line of its own.
-vm-coverage: ## the lines of kmod that the tests do not execute on kernel debug, each with its reason in test/coverage.txt (OUT=dir, RUN=regexp for other tests)
+vm-coverage: ## the lines of kmod that the tests do not execute on kernel debug, each with its reason in test/coverage.txt (OUT=dir; RUN=regexp: only the table, of other tests)
 	@out=$(if $(OUT),'$(abspath $(OUT))',$$(mktemp -d) && trap 'rm -r "$$out"' EXIT) && rm -f "$$out/coverage.info"; \
 	status=0; count() { vm/run --kernel debug --coverage "$$out" "$$@" || status=$$?; }; \
 	count --modprobe netlink_diag --test '$(if $(RUN),$(value RUN),$(QUICK_TESTS)|^Test(GetByName|Trace|SocketsWith|LogStarts))'; \
-	go run ./vm/uncovered -base kmod -reasons test/coverage.txt "$$out" || status=$$?; exit $$status
+	$(if $(RUN),,go run ./vm/uncovered -base kmod -reasons test/coverage.txt "$$out" || status=$$?;) exit $$status
 
 # The stage debug has the tests of vm-quick.
 MUTANTS_FLAGS = $(if $(MUTANTS),$(if $(filter-out quick,$(MUTANTS)),$(error MUTANTS=$(MUTANTS): it is quick or nothing),-quick)) \
 	$(if $(OUT),-out $(abspath $(OUT))) $(if $(RUN),-only '$(value RUN)') \
 	-debug '^Test($(subst $(space),|,$(strip $(QUICK))))' $(ARGS)
-mutants: ## small wrong changes of kmod/ and nldump: which do the tests notice? (MUTANTS=quick, RUN=regexp, OUT=dir, ARGS=-list)
+mutants: ## small wrong changes of kmod/ and nldump: which do the tests notice? (RUN=regexp, OUT=dir, ARGS=-list; or MUTANTS=quick, RUN=regexp)
 	@go -C test/mutants run . $(MUTANTS_FLAGS)
 
 mutants-profile: ## which tests reach which part of the module, for test/mutants/coverage.txt
@@ -68,22 +70,22 @@ mutants-profile: ## which tests reach which part of the module, for test/mutants
 
 stress: ## a minute of random changes against running dumps (KERNEL=debug; SECONDS=600 CHANGES=6000000: until both are reached)
 	vm/run $(if $(KERNEL),--kernel $(KERNEL)) --timeout 3600 --test '^TestStress$$' -- \
-		-figures -stress $(or $(SECONDS),60)s -stress-changes $(or $(CHANGES),0)
+		-figures -stress $(call number,SECONDS,60)s -stress-changes $(call number,CHANGES,0)
 
 # Static functions stay functions, so that calls of them can be delayed.
 TORTURE_MODULES = --more-modules test/delay --make 'KCFLAGS=-fno-inline-functions-called-once -fno-inline-small-functions'
 TORTURE_KERNELS = $(or $(KERNELS),debug kcsan $(if $(TORTURE),6.1 7.3))
-TORTURE_CPUS = $(or $(CPUS),2 4)
+TORTURE_CPUS = $(call numbers,CPUS,2 4)
 TORTURE_SECONDS = $(if $(TORTURE),$$(($(call number,TORTURE) * 3600 / $(words $(TORTURE_KERNELS)) / $(words $(TORTURE_CPUS)))),30)
-vm-torture: ## everything at once, with delays at named functions: minutes on each kernel, with 2 and 4 processors (TORTURE=3: three hours in all, KERNELS="debug 7.3", CPUS=2, SEED=n)
-	@vm/run $(TORTURE_MODULES) --prepare $(TORTURE_KERNELS) && \
+vm-torture: ## everything at once, with delays at named functions: minutes on each kernel, with 2 and 4 processors (TORTURE=3: three hours in all, KERNELS="debug 7.3", CPUS=2, SEED=N: as a failure prints it)
+	@: $(TORTURE_CPUS) && vm/run $(TORTURE_MODULES) --prepare $(TORTURE_KERNELS) && \
 	seconds=$(TORTURE_SECONDS) status=0 && for kernel in $(TORTURE_KERNELS); do for cpus in $(TORTURE_CPUS); do \
 		vm/run --kernel $$kernel --cpus $$cpus $(TORTURE_MODULES) --timeout $$((seconds + 1200)) \
 			--test '^TestTorture$$' -- -figures -torture $${seconds}s -torture-delays 16 -torture-seed $(call number,SEED,1) || status=$$?; \
 	done; done; exit $$status
 
 # KCOV counts what is built with KCOV_INSTRUMENT.
-fuzz-requests: ## requests of all kinds, held to a model of the family (REQUESTS=1000000, KERNEL=debug, SEED=n, OUT=dir for the lines that they reach)
+fuzz-requests: ## requests of all kinds, held to a model of the family (REQUESTS=1000000, KERNEL=debug, SEED=N: as a failure prints it, OUT=dir for the lines that they reach)
 	vm/run --kernel $(or $(KERNEL),debug) --make KCOV_INSTRUMENT=y --timeout 20000 $(if $(OUT),--coverage '$(abspath $(OUT))') \
 		--test '^TestFuzzRequests$$' -- -figures -test.timeout 0 -requests $(call number,REQUESTS,1000000) -requests-seed $(call number,SEED,1)
 
@@ -201,7 +203,8 @@ vm-selftest: ## inject each fault that the harness must find (ARGS='--kernel deb
 vm-boots: ## boot guests, more at a time than there are processors: how many come up, and why others do not (BOOTS=2000, JOBS=8, KERNEL=debug, OUT=dir)
 	@seq $(call number,BOOTS,100) | xargs -P $(call number,JOBS,4) -I N sh -c \
 		'said=$$(vm/run --no-module $(if $(KERNEL),--kernel $(KERNEL)) $(if $(OUT),--out "$(abspath $(OUT))/N") -- true 2>&1) && echo up || printf "guest N:\n%s\n" "$$said"' | \
-	(trap '' INT; exec awk -v boots=$(call number,BOOTS,100) '$$0 == "up" { up++; next } { print } END { printf "%d of %d guests came up\n", up, boots; exit up != boots }')
+	(trap '' INT; exec awk -v boots=$(call number,BOOTS,100) '$$0 == "up" { up++; next } /^guest [0-9]+:$$/ { down++ } { print } \
+		END { printf "%d of %d guests came up\n", up, up + down; if (up + down < boots) printf "%d were not started\n", boots - up - down; exit up != boots }')
 
 kernels: ## fetch and build the kernels that the tests run on (KERNELS="debug kcsan" for some)
 	vm/run --prepare $(KERNELS)
@@ -251,9 +254,9 @@ in-each-module = set -e; for m in $(MODULES); do (cd $$m && $(1)); done
 test: ## the tests that need no virtual machine
 	$(call in-each-module,go test ./...)
 
-fuzz-reader: ## nldump reads scripted sockets, held to a model (DATAGRAMS=10000000; CONVERSATION=number: from that one on)
+fuzz-reader: ## nldump reads scripted sockets, held to a model (DATAGRAMS=10000000; CONVERSATION=N: from that one on, as a failure prints it)
 	go -C client test ./nldump -count=1 -timeout 0 -v -run '^TestConversations$$' \
-		-datagrams $(call number,DATAGRAMS,10000000) -conversation $(or $(CONVERSATION),0)
+		-datagrams $(call number,DATAGRAMS,10000000) -conversation $(call number,CONVERSATION,0)
 
 lint: gofmt vet staticcheck shellcheck actionlint checkpatch coccicheck kmod-check ## everything that checks the source
 
@@ -305,4 +308,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go -C client run ./internal/gen $(if $(filter gen-check,$@),-check) -spec ../kmod/bulkdump.yaml -o .
 
-.PHONY: help demo vm-test vm-quick vm-faults vm-coverage vm-matrix vm-archs stress vm-torture fuzz-requests litmus vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-arrow vm-nldump cursors-check vm-selftest vm-boots kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test fuzz-reader lint gofmt vet staticcheck shellcheck actionlint checkpatch coccicheck kmod-check module-path gen gen-check
+.PHONY: help demo mutants mutants-profile vm-test vm-quick vm-faults vm-coverage vm-matrix vm-archs stress vm-torture fuzz-requests litmus vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-arrow vm-nldump cursors-check vm-selftest vm-boots kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test fuzz-reader lint gofmt vet staticcheck shellcheck actionlint checkpatch coccicheck kmod-check module-path gen gen-check

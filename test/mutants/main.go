@@ -58,7 +58,17 @@ func main() {
 	flag.StringVar(&f.show, "show", "", "print the mutant with this id")
 	flag.BoolVar(&f.quick, "quick", false, "only those of quick.txt, each with the test that must kill it")
 	flag.BoolVar(&f.profile, "profile", false, "find out which tests reach what, for coverage.txt")
-	flag.Parse()
+	flag.CommandLine.Init("mutants", flag.ContinueOnError)
+	flag.CommandLine.SetOutput(io.Discard) // an error needs a line, not all flags
+	switch err := flag.CommandLine.Parse(os.Args[1:]); {
+	case errors.Is(err, flag.ErrHelp):
+		flag.CommandLine.SetOutput(os.Stdout)
+		flag.PrintDefaults()
+		return
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "mutants:", err)
+		os.Exit(exitFailed)
+	}
 
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer cancel()
@@ -85,8 +95,8 @@ func run(ctx context.Context, f *flags, stdout io.Writer) (good bool, err error)
 		}
 		f.stages = "near"
 	}
-	if f.c < 0 || f.goes < 0 {
-		return false, errors.New("-c and -go are not negative")
+	if f.c < 0 || f.goes < 0 || f.c+f.goes == 0 {
+		return false, errors.New("-c and -go are not negative, and one is more than 0")
 	}
 	if f.batch < 1 || f.jobs < 1 {
 		return false, errors.New("-batch and -jobs are at least 1")
