@@ -167,8 +167,18 @@ func (o *options) flags() *pflag.FlagSet {
 	number("boot-timeout", 1, 24*3600, func(n int) { o.BootLimit = time.Duration(n) * time.Second })
 	f.BoolVar(&o.ICount, "icount", false, "")
 	f.BoolVar(&o.NoModule, "no-module", false, "")
-	f.StringVar(&o.ModuleDir, "module-dir", "", "")
-	f.StringArrayVar(&o.moreModules, "more-modules", nil, "")
+	directory := func(name string, set func(dir string)) {
+		f.Func(name, "", func(v string) error {
+			info, err := os.Stat(v)
+			if err == nil && !info.IsDir() {
+				err = errors.New("it is no directory")
+			}
+			set(v)
+			return err
+		})
+	}
+	directory("module-dir", func(dir string) { o.ModuleDir = dir })
+	directory("more-modules", func(dir string) { o.moreModules = append(o.moreModules, dir) })
 	f.Func("make", "", func(v string) error { return addSetting(&o.make, v) })
 	f.StringVar(&o.Module, "module", "", "")
 	f.Func("param", "", o.addParam)
@@ -182,6 +192,9 @@ func (o *options) flags() *pflag.FlagSet {
 	f.StringArrayVar(&o.users, "modprobe-users", nil, "")
 	f.Func("env", "", func(v string) error { return addSetting(&o.Env, v) })
 	f.Func("expect", "", func(v string) error {
+		if v == "" {
+			return errors.New("any line matches it")
+		}
 		re, err := regexp.Compile(v)
 		o.expect = append(o.expect, re)
 		return err
@@ -190,7 +203,7 @@ func (o *options) flags() *pflag.FlagSet {
 	f.StringVar(&o.OutDir, "out", "", "")
 	f.StringVar(&o.coverageDir, "coverage", "", "")
 	f.BoolVar(&o.Test, "test", false, "")
-	f.StringVar(&o.TestDir, "test-dir", "", "")
+	directory("test-dir", func(dir string) { o.TestDir = dir })
 	f.BoolVar(&o.Shell, "shell", false, "")
 	f.BoolVar(&o.GDB, "gdb", false, "")
 	f.StringVar(&o.keepDir, "keep", "", "")

@@ -46,14 +46,14 @@ func TestParseArgsFlags(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := parse(t, "--top=/p", "--kernel", "6.1", "--accel=tcg", "--cpus=4", "--cpu-features", "a=on,b=off", "--mem", "512", "--timeout", "5", "--no-module",
-		"--module-dir", "/m", "--param", "a.x=1", "--param=a.y=2,3", "--add", file, "--add", file+":/x", "--add", "/:/y",
+		"--module-dir", "/tmp", "--param", "a.x=1", "--param=a.y=2,3", "--add", file, "--add", file+":/x", "--add", "/:/y",
 		"--env", "A=b=c", "--env=B=", "--out", "/o", "--boot-timeout", "7", "--append", "x=1,2", "--append=y", "--", "--cpus", "9")
 	want := &options{Settings: machine.Settings{
 		Options: guest.Options{Arch: arch.Host, Top: "/p", TestDir: "/p/test", NoModule: true,
 			Params: map[string][]string{"a": {"x=1", "y=2,3"}}, Adds: []guest.Addition{{Host: file}, {Host: file, Guest: "/x"}, {Host: "/", Guest: "/y"}},
 			Env: []string{"A=b=c", "B="}, Args: []string{"--cpus", "9"}},
 		Kernel: "6.1", Accel: "tcg", CPUs: 4, Features: "a=on,b=off", Mem: 512, Timeout: 5 * time.Second,
-		BootLimit: 7 * time.Second, KernelArgs: []string{"x=1,2", "y"}, ModuleDir: "/m", OutDir: "/o"}}
+		BootLimit: 7 * time.Second, KernelArgs: []string{"x=1,2", "y"}, ModuleDir: "/tmp", OutDir: "/o"}}
 	if !reflect.DeepEqual(o, want) {
 		t.Errorf("got %+v\nwant %+v", o, want)
 	}
@@ -75,7 +75,7 @@ func TestParseArgsModes(t *testing.T) {
 	if o := parse(t, "--coverage", "c", "--matrix", "debug"); !o.builds()[0].Counted {
 		t.Error("--coverage --matrix of a kernel that counts: the modules do not")
 	}
-	if o := parse(t, "--test-dir", "/t", "--matrix", "6.1"); !o.matrix || o.TestDir != "/t" || !slices.Equal(o.Args, []string{"6.1"}) {
+	if o := parse(t, "--test-dir", "/tmp", "--matrix", "6.1"); !o.matrix || o.TestDir != "/tmp" || !slices.Equal(o.Args, []string{"6.1"}) {
 		t.Errorf("--matrix: %+v", o)
 	}
 	for _, tt := range []struct {
@@ -112,6 +112,10 @@ func TestParseArgsRefuses(t *testing.T) {
 		"--timeout 0 x":              `"0" for "--timeout" flag: it is a number from 1`,
 		"--timeout -1 x":             `"-1" for "--timeout" flag: it is a number from 1`,
 		"--boot-timeout 0 x":         `"0" for "--boot-timeout" flag: it is a number from 1`,
+		"--test-dir /nosuch --test":  "for \"--test-dir\" flag: stat /nosuch: no such file",
+		"--module-dir /dev/null x":   "for \"--module-dir\" flag: it is no directory",
+		"--more-modules /nosuch x":   "stat /nosuch: no such file",
+		"--expect= x":                "any line matches it",
 		"--test-dir . x":             "--test-dir needs --test",
 		"--icount --accel kvm x":     "only TCG does",
 		"--icount --cpus 2 x":        "one processor",
@@ -198,9 +202,14 @@ func TestBuildChecks(t *testing.T) {
 }
 
 func TestMoreModules(t *testing.T) {
-	o := parse(t, "--top", "/p", "--make", "A=b c", "--module-dir", "/p/kmod", "--more-modules", "/m", "--make=D=", "ls")
+	top, more := t.TempDir(), t.TempDir()
+	own := filepath.Join(top, "kmod")
+	if err := os.Mkdir(own, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	o := parse(t, "--top", top, "--make", "A=b c", "--module-dir", own, "--more-modules", more, "--make=D=", "ls")
 	vars := []string{"A=b c", "D="}
-	want := []kernels.Build{{Dir: "/p/kmod", Checks: kernels.OwnChecks(arch.Host), Make: vars}, {Dir: "/m", Make: vars}}
+	want := []kernels.Build{{Dir: own, Checks: kernels.OwnChecks(arch.Host), Make: vars}, {Dir: more, Make: vars}}
 	if got := o.builds(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}

@@ -201,6 +201,16 @@ func (s *Suite) count() (passed, failed, skipped int) {
 	return passed, failed, skipped
 }
 
+// neverRan counts those of the failed that never ran.
+func (s *Suite) neverRan() (n int) {
+	for _, t := range s.tests {
+		if t.missing || t.result == resultNone {
+			n++
+		}
+	}
+	return n
+}
+
 // Summary is the count of the tests, in a line.
 func (s *Suite) Summary() string {
 	passed, failed, skipped := s.count()

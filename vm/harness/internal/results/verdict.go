@@ -57,7 +57,13 @@ func (o *Outcome) Verdict() (int, string) {
 	switch {
 	case o.Suite != nil:
 		passed, failed, skipped := o.Suite.count()
-		facts = append(facts, fmt.Sprintf("%d tests run, %d failed, %d skipped", passed+failed, failed, skipped))
+		never := o.Suite.neverRan()
+		failed -= never
+		fact := fmt.Sprintf("%d tests run, %d failed, %d skipped", passed+failed, failed, skipped)
+		if never > 0 {
+			fact += fmt.Sprintf(", %d never ran", never)
+		}
+		facts = append(facts, fact)
 	case o.Exit != nil && why != o.command():
 		facts = append(facts, o.command())
 	}

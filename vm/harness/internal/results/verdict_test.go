@@ -151,6 +151,10 @@ func TestVerdictCountsTests(t *testing.T) {
 	if _, line := o.Verdict(); !strings.Contains(line, ", 2 tests run, 1 failed, 1 skipped, log clean)") {
 		t.Error(line)
 	}
+	o.Suite.tests = append(o.Suite.tests, &testResult{name: "TestD", result: resultFail, missing: true}, &testResult{name: "TestE"})
+	if _, line := o.Verdict(); !strings.Contains(line, ", 2 tests run, 1 failed, 1 skipped, 2 never ran, log clean)") {
+		t.Error(line)
+	}
 }
 
 // Dirt outweighs a status: a command that fails on a dirty kernel is no
