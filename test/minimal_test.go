@@ -264,7 +264,8 @@ func TestMinimalParametersRefused(t *testing.T) {
 	loadMinimal(t, 10)
 	for _, tt := range []struct{ parameter, text string }{
 		{"entry", "\n"}, {"entry", "x"}, {"entry", "-10"}, {"entry", "10 x"}, {"entry", "10x"}, {"entry", "10 1 1"},
-		{"entry", "4294967295"}, {"entry", "4294967295 1"},
+		{"entry", "4294967295"}, {"entry", "4294967295 1"}, {"entry", "4294967303 5"}, {"entry", "10 4294967296"},
+		{"entry", "18446744073709551626"}, {"entry", "18446744073709551626 5"}, {"entry", "10 18446744073709551626"},
 		{"entries", "\n"}, {"entries", "-1"}, {"entries", "1x"}, {"entries", "429496730"},
 	} {
 		if err := os.WriteFile("/sys/module/"+minimalModule+"/parameters/"+tt.parameter, []byte(tt.text), 0); !errors.Is(err, unix.EINVAL) {

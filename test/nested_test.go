@@ -279,6 +279,48 @@ func TestNestedDumpParked(t *testing.T) {
 	s.close() // so that loadNested can unload the module
 }
 
+// A parent of which no child fits the page begins on the next one, whatever becomes of
+// its children until then.
+// Rule 3.
+func TestNestedParentBeginsOnce(t *testing.T) {
+	loadNested(t)
+	const first, second = 1, 2
+	park := func() *rawSocket {
+		s := openRaw(t, nestedFamily, 64<<10)
+		s.send(nestedCmdGet, flagDump)
+		return s
+	}
+	rest := func(s *rawSocket) (parts []part) {
+		defer s.close()
+		pages, _ := s.readDump()
+		for _, ms := range pages {
+			for _, m := range ms {
+				if m.Type != unix.NLMSG_DONE {
+					parts = append(parts, readPart(t, m.Data[4:]))
+				}
+			}
+		}
+		return parts
+	}
+	setParent(t, first, 0, threePages)
+	fit := uint32(len(rest(park())[0].children))
+	begun := make(map[int]bool)
+	for n := fit; n > fit-4; n-- {
+		setParent(t, first, 0, n)
+		setParent(t, second, 5, 3)
+		s := park()
+		setParent(t, second, 0, 0)
+		parts := rest(s)
+		if len(parts) != 2 || len(parts[0].children) != int(n) || parts[1].id != second || len(parts[1].children) > 3 {
+			t.Fatalf("beside %d children: %v, want the first parent with them, and the second one once", n, short(parts))
+		}
+		begun[len(parts[1].children)] = true
+	}
+	if !begun[0] || !begun[1] {
+		t.Errorf("the second parent began with %v children, want none in one dump and 1 in another", begun)
+	}
+}
+
 func TestNestedDumpRefusesAttributes(t *testing.T) {
 	loadNested(t)
 	wantAttributesRefused(t, nestedFamily, nestedID, nestedChild)
@@ -286,7 +328,8 @@ func TestNestedDumpRefusesAttributes(t *testing.T) {
 
 func TestNestedParameterRefusesNonsense(t *testing.T) {
 	loadNested(t)
-	for _, text := range []string{"", "x", "1 2", "4294967295", "1 4294967295 0", "1 4294967294 2", "-1", "1x", "1 x", "1 0 3 4"} {
+	for _, text := range []string{"", "x", "1 2", "4294967295", "1 4294967295 0", "1 4294967294 2", "-1", "1x", "1 x", "1 0 3 4",
+		"4294967301", "4294967301 0 1", "5 4294967296 1", "5 0 4294967296", "5 0 18446744073709551617", "18446744073709551621 0 1"} {
 		err := os.WriteFile("/sys/module/"+nestedModule+"/parameters/parent", []byte(text), 0)
 		if text != "" && !errors.Is(err, unix.EINVAL) {
 			t.Errorf("%q: %v, want EINVAL", text, err)

@@ -185,7 +185,12 @@ static int table_resize(u32 size)
 	return err;
 }
 
-static bool table_closed;		/* under kernel_param_lock() */
+/*
+ * From init to exit. At another time nobody would free an entry: insmod writes the
+ * parameters before init, and never gets there if it refuses one of them.
+ */
+static bool table_open;			/* under kernel_param_lock() */
+static u32 entries_wanted;		/* by insmod; init makes them */
 
 static int entries_set(const char *text, const struct kernel_param *kp)
 {
@@ -196,8 +201,10 @@ static int entries_set(const char *text, const struct kernel_param *kp)
 		return err;
 	if (size > KEY_MAX / ID_STEP)
 		return -EINVAL;
-	if (table_closed)
-		return -ENODEV;
+	if (!table_open) {
+		entries_wanted = size;
+		return 0;
+	}
 	lock_for_change();
 	err = table_resize(size);
 	mutex_unlock(&table_lock);
@@ -214,13 +221,14 @@ MODULE_PARM_DESC(entries, "how many entries the table has");
 
 static int entry_set(const char *text, const struct kernel_param *kp)
 {
-	u32 id, value;
+	u64 id, value = 0;
 	int given, end, err = 0;
 
-	given = sscanf(text, "%u%n %u%n", &id, &end, &value, &end);
-	if (given < 1 || *skip_spaces(text + end) || id > KEY_MAX)
+	/* Not %u, which cuts a number that is too large. */
+	given = sscanf(text, "%19llu%n %19llu%n", &id, &end, &value, &end);
+	if (given < 1 || *skip_spaces(text + end) || id > KEY_MAX || value > U32_MAX)
 		return -EINVAL;
-	if (table_closed)
+	if (!table_open)
 		return -ENODEV;
 	lock_for_change();
 	if (given == 1)
@@ -238,14 +246,10 @@ static const struct kernel_param_ops entry_ops = {
 module_param_cb(entry, &entry_ops, NULL, 0200);
 MODULE_PARM_DESC(entry, "ID VALUE: make an entry, or change it; ID: remove it");
 
-/*
- * The parameters can be written before init, and until after exit. Nobody would
- * free an entry made from here on.
- */
 static void table_close(void)
 {
 	kernel_param_lock(THIS_MODULE);
-	table_closed = true;
+	table_open = false;
 	lock_for_change();
 	table_resize(0);
 	mutex_unlock(&table_lock);
@@ -255,8 +259,15 @@ static void table_close(void)
 
 static int __init minimal_init(void)
 {
-	int err = genl_register_family(&minimal_family);
+	int err;
 
+	kernel_param_lock(THIS_MODULE);
+	table_open = true;
+	lock_for_change();
+	err = table_resize(entries_wanted);
+	mutex_unlock(&table_lock);
+	kernel_param_unlock(THIS_MODULE);
+	err = err ?: genl_register_family(&minimal_family);
 	if (err)
 		table_close();
 	return err;

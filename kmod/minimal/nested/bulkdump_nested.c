@@ -245,17 +245,22 @@ static int parent_resize(struct parent *p, u32 from, u32 count)
 	return 0;
 }
 
-static bool parents_closed;		/* under kernel_param_lock() */
+/*
+ * From init to exit. At another time nobody would free a parent: insmod writes the
+ * parameter before init, and never gets there if it refuses the next one.
+ */
+static bool parents_open;		/* under kernel_param_lock() */
 
 static int parent_set(const char *text, const struct kernel_param *kp)
 {
-	u32 id, from = 0, count = 0;
+	u64 id, from = 0, count = 0;
 	struct parent *p;
 	int given, end, err;
 
-	if (parents_closed)
+	if (!parents_open)
 		return -ENODEV;
-	given = sscanf(text, "%u%n %u %u%n", &id, &end, &from, &count, &end);
+	/* Not %u, which cuts a number that is too large. */
+	given = sscanf(text, "%19llu%n %19llu %19llu%n", &id, &end, &from, &count, &end);
 	if ((given != 1 && given != 3) || *skip_spaces(text + end) || id > KEY_MAX ||
 	    from > KEY_MAX || count > KEY_MAX - from + 1)
 		return -EINVAL;
@@ -279,17 +284,13 @@ static const struct kernel_param_ops parent_ops = {
 module_param_cb(parent, &parent_ops, NULL, 0200);
 MODULE_PARM_DESC(parent, "ID FROM COUNT: make a parent with these children, or change it; ID: remove it");
 
-/*
- * The parameter can be written before init, and until after exit. Nobody would
- * free a parent made from here on.
- */
 static void parents_close(void)
 {
 	struct parent *p;
 	unsigned long id;
 
 	kernel_param_lock(THIS_MODULE);
-	parents_closed = true;
+	parents_open = false;
 	mutex_lock(&parents_lock);
 	xa_for_each(&parents, id, p)
 		parent_remove(p);
@@ -303,8 +304,11 @@ static int __init nested_init(void)
 	int err = genl_register_family(&nested_family);
 
 	if (err)
-		parents_close();
-	return err;
+		return err;
+	kernel_param_lock(THIS_MODULE);
+	parents_open = true;
+	kernel_param_unlock(THIS_MODULE);
+	return 0;
 }
 
 static void __exit nested_exit(void)
