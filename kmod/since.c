@@ -77,7 +77,8 @@ static int log_walk(struct bulkdump_page *page)
 	void *what;
 	int err;
 
-	if (ctx->next <= base)
+	/* Nor is there anything behind the last one, where an index may wrap. */
+	if (ctx->next <= base || ctx->next > page->dump->generation)
 		return 0;
 	xas_for_each(&xas, what, page->dump->generation - base) {
 		if (xas_retry(&xas, what))

@@ -284,6 +284,28 @@ func TestSinceRefuses(t *testing.T) {
 	make(replica).mustUpdate(t, c, client.DumpOptions{}, state(t, c).Generation)
 }
 
+// A delta since the last generation is empty, also where the log's indexes end, as
+// those of 32 bits do.
+func TestSinceTheLastIndex(t *testing.T) {
+	c := reload(t, "max_entries=4294967295")
+	makeEntry(t, c, client.Entry{ID: 0})
+	makeEntry(t, c, client.Entry{ID: 6})
+	if _, err := c.Delete(t.Context(), 6); err != nil {
+		t.Fatal(err)
+	}
+	s := state(t, c)
+	skipGenerations(t, c, math.MaxUint32-(s.Generation-s.LogFloor))
+	last := s.LogFloor + math.MaxUint32
+	for since := last - 2; since <= last; since++ {
+		if got := collect(t, c, client.DumpOptions{Since: &since}); len(got) != 0 {
+			t.Errorf("since %#x of %#x: %+v", since, last, got)
+		}
+	}
+	if s := state(t, c); s.Generation != last || s.LogFloor+math.MaxUint32 != last {
+		t.Errorf("generation %#x, floor %#x; want %#x, and the log as it was", s.Generation, s.LogFloor, last)
+	}
+}
+
 // A flush while a delta is parked removes what the delta has not sent yet.
 func TestSinceIsStaleInTheMiddle(t *testing.T) {
 	c := setup(t)
@@ -295,6 +317,50 @@ func TestSinceIsStaleInTheMiddle(t *testing.T) {
 	done := pages[len(pages)-1][len(pages[len(pages)-1])-1]
 	if v := verdictOf(t, done); v.errno != unix.ESTALE || v.text == "" {
 		t.Errorf("the dump ended with %+v, want ESTALE and a text", v)
+	}
+}
+
+// A delta is parked behind its first page, and the log forgets a deleted entry. If it
+// was to come with a page, that is told, also if the page is full and others follow. If
+// it was sent, the delta goes on.
+func TestSinceForgetsBetweenPages(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		before uint32 // changes before the deletion
+		errno  unix.Errno
+	}{{"what is sent", 10, 0}, {"what is to come", 150, unix.ESTALE}} {
+		t.Run(tt.name, func(t *testing.T) {
+			const first, second, count = 1 << 20, 1<<20 + 1, 2000
+			c := reload(t, "max_tombstones=1")
+			makeEntry(t, c, client.Entry{ID: first})
+			makeEntry(t, c, client.Entry{ID: second})
+			since := state(t, c).Generation
+			fill(t, c, client.FillOptions{Count: tt.before})
+			floor, err := c.Delete(t.Context(), first)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fill(t, c, client.FillOptions{Count: count, IDStart: tt.before})
+			p := parkAsItIs(t, c, attrU32(attrSince, uint32(since)))
+			if sent := slices.Index(p.order, first) < p.sent; sent != (tt.errno == 0) {
+				t.Fatalf("the deletion is record %d, and the first page has %d", tt.before, p.sent)
+			}
+			if _, err := c.Delete(t.Context(), second); err != nil {
+				t.Fatal(err)
+			}
+			if s := state(t, c); s.LogFloor != floor {
+				t.Fatalf("the floor is %d, want %d", s.LogFloor, floor)
+			}
+			pages, _ := p.s.readDump()
+			last := pages[len(pages)-1]
+			if v := verdictOf(t, last[len(last)-1]); v.errno != tt.errno {
+				t.Errorf("the dump ended with %+v, want %v", v, tt.errno)
+			}
+			// It was in a page between the first and the last one.
+			if n := len(pages); tt.errno == 0 && n < 4 || tt.errno != 0 && n > 2 {
+				t.Errorf("%d pages", n)
+			}
+		})
 	}
 }
 
