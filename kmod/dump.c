@@ -29,10 +29,15 @@ static struct bulkdump_table *dump_table(const struct netlink_callback *cb)
 	return bulkdump_table(sock_net(cb->skb->sk));
 }
 
-/* cb->seq has 32 bits, and 0 means "not checked". */
-static u32 dump_seq(u64 generation)
+/*
+ * cb->seq has 32 bits, and 0 means "not checked". 1 is that of the dump's start and
+ * of nothing else, so that the first change shows, however many there were.
+ */
+static u32 dump_seq(const struct bulkdump_dump *dump, u64 generation)
 {
-	return do_div(generation, U32_MAX) + 1;
+	u64 changes = generation - dump->generation;
+
+	return changes ? do_div(changes, U32_MAX - 1) + 2 : 1;
 }
 
 /*
@@ -101,7 +106,7 @@ int bulkdump_nl_entry_get_start(struct netlink_callback *cb)
 	dump->memory = sizeof(*dump);
 	dump->generation = bulkdump_generation_begin(table);
 	/* Set here, so that a change before the first page counts, too. */
-	cb->prev_seq = dump_seq(dump->generation);
+	cb->prev_seq = dump_seq(dump, dump->generation);
 	cb->seq = cb->prev_seq;
 	err = dump_prepare(table, cb, dump);
 	trace_dump_start(table, cb, err);
@@ -184,7 +189,7 @@ static int page_walk(struct bulkdump_page *page)
 
 	page->patience = BULKDUMP_PATIENCE;
 	rcu_read_lock();
-	page->cb->seq = dump_seq(bulkdump_generation_begin(page->table));
+	page->cb->seq = dump_seq(dump, bulkdump_generation_begin(page->table));
 	err = dump->cursor ? dump->cursor->walk(page) : key_walk(page);
 	page->scanned += BULKDUMP_PATIENCE - page->patience;
 	if (page->records && dump->encoding && dump->encoding->finish)
@@ -246,7 +251,7 @@ int bulkdump_nl_entry_get_dumpit(struct sk_buff *skb,
 	err = page_make(&page);
 	/* For DONE, if it comes next: was there a change during this page? */
 	generation = bulkdump_generation_end(page.table);
-	cb->seq = dump_seq(generation);
+	cb->seq = dump_seq(page.dump, generation);
 	page_account(&page);
 	if ((err == -EMSGSIZE || err == -EAGAIN) && skb->len) {
 		dump_size_pages(cb, page.table, page.dump);

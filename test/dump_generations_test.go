@@ -52,6 +52,15 @@ func TestGenerationOnEveryRecord(t *testing.T) {
 	})
 }
 
+// skipGenerations raises the generation of a table with an entry 0 at once. A fill that
+// is refused, because its first id is taken, raises it by its count.
+func skipGenerations(t testing.TB, c *client.Client, count uint64) {
+	t.Helper()
+	if _, err := c.Fill(t.Context(), client.FillOptions{Count: uint32(count)}); !errors.Is(err, unix.EEXIST) {
+		t.Fatalf("fill over a taken id: %v, want EEXIST", err)
+	}
+}
+
 // A generation has 64 bits, and the sequence that the core compares for a dump
 // (cb->seq) has 32, of which 0 means "not checked". A change is told where the one
 // wraps into the other, and after as many changes as the other has values.
@@ -59,14 +68,7 @@ func TestGenerationOnEveryRecord(t *testing.T) {
 func TestIntrWhereTheGenerationOutgrows32Bits(t *testing.T) {
 	c := reload(t, "max_entries=4294967295")
 	makeEntry(t, c, client.Entry{ID: 0})
-	// A fill that is refused at once, because its first id is taken, raises the
-	// generation by its count.
-	skip := func(count uint64) {
-		t.Helper()
-		if _, err := c.Fill(t.Context(), client.FillOptions{Count: uint32(count)}); !errors.Is(err, unix.EEXIST) {
-			t.Fatalf("fill over a taken id: %v, want EEXIST", err)
-		}
-	}
+	skip := func(count uint64) { t.Helper(); skipGenerations(t, c, count) }
 	wantTold := func(what string, change func()) {
 		t.Helper()
 		s := openRaw(t, client.FamilyName, 4<<10)
@@ -80,6 +82,8 @@ func TestIntrWhereTheGenerationOutgrows32Bits(t *testing.T) {
 	skip(math.MaxUint32 - state(t, c).Generation)
 	wantTold("from 0xffffffff", func() { touch(t, c, 0) })
 	wantTold("after 0xfffffffe changes", func() { skip(math.MaxUint32 - 1) })
+	wantTold("after 0xffffffff changes", func() { skip(math.MaxUint32 - 1); touch(t, c, 0) })
+	wantTold("after 0x100000000 changes", func() { skip(math.MaxUint32 - 1); touch(t, c, 0); touch(t, c, 0) })
 
 	since := state(t, c).Generation
 	if since <= 2*math.MaxUint32-10 {
