@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -67,6 +68,22 @@ func TestFilters(t *testing.T) {
 	}
 	if some < 40 {
 		t.Errorf("only %d filters left some entries and not all", some)
+	}
+}
+
+// Without a mask, all 32 bits count. The client always sends one.
+func TestFilterOfFlagsWithoutMask(t *testing.T) {
+	c := setup(t)
+	for id, flags := range []uint32{0, 1, 3, 1 << 31, 1} {
+		makeEntry(t, c, client.Entry{ID: uint32(id), Flags: flags})
+	}
+	for flags, want := range map[uint32][]uint32{0: {0}, 1: {1, 4}, 2: nil, 3: {2}, 1 << 31: {3}} {
+		s := openRaw(t, client.FamilyName, 64<<10)
+		s.send(cmdEntryGet, flagDump, nest(attrFilter, attrU32(attrFlagsValue, flags)))
+		if got := (&parked{s: s}).ids(); !slices.Equal(got, want) {
+			t.Errorf("flags %#x: ids %v, want %v", flags, got, want)
+		}
+		s.close()
 	}
 }
 

@@ -142,6 +142,38 @@ func TestEventOfEachChange(t *testing.T) {
 	want(event{cmd: eventFlush, count: 1001, generation: generation()})
 }
 
+// An event is for those that listen in the namespace of the change.
+// Rule 13.
+func TestEventStaysInItsNamespace(t *testing.T) {
+	here := setup(t)
+	ns := newNetNS(t)
+	there, err := client.Dial(client.Config{NetNS: int(ns.Fd())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = there.Close() })
+	var those *rawSocket
+	inNewNetNS(t, func() {
+		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+			t.Fatal(err)
+		}
+		those = listen(t)
+	})
+	want := func(s *rawSocket, c *client.Client, id uint32) {
+		t.Helper()
+		makeEntry(t, c, client.Entry{ID: id})
+		if got, want := s.event(), (event{cmd: eventNew, id: id, generation: state(t, c).Generation}); got != want {
+			t.Errorf("event %+v, want %+v", got, want)
+		}
+	}
+	want(those, there, 5) // nobody listens here
+	these := listen(t)
+	want(those, there, 6)
+	these.nothing()
+	want(these, here, 7)
+	those.nothing()
+}
+
 // An event is sent after its change is visible. Events of racing writers come
 // in order of generation, without a gap.
 func TestEventsComeInOrder(t *testing.T) {

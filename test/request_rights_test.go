@@ -33,7 +33,12 @@ func withRight(t testing.TB, has bool) {
 // be what a program with more rights writes to its standard output
 // (net/netlink/af_netlink.c:__netlink_ns_capable).
 func TestRightAtOpenAndAtSend(t *testing.T) {
-	c := setup(t)
+	for _, params := range []string{"", "userns_admin=1"} {
+		t.Run(params, func(t *testing.T) { rightAtOpenAndAtSend(t, reload(t, params)) })
+	}
+}
+
+func rightAtOpenAndAtSend(t *testing.T, c *client.Client) {
 	runtime.LockOSThread() // the thread ends with the goroutine
 	defer withRight(t, true)
 	const add, all = unix.NLM_F_REQUEST | unix.NLM_F_ACK, flagDump

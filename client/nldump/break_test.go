@@ -75,6 +75,24 @@ func TestForeignIsNoStall(t *testing.T) {
 	})
 }
 
+// Only the reader's own time is left out: datagrams that are none of the dump do not
+// prolong the wait for its next page.
+func TestForeignDoNotHideAStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		event := script.Step{Page: rec(0, 7), Group: 4, After: stall * 2 / 3}
+		s, _ := script.Stream(nldump.Config{StallTimeout: stall}, event, event, event, script.Page(rec(0, 1), done()))
+		defer s.Close()
+		start := time.Now()
+		d := nldump.Dump{Foreign: func(nldump.Datagram, []byte) { time.Sleep(stall) }}
+		if got, err := readDump(t.Context(), s, d); !errors.Is(err, nldump.ErrStalled) {
+			t.Errorf("got %v, %v", got, err)
+		}
+		if took := time.Since(start); took != 2*stall {
+			t.Errorf("took %v, want %v: one wait, and one call", took, 2*stall)
+		}
+	})
+}
+
 // Repeated pages count even with empty pages between them.
 func TestEmptyPagesBetween(t *testing.T) {
 	n := 0
