@@ -48,6 +48,13 @@ QUICK_TESTS = ^Test($(subst $(space),|,$(strip $(QUICK))))
 vm-quick: ## a test of each path of the module, on a kernel with KASAN, lockdep and kmemleak (KERNEL=kcsan for another)
 	vm/run --kernel $(or $(KERNEL),debug) --modprobe netlink_diag --test '$(QUICK_TESTS)'
 
+# What is sent, and what is read of a request. Each test takes ten times as long there.
+SENT = DirectIsPlain EncodingsCarry ColumnsOfLarge GenerationOn AnswerHas MultiAnd PaddingIs RecordIsThe RecordOutgrows Since(Tells|Carries|IsStale|AtThe|Refuses) \
+	LogStarts ProcIs Event(OfEach|IsEchoed) Minimal Nested(Dump|Page) FuzzRequests Refused Short NewAndGet SetChanges StatsCount ModuleStays WatchTellsEach \
+	GetByNameIs DumpWithEach SocketsWithParked
+vm-kmsan: ## the tests of what is sent, on a kernel that finds memory that nobody wrote (it is built first: half an hour)
+	vm/run --kernel kmsan --modprobe netlink_diag --timeout 5400 --test '^Test($(subst $(space),|,$(strip $(SENT))))'
+
 vm-faults: ## each allocation of each operation fails once: how the operation ended, as a table (KERNEL=kcsan on another)
 	vm/run --kernel $(or $(KERNEL),debug) --test '^TestFaults' -- -figures -every-fault
 
@@ -308,4 +315,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go -C client run ./internal/gen $(if $(filter gen-check,$@),-check) -spec ../kmod/bulkdump.yaml -o .
 
-.PHONY: help demo mutants mutants-profile vm-test vm-quick vm-faults vm-coverage vm-matrix vm-archs stress vm-torture fuzz-requests litmus vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-arrow vm-nldump cursors-check vm-selftest vm-boots kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test fuzz-reader lint gofmt vet staticcheck shellcheck actionlint checkpatch coccicheck kmod-check module-path gen gen-check
+.PHONY: help demo mutants mutants-profile vm-test vm-quick vm-kmsan vm-faults vm-coverage vm-matrix vm-archs stress vm-torture fuzz-requests litmus vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-arrow vm-nldump cursors-check vm-selftest vm-boots kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test fuzz-reader lint gofmt vet staticcheck shellcheck actionlint checkpatch coccicheck kmod-check module-path gen gen-check

@@ -51,6 +51,8 @@ func tables() []*table { return []*table{routes, neighbours, conntrack, policies
 func (t *table) readers() []reader {
 	return append([]reader{
 		{name: figure.Bulkdump, read: t.readBulkdump},
+		{name: "bulkdump pages", read: t.readPages},
+		{name: "bare loop", read: t.readBare},
 		{name: "mdlayher execute", read: t.readExecute},
 		{name: "mdlayher iter", read: t.readReceiveIter},
 	}, t.others...)
@@ -71,6 +73,30 @@ func (t *table) readBulkdump(ctx context.Context, sum *tally) error {
 			return err
 		}
 		sum.add(w)
+	}
+	return nil
+}
+
+// readPages takes whole pages, as a program does that decodes them elsewhere.
+func (t *table) readPages(ctx context.Context, sum *tally) error {
+	s, err := nldump.Dial(t.protocol, nldump.Config{})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	for p, err := range s.Pages(ctx, nldump.Dump{Request: t.request}) {
+		if err != nil {
+			return err
+		}
+		for m := range p.Records() {
+			w, err := t.decode(m)
+			if err != nil {
+				p.Release()
+				return err
+			}
+			sum.add(w)
+		}
+		p.Release()
 	}
 	return nil
 }
