@@ -39,7 +39,7 @@ func compareInGuest(ctx context.Context, f *flags) (*figure.Comparison, error) {
 		return nil, err
 	}
 	guest := command(ctx, top, "vm/run", "--kernel", f.kernel, "--no-module", "--timeout", "7200", "--mem", fmt.Sprint(guestMemory),
-		"--modprobe", "veth", "--modprobe", "nf_conntrack_netlink", "--modprobe", "xfrm_user", "--packages", "iproute2",
+		"--modprobe", "veth", "--modprobe", "nf_conntrack_netlink", "--modprobe", "xfrm_user", "--modprobe", "udp_diag", "--packages", "iproute2",
 		"--add", program+":/bin/compare",
 		"--", "compare", "-json", "-run", f.only.String(), "-entries", fmt.Sprint(f.size), "-rounds", fmt.Sprint(f.rounds))
 	var out bytes.Buffer

@@ -23,10 +23,10 @@ import (
 	"bulkdump/test/bench/peak"
 )
 
-// findIP finds iproute2's ip. Busybox has a command of the same name.
-func findIP(ctx context.Context) (string, error) {
-	for _, name := range []string{"ip", "/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip", "/bin/ip"} {
-		file, err := exec.LookPath(name)
+// findProgram finds a program of iproute2. Busybox has an ip, too.
+func findProgram(ctx context.Context, name string) (string, error) {
+	for _, dir := range []string{"", "/usr/sbin/", "/sbin/", "/usr/bin/", "/bin/"} {
+		file, err := exec.LookPath(dir + name)
 		if err != nil {
 			continue
 		}

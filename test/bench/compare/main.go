@@ -75,8 +75,8 @@ func parseFlags(args []string) (*flags, error) {
 }
 
 func run(ctx context.Context, args []string) error {
-	if len(args) > 0 && args[0] == "one" {
-		return runOne(ctx, tables(), args[1:], os.Stdout)
+	if child, err := runChild(ctx, tables(), args); child {
+		return err
 	}
 	f, err := parseFlags(args)
 	if err != nil {

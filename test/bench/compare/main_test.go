@@ -21,11 +21,12 @@ import (
 // Each reader runs in a process of the test program, as it does in a process of
 // the command.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "one" {
-		if err := runOne(context.Background(), append(tables(), wrong), os.Args[2:], os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
+	child, err := runChild(context.Background(), append(tables(), wrong), os.Args[1:])
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	case child:
 		os.Exit(0)
 	}
 	os.Exit(m.Run())

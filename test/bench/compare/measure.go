@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,6 +24,20 @@ import (
 type result struct {
 	tally
 	PeakRSS uint64 `json:"peak_rss"`
+}
+
+// runChild does what this program starts itself for.
+func runChild(ctx context.Context, all []*table, args []string) (child bool, err error) {
+	if len(args) == 0 {
+		return false, nil
+	}
+	switch args[0] {
+	case "one":
+		return true, runOne(ctx, all, args[1:], os.Stdout)
+	case "hold":
+		return true, holdSockets(args[1:], os.Stdin, os.Stdout)
+	}
+	return false, nil
 }
 
 // runOne is the process of one reader: "one TABLE READER".
@@ -61,6 +76,9 @@ func compareTable(ctx context.Context, t *table, n, rounds int, progress io.Writ
 				return nil
 			}
 			return err
+		}
+		if t.remove != nil {
+			defer t.remove()
 		}
 		start := time.Now()
 		want, err := t.create(n)
@@ -103,10 +121,12 @@ func (t *table) probe(ctx context.Context) error {
 }
 
 // missing returns what the kernel lacks, if that is what the error means, and
-// "" otherwise. nfnetlink answers EINVAL for a subsystem that it does not have.
+// "" otherwise. nfnetlink answers EINVAL for a subsystem that it does not have, and
+// sock_diag ENOENT for a protocol.
 func (t *table) missing(err error) string {
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EPROTONOSUPPORT) ||
-		errors.Is(err, unix.EINVAL) && t.protocol == unix.NETLINK_NETFILTER {
+		errors.Is(err, unix.EINVAL) && t.protocol == unix.NETLINK_NETFILTER ||
+		errors.Is(err, unix.ENOENT) && t.protocol == unix.NETLINK_SOCK_DIAG {
 		return "not in this kernel: " + err.Error()
 	}
 	return ""
@@ -122,7 +142,7 @@ func (t *table) readOnce(ctx context.Context, r reader, want tally, least *figur
 	if r.read != nil {
 		reading, err = measureOne(ctx, t, r, want)
 	} else {
-		program, missing := findIP(ctx)
+		program, missing := findProgram(ctx, cmp.Or(r.program, "ip"))
 		if missing != nil {
 			least.Skipped = missing.Error()
 			return nil

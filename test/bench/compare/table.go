@@ -25,6 +25,7 @@ type table struct {
 	// that each reader must get. The namespace has the devices of deviceNames,
 	// which are up if devicesUp is set.
 	create    func(n int) (tally, error)
+	remove    func() // what does not end with the namespace; nil if there is nothing
 	devicesUp bool
 
 	// These decode a record for the two libraries that have no types for it.
@@ -40,12 +41,13 @@ type reader struct {
 	name string
 	read func(context.Context, *tally) error
 
-	args  []string // for iproute2's ip
-	parse func(line string, devices map[string]uint32) (words, error)
+	program string   // of iproute2; "" is ip
+	args    []string // for it
+	parse   func(line string, devices map[string]uint32) (words, error)
 }
 
 // tables returns all tables that are compared.
-func tables() []*table { return []*table{routes, neighbours, conntrack, policies} }
+func tables() []*table { return []*table{routes, neighbours, conntrack, policies, sockets} }
 
 // readers returns all readers of the table, ours first.
 func (t *table) readers() []reader {
