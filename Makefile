@@ -85,7 +85,7 @@ TORTURE_KERNELS = $(or $(KERNELS),debug kcsan $(if $(TORTURE),6.1 7.3))
 TORTURE_CPUS = $(call numbers,CPUS,2 4)
 TORTURE_SECONDS = $(if $(TORTURE),$$(($(call number,TORTURE) * 3600 / $(words $(TORTURE_KERNELS)) / $(words $(TORTURE_CPUS)))),30)
 vm-torture: ## everything at once, with delays at named functions: minutes on each kernel, with 2 and 4 processors (TORTURE=3: three hours in all, KERNELS="debug 7.3", CPUS=2, SEED=N: as a failure prints it)
-	@: $(TORTURE_CPUS) && vm/run $(TORTURE_MODULES) --prepare $(TORTURE_KERNELS) && \
+	@vm/run $(TORTURE_MODULES) --prepare $(TORTURE_KERNELS) && \
 	seconds=$(TORTURE_SECONDS) status=0 && for kernel in $(TORTURE_KERNELS); do for cpus in $(TORTURE_CPUS); do \
 		vm/run --kernel $$kernel --cpus $$cpus $(TORTURE_MODULES) --timeout $$((seconds + 1200)) \
 			--test '^TestTorture$$' -- -figures -torture $${seconds}s -torture-delays 16 -torture-seed $(call number,SEED,1) || status=$$?; \
