@@ -138,6 +138,10 @@ func tortureOnce(t *testing.T, seed uint64, long time.Duration) map[string]uint6
 	}
 	changes := stop()
 	cancel()
+	// The reader of the events may have read all, and wait for another.
+	if _, err := c.New(t.Context(), client.Entry{ID: fillBase - 1, Name: "last"}); err != nil {
+		t.Fatal(err)
+	}
 	all.Wait()
 	if t.Failed() {
 		return nil
