@@ -93,22 +93,26 @@ func (s *Stream) Do(ctx context.Context, req Message) iter.Seq2[Message, error] 
 
 // Dump is Records for a reader that knows more about the family.
 func (s *Stream) Dump(ctx context.Context, d Dump) iter.Seq2[Message, error] {
-	return func(yield func(Message, error) bool) {
-		err := s.run(ctx, d, s.ownBuffer, func(p page, records int) error {
-			for ms := s.own.with(p, records).Messages(); len(ms) > 0; ms = ms.Next() {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				s.stats.Records++
-				if !yield(ms.Message(), nil) {
-					return errStopped
-				}
+	return func(yield func(Message, error) bool) { s.each(ctx, d, yield) }
+}
+
+// each is a function of its own for speed. The compiler inlines Dump into the
+// caller, where it would no longer inline Next and Message into this loop.
+func (s *Stream) each(ctx context.Context, d Dump, yield func(Message, error) bool) {
+	err := s.run(ctx, d, s.ownBuffer, func(p page, records int) error {
+		for ms := s.own.with(p, records).Messages(); len(ms) > 0; ms = ms.Next() {
+			if err := ctx.Err(); err != nil {
+				return err
 			}
-			return nil
-		})
-		if err != nil && err != errStopped {
-			yield(Message{}, err)
+			s.stats.Records++
+			if !yield(ms.Message(), nil) {
+				return errStopped
+			}
 		}
+		return nil
+	})
+	if err != nil && err != errStopped {
+		yield(Message{}, err)
 	}
 }
 
