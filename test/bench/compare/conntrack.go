@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/mdlayher/netlink"
 	ct "github.com/ti-mo/conntrack"
@@ -74,6 +75,8 @@ var conntrack = &table{
 	others: []reader{
 		{name: "vishvananda list", read: listFlowsVishvananda},
 		{name: "ti-mo", read: listFlowsTiMo},
+		libmnl("conntrack"),
+		{name: "conntrack", program: "conntrack", args: []string{"-L", "-f", "ipv4"}, parse: parseFlow},
 	},
 }
 
@@ -91,6 +94,52 @@ func decodeFlow(m nldump.Message) (words, error) {
 		}
 	}
 	return f.words(), a.Err()
+}
+
+// parseFlow parses a line of "conntrack -L": the protocol's name and number, the
+// timeout, then words such as src=192.0.2.1, first those of the original direction.
+func parseFlow(line string, _ map[string]uint32) (words, error) {
+	var f flow
+	p := parser{fields: strings.Fields(line)}
+	p.next()
+	f.orig.protocol = uint8(p.number(8))
+	f.reply.protocol = f.orig.protocol
+	way := [2]*tuple{&f.orig, &f.reply}
+	seen := map[string]int{}
+	for p.more() {
+		key, value, ok := strings.Cut(p.next(), "=")
+		if !ok {
+			continue
+		}
+		if key == "mark" {
+			f.mark = uint32(p.parseNumber(value, 32))
+			continue
+		}
+		if seen[key] == 2 {
+			p.fail("a third %s", key)
+			break
+		}
+		t := way[seen[key]]
+		switch key {
+		case "src":
+			t.src = p.parseAddr(value)
+		case "dst":
+			t.dst = p.parseAddr(value)
+		case "sport":
+			t.srcPort = uint16(p.parseNumber(value, 16))
+		case "dport":
+			t.dstPort = uint16(p.parseNumber(value, 16))
+		default:
+			continue
+		}
+		seen[key]++
+	}
+	for _, key := range []string{"src", "dst", "sport", "dport"} {
+		if seen[key] != 2 {
+			p.fail("%d times %s", seen[key], key)
+		}
+	}
+	return f.words(), p.err
 }
 
 func (t *tuple) decode(a *nldump.Attrs) {

@@ -38,9 +38,13 @@ func compareInGuest(ctx context.Context, f *flags) (*figure.Comparison, error) {
 	if err := build.Run(); err != nil {
 		return nil, err
 	}
+	inC, err := buildLibmnl(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
 	guest := command(ctx, top, "vm/run", "--kernel", f.kernel, "--no-module", "--timeout", "7200", "--mem", fmt.Sprint(guestMemory),
-		"--modprobe", "veth", "--modprobe", "nf_conntrack_netlink", "--modprobe", "xfrm_user", "--modprobe", "udp_diag", "--packages", "iproute2",
-		"--add", program+":/bin/compare",
+		"--modprobe", "veth", "--modprobe", "nf_conntrack_netlink", "--modprobe", "xfrm_user", "--modprobe", "udp_diag", "--packages", "iproute2,conntrack,libmnl0",
+		"--add", program+":/bin/compare", "--add", inC+":/bin/"+libmnlProgram,
 		"--", "compare", "-json", "-run", f.only.String(), "-entries", fmt.Sprint(f.size), "-rounds", fmt.Sprint(f.rounds))
 	var out bytes.Buffer
 	guest.Stdout = &out

@@ -4,8 +4,11 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -23,28 +26,31 @@ import (
 	"bulkdump/test/bench/peak"
 )
 
-// findProgram finds a program of iproute2. Busybox has an ip, too.
+// findProgram finds a program that reads tables. Busybox has an ip, too.
 func findProgram(ctx context.Context, name string) (string, error) {
+	makers := map[string]string{"conntrack": "conntrack-tools", libmnlProgram: libmnlProgram}
+	maker := cmp.Or(makers[name], "iproute2")
 	for _, dir := range []string{"", "/usr/sbin/", "/sbin/", "/usr/bin/", "/bin/"} {
 		file, err := exec.LookPath(dir + name)
 		if err != nil {
 			continue
 		}
-		if said, err := exec.CommandContext(ctx, file, "-V").Output(); err == nil && strings.Contains(string(said), "iproute2") {
+		if said, err := exec.CommandContext(ctx, file, "-V").Output(); err == nil && strings.Contains(string(said), maker) {
 			return file, nil
 		}
 	}
-	return "", errors.New("no iproute2 here")
+	return "", fmt.Errorf("no %s here", maker)
 }
 
-// tallyText runs a program that prints one record per line.
+// tallyText runs a program that prints one record per line, or its tally.
 func tallyText(ctx context.Context, r reader, program string) (sum tally, err error) {
 	devices, err := deviceNumbers()
 	if err != nil {
 		return sum, err
 	}
 	cmd := exec.CommandContext(ctx, program, r.args...)
-	cmd.Stderr = os.Stderr
+	var said bytes.Buffer // conntrack always says something
+	cmd.Stderr = &said
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return sum, err
@@ -54,6 +60,10 @@ func tallyText(ctx context.Context, r reader, program string) (sum tally, err er
 	}
 	lines := bufio.NewScanner(out)
 	for err == nil && lines.Scan() {
+		if r.parse == nil {
+			err = json.Unmarshal(lines.Bytes(), &sum)
+			continue
+		}
 		var w words
 		if w, err = r.parse(lines.Text(), devices); err != nil {
 			err = fmt.Errorf("%q: %w", lines.Text(), err)
@@ -63,10 +73,14 @@ func tallyText(ctx context.Context, r reader, program string) (sum tally, err er
 	if err = errors.Join(err, lines.Err()); err != nil {
 		_ = cmd.Process.Kill()
 	}
-	return sum, errors.Join(err, cmd.Wait())
+	if err = errors.Join(err, cmd.Wait()); err != nil {
+		err = fmt.Errorf("%w\n%s", err, &said)
+	}
+	return sum, err
 }
 
-// measureProgram runs a program and discards its output. It traces only the
+// measureProgram runs a program, which tallyText has run before, and discards its
+// output. It traces only the
 // program's start and its exit. At the exit, the kernel stops the program while
 // it still has its memory, so its size can be read.
 func measureProgram(r reader, program string) (reading figure.Reading, err error) {
@@ -81,7 +95,7 @@ func measureProgram(r reader, program string) (reading figure.Reading, err error
 	reading.Reader = r.name
 	start := time.Now()
 	p, err := os.StartProcess(program, append([]string{program}, r.args...), &os.ProcAttr{
-		Files: []*os.File{null, null, os.Stderr},
+		Files: []*os.File{null, null, null},
 		Sys:   &syscall.SysProcAttr{Ptrace: true, Pdeathsig: syscall.SIGKILL},
 	})
 	if err != nil {
@@ -155,8 +169,9 @@ func (p *parser) next() (word string) {
 }
 
 // number parses an unsigned number of that many bits.
-func (p *parser) number(bits int) uint64 {
-	word := p.next()
+func (p *parser) number(bits int) uint64 { return p.parseNumber(p.next(), bits) }
+
+func (p *parser) parseNumber(word string, bits int) uint64 {
 	n, err := strconv.ParseUint(word, 10, bits)
 	if err != nil {
 		p.fail("%q is no number of %d bits", word, bits)

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -74,6 +75,50 @@ func TestParseNeighbour(t *testing.T) {
 		"10.0.0.1 dev left proxy",
 	} {
 		checkLine(t, parseNeighbour, bad, words{})
+	}
+}
+
+func TestParseLink(t *testing.T) {
+	for line, want := range map[string]link{
+		`1: lo: <LOOPBACK> mtu 65536 qdisc noop state DOWN mode DEFAULT group default qlen 1000\    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00`: {
+			index: 1, mtu: 65536, name: [16]byte{'l', 'o'},
+		},
+		`7: left@right: <BROADCAST,MULTICAST,M-DOWN> mtu 1500 qdisc noop state DOWN mode DEFAULT group default qlen 1000\    link/ether 02:00:00:00:01:02 brd ff:ff:ff:ff:ff:ff`: {
+			index: 7, mtu: 1500, lladdr: 0x020000000102, name: [16]byte{'l', 'e', 'f', 't'},
+		},
+		`2: sit0@NONE: <NOARP> mtu 1480 qdisc noop state DOWN mode DEFAULT group default qlen 1000\    link/sit 0.0.0.0 brd 0.0.0.0`: {
+			index: 2, mtu: 1480, name: [16]byte{'s', 'i', 't', '0'},
+		},
+	} {
+		checkLine(t, parseLink, line, want.words())
+	}
+	for _, bad := range []string{
+		`lo: <LOOPBACK> mtu 65536`,
+		`1: lo:`,
+		`1: lo: <LOOPBACK> mtu`,
+		`1: lo: <LOOPBACK> mtu x`,
+		`1: lo: <LOOPBACK> mtu 65536 qdisc noop link/loopback`,
+	} {
+		checkLine(t, parseLink, bad, words{})
+	}
+}
+
+func TestParseFlow(t *testing.T) {
+	line := `udp      17 29 src=192.0.2.1 dst=192.0.2.2 sport=1 dport=2 [UNREPLIED] src=198.51.100.2 dst=198.51.100.1 sport=3 dport=4 mark=5 use=1`
+	want := flow{
+		orig:  tuple{src: 0xc0000201, dst: 0xc0000202, srcPort: 1, dstPort: 2, protocol: 17},
+		reply: tuple{src: 0xc6336402, dst: 0xc6336401, srcPort: 3, dstPort: 4, protocol: 17}, mark: 5,
+	}
+	checkLine(t, parseFlow, line, want.words())
+	for _, bad := range []string{
+		strings.Replace(line, "17", "x", 1),
+		strings.Replace(line, "192.0.2.1", "2001:db8::1", 1),
+		strings.Replace(line, "dport=4", "", 1),
+		strings.Replace(line, "mark=5", "mark=-1", 1),
+		strings.Replace(line, "sport=1", "sport=65536", 1),
+		line + " src=192.0.2.3",
+	} {
+		checkLine(t, parseFlow, bad, words{})
 	}
 }
 

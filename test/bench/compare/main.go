@@ -86,7 +86,10 @@ func run(ctx context.Context, args []string) error {
 	if f.kernel != "" {
 		c, err = compareInGuest(ctx, f)
 	} else {
-		c, err = compareHere(ctx, f)
+		err = withLibmnl(ctx, func() error {
+			c, err = compareHere(ctx, f)
+			return err
+		})
 	}
 	if err != nil {
 		return err

@@ -49,7 +49,11 @@ func TestReadersAgree(t *testing.T) {
 	needsNamespace(t)
 	for _, table := range tables() {
 		t.Run(table.name, func(t *testing.T) {
-			c, err := compareTable(t.Context(), table, 20_000, 1, io.Discard)
+			var c figure.ComparedTable
+			err := withLibmnl(t.Context(), func() (err error) {
+				c, err = compareTable(t.Context(), table, min(20_000, table.entries/5), 1, io.Discard)
+				return err
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -263,7 +267,7 @@ func TestReaders(t *testing.T) {
 	for _, table := range tables() {
 		var names []string
 		for _, r := range table.readers() {
-			if slices.Contains(names, r.name) || (r.read == nil) == (r.parse == nil) {
+			if slices.Contains(names, r.name) || (r.read == nil) == (r.parse == nil && r.program != libmnlProgram) {
 				t.Errorf("%s: reader %q", table.name, r.name)
 			}
 			names = append(names, r.name)

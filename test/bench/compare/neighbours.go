@@ -42,6 +42,7 @@ var neighbours = &table{
 	others: []reader{
 		{name: "vishvananda list", read: listNeighboursVishvananda},
 		{name: "jsimonetti", read: listNeighboursJsimonetti},
+		libmnl("neighbours"),
 		{name: "ip", args: []string{"-4", "neigh", "show", "nud", "all"}, parse: parseNeighbour},
 	},
 }

@@ -43,6 +43,7 @@ var routes = &table{
 		{name: "vishvananda list", read: listRoutesVishvananda},
 		{name: "vishvananda iter", read: iterRoutesVishvananda},
 		{name: "jsimonetti", read: listRoutesJsimonetti},
+		libmnl("routes"),
 		{name: "ip", args: []string{"-4", "-N", "-d", "route", "show", "table", "all"}, parse: parseRoute},
 	},
 }

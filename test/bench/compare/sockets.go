@@ -50,6 +50,7 @@ var sockets = &table{
 	decodeMdlayher: decodeSocketMdlayher,
 	others: []reader{
 		{name: "vishvananda list", read: listSocketsVishvananda},
+		libmnl("sockets"),
 		{name: "ss", program: "ss", args: []string{"-H", "-n", "-4", "-u", "-a", "-e"}, parse: parseSocket},
 	},
 }

@@ -25,7 +25,9 @@ type table struct {
 	// that each reader must get. The namespace has the devices of deviceNames,
 	// which are up if devicesUp is set.
 	create    func(n int) (tally, error)
-	remove    func() // what does not end with the namespace; nil if there is nothing
+	present   func() (tally, error) // what a new namespace has, which counts, too; nil if that is nothing
+	pairs     bool                  // entries are created in pairs, so there may be one more than n
+	remove    func()                // what does not end with the namespace; nil if there is nothing
 	devicesUp bool
 
 	// These decode a record for the two libraries that have no types for it.
@@ -36,18 +38,18 @@ type table struct {
 }
 
 // A reader reads a table in a process of its own. The process is this program,
-// or another program that prints text.
+// or another program that prints text: a line for each record, or its tally.
 type reader struct {
 	name string
 	read func(context.Context, *tally) error
 
-	program string   // of iproute2; "" is ip
-	args    []string // for it
-	parse   func(line string, devices map[string]uint32) (words, error)
+	program string                                                      // of iproute2, where "" is ip, or libmnlProgram
+	args    []string                                                    // for it
+	parse   func(line string, devices map[string]uint32) (words, error) // nil if it prints a tally
 }
 
 // tables returns all tables that are compared.
-func tables() []*table { return []*table{routes, neighbours, conntrack, policies, sockets} }
+func tables() []*table { return []*table{routes, neighbours, conntrack, policies, sockets, links} }
 
 // readers returns all readers of the table, ours first.
 func (t *table) readers() []reader {
