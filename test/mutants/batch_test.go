@@ -143,6 +143,7 @@ func TestBatchBlamesOnlyTheFirst(t *testing.T) {
 	for _, said := range []string{
 		"mutants: begin mutant0\nmutants: end mutant0 1 0 TestA\nmutants: begin mutant1\n",
 		"mutants: begin mutant0\nmutants: end mutant0 1 0 TestA\nmutants: begin mutant1\nmutants: end mutant1 0 log\n",
+		"mutants: begin mutant0\nmutants: end mutant0 1 0 TestA\nmutants: begin mutant1\nmutants: end mutant1 2 tests panic: test timed out\n",
 	} {
 		b := batchOf(t, "kmod/dump.c", "kmod/names.c")
 		if err := b.take(said, writeVerdict(t)); err != nil {
