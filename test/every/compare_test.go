@@ -17,6 +17,7 @@ import (
 type result struct {
 	outcome
 	pagesSmall int // with the smallest buffer; 0 if a record or a page is larger
+	moved      int // how often it changed while it was read
 	remark     []string
 }
 
@@ -39,7 +40,7 @@ func compare(d *target.Target) (r result, err error) {
 		}
 		return append(slices.Clone(record[:4]), still...)
 	}
-	for begin, moved := time.Now(), 0; ; moved++ {
+	for begin := time.Now(); ; r.moved++ {
 		before, err := readC(d, large)
 		if err != nil {
 			return r, err
@@ -80,7 +81,7 @@ func compare(d *target.Target) (r result, err error) {
 		case moves == "":
 			return r, errors.New(diff)
 		case time.Since(begin) > restless:
-			return r, fmt.Errorf("it does not come to rest in %d reads: %s", moved+1, moves)
+			return r, fmt.Errorf("it does not come to rest in %d reads: %s", r.moved+1, moves)
 		}
 	}
 }

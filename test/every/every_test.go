@@ -29,6 +29,8 @@ func TestEveryDump(t *testing.T) {
 	rows := findAll(t, w, home)
 	lap(fmt.Sprint(len(rows), " dumps found"))
 	table := []tableRow{}
+	var failures []error // told behind the table, which is long
+	var moved []string   // told there, too: a dump that does not rest may be the next to fail
 	for _, row := range rows {
 		var r result
 		var err error
@@ -39,14 +41,21 @@ func TestEveryDump(t *testing.T) {
 			read()
 		}
 		if err != nil {
-			t.Errorf("%v: %v", row, err)
+			failures = append(failures, fmt.Errorf("%v: %w", row, err))
 			r.remark = append(r.remark, "FAILED")
+		}
+		if r.moved > 0 {
+			moved = append(moved, fmt.Sprintf("%v: %d times", row, r.moved))
 		}
 		table = append(table, r.line(row))
 	}
 	lap("read")
 	table = append(table, dumpless(home, table)...)
 	printTable(table)
+	t.Logf("changed while they were read: %q", moved)
+	for _, err := range failures {
+		t.Error(err)
+	}
 	checkTable(t, version, table)
 }
 
