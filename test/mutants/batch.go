@@ -201,7 +201,7 @@ watch() { # UNIT SECONDS: ends this script if the tests cannot be killed
 	for i in $(seq $2); do
 		sleep 1
 	done
-	echo "mutants: end $1 137 0"
+	echo "mutants: end $1 137 tests"
 	kill -KILL $$
 }
 while read -r unit limit tests; do

@@ -144,6 +144,7 @@ func TestBatchBlamesOnlyTheFirst(t *testing.T) {
 		"mutants: begin mutant0\nmutants: end mutant0 1 0 TestA\nmutants: begin mutant1\n",
 		"mutants: begin mutant0\nmutants: end mutant0 1 0 TestA\nmutants: begin mutant1\nmutants: end mutant1 0 log\n",
 		"mutants: begin mutant0\nmutants: end mutant0 1 0 TestA\nmutants: begin mutant1\nmutants: end mutant1 2 tests panic: test timed out\n",
+		"mutants: begin mutant0\nmutants: end mutant0 1 0 TestA\nmutants: begin mutant1\nmutants: end mutant1 137 tests\n",
 	} {
 		b := batchOf(t, "kmod/dump.c", "kmod/names.c")
 		if err := b.take(said, writeVerdict(t)); err != nil {
