@@ -59,6 +59,14 @@ func attribute(b []byte, typ uint16, value []byte) []byte {
 	return append(b, make([]byte, -len(value)&3)...)
 }
 
+// decoderAfter returns a decoder of the attributes behind the family's header.
+func decoderAfter(m netlink.Message, header int) (*netlink.AttributeDecoder, error) {
+	if len(m.Data) < header {
+		return nil, errShort
+	}
+	return netlink.NewAttributeDecoder(m.Data[header:])
+}
+
 // decoderUint32BE decodes a big-endian number of 4 bytes.
 func decoderUint32BE(d *netlink.AttributeDecoder) (v uint32) {
 	d.Do(func(b []byte) error {

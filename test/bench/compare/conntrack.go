@@ -170,10 +170,7 @@ func (t *tuple) decode(a *nldump.Attrs) {
 }
 
 func decodeFlowMdlayher(m netlink.Message) (words, error) {
-	if len(m.Data) < sizeofNfGenMsg {
-		return words{}, errShort
-	}
-	d, err := netlink.NewAttributeDecoder(m.Data[sizeofNfGenMsg:])
+	d, err := decoderAfter(m, sizeofNfGenMsg)
 	if err != nil {
 		return words{}, err
 	}

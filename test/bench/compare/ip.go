@@ -80,9 +80,8 @@ func tallyText(ctx context.Context, r reader, program string) (sum tally, err er
 }
 
 // measureProgram runs a program, which tallyText has run before, and discards its
-// output. It traces only the
-// program's start and its exit. At the exit, the kernel stops the program while
-// it still has its memory, so its size can be read.
+// output. It traces only the program's start and its exit. At the exit, the kernel
+// stops the program while it still has its memory, so its size can be read.
 func measureProgram(r reader, program string) (reading figure.Reading, err error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {

@@ -70,10 +70,7 @@ func decodeLink(m nldump.Message) (words, error) {
 }
 
 func decodeLinkMdlayher(m netlink.Message) (words, error) {
-	if len(m.Data) < unix.SizeofIfInfomsg {
-		return words{}, errShort
-	}
-	d, err := netlink.NewAttributeDecoder(m.Data[unix.SizeofIfInfomsg:])
+	d, err := decoderAfter(m, unix.SizeofIfInfomsg)
 	if err != nil {
 		return words{}, err
 	}

@@ -71,10 +71,7 @@ func decodeNeighbour(m nldump.Message) (words, error) {
 }
 
 func decodeNeighbourMdlayher(m netlink.Message) (words, error) {
-	if len(m.Data) < unix.SizeofNdMsg {
-		return words{}, errShort
-	}
-	d, err := netlink.NewAttributeDecoder(m.Data[unix.SizeofNdMsg:])
+	d, err := decoderAfter(m, unix.SizeofNdMsg)
 	if err != nil {
 		return words{}, err
 	}

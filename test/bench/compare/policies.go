@@ -123,10 +123,7 @@ func decodePolicy(m nldump.Message) (words, error) {
 }
 
 func decodePolicyMdlayher(m netlink.Message) (words, error) {
-	if len(m.Data) < sizeofPolicyInfo {
-		return words{}, errShort
-	}
-	d, err := netlink.NewAttributeDecoder(m.Data[sizeofPolicyInfo:])
+	d, err := decoderAfter(m, sizeofPolicyInfo)
 	if err != nil {
 		return words{}, err
 	}

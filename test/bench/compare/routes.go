@@ -73,10 +73,7 @@ func decodeRoute(m nldump.Message) (words, error) {
 }
 
 func decodeRouteMdlayher(m netlink.Message) (words, error) {
-	if len(m.Data) < unix.SizeofRtMsg {
-		return words{}, errShort
-	}
-	d, err := netlink.NewAttributeDecoder(m.Data[unix.SizeofRtMsg:])
+	d, err := decoderAfter(m, unix.SizeofRtMsg)
 	if err != nil {
 		return words{}, err
 	}

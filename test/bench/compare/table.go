@@ -43,8 +43,9 @@ type reader struct {
 	name string
 	read func(context.Context, *tally) error
 
-	program string                                                      // of iproute2, where "" is ip, or libmnlProgram
-	args    []string                                                    // for it
+	// The other program: of iproute2, where "" is ip, conntrack or libmnlProgram.
+	program string
+	args    []string
 	parse   func(line string, devices map[string]uint32) (words, error) // nil if it prints a tally
 }
 
