@@ -131,7 +131,7 @@ bench-keep: ## measure those figures again, and rewrite the bench's README (RUN=
 	go -C test/bench run . -kernels 6.1 -sizes $(BENCH_SIZES_quick) $(if $(RUN),-run '$(value RUN)',-parallel $(BENCH_PARALLEL)) -keep figures.json -readme README.md
 
 COMPARE = vm/deps compare && go -C test/bench run ./compare
-compare: ## a million routes, neighbours, conntrack, xfrm policies, sockets, links: nldump, the Go libraries, libmnl, ip and its like, timed (as root; KERNEL=6.1 in a virtual machine, BENCH=quick, OUT=dir, RUN=regexp)
+compare: ## a million routes, neighbours, conntrack, xfrm policies, sockets, links: nldump, the Go libraries, libmnl, rust-netlink, ip and its like, timed (as root; KERNEL=6.1 in a virtual machine, BENCH=quick, OUT=dir, RUN=regexp)
 	$(COMPARE) $(if $(KERNEL),-kernel $(KERNEL)) $(if $(filter quick,$(BENCH)),-entries 20000 -rounds 1) \
 		$(BENCH_OUT) $(if $(RUN),-run '$(value RUN)')
 

@@ -27,7 +27,7 @@ const guestMemory = 6144
 
 // compareInGuest builds this program and runs it in a virtual machine.
 func compareInGuest(ctx context.Context, f *flags) (*figure.Comparison, error) {
-	dir, err := os.MkdirTemp("", "bulkdump-compare.")
+	dir, err := buildPrograms(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -38,14 +38,16 @@ func compareInGuest(ctx context.Context, f *flags) (*figure.Comparison, error) {
 	if err := build.Run(); err != nil {
 		return nil, err
 	}
-	inC, err := buildLibmnl(ctx, dir)
-	if err != nil {
-		return nil, err
+	args := []string{"--kernel", f.kernel, "--no-module", "--timeout", "7200", "--mem", fmt.Sprint(guestMemory),
+		"--modprobe", "veth", "--modprobe", "nf_conntrack_netlink", "--modprobe", "xfrm_user", "--modprobe", "udp_diag",
+		"--packages", "iproute2,conntrack,libmnl0", "--add", program + ":/bin/compare"}
+	for _, p := range builtPrograms {
+		if file := filepath.Join(dir, p.name); exists(file) {
+			args = append(args, "--add", file+":/bin/"+p.name)
+		}
 	}
-	guest := command(ctx, top, "vm/run", "--kernel", f.kernel, "--no-module", "--timeout", "7200", "--mem", fmt.Sprint(guestMemory),
-		"--modprobe", "veth", "--modprobe", "nf_conntrack_netlink", "--modprobe", "xfrm_user", "--modprobe", "udp_diag", "--packages", "iproute2,conntrack,libmnl0",
-		"--add", program+":/bin/compare", "--add", inC+":/bin/"+libmnlProgram,
-		"--", "compare", "-json", "-run", f.only.String(), "-entries", fmt.Sprint(f.size), "-rounds", fmt.Sprint(f.rounds))
+	guest := command(ctx, top, "vm/run", append(args,
+		"--", "compare", "-json", "-run", f.only.String(), "-entries", fmt.Sprint(f.size), "-rounds", fmt.Sprint(f.rounds))...)
 	var out bytes.Buffer
 	guest.Stdout = &out
 	if err := guest.Run(); err != nil {
@@ -56,6 +58,11 @@ func compareInGuest(ctx context.Context, f *flags) (*figure.Comparison, error) {
 		return nil, fmt.Errorf("the guest printed %q: %w", out.Bytes(), err)
 	}
 	return c, nil
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
 }
 
 // command returns a program that is stopped when the context is done.

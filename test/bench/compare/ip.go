@@ -28,7 +28,7 @@ import (
 
 // findProgram finds a program that reads tables. Busybox has an ip, too.
 func findProgram(ctx context.Context, name string) (string, error) {
-	makers := map[string]string{"conntrack": "conntrack-tools", libmnlProgram: libmnlProgram}
+	makers := map[string]string{"conntrack": "conntrack-tools", libmnlProgram: libmnlProgram, rustProgram: rustProgram}
 	maker := cmp.Or(makers[name], "iproute2")
 	for _, dir := range []string{"", "/usr/sbin/", "/sbin/", "/usr/bin/", "/bin/"} {
 		file, err := exec.LookPath(dir + name)

@@ -45,6 +45,7 @@ var links = &table{
 		{name: "vishvananda list", read: listLinksVishvananda},
 		{name: "jsimonetti", read: listLinksJsimonetti},
 		libmnl("links"),
+		rustNetlink("links"),
 		{name: "ip", args: []string{"-o", "link", "show"}, parse: parseLink},
 	},
 }

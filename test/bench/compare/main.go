@@ -86,7 +86,7 @@ func run(ctx context.Context, args []string) error {
 	if f.kernel != "" {
 		c, err = compareInGuest(ctx, f)
 	} else {
-		err = withLibmnl(ctx, func() error {
+		err = withBuilt(ctx, func() error {
 			c, err = compareHere(ctx, f)
 			return err
 		})

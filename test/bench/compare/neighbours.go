@@ -43,6 +43,7 @@ var neighbours = &table{
 		{name: "vishvananda list", read: listNeighboursVishvananda},
 		{name: "jsimonetti", read: listNeighboursJsimonetti},
 		libmnl("neighbours"),
+		rustNetlink("neighbours"),
 		{name: "ip", args: []string{"-4", "neigh", "show", "nud", "all"}, parse: parseNeighbour},
 	},
 }

@@ -44,6 +44,7 @@ var routes = &table{
 		{name: "vishvananda iter", read: iterRoutesVishvananda},
 		{name: "jsimonetti", read: listRoutesJsimonetti},
 		libmnl("routes"),
+		rustNetlink("routes"),
 		{name: "ip", args: []string{"-4", "-N", "-d", "route", "show", "table", "all"}, parse: parseRoute},
 	},
 }

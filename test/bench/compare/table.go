@@ -43,7 +43,7 @@ type reader struct {
 	name string
 	read func(context.Context, *tally) error
 
-	// The other program: of iproute2, where "" is ip, conntrack or libmnlProgram.
+	// The other program: of iproute2, where "" is ip, conntrack, or one of builtPrograms.
 	program string
 	args    []string
 	parse   func(line string, devices map[string]uint32) (words, error) // nil if it prints a tally
