@@ -46,7 +46,7 @@ func measure(ctx context.Context, f *flags) (*figure.Report, error) {
 				return nil, fmt.Errorf("kernel %s%s: %w", kernel, s.Name, err)
 			}
 		}
-		if f.parallel != "" {
+		if f.parallel != "" && slices.ContainsFunc(figure.Races(), f.only.MatchString) {
 			if err := runParallel(ctx, f, kernel, p, report); err != nil {
 				return nil, fmt.Errorf("kernel %s, two processors: %w", kernel, err)
 			}

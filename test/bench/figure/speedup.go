@@ -18,6 +18,22 @@ type Speedup struct {
 	Times   float64 `json:"times"`
 }
 
+// Races returns the names of the readers that are timed on two processors.
+func Races() []string {
+	var names []string
+	for _, encoding := range []string{"plain", "direct", "columns"} {
+		names = append(names, "go "+encoding+TwoSockets, "go "+encoding+TwoSockets+Unordered, "c "+encoding+TwoProcesses)
+	}
+	return names
+}
+
+// These follow the name of the single reader.
+const (
+	TwoSockets   = ", 2 sockets"
+	Unordered    = ", unordered"
+	TwoProcesses = ", 2 processes"
+)
+
 // writeSpeedups writes a line for each reader and kernel.
 func (r *Report) writeSpeedups(w io.Writer) error {
 	if len(r.Speedups) == 0 {

@@ -31,15 +31,15 @@ func races(n uint32) []race {
 	var all []race
 	for _, encoding := range []client.Encoding{client.EncodingPlain, client.EncodingDirect, client.EncodingColumns} {
 		goOne, cOne := one(fmt.Sprintf("go %v", encoding)), one(fmt.Sprintf("c %v", encoding))
-		goTwo := contender{name: goOne.name + ", 2 sockets", read: readParallel(false), options: goOne.options}
-		unordered := contender{name: goTwo.name + ", unordered", read: readParallel(true), options: goOne.options}
+		goTwo := contender{name: goOne.name + figure.TwoSockets, read: readParallel(false), options: goOne.options}
+		unordered := contender{name: goTwo.name + figure.Unordered, read: readParallel(true), options: goOne.options}
 		cTwo := []contender{cOne, cOne}
 		below, from := n/2-1, n/2
 		cTwo[0].options.IDTo, cTwo[1].options.IDFrom = &below, &from
 		all = append(all,
 			race{goTwo.name, goOne, []contender{goTwo}},
 			race{unordered.name, goOne, []contender{unordered}},
-			race{cOne.name + ", 2 processes", cOne, cTwo})
+			race{cOne.name + figure.TwoProcesses, cOne, cTwo})
 	}
 	return all
 }

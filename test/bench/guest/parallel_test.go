@@ -3,15 +3,20 @@
 package main
 
 import (
+	"slices"
 	"testing"
 	"time"
+
+	"bulkdump/test/bench/figure"
 )
 
 // The two readers of a race read the whole table together, each entry once,
 // with the same options as the single reader.
 func TestRaces(t *testing.T) {
 	const n = 1001
+	var names []string
 	for _, r := range races(n) {
+		names = append(names, r.name)
 		read := 0
 		for _, c := range r.two {
 			from, to := uint32(0), uint32(n-1)
@@ -29,6 +34,9 @@ func TestRaces(t *testing.T) {
 		if read != n || r.one.options.IDFrom != nil || r.one.options.IDTo != nil {
 			t.Errorf("%s: %d entries, want %d", r.name, read, n)
 		}
+	}
+	if !slices.Equal(names, figure.Races()) {
+		t.Errorf("%q, but the host knows of %q", names, figure.Races())
 	}
 }
 
