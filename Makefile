@@ -131,12 +131,16 @@ bench-keep: ## measure those figures again, and rewrite the bench's README (RUN=
 	go -C test/bench run . -kernels 6.1 -sizes $(BENCH_SIZES_quick) $(if $(RUN),-run '$(value RUN)',-parallel $(BENCH_PARALLEL)) -keep figures.json -readme README.md
 
 COMPARE = vm/deps compare && go -C test/bench run ./compare
-compare: ## a million routes, neighbours, conntrack, xfrm policies, sockets, links: nldump, the Go libraries, libmnl, rust-netlink, ip and its like, timed (as root; KERNEL=6.1 in a virtual machine, BENCH=quick, OUT=dir, RUN=regexp)
-	$(COMPARE) $(if $(KERNEL),-kernel $(KERNEL)) $(if $(filter quick,$(BENCH)),-entries 20000 -rounds 1) \
+COUNTED = -count -kernel $(or $(KERNEL),6.1) -entries 20000 -rounds 3
+compare: ## a million routes, neighbours, conntrack, xfrm policies, sockets, links: nldump, the Go libraries, libmnl, rust-netlink, ip and its like, timed (as root; KERNEL=6.1 in a virtual machine, COUNT=1 for instructions there, BENCH=quick, OUT=dir, RUN=regexp)
+	$(COMPARE) $(if $(COUNT),$(COUNTED),$(if $(KERNEL),-kernel $(KERNEL))) $(if $(filter quick,$(BENCH)),-entries 20000 -rounds 1) \
 		$(BENCH_OUT) $(if $(RUN),-run '$(value RUN)')
 
-compare-keep: ## measure that again, for the pictures and tables of the bench's README
-	$(COMPARE) -out pictures -readme README.md
+compare-keep: ## measure that again, for the pictures and tables of the bench's README (COUNT=1 for those of instructions)
+	$(COMPARE) $(if $(COUNT),$(COUNTED)) -out pictures -readme README.md
+
+compare-check: ## fail if nldump takes more instructions for a route, a link … than are kept (RUN=routes for one table)
+	$(COMPARE) $(COUNTED) -check pictures/compare-counted.json $(if $(RUN),-run '$(value RUN)')
 
 # What test/tools runs, and what it reads: the newest kernel's YNL tool, schema
 # and the family's spec among the kernel's own.
@@ -315,4 +319,4 @@ gen gen-check:
 	$(MAKE) -s -C kmod $@
 	go -C client run ./internal/gen $(if $(filter gen-check,$@),-check) -spec ../kmod/bulkdump.yaml -o .
 
-.PHONY: help demo mutants mutants-profile vm-test vm-quick vm-kmsan vm-faults vm-coverage vm-matrix vm-archs stress vm-torture fuzz-requests litmus vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep told-table vm-arrow vm-nldump cursors-check vm-selftest vm-boots kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test fuzz-reader lint gofmt vet staticcheck shellcheck actionlint checkpatch coccicheck kmod-check module-path gen gen-check
+.PHONY: help demo mutants mutants-profile vm-test vm-quick vm-kmsan vm-faults vm-coverage vm-matrix vm-archs stress vm-torture fuzz-requests litmus vm-large bench bench-check bench-profile bench-keep vm-tools vm-broken dumpcheck-proof compare compare-keep compare-check told-table vm-arrow vm-nldump cursors-check vm-selftest vm-boots kernels vm-shell install load unload package-check every-dump findings new-family new-family-check test fuzz-reader lint gofmt vet staticcheck shellcheck actionlint checkpatch coccicheck kmod-check module-path gen gen-check

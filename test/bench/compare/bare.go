@@ -16,11 +16,19 @@ import (
 // the page's messages, and the decoder of readBulkdump. It cannot be cancelled, and
 // looks at nothing but lengths, errors and the end.
 func (t *table) readBare(_ context.Context, sum *tally) error {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, t.protocol)
+	fd, err := openBare(t.protocol)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
+	return t.readSocket(fd, sum)
+}
+
+func openBare(protocol int) (fd int, err error) {
+	return unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, protocol)
+}
+
+func (t *table) readSocket(fd int, sum *tally) error {
 	request := make([]byte, unix.NLMSG_HDRLEN, unix.NLMSG_HDRLEN+len(t.request.Data))
 	binary.NativeEndian.PutUint32(request, uint32(cap(request)))
 	binary.NativeEndian.PutUint16(request[4:], t.request.Type)

@@ -41,6 +41,11 @@ func compareInGuest(ctx context.Context, f *flags) (*figure.Comparison, error) {
 	args := []string{"--kernel", f.kernel, "--no-module", "--timeout", "7200", "--mem", fmt.Sprint(guestMemory),
 		"--modprobe", "veth", "--modprobe", "nf_conntrack_netlink", "--modprobe", "xfrm_user", "--modprobe", "udp_diag",
 		"--packages", "iproute2,conntrack,libmnl0", "--add", program + ":/bin/compare"}
+	if f.count {
+		// The guest's clock counts instructions. Without huge pages, a process has as
+		// many to clear each time it starts.
+		args = append(args, "--icount", "--append", "transparent_hugepage=never")
+	}
 	for _, p := range builtPrograms {
 		if file := filepath.Join(dir, p.name); exists(file) {
 			args = append(args, "--add", file+":/bin/"+p.name)
@@ -57,6 +62,7 @@ func compareInGuest(ctx context.Context, f *flags) (*figure.Comparison, error) {
 	if err := json.Unmarshal(out.Bytes(), c); err != nil {
 		return nil, fmt.Errorf("the guest printed %q: %w", out.Bytes(), err)
 	}
+	c.Counted = f.count
 	return c, nil
 }
 

@@ -8,6 +8,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -42,6 +43,8 @@ type flags struct {
 	rounds int
 	json   bool
 	kernel string
+	count  bool
+	check  string
 	out    string
 	readme string
 }
@@ -54,6 +57,8 @@ func parseFlags(args []string) (*flags, error) {
 	set.IntVar(&f.rounds, "rounds", 5, "number of `runs` of each reader; the least counts")
 	set.BoolVar(&f.json, "json", false, "print JSON, not tables")
 	set.StringVar(&f.kernel, "kernel", "", "run in a virtual machine, on the kernel with this `name`, as for vm/run")
+	set.BoolVar(&f.count, "count", false, "with -kernel: count instructions instead of time")
+	set.StringVar(&f.check, "check", "", "with -count: fail if a reader that allocates nothing differs from the one in this `file`")
 	set.StringVar(&f.out, "out", "", "write compare.json and the pictures to this `directory`")
 	set.StringVar(&f.readme, "readme", "", "replace the tables in this `file`")
 	if err := set.Parse(args); err != nil {
@@ -70,6 +75,10 @@ func parseFlags(args []string) (*flags, error) {
 		return nil, fmt.Errorf("-entries %d: at most 8000000", f.size) // each route has a /24
 	case f.rounds < 1:
 		return nil, fmt.Errorf("-rounds %d: at least one", f.rounds)
+	case f.count && f.kernel == "":
+		return nil, errors.New("-count needs -kernel: only a virtual machine counts instructions")
+	case f.check != "" && !f.count:
+		return nil, errors.New("-check needs -count: a time is not the same on another day")
 	}
 	return f, nil
 }
@@ -105,7 +114,23 @@ func run(ctx context.Context, args []string) error {
 	if f.readme != "" && err == nil {
 		err = figure.PasteInto(f.readme, c.Paste)
 	}
+	if f.check != "" && err == nil {
+		err = check(c, f.check)
+	}
 	return err
+}
+
+// check returns an error if a count differs from the one in the file.
+func check(c *figure.Comparison, file string) error {
+	kept, err := figure.ReadComparison(file)
+	if err != nil {
+		return err
+	}
+	var all []error
+	for _, d := range c.Differences(kept) {
+		all = append(all, errors.New(d))
+	}
+	return errors.Join(all...)
 }
 
 // compareHere compares on the kernel that this program runs on.
@@ -133,18 +158,33 @@ func compareHere(ctx context.Context, f *flags) (*figure.Comparison, error) {
 		}
 		c.Tables = append(c.Tables, compared)
 	}
-	if len(c.Tables) == 0 {
+	if f.only.MatchString(atOnceName) {
+		n := cmp.Or(f.size, routes.entries/2)
+		all, err := compareAtOnce(ctx, routes, n, f.rounds, os.Stderr)
+		if err != nil {
+			return nil, err
+		}
+		c.AtOnce, c.AtOnceEntries = all, n
+	}
+	if len(c.Tables) == 0 && len(c.AtOnce) == 0 {
 		return nil, fmt.Errorf("-run %s: no such table", f.only)
 	}
 	return c, nil
 }
 
-// writeOut writes the figures and the pictures into a directory.
+// writeOut writes the figures into a directory, and the pictures of times.
 func writeOut(c *figure.Comparison, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	err := figure.WriteFile(filepath.Join(dir, "compare.json"), c.Write)
+	name := "compare.json"
+	if c.Counted {
+		name = "compare-counted.json"
+	}
+	err := figure.WriteFile(filepath.Join(dir, name), c.Write)
+	if c.Counted {
+		return err
+	}
 	for i := range c.Tables {
 		t := &c.Tables[i]
 		file := filepath.Join(dir, strings.ReplaceAll(t.Name, " ", "-")+".svg")

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -76,6 +77,28 @@ func readersAgree(t *testing.T, table *table) {
 		case r.Wall == 0 || r.User+r.System == 0 || r.PeakRSS < 1<<20 || r.PeakRSS > 1<<30:
 			t.Errorf("%+v", r)
 		}
+	}
+}
+
+// Both twins are read whole, each from its own namespace.
+func TestTwoAtOnce(t *testing.T) {
+	needsNamespace(t)
+	all, err := compareAtOnce(t.Context(), routes, 2000, 1, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != 3 && runtime.GOMAXPROCS(0) > 1 {
+		t.Errorf("%+v", all)
+	}
+	for _, a := range all {
+		if !(a.Times > 0.1 && a.Times < 10) {
+			t.Errorf("%+v", a)
+		}
+	}
+	short := *routes
+	short.decode = func(m nldump.Message) (words, error) { return words{}, nil }
+	if _, err := compareAtOnce(t.Context(), &short, 2000, 1, io.Discard); runtime.GOMAXPROCS(0) > 1 && err == nil {
+		t.Error("a reader that misreads is not found")
 	}
 }
 
@@ -292,7 +315,7 @@ func TestFlags(t *testing.T) {
 	if err != nil || f.size != 10 || f.rounds != 2 || !f.only.MatchString("routes") {
 		t.Errorf("%+v, %v", f, err)
 	}
-	for _, bad := range []string{"-entries=-1", "-entries=9000000", "-rounds=0", "-nosuch", "word", "-run=("} {
+	for _, bad := range []string{"-count", "-check=file", "-entries=-1", "-entries=9000000", "-rounds=0", "-nosuch", "word", "-run=("} {
 		if _, err := parseFlags([]string{bad}); err == nil {
 			t.Errorf("%s is taken", bad)
 		}

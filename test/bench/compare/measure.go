@@ -71,7 +71,8 @@ func runOne(ctx context.Context, all []*table, args []string, out io.Writer) err
 func compareTable(ctx context.Context, t *table, n, rounds int, progress io.Writer) (c figure.ComparedTable, err error) {
 	c = figure.ComparedTable{Name: t.name, Entries: n}
 	err = inNamespace(func() error {
-		if err := t.probe(ctx); err != nil {
+		present, err := t.probe(ctx)
+		if err != nil {
 			if c.Skipped = t.missing(err); c.Skipped != "" {
 				return nil
 			}
@@ -79,6 +80,10 @@ func compareTable(ctx context.Context, t *table, n, rounds int, progress io.Writ
 		}
 		if t.remove != nil {
 			defer t.remove()
+		}
+		empty, err := t.readInTurn(ctx, present, rounds)
+		if err != nil {
+			return fmt.Errorf("before there are entries: %w", err)
 		}
 		start := time.Now()
 		want, err := t.create(n)
@@ -89,15 +94,11 @@ func compareTable(ctx context.Context, t *table, n, rounds int, progress io.Writ
 			return fmt.Errorf("%d entries created, not %d", want.Records, n)
 		}
 		fmt.Fprintf(progress, "%d %s created in %v\n", n, t.name, time.Since(start).Round(time.Millisecond))
-		for range rounds {
-			for i, r := range t.readers() {
-				if len(c.Readers) == i {
-					c.Readers = append(c.Readers, figure.Reading{Reader: r.name})
-				}
-				if err := t.readOnce(ctx, r, want, &c.Readers[i]); err != nil {
-					return fmt.Errorf("%s: %w", r.name, err)
-				}
-			}
+		if c.Readers, err = t.readInTurn(ctx, want, rounds); err != nil {
+			return err
+		}
+		for i := range empty {
+			c.Readers[i].Empty = empty[i].Wall
 		}
 		return nil
 	})
@@ -107,23 +108,38 @@ func compareTable(ctx context.Context, t *table, n, rounds int, progress io.Writ
 	return c, nil
 }
 
-// probe creates the devices and reads the table as it is then, which is empty for
-// most. This shows whether the kernel has the table.
-func (t *table) probe(ctx context.Context) error {
-	if err := createDevices(t.devicesUp); err != nil {
-		return err
-	}
-	var got, want tally
-	if err := t.readBulkdump(ctx, &got); err != nil {
-		return err
-	}
-	if t.present != nil {
-		var err error
-		if want, err = t.present(); err != nil {
-			return err
+// readInTurn runs all readers in turn, in that many rounds.
+func (t *table) readInTurn(ctx context.Context, want tally, rounds int) ([]figure.Reading, error) {
+	readers := t.readers()
+	all := make([]figure.Reading, len(readers))
+	for range rounds {
+		for i, r := range readers {
+			all[i].Reader = r.name
+			if err := t.readOnce(ctx, r, want, &all[i]); err != nil {
+				return nil, fmt.Errorf("%s: %w", r.name, err)
+			}
 		}
 	}
-	return want.compare(got)
+	return all, nil
+}
+
+// probe creates the devices and reads the table as it is then, which is empty for
+// most. This shows whether the kernel has the table. It returns what a reader must
+// get then.
+func (t *table) probe(ctx context.Context) (want tally, err error) {
+	if err := createDevices(t.devicesUp); err != nil {
+		return want, err
+	}
+	var got tally
+	if err := t.readBulkdump(ctx, &got); err != nil {
+		return want, err
+	}
+	if t.present != nil {
+		if want, err = t.present(); err != nil {
+			return want, err
+		}
+	}
+	return want, want.compare(got)
 }
 
 // missing returns what the kernel lacks, if that is what the error means, and

@@ -119,9 +119,9 @@ func parseSocket(line string, _ map[string]uint32) (words, error) {
 	return s.words(), p.err
 }
 
-// perHolder is how many sockets a process holds. A process without CAP_SYS_RESOURCE
-// often may not have more than 20,000 files.
-const perHolder = 10_000
+// perHolder is how many sockets a process holds. Where nobody raised the limit, a
+// process may have 4096 files.
+const perHolder = 4_000
 
 // holders are the processes that hold the sockets of createSockets.
 var holders []*holder

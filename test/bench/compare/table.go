@@ -69,6 +69,10 @@ func (t *table) readBulkdump(ctx context.Context, sum *tally) error {
 		return err
 	}
 	defer s.Close()
+	return t.readStream(ctx, s, sum)
+}
+
+func (t *table) readStream(ctx context.Context, s *nldump.Stream, sum *tally) error {
 	for m, err := range s.Records(ctx, t.request) {
 		if err != nil {
 			return err

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
+	"slices"
 	"text/tabwriter"
 	"time"
 )
@@ -17,10 +19,21 @@ const Bulkdump = "bulkdump"
 // A Comparison is the time and memory that readers of the kernel's own tables
 // take. On another machine, only the ratios within one table are comparable.
 type Comparison struct {
-	Kernel string          `json:"kernel"`
-	Go     string          `json:"go"`
-	Rounds int             `json:"rounds"` // the least of them counts
-	Tables []ComparedTable `json:"tables"`
+	Kernel  string          `json:"kernel"`
+	Go      string          `json:"go"`
+	Rounds  int             `json:"rounds"`            // the least of them counts
+	Counted bool            `json:"counted,omitempty"` // a nanosecond of Wall and Empty is an instruction
+	Tables  []ComparedTable `json:"tables"`
+
+	AtOnce        []AtOnce `json:"at_once,omitempty"`
+	AtOnceEntries int      `json:"at_once_entries,omitempty"` // in each of the two
+}
+
+// AtOnce says how many times as fast two namespaces' routes are read at once, on
+// two processors, as one after the other.
+type AtOnce struct {
+	Reader string  `json:"reader"`
+	Times  float64 `json:"times"`
 }
 
 // A ComparedTable is one of the kernel's tables.
@@ -36,6 +49,7 @@ type Reading struct {
 	Reader  string        `json:"reader"`
 	Skipped string        `json:"skipped,omitempty"` // why it was not measured
 	Wall    time.Duration `json:"wall_ns,omitempty"`
+	Empty   time.Duration `json:"empty_ns,omitempty"` // the same, before the entries were created
 	User    time.Duration `json:"user_ns,omitempty"`
 	System  time.Duration `json:"system_ns,omitempty"`
 	PeakRSS uint64        `json:"peak_rss,omitempty"` // bytes
@@ -89,7 +103,17 @@ func (c *Comparison) WriteTables(w io.Writer) error {
 			return err
 		}
 	}
-	return nil
+	if len(c.AtOnce) == 0 || c.Counted {
+		return nil
+	}
+	fmt.Fprintf(w, "%d routes in each of two namespaces, kernel %s: both at once, how many times as fast as one after the other\n\n",
+		c.AtOnceEntries, c.Kernel)
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(tw, "\t×\t")
+	for _, a := range c.AtOnce {
+		fmt.Fprintf(tw, "%s\t%.2f\t\n", a.Reader, a.Times)
+	}
+	return tw.Flush()
 }
 
 func (c *Comparison) writeTable(w io.Writer, t *ComparedTable) error {
@@ -100,6 +124,12 @@ func (c *Comparison) writeTable(w io.Writer, t *ComparedTable) error {
 	ours, err := t.bulkdump()
 	if err != nil {
 		return err
+	}
+	if c.Counted {
+		if err := c.writeCounts(w, t, ours); err != nil {
+			return err
+		}
+		return writeSkipped(w, t)
 	}
 	fmt.Fprintf(w, "%d %s, kernel %s: multiples of %s, the least of %d rounds\n\n", t.Entries, t.Name, c.Kernel, Bulkdump, c.Rounds)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -116,17 +146,75 @@ func (c *Comparison) writeTable(w io.Writer, t *ComparedTable) error {
 	if err := tw.Flush(); err != nil {
 		return err
 	}
+	return writeSkipped(w, t)
+}
+
+// writeCounts writes a table of instructions per record, without those of the start.
+func (c *Comparison) writeCounts(w io.Writer, t *ComparedTable, ours Reading) error {
+	perRecord := t.perRecord
+	fmt.Fprintf(w, "%d %s, kernel %s: instructions per record, the least of %d rounds\n\n", t.Entries, t.Name, c.Kernel, c.Rounds)
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(tw, "\tRECORD\t×\tSTART, 1000\t")
+	for _, r := range t.Readers {
+		if r.Skipped == "" {
+			fmt.Fprintf(tw, "%s\t%.0f\t%.2f\t%d\t\n", r.Reader, perRecord(r), perRecord(r)/perRecord(ours), r.Empty.Microseconds())
+		}
+	}
+	return tw.Flush()
+}
+
+// perRecord returns a reader's instructions per record, if they are counted.
+func (t *ComparedTable) perRecord(r Reading) float64 {
+	return float64(r.Wall-r.Empty) / float64(t.Entries)
+}
+
+// steady are the readers that Differences compares. The others allocate for each
+// record, so their figures also depend on when the garbage collector runs.
+var steady = []string{Bulkdump, Bulkdump + " pages", "bare loop"}
+
+// Differences returns the counts of steady readers that differ from the kept ones by
+// more than the tolerance, of those tables that c has.
+func (c *Comparison) Differences(kept *Comparison) []string {
+	var all []string
+	for i := range c.Tables {
+		now := &c.Tables[i]
+		j := slices.IndexFunc(kept.Tables, func(t ComparedTable) bool { return t.Name == now.Name && t.Entries == now.Entries })
+		for _, name := range steady {
+			n := slices.IndexFunc(now.Readers, func(r Reading) bool { return r.Reader == name })
+			k := -1
+			if j >= 0 {
+				k = slices.IndexFunc(kept.Tables[j].Readers, func(r Reading) bool { return r.Reader == name })
+			}
+			if n < 0 || k < 0 {
+				all = append(all, fmt.Sprintf("%d %s, %s: not in both", now.Entries, now.Name, name))
+				continue
+			}
+			was, is := kept.Tables[j].perRecord(kept.Tables[j].Readers[k]), now.perRecord(now.Readers[n])
+			if change := is/was - 1; !(math.Abs(change) <= toleranceGo) {
+				all = append(all, fmt.Sprintf("%d %s, %s: %.1f instructions per record, kept are %.1f: %+.1f %%",
+					now.Entries, now.Name, name, is, was, 100*change))
+			}
+		}
+	}
+	return all
+}
+
+// writeSkipped writes which readers were not measured, and why.
+func writeSkipped(w io.Writer, t *ComparedTable) error {
 	for _, r := range t.Readers {
 		if r.Skipped != "" {
 			fmt.Fprintf(w, "  %s: skipped: %s\n", r.Reader, r.Skipped)
 		}
 	}
-	_, err = fmt.Fprintln(w)
+	_, err := fmt.Fprintln(w)
 	return err
 }
 
 // Paste returns the text with its tables replaced by these.
 func (c *Comparison) Paste(text string) (string, error) {
+	if c.Counted {
+		return paste(text, "make compare-keep COUNT=1", c.WriteTables)
+	}
 	return paste(text, "make compare-keep", c.WriteTables)
 }
 
