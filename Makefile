@@ -132,15 +132,15 @@ bench-keep: ## measure those figures again, and rewrite the bench's README (RUN=
 
 COMPARE = vm/deps compare && go -C test/bench run ./compare
 COUNTED = -count -kernel $(or $(KERNEL),6.1) -entries 20000 -rounds 3
-compare: ## a million routes, neighbours, conntrack, xfrm policies, sockets, links: nldump, the Go libraries, libmnl, rust-netlink, ip and its like, timed (as root; KERNEL=6.1 in a virtual machine, COUNT=1 for instructions there, BENCH=quick, OUT=dir, RUN=regexp)
+compare: ## a million routes, neighbours, conntrack, xfrm policies, sockets, links: nldump, the Go libraries, libmnl, rust-netlink, ip and its like, timed (as root; KERNEL=6.1 in a virtual machine, COUNT=1 for instructions there, BENCH=quick, OUT=dir, RUN=regexp of tables, READERS=regexp)
 	$(COMPARE) $(if $(COUNT),$(COUNTED),$(if $(KERNEL),-kernel $(KERNEL))) $(if $(filter quick,$(BENCH)),-entries 20000 -rounds 1) \
-		$(BENCH_OUT) $(if $(RUN),-run '$(value RUN)')
+		$(BENCH_OUT) $(if $(RUN),-run '$(value RUN)') $(if $(READERS),-readers '$(value READERS)')
 
 compare-keep: ## measure that again, for the pictures and tables of the bench's README (COUNT=1 for those of instructions)
 	$(COMPARE) $(if $(COUNT),$(COUNTED)) -out pictures -readme README.md
 
 compare-check: ## fail if nldump takes more instructions for a route, a link … than are kept (RUN=routes for one table)
-	$(COMPARE) $(COUNTED) -check pictures/compare-counted.json $(if $(RUN),-run '$(value RUN)')
+	go -C test/bench run ./compare $(COUNTED) -check pictures/compare-counted.json -readers '^bulkdump|^bare' $(if $(RUN),-run '$(value RUN)')
 
 # What test/tools runs, and what it reads: the newest kernel's YNL tool, schema
 # and the family's spec among the kernel's own.

@@ -82,31 +82,30 @@ func buildRust(ctx context.Context, dir string) error {
 	return os.Rename(filepath.Join(work, "target/release", rustProgram), filepath.Join(dir, rustProgram))
 }
 
-// buildPrograms builds the programs that are not in the path in a new directory.
-func buildPrograms(ctx context.Context) (dir string, err error) {
-	if dir, err = os.MkdirTemp("", "bulkdump-compare."); err != nil {
-		return "", err
-	}
+// buildPrograms builds the programs that are not in the path in dir.
+func buildPrograms(ctx context.Context, dir string) error {
 	for _, p := range builtPrograms {
 		if _, err := findProgram(ctx, p.name); err == nil {
 			continue
 		}
 		if err := p.build(ctx, dir); err != nil {
-			os.RemoveAll(dir)
-			return "", fmt.Errorf("%s: %w", p.name, err)
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	return dir, nil
+	return nil
 }
 
 // withBuilt puts the readers in other languages in the path while do runs. A
 // guest has them.
 func withBuilt(ctx context.Context, do func() error) error {
-	dir, err := buildPrograms(ctx)
+	dir, err := os.MkdirTemp("", "bulkdump-compare.")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	if err := buildPrograms(ctx, dir); err != nil {
+		return err
+	}
 	path := os.Getenv("PATH")
 	defer os.Setenv("PATH", path)
 	if err := os.Setenv("PATH", dir+":"+path); err != nil {

@@ -27,7 +27,7 @@ const guestMemory = 6144
 
 // compareInGuest builds this program and runs it in a virtual machine.
 func compareInGuest(ctx context.Context, f *flags) (*figure.Comparison, error) {
-	dir, err := buildPrograms(ctx)
+	dir, err := os.MkdirTemp("", "bulkdump-compare.")
 	if err != nil {
 		return nil, err
 	}
@@ -40,11 +40,17 @@ func compareInGuest(ctx context.Context, f *flags) (*figure.Comparison, error) {
 	}
 	args := []string{"--kernel", f.kernel, "--no-module", "--timeout", "7200", "--mem", fmt.Sprint(guestMemory),
 		"--modprobe", "veth", "--modprobe", "nf_conntrack_netlink", "--modprobe", "xfrm_user", "--modprobe", "udp_diag",
-		"--packages", "iproute2,conntrack,libmnl0", "--add", program + ":/bin/compare"}
+		"--add", program + ":/bin/compare"}
 	if f.count {
 		// The guest's clock counts instructions. Without huge pages, a process has as
 		// many to clear each time it starts.
 		args = append(args, "--icount", "--append", "transparent_hugepage=never")
+	}
+	if f.otherPrograms() {
+		if err := buildPrograms(ctx, dir); err != nil {
+			return nil, err
+		}
+		args = append(args, "--packages", "iproute2,conntrack,libmnl0")
 	}
 	for _, p := range builtPrograms {
 		if file := filepath.Join(dir, p.name); exists(file) {
@@ -52,7 +58,7 @@ func compareInGuest(ctx context.Context, f *flags) (*figure.Comparison, error) {
 		}
 	}
 	guest := command(ctx, top, "vm/run", append(args,
-		"--", "compare", "-json", "-run", f.only.String(), "-entries", fmt.Sprint(f.size), "-rounds", fmt.Sprint(f.rounds))...)
+		"--", "compare", "-json", "-run", f.only.String(), "-readers", f.readers.String(), "-entries", fmt.Sprint(f.size), "-rounds", fmt.Sprint(f.rounds))...)
 	var out bytes.Buffer
 	guest.Stdout = &out
 	if err := guest.Run(); err != nil {

@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -38,21 +39,23 @@ func main() {
 
 // flags are the command line.
 type flags struct {
-	only   *regexp.Regexp
-	size   int
-	rounds int
-	json   bool
-	kernel string
-	count  bool
-	check  string
-	out    string
-	readme string
+	only    *regexp.Regexp
+	readers *regexp.Regexp
+	size    int
+	rounds  int
+	json    bool
+	kernel  string
+	count   bool
+	check   string
+	out     string
+	readme  string
 }
 
 func parseFlags(args []string) (*flags, error) {
 	f := new(flags)
 	set := flag.NewFlagSet("compare", flag.ContinueOnError)
 	only := set.String("run", "", "read only the tables that match this `regexp`")
+	readers := set.String("readers", "", "beside bulkdump, use only the readers that match this `regexp`")
 	set.IntVar(&f.size, "entries", 0, "number of `entries` of each table; 0 means the numbers in README.md")
 	set.IntVar(&f.rounds, "rounds", 5, "number of `runs` of each reader; the least counts")
 	set.BoolVar(&f.json, "json", false, "print JSON, not tables")
@@ -67,6 +70,9 @@ func parseFlags(args []string) (*flags, error) {
 	var err error
 	if f.only, err = regexp.Compile(*only); err != nil {
 		return nil, fmt.Errorf("-run: %w", err)
+	}
+	if f.readers, err = regexp.Compile(*readers); err != nil {
+		return nil, fmt.Errorf("-readers: %w", err)
 	}
 	switch {
 	case set.NArg() > 0:
@@ -83,6 +89,20 @@ func parseFlags(args []string) (*flags, error) {
 	return f, nil
 }
 
+// readersOf returns the readers of a table that are wanted.
+func (f *flags) readersOf(t *table) []reader {
+	return slices.DeleteFunc(t.readers(), func(r reader) bool {
+		return r.name != figure.Bulkdump && !f.readers.MatchString(r.name)
+	})
+}
+
+// otherPrograms reports whether a wanted reader is not this program.
+func (f *flags) otherPrograms() bool {
+	return slices.ContainsFunc(tables(), func(t *table) bool {
+		return f.only.MatchString(t.name) && slices.ContainsFunc(f.readersOf(t), func(r reader) bool { return r.read == nil })
+	})
+}
+
 func run(ctx context.Context, args []string) error {
 	if child, err := runChild(ctx, tables(), args); child {
 		return err
@@ -94,11 +114,13 @@ func run(ctx context.Context, args []string) error {
 	var c *figure.Comparison
 	if f.kernel != "" {
 		c, err = compareInGuest(ctx, f)
-	} else {
+	} else if f.otherPrograms() {
 		err = withBuilt(ctx, func() error {
 			c, err = compareHere(ctx, f)
 			return err
 		})
+	} else {
+		c, err = compareHere(ctx, f)
 	}
 	if err != nil {
 		return err
@@ -149,7 +171,7 @@ func compareHere(ctx context.Context, f *flags) (*figure.Comparison, error) {
 		if f.size > 0 {
 			n = f.size
 		}
-		compared, err := compareTable(ctx, t, n, f.rounds, os.Stderr)
+		compared, err := compareTable(ctx, t, f.readersOf(t), n, f.rounds, os.Stderr)
 		if errors.Is(err, unix.EPERM) {
 			return nil, fmt.Errorf("%w: run it as root (it needs CAP_SYS_ADMIN and CAP_NET_ADMIN)", err)
 		}

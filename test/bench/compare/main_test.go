@@ -60,7 +60,7 @@ func TestReadersAgree(t *testing.T) {
 }
 
 func readersAgree(t *testing.T, table *table) {
-	c, err := compareTable(t.Context(), table, min(20_000, table.entries), 1, io.Discard)
+	c, err := compareTable(t.Context(), table, table.readers(), min(20_000, table.entries), 1, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestWrongReaders(t *testing.T) {
 	for _, r := range wrong.others {
 		one := *wrong
 		one.others = []reader{r}
-		_, err := compareTable(t.Context(), &one, 2000, 1, io.Discard)
+		_, err := compareTable(t.Context(), &one, one.readers(), 2000, 1, io.Discard)
 		if err == nil || !strings.Contains(err.Error(), r.name+": "+want[r.name]) {
 			t.Errorf("%s: %v", r.name, err)
 		}
@@ -188,7 +188,7 @@ func TestWrongParser(t *testing.T) {
 		func(string, map[string]uint32) (words, error) { return words{}, errors.New("not understood") },
 	} {
 		ip.parse = parse
-		c, err := compareTable(t.Context(), &one, 2000, 1, io.Discard)
+		c, err := compareTable(t.Context(), &one, one.readers(), 2000, 1, io.Discard)
 		if last := c.Readers[len(c.Readers)-1]; last.Skipped != "" {
 			t.Skip(last.Skipped)
 		}

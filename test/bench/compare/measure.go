@@ -65,10 +65,10 @@ func runOne(ctx context.Context, all []*table, args []string, out io.Writer) err
 	return json.NewEncoder(out).Encode(r)
 }
 
-// compareTable creates a table of n entries and lets the readers read it in
+// compareTable creates a table of n entries and lets readers of it read it in
 // turn, in that many rounds. It fails if a reader gets other records than those
 // created.
-func compareTable(ctx context.Context, t *table, n, rounds int, progress io.Writer) (c figure.ComparedTable, err error) {
+func compareTable(ctx context.Context, t *table, readers []reader, n, rounds int, progress io.Writer) (c figure.ComparedTable, err error) {
 	c = figure.ComparedTable{Name: t.name, Entries: n}
 	err = inNamespace(func() error {
 		present, err := t.probe(ctx)
@@ -81,10 +81,10 @@ func compareTable(ctx context.Context, t *table, n, rounds int, progress io.Writ
 		if t.remove != nil {
 			defer t.remove()
 		}
-		empty, err := t.readInTurn(ctx, present, rounds)
-		if err != nil {
+		if c.Readers, err = t.readInTurn(ctx, readers, present, rounds); err != nil {
 			return fmt.Errorf("before there are entries: %w", err)
 		}
+		empty := c.Readers
 		start := time.Now()
 		want, err := t.create(n)
 		if err != nil {
@@ -94,7 +94,7 @@ func compareTable(ctx context.Context, t *table, n, rounds int, progress io.Writ
 			return fmt.Errorf("%d entries created, not %d", want.Records, n)
 		}
 		fmt.Fprintf(progress, "%d %s created in %v\n", n, t.name, time.Since(start).Round(time.Millisecond))
-		if c.Readers, err = t.readInTurn(ctx, want, rounds); err != nil {
+		if c.Readers, err = t.readInTurn(ctx, readers, want, rounds); err != nil {
 			return err
 		}
 		for i := range empty {
@@ -108,15 +108,14 @@ func compareTable(ctx context.Context, t *table, n, rounds int, progress io.Writ
 	return c, nil
 }
 
-// readInTurn runs all readers in turn, in that many rounds.
-func (t *table) readInTurn(ctx context.Context, want tally, rounds int) ([]figure.Reading, error) {
-	readers := t.readers()
+// readInTurn runs the readers in turn, in that many rounds.
+func (t *table) readInTurn(ctx context.Context, readers []reader, want tally, rounds int) ([]figure.Reading, error) {
 	all := make([]figure.Reading, len(readers))
 	for range rounds {
 		for i, r := range readers {
 			all[i].Reader = r.name
 			if err := t.readOnce(ctx, r, want, &all[i]); err != nil {
-				return nil, fmt.Errorf("%s: %w", r.name, err)
+				return all, fmt.Errorf("%s: %w", r.name, err)
 			}
 		}
 	}
