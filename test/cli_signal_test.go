@@ -35,6 +35,10 @@ func startCLI(t testing.TB, stderr io.Writer, printed int, args ...string) (cmd 
 	if err != nil {
 		t.Fatal(err)
 	}
+	// A pipe takes 16 pages of memory, which may be a megabyte.
+	if _, err := unix.FcntlInt(stdout.(*os.File).Fd(), unix.F_SETPIPE_SZ, 64<<10); err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func TestUntouchedExactlyOnceUnderChurn(t *testing.T) {
 	next := uint32(0) // the untouched id that must come next
 	n, previous := 0, int64(-1)
 	var last error
-	for r, err := range c.Records(t.Context(), client.DumpOptions{BufferSize: 4 << 10}) {
+	for r, err := range c.Records(t.Context(), client.DumpOptions{BufferSize: smallBuffer}) {
 		if last = err; err != nil {
 			break
 		}
@@ -80,7 +80,7 @@ func TestDeletedAreNotSent(t *testing.T) {
 		}
 		c := setup(t)
 		fill(t, c, client.FillOptions{Count: count})
-		s := openRaw(t, client.FamilyName, 4<<10)
+		s := openRaw(t, client.FamilyName, smallBuffer)
 		s.send(cmdEntryGet, flagDump, k.attrs(0))
 		sent := 0
 		for range 2 { // when this one is read, the next one has been made

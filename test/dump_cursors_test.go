@@ -90,7 +90,7 @@ type parked struct {
 func park(t *testing.T, c *client.Client, attrs ...[]byte) *parked {
 	t.Helper()
 	var ids []uint32
-	for id := range uint32(120) {
+	for id := range smallPages(120) {
 		ids = append(ids, 2*id)
 	}
 	makeEntries(t, c, "same", nil, ids...)
@@ -302,7 +302,7 @@ func TestWalkersAmongChanges(t *testing.T) {
 	stop := keepReading(t, 2, func(c *client.Client) {
 		// New entries go to the end of the list, so a dump may never end.
 		records := 0
-		for _, err := range c.Records(t.Context(), client.DumpOptions{Cursor: client.CursorWalker, BufferSize: 4 << 10}) {
+		for _, err := range c.Records(t.Context(), client.DumpOptions{Cursor: client.CursorWalker, BufferSize: smallBuffer}) {
 			if err != nil && !errors.Is(err, client.ErrInterrupted) {
 				t.Error(err)
 			}
@@ -383,7 +383,7 @@ func TestPauseAtAnotherWalker(t *testing.T) {
 		makeEntries(t, c, "a", nil, above(0, before)...)
 		makeEntries(t, c, "b", nil, above(patience, 200)...)
 		records := state(t, c).Records
-		s = openRaw(t, client.FamilyName, 4<<10)
+		s = openRaw(t, client.FamilyName, smallBuffer)
 		s.send(cmdEntryGet, flagDump, walker, prefix("b"))
 		return s, uint32(state(t, c).Records - records)
 	}
@@ -393,7 +393,7 @@ func TestPauseAtAnotherWalker(t *testing.T) {
 	if onPage == 0 || again != onPage {
 		t.Fatalf("%d records on the first page, then %d", onPage, again)
 	}
-	if v := openRaw(t, client.FamilyName, 4<<10).ask(flagDump, request(cmdEntryGet, walker, prefix("none"))); v.errno != 0 || !v.done {
+	if v := openRaw(t, client.FamilyName, smallBuffer).ask(flagDump, request(cmdEntryGet, walker, prefix("none"))); v.errno != 0 || !v.done {
 		t.Errorf("a walker that pauses at another: %+v", v)
 	}
 	s.close()
@@ -405,7 +405,7 @@ func TestBucketIsCountedFromItsHead(t *testing.T) {
 	c := setup(t)
 	makeEntries(t, c, "same", nil, above(0, count)...)
 	before := state(t, c)
-	if ids, _ := unordered(t, c, client.DumpOptions{Cursor: client.CursorBucket, BufferSize: 4 << 10}); len(ids) != count {
+	if ids, _ := unordered(t, c, client.DumpOptions{Cursor: client.CursorBucket, BufferSize: smallBuffer}); len(ids) != count {
 		t.Errorf("%d records, want %d", len(ids), count)
 	}
 	after := state(t, c)

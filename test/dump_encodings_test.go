@@ -51,14 +51,14 @@ func randomTable(t *testing.T, c *client.Client, r *rand.Rand, count int) {
 func TestDirectIsPlain(t *testing.T) {
 	c := setup(t)
 	r := rand.New(rand.NewPCG(1, 2))
-	randomTable(t, c, r, 200)
+	randomTable(t, c, r, int(smallPages(200)))
 	wantDirectIsPlain(t, 64<<10)
 	// The largest value of 4 bytes, where just that much is left of a page.
 	flush(t, c)
-	for id := range uint32(600) {
+	for id := range smallPages(600) {
 		makeEntry(t, c, client.Entry{ID: id, Name: strings.Repeat("n", 1+r.IntN(client.NameLenMax)), Value: math.MaxUint32})
 	}
-	wantDirectIsPlain(t, 4<<10)
+	wantDirectIsPlain(t, smallBuffer)
 }
 
 func wantDirectIsPlain(t *testing.T, buffer int) {

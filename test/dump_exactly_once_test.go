@@ -133,7 +133,7 @@ func TestDumpEndsAtTheLargestID(t *testing.T) {
 	for count := uint32(1); count <= 64; count++ {
 		flush(t, c)
 		f := fill(t, c, client.FillOptions{Count: count, IDStart: math.MaxUint32 - count + 1, PayloadMin: 100, PayloadMax: 200})
-		d := mustDump(t, c, client.DumpOptions{BufferSize: 4 << 10})
+		d := mustDump(t, c, client.DumpOptions{BufferSize: smallBuffer})
 		if d.count != uint64(count) || d.sum != f.Checksum {
 			t.Fatalf("%d records with checksum %v, want %d with %v", d.count, d.sum, count, f.Checksum)
 		}
@@ -183,7 +183,7 @@ func TestTwoDumpsAtOnce(t *testing.T) {
 	}
 	var halves [2]half
 	for i := range halves {
-		next, stop := iter.Pull2(c.Records(t.Context(), client.DumpOptions{BufferSize: 4 << 10}))
+		next, stop := iter.Pull2(c.Records(t.Context(), client.DumpOptions{BufferSize: smallBuffer}))
 		defer stop()
 		halves[i].next = next
 	}

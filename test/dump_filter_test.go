@@ -144,7 +144,7 @@ func TestFilterThatLeavesLittle(t *testing.T) {
 		last := fmt.Sprintf("entry-%d-", count-1)
 		for prefix, want := range map[string]int{"nothing": 0, "entry-0-": 1, last: 1} {
 			before := state(t, c).Scanned
-			s := openRaw(t, client.FamilyName, 4<<10)
+			s := openRaw(t, client.FamilyName, smallBuffer)
 			defer s.close()
 			s.send(cmdEntryGet, flagDump, k.attrs(0), nest(attrFilter, attrText(attrNamePrefix, prefix)))
 			records := 0

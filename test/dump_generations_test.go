@@ -71,7 +71,7 @@ func TestIntrWhereTheGenerationOutgrows32Bits(t *testing.T) {
 	skip := func(count uint64) { t.Helper(); skipGenerations(t, c, count) }
 	wantTold := func(what string, change func()) {
 		t.Helper()
-		s := openRaw(t, client.FamilyName, 4<<10)
+		s := openRaw(t, client.FamilyName, smallBuffer)
 		defer s.close()
 		seq := s.parkBeforeFirstPage(c, nil)
 		change()
@@ -106,7 +106,7 @@ func TestIntrOfAChangeDuringAPage(t *testing.T) {
 	fill(t, c, client.FillOptions{Count: large()})
 	waitFor(t, "a change before the scan is over", func() bool {
 		before := state(t, c)
-		s := openRaw(t, client.FamilyName, 4<<10)
+		s := openRaw(t, client.FamilyName, smallBuffer)
 		// It looks at the table in one system call, again and again, and finds nothing.
 		scan := s.message(flagDump, request(cmdEntryGet, attrU32(attrCursor, uint32(client.CursorIndex)), nest(attrFilter, attrText(attrNamePrefix, "none"))))
 		sent := make(chan error)

@@ -226,8 +226,8 @@ func wantMarks(t *testing.T, pages []page, want ...int) {
 	}
 }
 
-// consistencyTable has entries for several pages of 4 KiB, made after a
-// generation.
+// consistencyTable has entries for several pages of the smallest buffer, made after
+// a generation.
 func consistencyTable(t *testing.T) (c *client.Client, generation uint64) {
 	t.Helper()
 	return pagesTable(t, 400)
@@ -237,7 +237,7 @@ func pagesTable(t *testing.T, count uint32) (c *client.Client, generation uint64
 	t.Helper()
 	c = setup(t)
 	generation = state(t, c).Generation
-	fill(t, c, client.FillOptions{Count: count, PayloadMin: 20, PayloadMax: 60})
+	fill(t, c, client.FillOptions{Count: smallPages(count), PayloadMin: 20, PayloadMax: 60})
 	return c, generation
 }
 
@@ -255,7 +255,7 @@ func TestIntrNeverWithoutAChange(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		c, generation := consistencyTable(t)
 		touch(t, c, 0) // before the dump
-		s := openRaw(t, client.FamilyName, 4<<10)
+		s := openRaw(t, client.FamilyName, smallBuffer)
 		s.send(cmdEntryGet, flagDump, k.attrs(generation))
 		pages := s.rest(func(int) {})
 		wantMarks(t, pages)
@@ -274,7 +274,7 @@ func TestIntrNeverWithoutAChange(t *testing.T) {
 func TestIntrOfAChangeBeforeTheFirstPage(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		c, generation := consistencyTable(t)
-		s := openRaw(t, client.FamilyName, 4<<10)
+		s := openRaw(t, client.FamilyName, smallBuffer)
 		seq := s.parkBeforeFirstPage(c, k.attrs(generation))
 		touch(t, c, 399)
 		pages, _ := s.restOf(seq)
@@ -288,7 +288,7 @@ func TestIntrOfAChangeBeforeTheFirstPage(t *testing.T) {
 func TestIntrOfAChangeBetweenPages(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		c, generation := consistencyTable(t)
-		s := openRaw(t, client.FamilyName, 4<<10)
+		s := openRaw(t, client.FamilyName, smallBuffer)
 		s.send(cmdEntryGet, flagDump, k.attrs(generation))
 		pages := s.rest(func(page int) {
 			if page == 1 || page == 3 {
@@ -304,10 +304,10 @@ func TestIntrOfAChangeBetweenPages(t *testing.T) {
 func TestIntrOnDoneAlone(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		c, generation := pagesTable(t, 160) // three pages and some entries that are deleted
-		s := openRaw(t, client.FamilyName, 4<<10)
+		s := openRaw(t, client.FamilyName, smallBuffer)
 		s.send(cmdEntryGet, flagDump, k.attrs(generation))
 		atRest := s.rest(func(int) {})
-		s = openRaw(t, client.FamilyName, 4<<10)
+		s = openRaw(t, client.FamilyName, smallBuffer)
 		s.send(cmdEntryGet, flagDump, k.attrs(generation))
 		pages := s.rest(func(page int) {
 			if page != 1 {
@@ -338,14 +338,14 @@ func TestIntrOnDoneAlone(t *testing.T) {
 func TestIntrNotAfterTheLastPage(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		c, generation := consistencyTable(t)
-		s := openRaw(t, client.FamilyName, 4<<10)
+		s := openRaw(t, client.FamilyName, smallBuffer)
 		s.send(cmdEntryGet, flagDump, k.attrs(generation))
 		atRest := s.rest(func(int) {})
 		last := len(atRest) - 1
 		if atRest[last].first {
 			last--
 		}
-		s = openRaw(t, client.FamilyName, 4<<10)
+		s = openRaw(t, client.FamilyName, smallBuffer)
 		s.send(cmdEntryGet, flagDump, k.attrs(generation))
 		pages := s.rest(func(page int) {
 			if page == last-1 {
@@ -404,7 +404,7 @@ func TestChangeDuringDumpInterrupts(t *testing.T) {
 			before := state(t, c)
 			n := 0
 			var last error
-			for _, err := range c.Records(t.Context(), client.DumpOptions{BufferSize: 4 << 10}) {
+			for _, err := range c.Records(t.Context(), client.DumpOptions{BufferSize: smallBuffer}) {
 				if last = err; err != nil {
 					break
 				}
@@ -439,7 +439,7 @@ func TestNoInterruptWithoutChange(t *testing.T) {
 	fill(t, c, client.FillOptions{Count: 2000})
 	before := state(t, c)
 	n := 0
-	for r, err := range c.Records(t.Context(), client.DumpOptions{BufferSize: 4 << 10}) {
+	for r, err := range c.Records(t.Context(), client.DumpOptions{BufferSize: smallBuffer}) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -149,7 +149,7 @@ func TestMultiAndFilteredAsRequested(t *testing.T) {
 		{"nothing left", nest(attrFilter, attrU32(attrIDFrom, 1000)), true, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := openRaw(t, client.FamilyName, 4<<10)
+			s := openRaw(t, client.FamilyName, smallBuffer)
 			seq := s.send(cmdEntryGet, flagDump, tt.attrs)
 			pages, _ := s.readDump()
 			records := 0
@@ -327,7 +327,7 @@ func TestDumpChangesNothing(t *testing.T) {
 		before := state(t, c)
 		var dumps [2][][]nldump.Message
 		for i := range dumps {
-			s := openRaw(t, client.FamilyName, 4<<10)
+			s := openRaw(t, client.FamilyName, smallBuffer)
 			s.send(cmdEntryGet, flagDump, k.attrs(generation))
 			dumps[i], _ = s.readDump()
 		}
@@ -349,7 +349,7 @@ func TestEveryMessageAnswersItsRequest(t *testing.T) {
 		c := setup(t)
 		generation := state(t, c).Generation
 		fill(t, c, client.FillOptions{Count: 1000})
-		sockets := []*rawSocket{openRaw(t, client.FamilyName, 4<<10), openRaw(t, client.FamilyName, 4<<10)}
+		sockets := []*rawSocket{openRaw(t, client.FamilyName, smallBuffer), openRaw(t, client.FamilyName, smallBuffer)}
 		sockets[1].seq = 1<<31 + 5
 		ended := make([]bool, len(sockets))
 		for _, s := range sockets {
@@ -403,7 +403,7 @@ func TestDoneIsLast(t *testing.T) {
 			if count > 0 {
 				fill(t, c, client.FillOptions{Count: count})
 			}
-			s := openRaw(t, client.FamilyName, 4<<10)
+			s := openRaw(t, client.FamilyName, smallBuffer)
 			s.send(cmdEntryGet, flagDump, k.attrs(generation))
 			var done []nldump.Message
 			for len(done) == 0 {

@@ -14,7 +14,7 @@ import (
 // sorted, because only some cursors send them in order.
 func all(t *testing.T, k kind, generation uint64) (ids []uint32, pages []page) {
 	t.Helper()
-	s := openRaw(t, client.FamilyName, 4<<10)
+	s := openRaw(t, client.FamilyName, smallBuffer)
 	defer s.close()
 	s.send(cmdEntryGet, flagDump, k.attrs(generation))
 	pages = s.rest(func(int) {})

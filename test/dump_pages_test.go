@@ -39,6 +39,13 @@ func rooms(t testing.TB, c *client.Client) (goodSize, largest int) {
 // smallBuffer is the smallest receive buffer into which a first page fits.
 var smallBuffer = min(os.Getpagesize(), 8<<10)
 
+// smallPages returns how many records take as many pages of that buffer as n records
+// do where memory pages have 4 KiB. 320 bytes of a page are the kernel's.
+func smallPages(n uint32) uint32 {
+	const kept = 320
+	return n * uint32(smallBuffer-kept) / (4<<10 - kept)
+}
+
 // bufferSizes are the receive buffers that every set is read with.
 var bufferSizes = []int{smallBuffer, 8 << 10, 16 << 10, 32 << 10, 64 << 10}
 
@@ -170,8 +177,8 @@ func TestDumpWithEachReceiveBuffer(t *testing.T) {
 		fill     client.FillOptions
 		smallest int // the smallest buffer for all records
 	}{
-		{"small records", client.FillOptions{Count: 5000, PayloadMax: 64}, 4 << 10},
-		{"records of a page", client.FillOptions{Count: 300, PayloadMin: 3000, PayloadMax: 3400}, 4 << 10},
+		{"small records", client.FillOptions{Count: 5000, PayloadMax: 64}, smallBuffer},
+		{"records of a page", client.FillOptions{Count: 300, PayloadMin: 3000, PayloadMax: 3400}, smallBuffer},
 		{"records of up to 7000", client.FillOptions{Count: 300, PayloadMax: 7000}, 8 << 10},
 		{"largest records", client.FillOptions{Count: 20, PayloadMin: payloadMax}, 64 << 10},
 		{"all sizes", client.FillOptions{Count: 200, PayloadMax: payloadMax}, 64 << 10},
@@ -208,7 +215,7 @@ func TestRecordMaxNeverTruncates(t *testing.T) {
 	for _, payload := range []uint32{3000, 5000, 40000, payloadMax} {
 		flush(t, c)
 		f := fill(t, c, client.FillOptions{Count: 10, PayloadMin: payload})
-		buffer := max(int(state(t, c).RecordMax), 4<<10)
+		buffer := max(int(state(t, c).RecordMax), smallBuffer)
 		d := mustDump(t, c, client.DumpOptions{BufferSize: buffer})
 		if d.sum != f.Checksum {
 			t.Errorf("payload %d: checksum %v, want %v", payload, d.sum, f.Checksum)

@@ -135,7 +135,7 @@ func TestPagesAreSmallAgain(t *testing.T) {
 		}
 		running.readDump()
 
-		next := openRaw(t, client.FamilyName, 4<<10) // its pages must fit in this
+		next := openRaw(t, client.FamilyName, smallBuffer) // its pages must fit in this
 		next.send(cmdEntryGet, flagDump, k.attrs(generation))
 		next.readDump()
 	})

@@ -20,7 +20,7 @@ func TestSecondDumpOnBusySocket(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: count})
 	before := state(t, c)
-	s := openRaw(t, client.FamilyName, 4<<10)
+	s := openRaw(t, client.FamilyName, smallBuffer)
 	first := s.send(cmdEntryGet, flagDump)
 	second := s.send(cmdEntryGet, flagDump)
 	next, refused := uint32(0), false
@@ -71,18 +71,18 @@ func TestSocketClosedDuringDump(t *testing.T) {
 	fill(t, c, client.FillOptions{Count: 5000})
 	for name, leave := range map[string]func(t *testing.T){
 		"before the first read": func(t *testing.T) {
-			s := openRaw(t, client.FamilyName, 4<<10)
+			s := openRaw(t, client.FamilyName, smallBuffer)
 			s.send(cmdEntryGet, flagDump)
 			s.close()
 		},
 		"after the first read": func(t *testing.T) {
-			s := openRaw(t, client.FamilyName, 4<<10)
+			s := openRaw(t, client.FamilyName, smallBuffer)
 			s.send(cmdEntryGet, flagDump)
 			s.read()
 			s.close()
 		},
 		"left loop": func(t *testing.T) {
-			for _, err := range c.Records(t.Context(), client.DumpOptions{BufferSize: 4 << 10}) {
+			for _, err := range c.Records(t.Context(), client.DumpOptions{BufferSize: smallBuffer}) {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -93,7 +93,7 @@ func TestSocketClosedDuringDump(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			var last error
-			for _, last = range c.Records(ctx, client.DumpOptions{BufferSize: 4 << 10}) {
+			for _, last = range c.Records(ctx, client.DumpOptions{BufferSize: smallBuffer}) {
 				cancel()
 			}
 			if !errors.Is(last, context.Canceled) {

@@ -24,8 +24,8 @@ func TestFaultsInHalfOfTheReads(t *testing.T) {
 	lacked := 0
 	for _, cursor := range cursors {
 		for _, encoding := range encodings {
-			s := openRaw(t, client.FamilyName, 4<<10) // larger pages come from elsewhere
-			clear(s.buf)                              // its memory is already mapped
+			s := openRaw(t, client.FamilyName, smallBuffer) // larger pages come from elsewhere
+			clear(s.buf)                                    // its memory is already mapped
 			s.send(cmdEntryGet, flagDump, attrU32(attrCursor, uint32(cursor)), attrU32(attrEncoding, uint32(encoding)))
 			ids, n := s.readFailing(failing)
 			lacked += n

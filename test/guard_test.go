@@ -89,7 +89,7 @@ func TestGrabCountsReaders(t *testing.T) {
 	reload(t, "guard=grab")
 	var readers sync.WaitGroup
 	for nr := range 2 {
-		s := openRaw(t, client.FamilyName, 4<<10) // nobody reads the answers
+		s := openRaw(t, client.FamilyName, smallBuffer) // nobody reads the answers
 		var batch []byte
 		for range 100 {
 			batch = append(batch, s.message(unix.NLM_F_REQUEST, request(cmdEntryGet, attrU32(attrID, 1)))...)
@@ -105,7 +105,7 @@ func TestGrabCountsReaders(t *testing.T) {
 		})
 	}
 	readers.Wait()
-	s := openRaw(t, client.FamilyName, 4<<10)
+	s := openRaw(t, client.FamilyName, smallBuffer)
 	writer := startSender(t, s, pin(t), unix.NLM_F_REQUEST|unix.NLM_F_ACK, request(cmdTableFlush))
 	if !within(func() bool {
 		_, _, err := unix.Recvfrom(s.fd, s.buf, unix.MSG_PEEK|unix.MSG_DONTWAIT)
@@ -135,7 +135,7 @@ func TestGuardWriterCanBeKilled(t *testing.T) {
 				flush(t, c)
 				fill(t, c, client.FillOptions{Count: 20_000})
 				before := state(t, c)
-				s := openRaw(t, client.FamilyName, 4<<10)
+				s := openRaw(t, client.FamilyName, smallBuffer)
 				cmd, events := killWriter(t, tr, s, tt.change)
 				if len(events) == 1 && events[0].name == "guard_write_wait" {
 					diedOf(t, cmd, unix.SIGKILL)
@@ -191,7 +191,7 @@ func TestReservedIsNotSent(t *testing.T) {
 	tr := trace(t, "guard_*")
 	for {
 		before := len(tr.events())
-		s := openRaw(t, client.FamilyName, 4<<10)
+		s := openRaw(t, client.FamilyName, smallBuffer)
 		// It looks at the whole table in one system call, and finds nothing.
 		scan := s.message(flagDump, request(cmdEntryGet, nest(attrFilter, attrText(attrNamePrefix, "none"))))
 		sent := make(chan error)

@@ -71,7 +71,7 @@ type mmsghdr struct {
 
 func newChurner(t testing.TB, nr, of, count uint32) *churner {
 	c := &churner{
-		s: openRaw(t, client.FamilyName, 4<<10), r: rand.New(rand.NewPCG(uint64(nr), 1)),
+		s: openRaw(t, client.FamilyName, smallBuffer), r: rand.New(rand.NewPCG(uint64(nr), 1)),
 		nr: nr, of: of, count: count, there: make(map[uint32]bool), numbers: make(map[uint32]uint32),
 	}
 	if err := unix.SetsockoptInt(c.s.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 1<<20); err != nil {

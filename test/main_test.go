@@ -247,7 +247,7 @@ func makeEntries(t testing.TB, c *client.Client, name string, payload []byte, id
 	t.Helper()
 	const most = 64 << 10 // bytes in a call
 	before := state(t, c).Count
-	s := openRaw(t, client.FamilyName, 4<<10)
+	s := openRaw(t, client.FamilyName, smallBuffer)
 	defer s.close() // nobody reads the replies
 	var batch []byte
 	for i, id := range ids {

@@ -95,7 +95,7 @@ func TestMemoryComesBack(t *testing.T) {
 		{"lookups, dumps and refusals", func(t *testing.T, c *client.Client) {
 			makeEntry(t, c, client.Entry{ID: 1})
 			for _, body := range [][]byte{request(cmdEntryGet, attrU32(attrID, 1)), request(cmdEntryGet, attrU32(attrID, 1), attrU32(attrFields, 1))} {
-				s := openRaw(t, client.FamilyName, 4<<10)
+				s := openRaw(t, client.FamilyName, smallBuffer)
 				var batch []byte
 				for range 100 {
 					batch = append(batch, s.message(unix.NLM_F_REQUEST, body)...)
@@ -107,7 +107,7 @@ func TestMemoryComesBack(t *testing.T) {
 				}
 				s.close() // nobody reads the answers
 			}
-			s := openRaw(t, client.FamilyName, 4<<10)
+			s := openRaw(t, client.FamilyName, smallBuffer)
 			for range 12_000 { // 128 bytes each
 				s.send(cmdEntryGet, flagDump)
 				s.read()

@@ -68,7 +68,7 @@ func writeMinimal(t testing.TB, parameter, text string) {
 // number of records, the number of marked ones, and how the dump ended.
 func dumpMinimal(t testing.TB, between func(n int)) (n, marked int, last error) {
 	t.Helper()
-	return dumpMinimalBy(t, 4<<10, between)
+	return dumpMinimalBy(t, smallBuffer, between)
 }
 
 // dumpMinimalBy does the same with pages of that size.
@@ -118,7 +118,7 @@ func TestMinimalDump(t *testing.T) {
 		}
 	}
 	resizeMinimal(t, 1000)
-	for size := 4 << 10; size <= 4<<10+36; size += 4 { // each place in a record at which a page may end
+	for size := smallBuffer; size <= smallBuffer+36; size += 4 { // each place in a record at which a page may end
 		if n, _, err := dumpMinimalBy(t, size, func(int) {}); err != nil || n != 1000 {
 			t.Errorf("pages of %d bytes: %d records, error %v; want 1000", size, n, err)
 		}
@@ -130,7 +130,7 @@ func TestMinimalDump(t *testing.T) {
 // wantOnePage wants all records of a small table and DONE on one page.
 func wantOnePage(t testing.TB, family string, records int) {
 	t.Helper()
-	s := openRaw(t, family, 4<<10)
+	s := openRaw(t, family, smallBuffer)
 	s.send(minimalCmdGet, flagDump)
 	ms, _ := s.read()
 	if len(ms) != records+1 || ms[records].Type != unix.NLMSG_DONE {
@@ -171,7 +171,7 @@ func wantOneState(t *testing.T, family, module, parameter, none, fifty string, c
 		enough.Store(true)
 		writer.Wait()
 	}()
-	s := openRaw(t, family, 4<<10)
+	s := openRaw(t, family, smallBuffer)
 	seen := make(map[int]int)
 	dumps := 0
 	waitFor(t, "dumps of both states", func() bool {
@@ -197,7 +197,7 @@ func wantOneState(t *testing.T, family, module, parameter, none, fifty string, c
 func TestMinimalDumpEntry(t *testing.T) {
 	const entries = 4000
 	loadMinimal(t, entries)
-	s := openRaw(t, minimalFamily, 4<<10)
+	s := openRaw(t, minimalFamily, smallBuffer)
 	for _, tt := range []struct {
 		what  string
 		entry string
@@ -307,7 +307,7 @@ func TestMinimalDumpChangedEarly(t *testing.T) {
 // the mark on the first record.
 func wantEarlyChangeTold(t testing.TB, family string, change func()) {
 	t.Helper()
-	s := openRaw(t, family, 4<<10)
+	s := openRaw(t, family, smallBuffer)
 	s.stuff()
 	seq := s.send(minimalCmdGet, flagDump)
 	change()
@@ -330,7 +330,7 @@ func wantEarlyChangeTold(t testing.TB, family string, change func()) {
 
 func TestMinimalDumpParked(t *testing.T) {
 	loadMinimal(t, 10_000)
-	s := openRaw(t, minimalFamily, 4<<10)
+	s := openRaw(t, minimalFamily, smallBuffer)
 	s.send(minimalCmdGet, flagDump)
 	if err := unload(minimalModule); !errors.Is(err, unix.EAGAIN) {
 		t.Fatalf("unload during a dump: %v, want EAGAIN", err)
@@ -348,7 +348,7 @@ func TestMinimalDumpRefusesAttributes(t *testing.T) {
 // does not exist.
 func wantAttributesRefused(t testing.TB, family string, types ...uint16) {
 	t.Helper()
-	s := openRaw(t, family, 4<<10)
+	s := openRaw(t, family, smallBuffer)
 	for _, typ := range append(types, 60) {
 		if v := s.ask(flagDump, request(minimalCmdGet, attrU32(typ, 1))); v.errno != unix.EINVAL || v.text == "" {
 			t.Errorf("attribute %d: %v %q, want EINVAL with an explanation", typ, v.errno, v.text)

@@ -53,7 +53,7 @@ func TestModuleStaysWhileDumpIsParked(t *testing.T) {
 	const count = 5000
 	c := setup(t)
 	f := fill(t, c, client.FillOptions{Count: count})
-	s := openRaw(t, client.FamilyName, 4<<10)
+	s := openRaw(t, client.FamilyName, smallBuffer)
 	s.send(cmdEntryGet, flagDump)
 	for range 2 { // before a read, and after it
 		if err := unload("bulkdump"); !errors.Is(err, unix.EAGAIN) {
@@ -85,7 +85,7 @@ func TestModuleStaysWhileDumpIsParked(t *testing.T) {
 func TestModuleGoesAfterDump(t *testing.T) {
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: 5000})
-	s := openRaw(t, client.FamilyName, 4<<10)
+	s := openRaw(t, client.FamilyName, smallBuffer)
 	s.send(cmdEntryGet, flagDump)
 	s.readDump()
 	mustUnload(t, "bulkdump") // with entries in the table

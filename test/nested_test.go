@@ -65,7 +65,7 @@ type part struct {
 // messages, how many of them reported a change, and how the dump ended.
 func dumpNested(t testing.TB, between func(part)) (parts []part, marked int, last error) {
 	t.Helper()
-	s, err := nldump.Dial(unix.NETLINK_GENERIC, nldump.Config{BufferSize: 4 << 10, RepeatLimit: 100})
+	s, err := nldump.Dial(unix.NETLINK_GENERIC, nldump.Config{BufferSize: smallBuffer, RepeatLimit: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +270,7 @@ func TestNestedDumpChangedEarly(t *testing.T) {
 func TestNestedDumpParked(t *testing.T) {
 	loadNested(t)
 	setParent(t, 5, 0, threePages)
-	s := openRaw(t, nestedFamily, 4<<10)
+	s := openRaw(t, nestedFamily, smallBuffer)
 	s.send(nestedCmdGet, flagDump)
 	if err := unload(nestedModule); !errors.Is(err, unix.EAGAIN) {
 		t.Fatalf("unload during a dump: %v, want EAGAIN", err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -56,7 +57,8 @@ func TestManyParkedDumps(t *testing.T) {
 	if n := after.DumpsAbandoned - before.DumpsAbandoned; n != parked || after.DumpsMemory != 0 {
 		t.Errorf("%d were abandoned, and %d bytes are left; want %d and 0", n, after.DumpsMemory, parked)
 	}
-	wantMemory(t, memory, parked) // so not even a KiB of each
+	// So not even a KiB of each, where a page is not so large that a few of them are more.
+	wantMemory(t, memory, max(parked, 32*os.Getpagesize()>>10))
 }
 
 // With the smallest receive buffer, and with one of 64 MiB, a dump is whole.
@@ -174,7 +176,7 @@ func TestNamespacesComeAndGo(t *testing.T) {
 		if _, err := there.Delete(t.Context(), 7); err != nil {
 			t.Fatal(err)
 		}
-		for _, err := range there.Records(t.Context(), client.DumpOptions{BufferSize: 4 << 10}) {
+		for _, err := range there.Records(t.Context(), client.DumpOptions{BufferSize: smallBuffer}) {
 			if err != nil {
 				t.Fatal(err)
 			}

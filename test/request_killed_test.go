@@ -42,7 +42,7 @@ func TestKilledWhileItWaitsForTheTable(t *testing.T) {
 		{"dump", unix.NLM_F_DUMP, request(cmdEntryGet)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := openRaw(t, client.FamilyName, 4<<10)
+			s := openRaw(t, client.FamilyName, smallBuffer)
 			cmd := startSender(t, s, cpu, unix.NLM_F_REQUEST|unix.NLM_F_ACK|tt.flags, tt.body)
 			waitInSend(t, cmd)
 			kill(t, cmd)
@@ -86,7 +86,7 @@ func TestKilledInAScan(t *testing.T) {
 	fill(t, c, client.FillOptions{Count: large()})
 	for range 10 { // a scan may end before the signal comes
 		before := state(t, c).DumpsStarted
-		s := openRaw(t, client.FamilyName, 4<<10)
+		s := openRaw(t, client.FamilyName, smallBuffer)
 		cmd := startSender(t, s, pin(t), flagDump, request(cmdEntryGet,
 			attrU32(attrCursor, uint32(client.CursorIndex)), nest(attrFilter, attrText(attrNamePrefix, "none"))))
 		waitFor(t, "a dump that has begun", func() bool { return state(t, c).DumpsStarted > before })

@@ -55,7 +55,7 @@ func TestOwnerOfNamespace(t *testing.T) {
 		t.Run(tt.role, func(t *testing.T) {
 			c := reload(t, tt.params)
 			fill(t, c, client.FillOptions{Count: nobodyCount})
-			s := openRaw(t, client.FamilyName, 4<<10)
+			s := openRaw(t, client.FamilyName, smallBuffer)
 			other := os.NewFile(uintptr(s.fd), "socket")
 			s.fd = -1 // the file owns it now
 			defer other.Close()

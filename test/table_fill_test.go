@@ -162,7 +162,7 @@ func TestDumpDuringFill(t *testing.T) {
 	c := setup(t)
 	makeEntry(t, c, client.Entry{ID: math.MaxUint32})
 	before := state(t, c)
-	s := openRaw(t, client.FamilyName, 4<<10)
+	s := openRaw(t, client.FamilyName, smallBuffer)
 	cmd := startSender(t, s, pin(t), unix.NLM_F_REQUEST, request(cmdTableFill, attrU32(attrCount, 4_000_000)))
 	waitFor(t, "an entry of the fill", func() bool {
 		d, err := dump(t, c, client.DumpOptions{IDTo: ptr(uint32(0))})

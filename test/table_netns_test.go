@@ -74,7 +74,7 @@ func TestTwoNamespacesSeeTwoTables(t *testing.T) {
 		c    *client.Client
 		want client.Filled
 	}{{"here", here, fHere}, {"there", there, fThere}} {
-		d := mustDump(t, tt.c, client.DumpOptions{BufferSize: 4 << 10})
+		d := mustDump(t, tt.c, client.DumpOptions{BufferSize: smallBuffer})
 		if d.count != uint64(tt.want.Count) || d.sum != tt.want.Checksum {
 			t.Errorf("%s: %d records with checksum %v, want %d with %v", tt.name, d.count, d.sum, tt.want.Count, tt.want.Checksum)
 		}
@@ -102,7 +102,7 @@ func TestNamespaceEndsWithEntries(t *testing.T) {
 	}
 	fill(t, c, client.FillOptions{Count: 10000})
 	begun := false
-	for _, err := range c.Records(t.Context(), client.DumpOptions{BufferSize: 4 << 10}) {
+	for _, err := range c.Records(t.Context(), client.DumpOptions{BufferSize: smallBuffer}) {
 		if err != nil {
 			t.Fatal(err)
 		}

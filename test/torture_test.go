@@ -339,7 +339,7 @@ func (f *flushed) act(r *rand.Rand) error {
 	})
 	after, n := r.IntN(count), 0
 	seen := make(map[uint32]bool)
-	o := client.DumpOptions{BufferSize: 4 << 10, Cursor: cursors[r.IntN(len(cursors))], Encoding: encodings[r.IntN(len(encodings))]}
+	o := client.DumpOptions{BufferSize: smallBuffer, Cursor: cursors[r.IntN(len(cursors))], Encoding: encodings[r.IntN(len(encodings))]}
 	var err error
 	for record, e := range f.c.Records(f.t.Context(), o) {
 		if err = e; err != nil {
@@ -418,7 +418,7 @@ func endNamespace(t *testing.T, r *rand.Rand) error {
 	if _, err := there.Delete(t.Context(), r.Uint32N(300)); err != nil {
 		return err
 	}
-	for _, err := range there.Records(t.Context(), client.DumpOptions{BufferSize: 4 << 10, Cursor: cursors[r.IntN(len(cursors))]}) {
+	for _, err := range there.Records(t.Context(), client.DumpOptions{BufferSize: smallBuffer, Cursor: cursors[r.IntN(len(cursors))]}) {
 		if err != nil {
 			return err
 		}

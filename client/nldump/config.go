@@ -19,7 +19,8 @@ const (
 	DefaultBufferSize = 64 << 10
 
 	// MinBufferSize is the smallest page buffer. The kernel makes pages of at
-	// least NLMSG_GOODSIZE (3776 bytes with memory pages of 4 KiB).
+	// least NLMSG_GOODSIZE: 3776 bytes with memory pages of 4 KiB. With larger ones it is
+	// up to 7872, and a smaller buffer counts as one of that size.
 	MinBufferSize = 4 << 10
 
 	// DefaultMaxBufferSize is how large the page buffer may grow if Config does
@@ -116,6 +117,12 @@ type Config struct {
 	// Pool has the buffers for Stream.Pages. Streams may share one.
 	Pool *Pool
 }
+
+// goodSize is NLMSG_GOODSIZE, or a little more, on a machine with such memory pages:
+// what is left of a page, or of 8 KiB, without struct skb_shared_info
+// (include/linux/netlink.h, skbuff.h). That takes 320 bytes, rounded up to lines of
+// the cache.
+func goodSize(memoryPage int) int { return min(memoryPage, 8<<10) - 320 }
 
 func (c Config) withDefaults() (Config, error) {
 	c.BufferSize = cmp.Or(c.BufferSize, DefaultBufferSize)

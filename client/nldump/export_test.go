@@ -16,3 +16,6 @@ func BufferSize(s *Stream) int { return s.size }
 
 // RaceEnabled reports whether the race detector is built in.
 const RaceEnabled = poison
+
+// GoodSize is the size of the first page of a dump, with such memory pages.
+func GoodSize(memoryPage int) int { return goodSize(memoryPage) }

@@ -22,6 +22,15 @@ import (
 
 // Sockets of the running kernel, opened with a Config.
 
+// The first page fits into the smallest buffer, however large the memory pages are.
+func TestGoodSize(t *testing.T) {
+	for page, want := range map[int]int{4 << 10: 3776, 8 << 10: 7872, 16 << 10: 7872, 64 << 10: 7872} {
+		if got := nldump.GoodSize(page); got != want {
+			t.Errorf("memory pages of %d bytes: %d, want %d", page, got, want)
+		}
+	}
+}
+
 func TestConfig(t *testing.T) {
 	const family = unix.NETLINK_GENERIC
 	for _, cfg := range []nldump.Config{

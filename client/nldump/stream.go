@@ -84,7 +84,7 @@ func New(sock Socket, cfg Config) (*Stream, error) {
 }
 
 func newStream(sock Socket, cfg Config) *Stream {
-	return &Stream{sock: sock, cfg: cfg, size: cfg.BufferSize, progress: progress{seed: maphash.MakeSeed()}}
+	return &Stream{sock: sock, cfg: cfg, size: max(cfg.BufferSize, goodSize(os.Getpagesize())), progress: progress{seed: maphash.MakeSeed()}}
 }
 
 // Close closes the socket. If a dump is open, the kernel abandons it and frees its
