@@ -62,7 +62,7 @@ vm-faults: ## each allocation of each operation fails once: how the operation en
 vm-coverage: ## the lines of kmod that the tests do not execute on kernel debug, each with its reason in test/coverage.txt (OUT=dir; RUN=regexp: only the table, of other tests)
 	@out=$(if $(OUT),'$(abspath $(OUT))',$$(mktemp -d) && trap 'rm -r "$$out"' EXIT) && rm -f "$$out/coverage.info"; \
 	status=0; count() { vm/run --kernel debug --coverage "$$out" "$$@" || status=$$?; }; \
-	count --modprobe netlink_diag --test '$(if $(RUN),$(value RUN),$(QUICK_TESTS)|^Test(GetByName|Trace|SocketsWith|LogStarts))'; \
+	count --modprobe netlink_diag --test '$(if $(RUN),$(value RUN),$(QUICK_TESTS)|^Test(GetByName|Trace|SocketsWith|LogStarts|Reserved))'; \
 	$(if $(RUN),,go run ./vm/uncovered -base kmod -reasons test/coverage.txt "$$out" || status=$$?;) exit $$status
 
 # The stage debug has the tests of vm-quick.
