@@ -401,16 +401,16 @@ func TestPauseAtAnotherWalker(t *testing.T) {
 
 // A cursor that counts in a bucket counts from its head for each page.
 func TestBucketIsCountedFromItsHead(t *testing.T) {
-	const count = 1200
+	count := smallPages(1200)
 	c := setup(t)
 	makeEntries(t, c, "same", nil, above(0, count)...)
 	before := state(t, c)
-	if ids, _ := unordered(t, c, client.DumpOptions{Cursor: client.CursorBucket, BufferSize: smallBuffer}); len(ids) != count {
+	if ids, _ := unordered(t, c, client.DumpOptions{Cursor: client.CursorBucket, BufferSize: smallBuffer}); len(ids) != int(count) {
 		t.Errorf("%d records, want %d", len(ids), count)
 	}
 	after := state(t, c)
 	pages, scanned := after.Pages-before.Pages, after.Scanned-before.Scanned
-	if pages < 20 || scanned < count*pages/3 {
+	if pages < 20 || scanned < uint64(count)*pages/3 {
 		t.Errorf("%d entries on %d pages were looked at %d times only", count, pages, scanned)
 	}
 }

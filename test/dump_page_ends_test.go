@@ -118,8 +118,8 @@ func TestCursorGoesOnWhereItIs(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		c := setup(t)
 		generation := state(t, c).Generation
-		const count = 1200
-		fill(t, c, client.FillOptions{Count: count})
+		count := uint64(smallPages(1200))
+		fill(t, c, client.FillOptions{Count: uint32(count)})
 		before := state(t, c)
 		all(t, k, generation)
 		after := state(t, c)

@@ -52,7 +52,7 @@ func TestFaultsLeaveNoNodes(t *testing.T) {
 				}
 				return text == "no memory for "+tt.lacked, failed
 			}
-			const step = 100
+			const step = 50 // no entry is smaller
 			place := 0
 			for found, failed := false, 1; !found; place += step {
 				if found, failed = try(place); failed == 0 {
