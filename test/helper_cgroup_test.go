@@ -118,8 +118,8 @@ func giveBack(t testing.TB, root string) {
 }
 
 // chargeOnce charges a group on one processor, removes it, and reports whether nothing
-// was charged to it by then. With two processors, each may have a part of the same page
-// of memory back, and none gives that to the kernel (drain_obj_stock_slot).
+// was charged to it by then. All is given back there, too: of two processors that have
+// parts of one page of memory, none gives it to the kernel (drain_obj_stock_slot).
 func chargeOnce(t testing.TB, group string, cpu int) (empty bool) {
 	t.Helper()
 	if err := os.Mkdir(group, 0o700); err != nil {
@@ -132,8 +132,13 @@ func chargeOnce(t testing.TB, group string, cpu int) (empty bool) {
 	defer dir.Close()
 	cmd := exec.Command("true")
 	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(dir.Fd())}
-	startOn(t, cmd, cpu)
-	if err := cmd.Wait(); err != nil {
+	ran := make(chan error)
+	go func() {
+		runtime.LockOSThread() // the thread ends with the goroutine
+		setAffinity(t, cpu)
+		ran <- cmd.Run()
+	}()
+	if err := <-ran; err != nil {
 		t.Error(err)
 	}
 	for tries := 0; !empty && tries < 1000; tries++ {
