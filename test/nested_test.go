@@ -32,7 +32,7 @@ const (
 )
 
 // threePages is how many children do not fit in three pages.
-const threePages = 1000
+var threePages = smallPages(1000)
 
 func loadNested(t testing.TB) {
 	t.Helper()
@@ -208,7 +208,7 @@ func TestNestedDump(t *testing.T) {
 // come exactly once, and the change is reported.
 func TestNestedDumpInterrupted(t *testing.T) {
 	loadNested(t)
-	const rest = threePages - 2
+	rest := threePages - 2
 	for _, tt := range []struct {
 		name   string
 		change func()
@@ -244,7 +244,7 @@ func TestNestedDumpInterrupted(t *testing.T) {
 				pages++
 			}
 		}
-		if sent == 0 || sent >= rest/2 {
+		if sent == 0 || sent >= int(rest)/2 {
 			t.Fatalf("%s: two pages have %d children", tt.name, sent)
 		}
 		t.Log(tt.name)

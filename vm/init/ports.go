@@ -17,7 +17,9 @@ import (
 // NAME of a virtio console is found by its name.
 func openPort(name string) (*os.File, error) {
 	path := name
-	deadline := time.Now().Add(10 * time.Second)
+	// An emulated machine on a busy host may take half a minute. The host has a limit
+	// of its own for the boot.
+	deadline := time.Now().Add(5 * time.Minute)
 	for {
 		if port, ok := strings.CutPrefix(name, "virtio:"); ok {
 			path = virtioPort(port)
