@@ -72,7 +72,7 @@ func removeGroup(t testing.TB, group string, version int) {
 	drain := map[int]string{1: "memory.force_empty", 2: "memory.high"}[version]
 	waitFor(t, "the group has no process", func() bool {
 		// Pages that each processor keeps for the group. It may be gone.
-		_ = os.WriteFile(filepath.Join(group, drain), []byte("0"), 0)
+		_ = writeBlocking(filepath.Join(group, drain), "0")
 		return unix.Rmdir(group) == nil
 	})
 	waitFor(t, "nothing is charged to the group", func() bool {

@@ -103,8 +103,25 @@ func within(ok func() bool) bool {
 // writeFile writes to a file of the kernel's, which exists.
 func writeFile(t testing.TB, file, text string) {
 	t.Helper()
-	if err := os.WriteFile(file, []byte(text), 0); err != nil {
-		t.Fatal(err)
+	if err := writeBlocking(file, text); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+}
+
+// writeBlocking is os.WriteFile without O_NONBLOCK, which Go sets on files that can be
+// polled, as most of the kernel's can. On 7.3, a control group's limit that is written
+// with that flag is not enforced at once (mm/memcontrol.c:memory_high_write).
+func writeBlocking(file, text string) error {
+	fd, err := unix.Open(file, unix.O_WRONLY|unix.O_TRUNC|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	for {
+		_, err := unix.Write(fd, []byte(text))
+		if err != unix.EINTR {
+			return err
+		}
 	}
 }
 
