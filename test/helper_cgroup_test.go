@@ -132,13 +132,7 @@ func chargeOnce(t testing.TB, group string, cpu int) (empty bool) {
 	defer dir.Close()
 	cmd := exec.Command("true")
 	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(dir.Fd())}
-	ran := make(chan error)
-	go func() {
-		runtime.LockOSThread() // the thread ends with the goroutine
-		setAffinity(t, cpu)
-		ran <- cmd.Run()
-	}()
-	if err := <-ran; err != nil {
+	if err := onProcessor(t, cpu, cmd.Run); err != nil {
 		t.Error(err)
 	}
 	for tries := 0; !empty && tries < 1000; tries++ {

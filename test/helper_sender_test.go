@@ -45,15 +45,21 @@ func playSend() error {
 // startOn starts a command on a processor.
 func startOn(t testing.TB, cmd *exec.Cmd, cpu int) {
 	t.Helper()
-	started := make(chan error)
+	if err := onProcessor(t, cpu, cmd.Start); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// onProcessor calls do on one processor.
+func onProcessor(t testing.TB, cpu int, do func() error) error {
+	t.Helper()
+	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // the thread ends with the goroutine
 		setAffinity(t, cpu)
-		started <- cmd.Start()
+		done <- do()
 	}()
-	if err := <-started; err != nil {
-		t.Fatal(err)
-	}
+	return <-done
 }
 
 // waitInSend waits until a thread of the process waits inside of its sendto().
