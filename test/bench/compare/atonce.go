@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"runtime"
 	"time"
 
@@ -60,13 +61,13 @@ func (w *twin) close() {
 // readTwice measures how many times as fast both twins are read at once as one
 // after the other.
 func readTwice(rounds int, read func(i int) error) (times float64, err error) {
-	var oneByOne, atOnce time.Duration
+	oneByOne, atOnce := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
 	for range rounds {
 		start := time.Now()
 		if err := errors.Join(read(0), read(1)); err != nil {
 			return 0, err
 		}
-		oneByOne = least(oneByOne, time.Since(start))
+		oneByOne = min(oneByOne, time.Since(start))
 
 		other := make(chan error)
 		start = time.Now()
@@ -74,16 +75,9 @@ func readTwice(rounds int, read func(i int) error) (times float64, err error) {
 		if err := errors.Join(read(0), <-other); err != nil {
 			return 0, err
 		}
-		atOnce = least(atOnce, time.Since(start))
+		atOnce = min(atOnce, time.Since(start))
 	}
 	return float64(oneByOne) / float64(atOnce), nil
-}
-
-func least(a, b time.Duration) time.Duration {
-	if a == 0 {
-		return b
-	}
-	return min(a, b)
 }
 
 // compareAtOnce reads n entries in each of two namespaces on two processors. What the

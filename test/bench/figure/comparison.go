@@ -88,12 +88,18 @@ func (r Reading) Least(other Reading) Reading {
 
 // bulkdump returns our reading of the table.
 func (t *ComparedTable) bulkdump() (Reading, error) {
-	for _, r := range t.Readers {
-		if r.Reader == Bulkdump {
-			return r, nil
-		}
+	r, ok := t.reading(Bulkdump)
+	if !ok {
+		return r, fmt.Errorf("%s: no reading of %s", t.Name, Bulkdump)
 	}
-	return Reading{}, fmt.Errorf("%s: no reading of %s", t.Name, Bulkdump)
+	return r, nil
+}
+
+func (t *ComparedTable) reading(name string) (r Reading, ok bool) {
+	if i := slices.IndexFunc(t.Readers, func(r Reading) bool { return r.Reader == name }); i >= 0 {
+		return t.Readers[i], true
+	}
+	return r, false
 }
 
 // WriteTables writes one table of figures for each compared table.
@@ -151,13 +157,12 @@ func (c *Comparison) writeTable(w io.Writer, t *ComparedTable) error {
 
 // writeCounts writes a table of instructions per record, without those of the start.
 func (c *Comparison) writeCounts(w io.Writer, t *ComparedTable, ours Reading) error {
-	perRecord := t.perRecord
 	fmt.Fprintf(w, "%d %s, kernel %s: instructions per record, the least of %d rounds\n\n", t.Entries, t.Name, c.Kernel, c.Rounds)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(tw, "\tRECORD\t×\tSTART, 1000\t")
 	for _, r := range t.Readers {
 		if r.Skipped == "" {
-			fmt.Fprintf(tw, "%s\t%.0f\t%.2f\t%d\t\n", r.Reader, perRecord(r), perRecord(r)/perRecord(ours), r.Empty.Microseconds())
+			fmt.Fprintf(tw, "%s\t%.0f\t%.2f\t%d\t\n", r.Reader, t.perRecord(r), t.perRecord(r)/t.perRecord(ours), r.Empty.Microseconds())
 		}
 	}
 	return tw.Flush()
@@ -176,20 +181,19 @@ var steady = []string{Bulkdump, Bulkdump + " pages", "bare loop"}
 // more than the tolerance, of those tables that c has.
 func (c *Comparison) Differences(kept *Comparison) []string {
 	var all []string
-	for i := range c.Tables {
-		now := &c.Tables[i]
-		j := slices.IndexFunc(kept.Tables, func(t ComparedTable) bool { return t.Name == now.Name && t.Entries == now.Entries })
+	for _, now := range c.Tables {
+		var then ComparedTable
+		if i := slices.IndexFunc(kept.Tables, func(t ComparedTable) bool { return t.Name == now.Name && t.Entries == now.Entries }); i >= 0 {
+			then = kept.Tables[i]
+		}
 		for _, name := range steady {
-			n := slices.IndexFunc(now.Readers, func(r Reading) bool { return r.Reader == name })
-			k := -1
-			if j >= 0 {
-				k = slices.IndexFunc(kept.Tables[j].Readers, func(r Reading) bool { return r.Reader == name })
-			}
-			if n < 0 || k < 0 {
+			n, measured := now.reading(name)
+			k, known := then.reading(name)
+			if !measured || !known {
 				all = append(all, fmt.Sprintf("%d %s, %s: not in both", now.Entries, now.Name, name))
 				continue
 			}
-			was, is := kept.Tables[j].perRecord(kept.Tables[j].Readers[k]), now.perRecord(now.Readers[n])
+			was, is := then.perRecord(k), now.perRecord(n)
 			if change := is/was - 1; !(math.Abs(change) <= toleranceGo) {
 				all = append(all, fmt.Sprintf("%d %s, %s: %.1f instructions per record, kept are %.1f: %+.1f %%",
 					now.Entries, now.Name, name, is, was, 100*change))
