@@ -210,12 +210,8 @@ findings: ## dumpcheck on every dump that a kernel has, held to FINDINGS.md (KER
 vm-selftest: ## inject each fault that the harness must find (ARGS='--kernel debug' for some, ARGS=--quick)
 	go run ./vm/selftest $(ARGS)
 
-# awk outlives ^C, to tell how many came up by then.
 vm-boots: ## boot guests, more at a time than there are processors: how many come up, and why others do not (BOOTS=2000, JOBS=8, KERNEL=debug, OUT=dir)
-	@seq $(call number,BOOTS,100) | xargs -P $(call number,JOBS,4) -I N sh -c \
-		'said=$$(vm/run --no-module $(if $(KERNEL),--kernel $(KERNEL)) $(if $(OUT),--out "$(abspath $(OUT))/N") -- true 2>&1) && echo up || printf "guest N:\n%s\n" "$$said"' | \
-	(trap '' INT; exec awk -v boots=$(call number,BOOTS,100) '$$0 == "up" { up++; next } /^guest [0-9]+:$$/ { down++ } { print } \
-		END { printf "%d of %d guests came up\n", up, up + down; if (up + down < boots) printf "%d were not started\n", boots - up - down; exit up != boots }')
+	@vm/boots $(call number,BOOTS,100) $(call number,JOBS,4) $(if $(KERNEL),--kernel $(KERNEL)) $(if $(OUT),--out "$(abspath $(OUT))/N")
 
 kernels: ## fetch and build the kernels that the tests run on (KERNELS="debug kcsan" for some)
 	vm/run --prepare $(KERNELS)
