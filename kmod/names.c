@@ -110,7 +110,9 @@ int bulkdump_names_alloc(struct bulkdump_table *table)
 
 	if (table->names)
 		return 0;
-	names = kvcalloc(bulkdump_buckets(), sizeof(*names), GFP_KERNEL_ACCOUNT);
+	/* vmalloc() warns at the limit of a control group. Anybody can get there. */
+	names = kvcalloc(bulkdump_buckets(), sizeof(*names),
+			 GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!names)
 		return -ENOMEM;
 	/* Readers see empty buckets, never uninitialised ones. */

@@ -85,7 +85,9 @@ struct bulkdump_entry *bulkdump_entry_alloc(u8 name_len, u16 payload_len)
 {
 	struct bulkdump_entry *e;
 
-	e = kvmalloc(entry_size(name_len, payload_len), GFP_KERNEL_ACCOUNT);
+	/* vmalloc() warns at the limit of a control group. Anybody can get there. */
+	e = kvmalloc(entry_size(name_len, payload_len),
+		     GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!e)
 		return NULL;
 	memset(e, 0, offsetof(struct bulkdump_entry, data));

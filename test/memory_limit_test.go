@@ -19,6 +19,12 @@ import (
 // A fill hits the memory limit of its control group. It is refused, nothing of it
 // is left, and the table of others is as it was.
 func TestFillAtTheMemoryLimit(t *testing.T) {
+	for _, role := range []string{roleFill, roleLarge} {
+		t.Run(role, func(t *testing.T) { fillAtTheMemoryLimit(t, role) })
+	}
+}
+
+func fillAtTheMemoryLimit(t *testing.T, role string) {
 	c := setup(t)
 	makeEntry(t, c, client.Entry{ID: 1 << 31})
 	before := state(t, c)
@@ -29,7 +35,7 @@ func TestFillAtTheMemoryLimit(t *testing.T) {
 	}
 	// Version 1 only takes the number of a process.
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", `echo $$ >"$0/cgroup.procs" && exec "$1"`, group, exe)
-	cmd.Env = append(os.Environ(), roleEnv+"="+roleFill)
+	cmd.Env = append(os.Environ(), roleEnv+"="+role)
 	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "cannot allocate memory: no memory for the ") {
 		t.Errorf("the fill ended with %v: %s", err, out)
 	}
@@ -122,7 +128,7 @@ func dumpsAtTheMemoryLimit(t *testing.T, encoding client.Encoding, limit int, re
 // memory for, with it the hash table of names.
 func TestFirstEntriesAtTheMemoryLimit(t *testing.T) {
 	const namespaces = 60
-	reload(t, "hash_bits=9") // 4 KiB; more would come from elsewhere, with a warning
+	reload(t, "hash_bits=10") // 8 KiB, for which kvmalloc() also asks vmalloc()
 	var all []*rawSocket
 	var requests [][]byte
 	for range namespaces {

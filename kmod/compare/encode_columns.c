@@ -95,7 +95,8 @@ static int columns_start(struct bulkdump_dump *dump, struct netlink_callback *cb
 
 	if (bulkdump_dump_is_delta(dump))
 		bytes += max * sizeof(struct tombstone);
-	dump->batch = kvmalloc(bytes, GFP_KERNEL_ACCOUNT);
+	/* vmalloc() warns at the limit of a control group. Anybody can get there. */
+	dump->batch = kvmalloc(bytes, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!dump->batch) {
 		NL_SET_ERR_MSG(extack, "no memory for a page of columns");
 		return -ENOMEM;
