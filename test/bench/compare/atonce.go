@@ -105,7 +105,7 @@ func compareAtOnce(ctx context.Context, t *table, n, rounds int, progress io.Wri
 		read func(i int) error
 	}{
 		{figure.Bulkdump, into(func(w *twin, sum *tally) error { return t.readStream(ctx, w.stream, sum) })},
-		{"bare loop", into(func(w *twin, sum *tally) error { return t.readSocket(w.bare, sum) })},
+		{figure.BareLoop, into(func(w *twin, sum *tally) error { return t.readSocket(w.bare, sum) })},
 		{"arithmetic only", func(int) error { return arithmetic(100 * n) }},
 	} {
 		times, err := readTwice(rounds, side.read)

@@ -189,6 +189,9 @@ func compareHere(ctx context.Context, f *flags) (*figure.Comparison, error) {
 		c.AtOnce, c.AtOnceEntries = all, n
 	}
 	if len(c.Tables) == 0 && len(c.AtOnce) == 0 {
+		if f.only.MatchString(atOnceName) {
+			return nil, fmt.Errorf("%q needs two processors", atOnceName)
+		}
 		return nil, fmt.Errorf("-run %s: no such table", f.only)
 	}
 	return c, nil

@@ -56,8 +56,8 @@ func tables() []*table { return []*table{routes, neighbours, conntrack, policies
 func (t *table) readers() []reader {
 	return append([]reader{
 		{name: figure.Bulkdump, read: t.readBulkdump},
-		{name: "bulkdump pages", read: t.readPages},
-		{name: "bare loop", read: t.readBare},
+		{name: figure.Pages, read: t.readPages},
+		{name: figure.BareLoop, read: t.readBare},
 		{name: "mdlayher execute", read: t.readExecute},
 		{name: "mdlayher iter", read: t.readReceiveIter},
 	}, t.others...)

@@ -13,8 +13,12 @@ import (
 	"time"
 )
 
-// Bulkdump is the reader that the libraries are compared with.
-const Bulkdump = "bulkdump"
+// Readers that allocate nothing for each record. The others are compared with Bulkdump.
+const (
+	Bulkdump = "bulkdump"
+	Pages    = "bulkdump pages"
+	BareLoop = "bare loop"
+)
 
 // A Comparison is the time and memory that readers of the kernel's own tables
 // take. On another machine, only the ratios within one table are comparable.
@@ -175,7 +179,7 @@ func (t *ComparedTable) perRecord(r Reading) float64 {
 
 // steady are the readers that Differences compares. The others allocate for each
 // record, so their figures also depend on when the garbage collector runs.
-var steady = []string{Bulkdump, Bulkdump + " pages", "bare loop"}
+var steady = []string{Bulkdump, Pages, BareLoop}
 
 // Differences returns the counts of steady readers that differ from the kept ones by
 // more than the tolerance, of those tables that c has.
