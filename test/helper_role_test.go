@@ -18,7 +18,6 @@ const (
 	roleGuest  = "guest"  // the same, as root of a user namespace of its own
 	roleOwner  = "owner"  // in a user namespace of its own: everything is allowed
 	roleFill   = "fill"   // fills until it is killed
-	roleLarge  = "large"  // fills with entries of several pages
 	roleCharge = "charge" // fills, and ends
 	roleSync   = "sync"   // reads the table with Sync, and prints its memory
 	roleRead   = "read"   // reads dumps of all kinds until it is killed

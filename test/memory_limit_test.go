@@ -3,8 +3,8 @@
 package test
 
 import (
+	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -19,32 +19,31 @@ import (
 // A fill hits the memory limit of its control group. It is refused, nothing of it
 // is left, and the table of others is as it was.
 func TestFillAtTheMemoryLimit(t *testing.T) {
-	for _, role := range []string{roleFill, roleLarge} {
-		t.Run(role, func(t *testing.T) { fillAtTheMemoryLimit(t, role) })
+	for _, payload := range []uint32{0, payloadMax} { // bytes
+		t.Run(fmt.Sprint("payloads of ", payload), func(t *testing.T) {
+			c := setup(t)
+			makeEntry(t, c, client.Entry{ID: 1 << 31})
+			before := state(t, c)
+			s := openRaw(t, client.FamilyName, smallBuffer)
+			fill := s.message(unix.NLM_F_REQUEST|unix.NLM_F_ACK,
+				request(cmdTableFill, attrU32(attrCount, 1_000_000), attrU32(attrPayloadMin, payload)))
+			group := limitedGroup(t, 4<<20)
+			inGroup(t, group, func() {
+				if _, err := unix.Write(s.fd, fill); err != nil {
+					t.Error(err)
+				}
+			})
+			if v := s.answerTo(s.seq); v.errno != unix.ENOMEM || !strings.HasPrefix(v.text, "no memory for the ") {
+				t.Errorf("%+v, want ENOMEM", v)
+			}
+			after := state(t, c)
+			if after.Count != 1 || after.Bytes != before.Bytes || after.Generation == before.Generation {
+				t.Errorf("from %+v to %+v", before, after)
+			}
+			wantIDs(t, mustDump(t, c, client.DumpOptions{}).ids, 1<<31)
+			failed(t, group)
+		})
 	}
-}
-
-func fillAtTheMemoryLimit(t *testing.T, role string) {
-	c := setup(t)
-	makeEntry(t, c, client.Entry{ID: 1 << 31})
-	before := state(t, c)
-	group := limitedGroup(t, 64<<20)
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Version 1 only takes the number of a process.
-	cmd := exec.CommandContext(t.Context(), "sh", "-c", `echo $$ >"$0/cgroup.procs" && exec "$1"`, group, exe)
-	cmd.Env = append(os.Environ(), roleEnv+"="+role)
-	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "cannot allocate memory: no memory for the ") {
-		t.Errorf("the fill ended with %v: %s", err, out)
-	}
-	after := state(t, c)
-	if after.Count != 1 || after.Bytes != before.Bytes || after.Generation == before.Generation {
-		t.Errorf("from %+v to %+v", before, after)
-	}
-	wantIDs(t, mustDump(t, c, client.DumpOptions{}).ids, 1<<31)
-	failed(t, group)
 }
 
 // Four hundred dumps or more start, more than the memory limit of the control group that
@@ -62,9 +61,8 @@ func TestDumpsAtTheMemoryLimit(t *testing.T) {
 
 func dumpsAtTheMemoryLimit(t *testing.T, encoding client.Encoding, limit int, refusals ...verdict) {
 	const count = 200
-	page := os.Getpagesize() // what is charged, at least
-	asked := 400 * max(limit, page) / limit
-	limit = max(limit, page)
+	allowed := max(limit, os.Getpagesize()) // at least a page is charged
+	asked := 400 * allowed / limit
 	c := setup(t)
 	fill(t, c, client.FillOptions{Count: count})
 	before := state(t, c)
@@ -76,7 +74,7 @@ func dumpsAtTheMemoryLimit(t *testing.T, encoding client.Encoding, limit int, re
 		requests = append(requests, s.message(flagDump, request(cmdEntryGet, attrU32(attrEncoding, uint32(encoding)),
 			attrU32(attrCursor, uint32(cursors[nr%len(cursors)])))))
 	}
-	group := limitedGroup(t, limit)
+	group := limitedGroup(t, allowed)
 	inGroup(t, group, func() {
 		for nr, s := range all {
 			if _, err := unix.Write(s.fd, requests[nr]); err != nil {

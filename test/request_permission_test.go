@@ -89,9 +89,6 @@ func playRole(role string) error {
 	case roleFill:
 		_, err := c.Fill(context.Background(), client.FillOptions{Count: 4_000_000})
 		return err
-	case roleLarge:
-		_, err := c.Fill(context.Background(), client.FillOptions{Count: 4_000_000, PayloadMin: payloadMax})
-		return err
 	case roleCharge:
 		_, err := c.Fill(context.Background(), client.FillOptions{Count: chargedCount})
 		return err
