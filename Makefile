@@ -207,7 +207,7 @@ findings: ## dumpcheck on every dump that a kernel has, held to FINDINGS.md (KER
 			--test TestFindings || exit; \
 	done
 
-vm-selftest: ## inject each fault that the harness must find (ARGS='--kernel debug' for some, ARGS=--quick)
+vm-selftest: ## inject each fault that the harness must find (ARGS='--kernel debug,arm64:6.1' for some, ARGS=--quick)
 	go run ./vm/selftest $(ARGS)
 
 vm-boots: ## boot guests, more at a time than there are processors: how many come up, and why others do not (BOOTS=2000, JOBS=8, KERNEL=debug, OUT=dir)
