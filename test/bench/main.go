@@ -104,6 +104,9 @@ func run(ctx context.Context, f *flags) error {
 			f.sizes = append(f.sizes, fmt.Sprint(n))
 		}
 	}
+	if err := f.files(); err != nil {
+		return err
+	}
 	report, err := measure(ctx, f)
 	if err != nil {
 		return err
@@ -138,6 +141,25 @@ func run(ctx context.Context, f *flags) error {
 	}
 	if kept != nil {
 		return judge(kept, report)
+	}
+	return nil
+}
+
+// files returns what is wrong with the files that are written. That is told first,
+// because to measure takes minutes.
+func (f *flags) files() error {
+	if f.readme != "" {
+		if err := figure.CanPaste(f.readme, new(figure.Report).Paste); err != nil {
+			return err
+		}
+	}
+	if f.keep != "" && f.only.String() != "" {
+		if _, err := figure.Read(f.keep); err != nil {
+			return err
+		}
+	}
+	if f.out != "" {
+		return os.MkdirAll(f.out, 0o755)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -43,6 +44,35 @@ func TestFlags(t *testing.T) {
 	for _, bad := range []string{"-sizes=many", "-sizes=10", "-nosuch", "word", "-run=(", "-parallel=10"} {
 		if _, err := parseFlags([]string{bad}); err == nil {
 			t.Errorf("%s is understood", bad)
+		}
+	}
+}
+
+// What is wrong with a file is told before anything is measured.
+func TestFiles(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		args []string
+		want string // of the error
+	}{
+		{[]string{"-readme=README.md", "-keep=figures.json", "-run=go", "-out=" + dir}, ""},
+		{[]string{"-keep=" + dir + "/new"}, ""},
+		{[]string{"-keep=" + dir + "/new", "-run=go"}, "no such file"},
+		{[]string{"-keep=" + file, "-run=go"}, file + ": unexpected end of JSON input"},
+		{[]string{"-readme=" + file}, file + ": it has no place for the tables"},
+		{[]string{"-out=" + file}, "not a directory"},
+	} {
+		f, err := parseFlags(tt.args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = f.files()
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%q: %v, want %q", tt.args, err, tt.want)
 		}
 	}
 }

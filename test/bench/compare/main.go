@@ -78,7 +78,7 @@ func parseFlags(args []string) (*flags, error) {
 	case set.NArg() > 0:
 		return nil, fmt.Errorf("%q is not a flag", set.Arg(0))
 	case f.size < 0 || f.size > 8_000_000:
-		return nil, fmt.Errorf("-entries %d: at most 8000000", f.size) // each route has a /24
+		return nil, fmt.Errorf("-entries %d: from 0 to 8000000", f.size) // each route has a /24
 	case f.rounds < 1:
 		return nil, fmt.Errorf("-rounds %d: at least one", f.rounds)
 	case f.count && f.kernel == "":
@@ -111,6 +111,10 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	kept, err := f.files()
+	if err != nil {
+		return err
+	}
 	var c *figure.Comparison
 	if f.kernel != "" {
 		c, err = compareInGuest(ctx, f)
@@ -136,18 +140,41 @@ func run(ctx context.Context, args []string) error {
 	if f.readme != "" && err == nil {
 		err = figure.PasteInto(f.readme, c.Paste)
 	}
-	if f.check != "" && err == nil {
-		err = check(c, f.check)
+	if kept != nil && err == nil {
+		err = check(c, kept)
 	}
 	return err
 }
 
-// check returns an error if a count differs from the one in the file.
-func check(c *figure.Comparison, file string) error {
-	kept, err := figure.ReadComparison(file)
-	if err != nil {
-		return err
+// files returns the kept counts, if there are to be some, or what is wrong with the
+// files. That is told first, because to measure takes minutes.
+func (f *flags) files() (kept *figure.Comparison, err error) {
+	if f.readme != "" {
+		if err := figure.CanPaste(f.readme, (&figure.Comparison{Counted: f.count}).Paste); err != nil {
+			return nil, err
+		}
 	}
+	if f.out != "" {
+		if err := os.MkdirAll(f.out, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	if f.check == "" {
+		return nil, nil
+	}
+	if kept, err = figure.ReadComparison(f.check); err != nil {
+		return nil, err
+	}
+	for _, t := range tables() {
+		if n := cmp.Or(f.size, t.entries); f.only.MatchString(t.name) && !kept.Has(t.name, n) {
+			return nil, fmt.Errorf("%s has no %d %s", f.check, n, t.name)
+		}
+	}
+	return kept, nil
+}
+
+// check returns an error if a count differs from the kept one.
+func check(c, kept *figure.Comparison) error {
 	var all []error
 	for _, d := range c.Differences(kept) {
 		all = append(all, errors.New(d))

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -322,6 +323,38 @@ func TestFlags(t *testing.T) {
 	}
 	if err := run(t.Context(), []string{"-run=nosuch"}); err == nil {
 		t.Error("a table that there is none of is compared")
+	}
+}
+
+// What is wrong with a file is told before anything is measured.
+func TestFiles(t *testing.T) {
+	const kept = "../pictures/compare-counted.json"
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	count := []string{"-count", "-kernel=6.1", "-run=routes", "-entries=20000"}
+	for _, tt := range []struct {
+		args []string
+		want string // of the error
+	}{
+		{append(count, "-check="+kept, "-readme=../README.md", "-out="+dir), ""},
+		{append(count, "-check="+file), file + ": unexpected end of JSON input"},
+		{append(count, "-check="+dir+"/none"), "no such file"},
+		{append(count, "-check="+kept, "-entries=20001"), kept + " has no 20001 routes"},
+		{append(count, "-readme="+file), file + ": it has no place for the tables"},
+		{append(count, "-readme="+dir+"/none"), "no such file"},
+		{append(count, "-out="+file), "not a directory"},
+	} {
+		f, err := parseFlags(tt.args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = f.files()
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%q: %v, want %q", tt.args, err, tt.want)
+		}
 	}
 }
 

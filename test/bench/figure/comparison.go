@@ -3,6 +3,7 @@
 package figure
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -177,6 +178,17 @@ func (t *ComparedTable) perRecord(r Reading) float64 {
 	return float64(r.Wall-r.Empty) / float64(t.Entries)
 }
 
+// Has reports whether a table with this many entries was read.
+func (c *Comparison) Has(name string, entries int) bool { return c.table(name, entries) != nil }
+
+func (c *Comparison) table(name string, entries int) *ComparedTable {
+	i := slices.IndexFunc(c.Tables, func(t ComparedTable) bool { return t.Name == name && t.Entries == entries })
+	if i < 0 {
+		return nil
+	}
+	return &c.Tables[i]
+}
+
 // steady are the readers that Differences compares. The others allocate for each
 // record, so their figures also depend on when the garbage collector runs.
 var steady = []string{Bulkdump, Pages, BareLoop}
@@ -186,10 +198,7 @@ var steady = []string{Bulkdump, Pages, BareLoop}
 func (c *Comparison) Differences(kept *Comparison) []string {
 	var all []string
 	for _, now := range c.Tables {
-		var then ComparedTable
-		if i := slices.IndexFunc(kept.Tables, func(t ComparedTable) bool { return t.Name == now.Name && t.Entries == now.Entries }); i >= 0 {
-			then = kept.Tables[i]
-		}
+		then := cmp.Or(kept.table(now.Name, now.Entries), new(ComparedTable))
 		for _, name := range steady {
 			n, measured := now.reading(name)
 			k, known := then.reading(name)

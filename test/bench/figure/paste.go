@@ -4,6 +4,7 @@ package figure
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -37,15 +38,33 @@ func paste(text, command string, writeTables func(io.Writer) error) (string, err
 	return before + begin + strings.TrimRight(tables.String(), "\n") + "\n" + tablesEnd + after, nil
 }
 
-// PasteInto applies one of the Paste methods to a file.
-func PasteInto(file string, paste func(text string) (string, error)) error {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	pasted, err := paste(string(text))
+// A Paster replaces the tables in a text: one of the Paste methods.
+type Paster func(text string) (string, error)
+
+// PasteInto replaces the tables in a file.
+func PasteInto(file string, paste Paster) error {
+	pasted, err := pasteFile(file, paste)
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(file, []byte(pasted), 0o644)
+}
+
+// CanPaste returns the error that PasteInto would return before it writes. To measure
+// takes minutes, so one asks first.
+func CanPaste(file string, paste Paster) error {
+	_, err := pasteFile(file, paste)
+	return err
+}
+
+func pasteFile(file string, paste Paster) (string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	pasted, err := paste(string(text))
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", file, err)
+	}
+	return pasted, nil
 }
