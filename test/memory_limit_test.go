@@ -19,14 +19,14 @@ import (
 // A fill hits the memory limit of its control group. It is refused, nothing of it
 // is left, and the table of others is as it was.
 func TestFillAtTheMemoryLimit(t *testing.T) {
-	for _, payload := range []uint32{0, payloadMax} { // bytes
-		t.Run(fmt.Sprint("payloads of ", payload), func(t *testing.T) {
+	for _, tt := range []struct{ count, payload uint32 }{{1_000_000, 0}, {2000, payloadMax}} { // a hundred megabytes
+		t.Run(fmt.Sprint("payloads of ", tt.payload), func(t *testing.T) {
 			c := setup(t)
 			makeEntry(t, c, client.Entry{ID: 1 << 31})
 			before := state(t, c)
 			s := openRaw(t, client.FamilyName, smallBuffer)
 			fill := s.message(unix.NLM_F_REQUEST|unix.NLM_F_ACK,
-				request(cmdTableFill, attrU32(attrCount, 1_000_000), attrU32(attrPayloadMin, payload)))
+				request(cmdTableFill, attrU32(attrCount, tt.count), attrU32(attrPayloadMin, tt.payload)))
 			group := limitedGroup(t, 4<<20)
 			inGroup(t, group, func() {
 				if _, err := unix.Write(s.fd, fill); err != nil {
