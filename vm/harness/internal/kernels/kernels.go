@@ -61,6 +61,13 @@ func Check(a *arch.Arch, name string) error {
 		return err
 	}
 	if names := kernelNames(a); !slices.Contains(names, name) {
+		if other, err := arch.Find(name); err == nil {
+			return fmt.Errorf("that is a machine; of its kernels, one is %s:%s", name, kernelNames(other)[0])
+		}
+		machine, _, named := strings.Cut(name, ":")
+		if _, err := arch.Find(machine); named && err != nil {
+			return fmt.Errorf("machine %q: %w", machine, err)
+		}
 		return fmt.Errorf("of %s there are %s; a directory has a / in its name", a.Name, strings.Join(names, ", "))
 	}
 	return nil
